@@ -1,0 +1,73 @@
+/*
+ * Between the flow tables and the models: how due flows travel, and when enough of them wait.
+ *
+ * Workers offer, inference lcores take. A flow goes to the inference lcore that owns its initiator (a fixed hash of the
+ * initiator's address), so that what is known of a host is in one place.
+ */
+#ifndef LJ_BATCH_H
+#define LJ_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lj_flow.h"
+#include "lj_merge.h"
+#include "lj_queue.h"
+#include "lj_stats.h"
+
+#define LJ_BATCH_MAX 1024
+
+/* A due flow in a queue worker_infer: the flow itself is the message, valid for any model. */
+struct lj_due_flow {
+	struct lj_order order;
+	uint64_t due_tsc;    /* when the worker found it due */
+	uint64_t queued_tsc; /* when it was put into the queue */
+	uint64_t reserved[4];
+	struct lj_flow flow;
+};
+_Static_assert(sizeof(struct lj_due_flow) % 64 == 0, "lj_due_flow is whole cache lines");
+
+/* Which of `n` inference lcores owns the flow's initiator. */
+uint16_t lj_batch_owner(const struct lj_flow *flow, uint16_t n);
+
+/*
+ * Worker: copies a due flow into the queue of its owner. False when that queue is full: live, the caller counts
+ * batch_refused by lj_batch_refuse() and goes on; in a replay it tries again.
+ */
+bool lj_batch_offer(struct lj_queue *const *infer_queues, uint16_t n, const struct lj_flow *flow,
+		    uint64_t due_tsc, struct lj_counters *counters);
+void lj_batch_refuse(struct lj_counters *counters);
+/* Worker: tells all inference lcores that nothing before `order` will come. */
+void lj_batch_advance(struct lj_queue *const *infer_queues, uint16_t n, struct lj_order order);
+
+/* Set by control, read by the inference lcore at each take. */
+struct lj_batch_tuning {
+	_Atomic uint32_t size;	      /* 1..LJ_BATCH_MAX */
+	_Atomic uint32_t deadline_us; /* 0: take whatever waits, at once */
+};
+
+struct lj_batch {
+	uint32_t n;
+	const struct lj_due_flow *due[LJ_BATCH_MAX];
+	const struct lj_flow *flows[LJ_BATCH_MAX];
+};
+
+/* An inference lcore's end. Thread: that lcore. */
+struct lj_batcher;
+struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint16_t n,
+				     bool ordered, const struct lj_batch_tuning *tuning,
+				     struct lj_counters *counters);
+void lj_batcher_destroy(struct lj_batcher *b);
+
+/*
+ * Takes a batch when `size` flows wait, or the oldest has waited `deadline_us`, or nothing more can come; true with
+ * batch->n > 0. The flows stay in their queues until lj_batch_done().
+ */
+bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batch);
+void lj_batch_done(struct lj_batcher *b, struct lj_batch *batch);
+
+bool lj_batcher_finished(const struct lj_batcher *b);
+struct lj_order lj_batcher_watermark(const struct lj_batcher *b);
+uint32_t lj_batcher_waiting(const struct lj_batcher *b);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * Takes bursts of packets from where they arrive: files, or any port that DPDK drives.
+ *
+ * A source is a `const struct lj_source_ops` and its state. It hands out mbufs with the time each
+ * packet was seen; whoever calls rx owns the mbufs and frees them with lj_burst_free() before the next
+ * rx on the same queue. Receive only: nothing here ever sets up a transmit queue.
+ *
+ * Thread: open, start, stop, close: main. rx: one lcore per queue. stats: any.
+ */
+#ifndef LJ_CAPTURE_H
+#define LJ_CAPTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#include "lj_base.h"
+
+#define LJ_BURST_MAX	 64
+#define LJ_SOURCE_QUEUES 64
+#define LJ_SOURCE_NAME	 128
+
+struct lj_burst {
+	uint16_t count;
+	struct rte_mbuf *mbuf[LJ_BURST_MAX];
+	uint64_t time_ns[LJ_BURST_MAX];	   /* since the epoch */
+	uint32_t wire_bytes[LJ_BURST_MAX]; /* frame length on the wire, without FCS; >= captured */
+	uint8_t leg[LJ_BURST_MAX];	   /* which leg of a tap, or which port, it came by */
+};
+
+enum lj_source_state {
+	LJ_SOURCE_RUNNING,
+	LJ_SOURCE_ENDED,  /* a file's end: nothing more will come */
+	LJ_SOURCE_FAILED, /* nothing more will come, and lj_source_error() says why */
+};
+
+struct lj_source_stats {
+	uint64_t received, received_bytes; /* as the driver or the file reader counts them */
+	uint64_t imissed, ierrors, rx_nombuf;
+};
+
+struct lj_source;
+
+struct lj_source_ops {
+	const char *name;
+	uint16_t (*rx)(struct lj_source *s, uint16_t queue, struct lj_burst *burst);
+	int (*start)(struct lj_source *s, struct lj_error *err);
+	void (*stop)(struct lj_source *s);
+	int (*stats)(struct lj_source *s, struct lj_source_stats *stats);
+	void (*close)(struct lj_source *s);
+};
+
+/* The common head of every source. */
+struct lj_source {
+	const struct lj_source_ops *ops;
+	char name[LJ_SOURCE_NAME]; /* as the person gave it: a path, a PCI address, a vdev */
+	uint16_t queues;	   /* receive queues: 1..LJ_SOURCE_QUEUES */
+	bool replay;		   /* can wait, keeps its own time, ends */
+	bool spreads;		   /* the source itself spreads flows over its queues (RSS) */
+	_Atomic int state;	   /* enum lj_source_state. rx lcore: wo; all: ro */
+};
+
+struct lj_file_config {
+	const char *const *paths; /* borrowed for the life of the source */
+	uint16_t n_paths;
+	bool tap; /* the files are the legs of one tap: merged by time, leg i = file i */
+	int socket_id;
+};
+
+/*
+ * Opens capture files: pcap (us and ns, either byte order) and pcapng, read in chunks of our own rather than by net_pcap, which has
+ * no end of file, drops nanoseconds and cannot merge. Without `tap` the files are pieces of one
+ * capture and read one after the other; all are opened and their headers checked first. A file that is cut short or corrupt in
+ * the middle gives every whole packet before the damage, then counts one ierror and fails the
+ * source at its end with "file: byte offset N: ...". A link type other than Ethernet is an error of open.
+ * One queue. NULL, and `err` filled with the path and what is wrong.
+ */
+struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err);
+
+struct lj_port_config {
+	const char *name; /* PCI address, or vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap" */
+	uint16_t queues;
+	uint16_t descriptors; /* receive descriptors a queue: 64..4096, adjusted to what the device takes */
+	uint32_t mbufs;	      /* of this port's pool */
+	uint32_t mtu;
+	bool promiscuous;
+	bool symmetric_rss;   /* ask for the symmetric key when queues > 1 */
+	uint8_t leg;
+};
+
+/* Sets up a port that the EAL has probed. `spreads` is whether RSS was accepted. NULL and `err`. */
+struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err);
+
+/* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state then. */
+static inline uint16_t lj_source_rx(struct lj_source *s, uint16_t queue, struct lj_burst *burst)
+{
+	return s->ops->rx(s, queue, burst);
+}
+
+/* Frees the burst's mbufs, in bulk. */
+void lj_burst_free(struct lj_burst *burst);
+
+int lj_source_start(struct lj_source *s, struct lj_error *err);
+void lj_source_stop(struct lj_source *s);
+int lj_source_stats(struct lj_source *s, struct lj_source_stats *stats);
+enum lj_source_state lj_source_state(const struct lj_source *s);
+/* Why the source failed. Valid once the state is LJ_SOURCE_FAILED. */
+const struct lj_error *lj_source_error(const struct lj_source *s);
+void lj_source_close(struct lj_source *s);
+
+/* One line about a port or file for a person: driver, link, queues, RSS. */
+void lj_source_describe(const struct lj_source *s, char *out, size_t size);
+
+#endif
