@@ -64,8 +64,12 @@ uint32_t lj_queue_peek(struct lj_queue *q, void **records, uint32_t n);
 /* Consumer: gives the space of the `n` oldest records back. n <= what was peeked. */
 void lj_queue_release(struct lj_queue *q, uint32_t n);
 
-/* Consumer: the latest watermark (conservative); and whether closed and empty. */
+/* Consumer: the i-th oldest waiting record, NULL when there are not as many. */
+void *lj_queue_at(struct lj_queue *q, uint32_t i);
+
+/* Consumer: the latest watermark, or an earlier one. */
 struct lj_order lj_queue_watermark(const struct lj_queue *q);
-bool lj_queue_finished(const struct lj_queue *q);
+/* Consumer: nothing further will be committed; look at the queue after this, not before. */
+bool lj_queue_closed(const struct lj_queue *q);
 
 #endif

@@ -1,0 +1,215 @@
+/*
+ * linejudge: packets in, verdicts out.
+ *
+ * main reads the configuration, brings the EAL up, opens the pipeline, and then only watches: the
+ * roles run on their lcores until the capture ends or somebody asks for the end.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "lj_clock.h"
+#include "lj_control.h"
+#include "lj_pipeline.h"
+#include "options.h"
+
+#define WATCH_EVERY_US 1000
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int signal)
+{
+	interrupted = signal;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int fail(const struct lj_error *err)
+{
+	if (err->where[0] != '\0')
+		fprintf(stderr, "linejudge: %s: %s\n", err->where, err->what);
+	else
+		fprintf(stderr, "linejudge: %s\n", err->what);
+	return EXIT_FAILURE;
+}
+
+static int dry_run(const struct lj_config *c)
+{
+	static const double mib = 1 << 20;
+	struct lj_config_memory m;
+	struct lj_error err = {0};
+	int argc;
+	char **argv = lj_config_eal_args(c, &argc, &err);
+	uint32_t lcores = lj_config_role_lcores(c);
+	uint32_t roles = lj_config_roles(c, lj_config_spreads(c));
+
+	if (argv == NULL)
+		return fail(&err);
+	printf("EAL arguments:");
+	for (int i = 1; i < argc; i++)
+		printf(" %s", argv[i]);
+	printf("\nlcore 0: main (management)\n");
+	for (uint32_t i = 0; i < roles; i++) {
+		uint32_t spread = lj_config_spreads(c), at = i;
+		uint32_t workers = c->lcores.workers;
+
+		printf("lcore %u: ", 1 + i % lcores);
+		if (i < spread)
+			printf("spread\n");
+		else if ((at = i - spread) < workers)
+			printf("worker%u\n", at);
+		else if ((at -= workers) < c->lcores.infer)
+			printf("infer%u\n", at);
+		else
+			printf("sink\n");
+	}
+	lj_config_memory(c, &m);
+	printf("memory: flow tables %.1f MiB, queues %.1f MiB, packet buffers %.1f MiB, in all %.1f "
+	       "MiB\nhugepages: %s (%u MiB free)\n",
+	       (double)m.flow_tables / mib, (double)m.queues / mib, (double)m.mbufs / mib,
+	       (double)m.total / mib, m.huge ? "used" : "not used", m.hugepages_mb_free);
+	lj_config_eal_free(argv);
+	return EXIT_SUCCESS;
+}
+
+static int start_eal(const struct lj_config *c, struct lj_error *err)
+{
+	int argc, ret;
+	char **argv = lj_config_eal_args(c, &argc, err);
+	char **given;
+
+	if (argv == NULL)
+		return -EINVAL;
+	/* rte_eal_init() keeps and permutes argv. */
+	given = malloc((size_t)(argc + 1) * sizeof(*given));
+	memcpy(given, argv, (size_t)(argc + 1) * sizeof(*given));
+	ret = rte_eal_init(argc, given);
+	free(given);
+	if (ret < 0)
+		return lj_error_set(err, rte_errno, "EAL",
+				    "DPDK does not start: %s (arguments: see --dry-run)",
+				    rte_strerror(rte_errno));
+	lj_clock_init();
+	return 0;
+}
+
+/* Until the roles have finished. At the prompt a finished replay stays to be asked. */
+static void watch(struct lj_pipeline *p, struct lj_shell *shell)
+{
+	bool asked = false, open = shell != NULL;
+
+	while (!lj_pipeline_finished(p) || (open && !interrupted)) {
+		if (open)
+			open = lj_shell_poll(shell);
+		if ((interrupted || (shell != NULL && !open)) && !asked) {
+			lj_pipeline_end(p);
+			asked = true;
+		}
+		usleep(WATCH_EVERY_US);
+	}
+}
+
+static int run(const struct options *o, struct lj_pipeline *p, struct lj_error *err)
+{
+	struct lj_control *control = lj_control_create(p, err);
+	struct lj_shell *shell = NULL;
+	FILE *out = stdout;
+	int ret = -EINVAL;
+
+	if (control == NULL)
+		return ret;
+	if (o->interactive) {
+		shell = lj_shell_create(control, err);
+		if (shell == NULL)
+			goto out;
+	}
+	ret = lj_pipeline_start(p, err);
+	if (ret != 0)
+		goto out;
+	watch(p, shell);
+	lj_pipeline_join(p);
+	ret = lj_pipeline_result(p, err);
+	/* Where verdicts or features go to stdout, the summary must not be among them. */
+	if (strcmp(o->config.eve.target, "-") == 0 || strcmp(o->config.features.csv, "-") == 0)
+		out = stderr;
+	if (!lj_summary_print(p, (enum lj_summary)o->config.summary, out) && ret == 0)
+		ret = lj_error_set(err, EPROTO, "ledger",
+				   "does not balance: packets or flows were lost uncounted");
+	if (ret == 0 && interrupted && lj_config_replay(&o->config))
+		ret = lj_error_set(err, EINTR, "replay",
+				   "interrupted by signal %d; what was read is classified",
+				   (int)interrupted);
+out:
+	lj_shell_destroy(shell);
+	lj_control_destroy(control);
+	return ret;
+}
+
+/* What the EAL leaves of a run whose folder nobody else will use. */
+static void remove_runtime_dir(const char *dir)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+int main(int argc, char **argv)
+{
+	struct lj_error err = {0}, close_err = {0};
+	char runtime_dir[PATH_MAX] = "";
+	struct lj_pipeline *p;
+	struct options o;
+	int ret = options_parse(&o, argc, argv, &err);
+
+	if (ret != 0) {
+		options_free(&o);
+		return ret > 0 ? EXIT_SUCCESS : fail(&err);
+	}
+	if (o.dump_config) {
+		char *text = lj_config_dump(&o.config);
+
+		puts(text);
+		free(text);
+		options_free(&o);
+		return EXIT_SUCCESS;
+	}
+	if (o.dry_run) {
+		ret = dry_run(&o.config);
+		options_free(&o);
+		return ret;
+	}
+	catch_signals();
+	ret = start_eal(&o.config, &err);
+	if (ret != 0) {
+		options_free(&o);
+		return fail(&err);
+	}
+	snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
+	p = lj_pipeline_create(&o.config, &err);
+	ret = p != NULL ? run(&o, p, &err) : -EINVAL;
+	if (ret != 0)
+		fail(&err);
+	if (lj_pipeline_destroy(p, &close_err) != 0 && ret == 0)
+		ret = fail(&close_err);
+	rte_eal_cleanup();
+	if (lj_config_replay(&o.config) && o.config.eal.file_prefix[0] == '\0')
+		remove_runtime_dir(runtime_dir);
+	options_free(&o);
+	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,219 @@
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* An option sets a key of the configuration, or does something of its own (key NULL). */
+struct option_row {
+	const char *name, *argument, *key, *help;
+	bool list; /* each use adds an item */
+};
+
+static const struct option_row rows[] = {
+	{"pcap", "FILE", "capture.files",
+	 "replay a capture (pcap, pcapng); again for its next piece", true},
+	{"tap", NULL, "capture.tap", "the files are the two legs of one optical tap", false},
+	{"config", "FILE", NULL, "run as the appliance this file describes", false},
+	{"model", "DIR", "models", "a model bundle; again for more; \"none\" for no model", true},
+	{"workers", "N", "lcores.workers", "worker lcores", false},
+	{"infer", "N", "lcores.infer", "inference lcores", false},
+	{"eve", "PATH", "eve.target", "write EVE JSON lines: a file, - for stdout, unix:PATH",
+	 false},
+	{"features", "CSV", "features.csv", "write the feature table: a file, - for stdout", false},
+	{"summary", "FORM", "summary", "text, json or none", false},
+	{"set", "KEY=VALUE", NULL, "set any key of the configuration; again for more", false},
+	{"interactive", NULL, NULL, "give a prompt, as testpmd's", false},
+	{"dry-run", NULL, NULL, "print EAL arguments, lcores and memory, and stop", false},
+	{"dump-config", NULL, NULL, "print the configuration in force, and stop", false},
+	{"help-config", NULL, NULL, "print the reference of all keys, and stop", false},
+	{"help", NULL, NULL, "print this, and stop", false},
+	{"version", NULL, NULL, "print the version, and stop", false},
+};
+
+static void print_help(void)
+{
+	printf("usage: linejudge --pcap FILE [...] | --config FILE [...] [-- EAL-ARGUMENT...]\n\n");
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		char option[64];
+
+		snprintf(option, sizeof(option), "--%s%s%s", rows[i].name,
+			 rows[i].argument != NULL ? " " : "",
+			 rows[i].argument != NULL ? rows[i].argument : "");
+		printf("  %-20s %s\n", option, rows[i].help);
+	}
+}
+
+/* The model that comes with linejudge: beside the build, or where it was installed. */
+static void add_default_model(struct lj_config *c)
+{
+	static const char *const places[] = {"../../models/default",
+					     "../share/linejudge/models/default"};
+	char exe[PATH_MAX], path[2 * PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (length <= 0)
+		return;
+	exe[length] = '\0';
+	*strrchr(exe, '/') = '\0';
+	for (size_t i = 0; i < RTE_DIM(places); i++) {
+		char real[PATH_MAX], set[PATH_MAX + 16];
+
+		snprintf(path, sizeof(path), "%s/%s/manifest.json", exe, places[i]);
+		if (realpath(path, real) == NULL)
+			continue;
+		*strrchr(real, '/') = '\0';
+		snprintf(set, sizeof(set), "models=%s", real);
+		lj_config_set(c, set, NULL);
+		return;
+	}
+}
+
+/* One item more of a list that the command line gives; the first replaces what a file gave. */
+static int add_item(struct lj_strings *list, bool *begun, const char *text, struct lj_error *err)
+{
+	char **item;
+
+	if (!*begun) {
+		for (uint32_t i = 0; i < list->n; i++)
+			free(list->item[i]);
+		list->n = 0;
+		*begun = true;
+	}
+	item = realloc(list->item, (list->n + 1) * sizeof(*item));
+	if (item != NULL)
+		list->item = item;
+	if (item == NULL || (item[list->n] = strdup(text)) == NULL)
+		return lj_error_set(err, ENOMEM, text, "not enough memory");
+	list->n++;
+	return 0;
+}
+
+static int set_key(struct lj_config *c, const char *key, const char *value, struct lj_error *err)
+{
+	char assignment[PATH_MAX + 64];
+
+	snprintf(assignment, sizeof(assignment), "%s=%s", key, value != NULL ? value : "true");
+	return lj_config_set(c, assignment, err);
+}
+
+/* Which pass an option belongs to: the file first, then --set, then the rest. */
+static int pass_of(const struct option_row *row)
+{
+	if (strcmp(row->name, "config") == 0)
+		return 0;
+	return strcmp(row->name, "set") == 0 ? 1 : 2;
+}
+
+static int apply(struct options *o, const struct option_row *row, const char *value, bool begun[2],
+		 struct lj_error *err)
+{
+	struct lj_config *c = &o->config;
+
+	if (strcmp(row->name, "config") == 0)
+		return lj_config_load(c, value, err);
+	if (strcmp(row->name, "set") == 0)
+		return lj_config_set(c, value, err);
+	if (strcmp(row->name, "pcap") == 0)
+		return add_item(&c->capture.files, &begun[0], value, err);
+	if (strcmp(row->name, "model") == 0)
+		return add_item(&c->models, &begun[1], value, err);
+	if (row->key != NULL)
+		return set_key(c, row->key, value, err);
+	o->dry_run |= strcmp(row->name, "dry-run") == 0;
+	o->dump_config |= strcmp(row->name, "dump-config") == 0;
+	o->interactive |= strcmp(row->name, "interactive") == 0;
+	return 0;
+}
+
+/* Options that print and end: 1 when it was one. */
+static int print_only(const struct option_row *row)
+{
+	if (strcmp(row->name, "help") == 0)
+		print_help();
+	else if (strcmp(row->name, "version") == 0)
+		printf("linejudge %s\n", LJ_VERSION);
+	else if (strcmp(row->name, "help-config") == 0)
+		lj_config_manual(stdout);
+	else
+		return 0;
+	return 1;
+}
+
+static int parse_pass(struct options *o, int pass, int argc, char **argv, bool begun[2],
+		      struct lj_error *err)
+{
+	struct option longs[RTE_DIM(rows) + 1] = {0};
+	int index;
+
+	for (size_t i = 0; i < RTE_DIM(rows); i++)
+		longs[i] = (struct option){
+			rows[i].name, rows[i].argument != NULL ? required_argument : no_argument,
+			NULL, 1};
+	opterr = 0;
+	optind = 1;
+	for (;;) {
+		int found = getopt_long(argc, argv, ":ih", longs, &index);
+		int ret;
+
+		if (found == -1)
+			break;
+		if (found == 'i' || found == 'h') {
+			if (found == 'h')
+				print_help();
+			o->interactive |= found == 'i';
+			if (found == 'h')
+				return 1;
+			continue;
+		}
+		if (found != 1)
+			return lj_error_set(err, EINVAL, argv[optind - 1],
+					    found == ':' ? "needs an argument (see --help)"
+							 : "no such option (see --help)");
+		if (print_only(&rows[index]))
+			return 1;
+		if (pass_of(&rows[index]) != pass)
+			continue;
+		ret = apply(o, &rows[index], optarg, begun, err);
+		if (ret != 0)
+			return ret;
+	}
+	return 0;
+}
+
+int options_parse(struct options *o, int argc, char **argv, struct lj_error *err)
+{
+	struct lj_config *c = &o->config;
+	bool begun[2] = {false, false}, eal = false;
+	int own = 1, ret = 0;
+
+	memset(o, 0, sizeof(*o));
+	lj_config_init(c);
+	while (own < argc && strcmp(argv[own], "--") != 0)
+		own++;
+	for (int pass = 0; pass < 3 && ret == 0; pass++)
+		ret = parse_pass(o, pass, own, argv, begun, err);
+	if (ret != 0)
+		return ret;
+	if (optind < own)
+		return lj_error_set(err, EINVAL, argv[optind],
+				    "is not an option (a capture is given by --pcap)");
+	for (int i = own + 1; i < argc && ret == 0; i++)
+		ret = add_item(&c->eal.args, &eal, argv[i], err);
+	if (ret != 0)
+		return ret;
+	if (c->models.n == 1 && strcmp(c->models.item[0], "none") == 0)
+		ret = lj_config_set(c, "models=", err);
+	else if (c->models.n == 0 && !lj_config_given(c, "models"))
+		add_default_model(c);
+	return ret != 0 || o->dump_config ? ret : lj_config_check(c, err);
+}
+
+void options_free(struct options *o)
+{
+	lj_config_free(&o->config);
+}

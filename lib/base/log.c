@@ -1,0 +1,3 @@
+#include "lj_log.h"
+
+RTE_LOG_REGISTER(lj_logtype, linejudge, NOTICE);

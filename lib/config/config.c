@@ -1,0 +1,161 @@
+#include "lj_config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_table.h"
+
+const struct key config_keys[] = {
+#define LJ_KEY(path, type, member, min, max, standard, choices, help)                              \
+	{path, type, offsetof(struct lj_config, member), min, max, standard, choices, help},
+#include "config.def"
+#undef LJ_KEY
+};
+const size_t config_n_keys = RTE_DIM(config_keys);
+_Static_assert(RTE_DIM(config_keys) <= LJ_CONFIG_KEYS, "raise LJ_CONFIG_KEYS");
+
+const struct key config_port_keys[] = {
+#define LJ_KEY(path, type, member, min, max, standard, choices, help)                              \
+	{path, type, offsetof(struct lj_config_port, member), min, max, standard, choices, help},
+#include "config_port.def"
+#undef LJ_KEY
+};
+const size_t config_n_port_keys = RTE_DIM(config_port_keys);
+
+static void set_defaults(void *base, const struct key *keys, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (keys[i].type != STRINGS && keys[i].type != PORTS)
+			config_set_text(base, &keys[i], keys[i].standard, keys[i].path, NULL);
+}
+
+void lj_config_init(struct lj_config *c)
+{
+	memset(c, 0, sizeof(*c));
+	set_defaults(c, config_keys, config_n_keys);
+}
+
+void config_port_init(struct lj_config_port *port)
+{
+	memset(port, 0, sizeof(*port));
+	set_defaults(port, config_port_keys, config_n_port_keys);
+}
+
+void config_strings_free(struct lj_strings *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		free(s->item[i]);
+	free(s->item);
+	memset(s, 0, sizeof(*s));
+}
+
+int config_strings_add(struct lj_strings *s, const char *text)
+{
+	char **item = realloc(s->item, (s->n + 1) * sizeof(*item));
+
+	if (item == NULL)
+		return -ENOMEM;
+	s->item = item;
+	item[s->n] = strdup(text);
+	if (item[s->n] == NULL)
+		return -ENOMEM;
+	s->n++;
+	return 0;
+}
+
+void lj_config_free(struct lj_config *c)
+{
+	if (c == NULL)
+		return;
+	config_strings_free(&c->capture.files);
+	config_strings_free(&c->models);
+	config_strings_free(&c->eal.args);
+}
+
+bool lj_config_given(const struct lj_config *c, const char *key)
+{
+	for (size_t i = 0; i < config_n_keys; i++)
+		if (strcmp(config_keys[i].path, key) == 0)
+			return c->set[i];
+	return false;
+}
+
+static int check_ports(const struct lj_config *c, struct lj_error *err)
+{
+	char where[64];
+
+	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
+		uint32_t queues = lj_config_port_queues(c, i);
+
+		snprintf(where, sizeof(where), "capture.ports[%u].queues", i);
+		if (queues != 1 && queues != c->lcores.workers)
+			return lj_error_set(err, EINVAL, where,
+					    "%u is neither 1 nor lcores.workers (%u): queue q "
+					    "goes to worker q",
+					    queues, c->lcores.workers);
+		if (queues != lj_config_port_queues(c, 0))
+			return lj_error_set(err, EINVAL, where,
+					    "%u, but capture.ports[0] has %u: all ports need the "
+					    "same number",
+					    queues, lj_config_port_queues(c, 0));
+		snprintf(where, sizeof(where), "capture.ports[%u].name", i);
+		for (uint32_t j = 0; j < i; j++)
+			if (strcmp(c->capture.port[j].name, c->capture.port[i].name) == 0)
+				return lj_error_set(err, EINVAL, where, "%s is named twice",
+						    c->capture.port[i].name);
+	}
+	return 0;
+}
+
+int lj_config_check(const struct lj_config *c, struct lj_error *err)
+{
+	uint32_t roles = lj_config_roles(c, lj_config_spreads(c));
+
+	if (c->capture.files.n == 0 && c->capture.n_ports == 0)
+		return lj_error_set(err, EINVAL, "capture.ports",
+				    "nothing to watch: name ports, or files in capture.files "
+				    "(--pcap)");
+	if (c->capture.files.n > 0 && c->capture.n_ports > 0)
+		return lj_error_set(err, EINVAL, "capture.files",
+				    "files and ports cannot be watched in one run");
+	if (c->capture.tap && (c->capture.files.n < 2 || c->capture.files.n > 8))
+		return lj_error_set(err, EINVAL, "capture.tap",
+				    "a tap has 2 to 8 legs, each a file of its own; there are %u "
+				    "files",
+				    c->capture.files.n);
+	if (c->flow.active_timeout_ns < c->flow.tcp_linger_ns)
+		return lj_error_set(err, EINVAL, "flow.tcp_linger_s",
+				    "is longer than flow.active_timeout_s");
+	if (roles > 126)
+		return lj_error_set(err, EINVAL, "lcores.workers",
+				    "%u roles are more than the 126 lcores of this DPDK", roles);
+	return check_ports(c, err);
+}
+
+uint32_t lj_config_port_queues(const struct lj_config *c, uint32_t i)
+{
+	const struct lj_config_port *port = &c->capture.port[i];
+
+	if (port->queues > 0)
+		return port->queues;
+	return config_is_pci(port->name) ? c->lcores.workers : 1;
+}
+
+bool lj_config_spreads(const struct lj_config *c)
+{
+	return c->lcores.workers > 1 &&
+	       (c->capture.n_ports == 0 || lj_config_port_queues(c, 0) == 1);
+}
+
+uint32_t lj_config_roles(const struct lj_config *c, bool spreader)
+{
+	return spreader + c->lcores.workers + c->lcores.infer + 1;
+}
+
+uint32_t lj_config_role_lcores(const struct lj_config *c)
+{
+	uint32_t roles = lj_config_roles(c, lj_config_spreads(c));
+
+	return c->lcores.count > 0 ? RTE_MIN(c->lcores.count, roles) : roles;
+}

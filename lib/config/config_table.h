@@ -1,0 +1,37 @@
+/* Private: the table of keys. */
+#ifndef CONFIG_TABLE_H
+#define CONFIG_TABLE_H
+
+#include <jansson.h>
+
+#include "lj_config.h"
+
+enum key_type { BOOL, U32, SECONDS, MILLISECONDS, TEXT, CHOICE, STRINGS, PORTS };
+
+struct key {
+	const char *path;
+	enum key_type type;
+	size_t offset;
+	double min, max; /* of numbers; TEXT: min 1 is "not empty" */
+	const char *standard;
+	const char *choices; /* "a|b|c", the index is the value */
+	const char *help;
+};
+
+extern const struct key config_keys[];
+extern const size_t config_n_keys;
+extern const struct key config_port_keys[];
+extern const size_t config_n_port_keys;
+
+/* Sets the key's member of `base` from a JSON value; `where` is the full path for errors. */
+int config_set_value(void *base, const struct key *key, const json_t *value, const char *where,
+		     struct lj_error *err);
+/* Sets it from text, as the default or --set gives it. */
+int config_set_text(void *base, const struct key *key, const char *text, const char *where,
+		    struct lj_error *err);
+void config_port_init(struct lj_config_port *port);
+void config_strings_free(struct lj_strings *s);
+bool config_is_pci(const char *name);
+int config_strings_add(struct lj_strings *s, const char *text);
+
+#endif

@@ -1,0 +1,161 @@
+/*
+ * The whole configuration: one JSON file, every key a row of config.def.
+ *
+ * The table is parser, validator, --dump-config and manual at once. An error names the key's path
+ * and what is permitted: "flow.idle_timeout_s: 0 is not in 0.001..86400".
+ *
+ * Thread: main.
+ */
+#ifndef LJ_CONFIG_H
+#define LJ_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lj_base.h"
+
+#define LJ_CONFIG_TEXT	512
+#define LJ_CONFIG_PORTS 16
+#define LJ_CONFIG_ROLES 64 /* most workers, most inference lcores */
+
+struct lj_strings {
+	uint32_t n;
+	char **item; /* owned */
+};
+
+enum lj_idle_mode {
+	LJ_IDLE_ADAPTIVE, /* spin, pause, then sleep up to idle.max_sleep_us */
+	LJ_IDLE_POLL,	  /* never give the CPU away */
+};
+
+enum lj_when {
+	LJ_WHEN_LIVE, /* in live capture, not in a replay */
+	LJ_WHEN_ALWAYS,
+	LJ_WHEN_NEVER,
+};
+
+enum lj_summary {
+	LJ_SUMMARY_TEXT,
+	LJ_SUMMARY_JSON,
+	LJ_SUMMARY_NONE,
+};
+
+enum lj_huge {
+	LJ_HUGE_AUTO, /* hugepages when enough are free */
+	LJ_HUGE_ON,
+	LJ_HUGE_OFF,
+};
+
+struct lj_config_port {
+	char name[LJ_CONFIG_TEXT]; /* PCI address, or a vdev with its arguments */
+	uint32_t queues, descriptors, mbufs, mtu, leg;
+	bool promiscuous;
+};
+
+#define LJ_CONFIG_KEYS 40
+
+struct lj_config {
+	struct {
+		struct lj_strings files;
+		bool tap;
+		struct lj_config_port port[LJ_CONFIG_PORTS];
+		uint32_t n_ports;
+	} capture;
+	struct {
+		uint32_t workers, infer, count;
+		char main_cpus[LJ_CONFIG_TEXT], worker_cpus[LJ_CONFIG_TEXT];
+		char infer_cpus[LJ_CONFIG_TEXT], sink_cpus[LJ_CONFIG_TEXT];
+	} lcores;
+	struct {
+		uint32_t mode; /* enum lj_idle_mode */
+		uint32_t max_sleep_us;
+	} idle;
+	struct {
+		uint32_t capacity, classify_at;
+		uint64_t classify_after_ns, idle_timeout_ns, active_timeout_ns, tcp_linger_ns;
+	} flow;
+	struct {
+		uint32_t size, deadline_us;
+	} batch;
+	struct {
+		uint32_t spread, infer, sink;
+	} queue;
+	struct lj_strings models; /* empty: none */
+	struct {
+		char target[LJ_CONFIG_TEXT]; /* "": no EVE */
+		bool append, early;
+		uint32_t flows;		/* enum lj_eve_flows */
+		uint32_t decision_time; /* enum lj_when */
+	} eve;
+	struct {
+		char csv[LJ_CONFIG_TEXT]; /* "": no features file */
+		char set[LJ_CONFIG_TEXT];
+		bool early;
+	} features;
+	uint32_t summary; /* enum lj_summary */
+	struct {
+		struct lj_strings args;
+		char file_prefix[LJ_CONFIG_TEXT];
+		uint32_t huge; /* enum lj_huge */
+		uint32_t memory_mb;
+	} eal;
+
+	bool set[LJ_CONFIG_KEYS]; /* which rows were given rather than defaulted */
+};
+
+/* Every key at its default. */
+void lj_config_init(struct lj_config *c);
+void lj_config_free(struct lj_config *c);
+
+/* Reads a JSON file over what `c` holds. 0, or -errno with `err` ("file.json:12:3" or "file.json:
+ * flow.capacity"). */
+int lj_config_load(struct lj_config *c, const char *path, struct lj_error *err);
+/* Sets one key from "key=value" as --set gives it; a list takes its items joined by commas. 0 or
+ * -errno. */
+int lj_config_set(struct lj_config *c, const char *assignment, struct lj_error *err);
+/* Checks what one key alone cannot: a source is there, files and ports not both, CPU lists ... 0 or
+ * -errno. */
+int lj_config_check(const struct lj_config *c, struct lj_error *err);
+
+/* Whether the key was given by a file or --set. */
+bool lj_config_given(const struct lj_config *c, const char *key);
+static inline bool lj_config_replay(const struct lj_config *c)
+{
+	return c->capture.files.n > 0;
+}
+
+/* The configuration as JSON text (newly allocated, caller frees): what lj_config_load() would read
+ * back. */
+char *lj_config_dump(const struct lj_config *c);
+/* The reference page, in Markdown, from the table. */
+void lj_config_manual(FILE *out);
+
+/*
+ * The EAL's arguments, derived: argv[0], cores, memory, devices, file prefix, log levels, then
+ * eal.args. Caller frees with lj_config_eal_free(). NULL and `err`.
+ */
+char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error *err);
+void lj_config_eal_free(char **argv);
+
+/* How many EAL lcores besides main run roles, and how many roles there are (spreader included if
+ * `spreader`). */
+uint32_t lj_config_roles(const struct lj_config *c, bool spreader);
+uint32_t lj_config_role_lcores(const struct lj_config *c);
+
+/* Receive queues of port i: as given, or else one a worker on a NIC and one on a vdev. */
+uint32_t lj_config_port_queues(const struct lj_config *c, uint32_t i);
+
+/* Whether one receive queue has to feed several workers. */
+bool lj_config_spreads(const struct lj_config *c);
+
+/* Bytes the daemon will need, by part; for --dry-run. */
+struct lj_config_memory {
+	uint64_t flow_tables, queues, mbufs, total;
+	uint32_t hugepages_mb_free; /* of the machine now */
+	bool huge;		    /* hugepages will be used */
+};
+void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m);
+
+#endif

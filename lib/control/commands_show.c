@@ -1,0 +1,242 @@
+#include <string.h>
+
+#include "control.h"
+
+static bool is_gauge(enum lj_counter which)
+{
+	return which == LJ_C_flow_active || which == LJ_C_batch_waiting ||
+	       which == LJ_C_verdict_waiting;
+}
+
+void counters_since_clear(struct lj_control *c, struct lj_counters *total)
+{
+	lj_pipeline_total(c->pipeline, total);
+	for (int i = 0; i < LJ_COUNTERS; i++)
+		if (!is_gauge(i))
+			total->value[i] -= c->baseline.value[i];
+}
+
+/* All counters whose name begins with one of the prefixes (a NULL-terminated list). */
+static int reply_counters(struct lj_control *c, const char *const *prefixes, json_t *reply)
+{
+	struct lj_counters total;
+
+	counters_since_clear(c, &total);
+	for (int i = 0; i < LJ_COUNTERS; i++)
+		for (const char *const *prefix = prefixes; *prefix != NULL; prefix++)
+			if (strncmp(lj_counter_info[i].name, *prefix, strlen(*prefix)) == 0) {
+				json_object_set_new(reply, lj_counter_info[i].name,
+						    json_integer((json_int_t)total.value[i]));
+				break;
+			}
+	return 0;
+}
+
+int show_packet_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	return reply_counters(c, (const char *const[]){"rx_", "parse_", "spread_", NULL}, reply);
+}
+
+int show_flow_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	return reply_counters(c, (const char *const[]){"flow_", NULL}, reply);
+}
+
+int show_batch_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	return reply_counters(c, (const char *const[]){"batch", "model_", "verdict_", NULL}, reply);
+}
+
+int show_counters(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	return reply_counters(c, (const char *const[]){"", NULL}, reply);
+}
+
+int show_port_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
+		struct lj_source *source = lj_pipeline_source(c->pipeline, i);
+		struct lj_source_stats stats = {0};
+
+		lj_source_stats(source, &stats);
+		json_object_set_new(reply, source->name,
+				    json_pack("{s:I, s:I, s:I, s:I, s:I}", "received",
+					      (json_int_t)stats.received, "bytes",
+					      (json_int_t)stats.received_bytes, "imissed",
+					      (json_int_t)stats.imissed, "ierrors",
+					      (json_int_t)stats.ierrors, "rx_nombuf",
+					      (json_int_t)stats.rx_nombuf));
+	}
+	return 0;
+}
+
+int show_port_info(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
+		struct lj_source *source = lj_pipeline_source(c->pipeline, i);
+		char text[512];
+
+		lj_source_describe(source, text, sizeof(text));
+		json_object_set_new(reply, source->name, json_string(text));
+	}
+	return 0;
+}
+
+int show_sink_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint32_t i = 0; i < lj_pipeline_sinks(c->pipeline); i++) {
+		const struct lj_sink *sink = lj_pipeline_sink(c->pipeline, i);
+
+		json_object_set_new(reply, sink->name,
+				    json_pack("{s:I, s:I, s:I, s:I, s:I}", "offered",
+					      (json_int_t)sink->counts.offered, "written",
+					      (json_int_t)sink->counts.written, "suppressed",
+					      (json_int_t)sink->counts.suppressed, "lost",
+					      (json_int_t)sink->counts.lost, "bytes",
+					      (json_int_t)sink->counts.bytes));
+	}
+	return 0;
+}
+
+int show_verdicts(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	const struct lj_model_set *models = lj_pipeline_models(c->pipeline);
+	const struct lj_tally *tally = lj_pipeline_tally(c->pipeline);
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	json_object_set_new(reply, "records", json_integer((json_int_t)tally->records));
+	json_object_set_new(reply, "early", json_integer((json_int_t)tally->early));
+	json_object_set_new(reply, "alerts", json_integer((json_int_t)tally->alerts));
+	json_object_set_new(reply, "unclassified", json_integer((json_int_t)tally->unclassified));
+	for (uint16_t m = 0; m < models->n; m++) {
+		const struct lj_model_info *info = lj_model_info(models->model[m]);
+
+		for (uint16_t k = 0; k < info->classes; k++) {
+			char name[128];
+
+			snprintf(name, sizeof(name), "%s.%s", info->name, info->class_name[k]);
+			json_object_set_new(reply, name,
+					    json_integer((json_int_t)tally->class_count[m][k]));
+		}
+	}
+	return 0;
+}
+
+int show_lcores(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint32_t i = 0; i < lj_pipeline_roles(c->pipeline); i++) {
+		struct lj_role_info role;
+		uint64_t busy, idle, refused;
+
+		lj_pipeline_role(c->pipeline, i, &role);
+		busy = lj_counter_read(role.counters, LJ_C_cycles_busy);
+		idle = lj_counter_read(role.counters, LJ_C_cycles_idle);
+		refused = lj_counter_read(role.counters, LJ_C_cycles_refused);
+		json_object_set_new(
+			reply, role.name,
+			json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:I}", "lcore", (int)role.lcore,
+				  "state", role.finished ? "finished" : "running", "busy_percent",
+				  (json_int_t)(busy * 100 / RTE_MAX(busy + idle + refused, 1ULL)),
+				  "busy_cycles", (json_int_t)busy, "idle_cycles", (json_int_t)idle,
+				  "refused_cycles", (json_int_t)refused, "polls",
+				  (json_int_t)lj_counter_read(role.counters, LJ_C_polls)));
+	}
+	return 0;
+}
+
+json_t *latency_json(const struct lj_histogram *h)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)h->count,
+			 "min", (json_int_t)(h->count > 0 ? h->min : 0), "mean",
+			 (json_int_t)lj_histogram_mean(h), "p50",
+			 (json_int_t)lj_histogram_percentile(h, 50), "p95",
+			 (json_int_t)lj_histogram_percentile(h, 95), "p99",
+			 (json_int_t)lj_histogram_percentile(h, 99), "p999",
+			 (json_int_t)lj_histogram_percentile(h, 99.9), "max", (json_int_t)h->max);
+}
+
+int show_latency(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (int stage = 0; stage < LJ_STAGES; stage++)
+		json_object_set_new(reply, lj_stage_name[stage],
+				    latency_json(lj_pipeline_latency(c->pipeline, stage)));
+	return 0;
+}
+
+int show_ledger(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	struct lj_ledger_line lines[LJ_LEDGER_LINES];
+	struct lj_counters total;
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	lj_pipeline_total(c->pipeline, &total);
+	lj_ledger_check(&total, lines);
+	for (int i = 0; i < LJ_LEDGER_LINES; i++)
+		json_object_set_new(reply, lines[i].text,
+				    json_pack("{s:I, s:I, s:I}", "left", (json_int_t)lines[i].left,
+					      "right", (json_int_t)lines[i].right, "difference",
+					      (json_int_t)lines[i].difference));
+	return 0;
+}
+
+int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	const struct lj_model_set *models = lj_pipeline_models(c->pipeline);
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint16_t m = 0; m < models->n; m++) {
+		const struct lj_model_info *info = lj_model_info(models->model[m]);
+
+		json_object_set_new(reply, info->name,
+				    json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:s}", "version",
+					      info->version, "engine", info->engine, "features",
+					      (int)info->features, "classes", (int)info->classes,
+					      "trees", (int)info->trees, "threshold", "", "sha256",
+					      info->sha256, "dir", lj_model_dir(models->model[m])));
+		json_object_set_new(json_object_get(reply, info->name), "threshold",
+				    json_sprintf("%.6g", info->threshold));
+	}
+	return 0;
+}
+
+int show_tuning(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	struct lj_tuning t;
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	lj_pipeline_tuning(c->pipeline, &t);
+	json_object_set_new(reply, "batch_size", json_integer(t.batch_size));
+	json_object_set_new(reply, "batch_deadline_us", json_integer(t.batch_deadline_us));
+	json_object_set_new(reply, "classify_at", json_integer(t.classify_at));
+	json_object_set_new(reply, "classify_after_ms",
+			    json_integer((json_int_t)(t.classify_after_ns / 1000000)));
+	json_object_set_new(reply, "idle_timeout_ms",
+			    json_integer((json_int_t)(t.idle_timeout_ns / 1000000)));
+	json_object_set_new(reply, "active_timeout_ms",
+			    json_integer((json_int_t)(t.active_timeout_ns / 1000000)));
+	json_object_set_new(reply, "tcp_linger_ms",
+			    json_integer((json_int_t)(t.tcp_linger_ns / 1000000)));
+	return 0;
+}

@@ -1,0 +1,115 @@
+#include "control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct command commands[] = {
+#define LJ_COMMAND(words, param, function, help) {words, param, function, help},
+#include "commands.def"
+#undef LJ_COMMAND
+};
+const size_t n_commands = RTE_DIM(commands);
+
+struct lj_control *lj_control_create(struct lj_pipeline *p, struct lj_error *err)
+{
+	struct lj_control *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		lj_error_set(err, ENOMEM, "control", "not enough memory");
+		return NULL;
+	}
+	c->pipeline = p;
+	pthread_mutex_init(&c->lock, NULL);
+	if (telemetry_register(c, err) != 0) {
+		lj_control_destroy(c);
+		return NULL;
+	}
+	return c;
+}
+
+void lj_control_destroy(struct lj_control *c)
+{
+	if (c == NULL)
+		return;
+	telemetry_unregister(c);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+int command_call(struct lj_control *c, const struct command *command, const char *param,
+		 json_t *reply)
+{
+	struct lj_error err = {0};
+	int ret;
+
+	if (command->param != NULL && (param == NULL || param[0] == '\0'))
+		ret = lj_error_set(&err, EINVAL, command->words, "needs a parameter: %s",
+				   command->param);
+	else if (command->param == NULL && param != NULL && param[0] != '\0')
+		ret = lj_error_set(&err, EINVAL, command->words, "takes no parameter");
+	else {
+		pthread_mutex_lock(&c->lock);
+		ret = command->run(c, param, reply, &err);
+		pthread_mutex_unlock(&c->lock);
+	}
+	if (ret != 0) {
+		json_object_clear(reply);
+		json_object_set_new(reply, "error", json_sprintf("%s: %s", err.where, err.what));
+	}
+	return ret;
+}
+
+/* The command that `line` begins with, and what follows it; the longest when several do. */
+static const struct command *find(const char *line, const char **param)
+{
+	const struct command *found = NULL;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < n_commands; i++) {
+		size_t length = strlen(commands[i].words);
+
+		if (length > longest && strncmp(line, commands[i].words, length) == 0 &&
+		    (line[length] == '\0' || line[length] == ' ')) {
+			found = &commands[i];
+			longest = length;
+		}
+	}
+	*param = line + longest + strspn(line + longest, " ");
+	return found;
+}
+
+int lj_control_run(struct lj_control *c, const char *line, FILE *out)
+{
+	const char *param;
+	const struct command *command = find(line, &param);
+	json_t *reply;
+	int ret;
+
+	if (command == NULL) {
+		fprintf(out, "no such command: %s (try help)\n", line);
+		return -ENOENT;
+	}
+	reply = json_object();
+	ret = command_call(c, command, param, reply);
+	table_print(reply, out);
+	json_decref(reply);
+	return ret;
+}
+
+int help(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(c);
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (size_t i = 0; i < n_commands; i++) {
+		char words[96];
+
+		snprintf(words, sizeof(words), "%s%s%s%s", commands[i].words,
+			 commands[i].param != NULL ? " <" : "",
+			 commands[i].param != NULL ? commands[i].param : "",
+			 commands[i].param != NULL ? ">" : "");
+		json_object_set_new(reply, words, json_string(commands[i].help));
+	}
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* Private: the commands and what they work on. */
+#ifndef CONTROL_H
+#define CONTROL_H
+
+#include <pthread.h>
+
+#include <jansson.h>
+
+#include "lj_control.h"
+
+struct lj_control {
+	struct lj_pipeline *pipeline;
+	pthread_mutex_t lock;
+	struct lj_counters baseline; /* at the latest "clear stats" */
+};
+
+/*
+ * Fills `reply` (an object of scalars, or of objects of scalars: at most 256 entries). `param` is
+ * NULL or the text after the command. 0, or -errno with `err`.
+ */
+typedef int command_run(struct lj_control *c, const char *param, json_t *reply,
+			struct lj_error *err);
+
+struct command {
+	const char *words; /* "show flow stats" */
+	const char *param; /* what the parameter is, or NULL when there is none */
+	command_run *run;
+	const char *help;
+};
+
+extern const struct command commands[];
+extern const size_t n_commands;
+
+#define LJ_COMMAND(words, param, function, help) command_run function;
+#include "commands.def"
+#undef LJ_COMMAND
+
+/* Runs a command under the lock; `reply` then is its answer, or {"error": "..."}. 0 or -errno. */
+int command_call(struct lj_control *c, const struct command *command, const char *param,
+		 json_t *reply);
+
+/* Prints an answer as aligned text: pairs, or a table when the values are objects. */
+void table_print(const json_t *reply, FILE *out);
+
+int telemetry_register(struct lj_control *c, struct lj_error *err);
+void telemetry_unregister(struct lj_control *c);
+
+/* Totals since the latest "clear stats"; gauges as they are. */
+void counters_since_clear(struct lj_control *c, struct lj_counters *total);
+/* Fields of one latency stage. */
+json_t *latency_json(const struct lj_histogram *h);
+
+#endif

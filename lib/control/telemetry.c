@@ -1,0 +1,129 @@
+#include <errno.h>
+#include <string.h>
+
+#include <rte_telemetry.h>
+
+#include "control.h"
+
+/*
+ * rte_telemetry passes its callbacks no pointer, and cannot unregister a command, so who answers is
+ * kept here. Guarded by `answering`, so that a client's thread is out before the control is freed.
+ */
+static pthread_mutex_t answering = PTHREAD_MUTEX_INITIALIZER;
+static struct lj_control *active;
+
+#define PREFIX "/linejudge/"
+
+/* "show flow stats" as "/linejudge/show/flow/stats". */
+static void path_of(const struct command *command, char *path, size_t size)
+{
+	snprintf(path, size, PREFIX "%s", command->words);
+	for (char *at = path; *at != '\0'; at++)
+		if (*at == ' ')
+			*at = '/';
+}
+
+static const struct command *find(const char *path)
+{
+	char own[RTE_TEL_MAX_STRING_LEN];
+
+	for (size_t i = 0; i < n_commands; i++) {
+		path_of(&commands[i], own, sizeof(own));
+		if (strcmp(own, path) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static void add_scalar(struct rte_tel_data *d, const char *name, const json_t *value)
+{
+	char text[RTE_TEL_MAX_STRING_LEN];
+
+	if (json_is_integer(value) && json_integer_value(value) < 0) {
+		rte_tel_data_add_dict_int(d, name, (int)json_integer_value(value));
+	} else if (json_is_integer(value)) {
+		rte_tel_data_add_dict_u64(d, name, (uint64_t)json_integer_value(value));
+	} else if (json_is_string(value)) {
+		snprintf(text, sizeof(text), "%s", json_string_value(value));
+		rte_tel_data_add_dict_string(d, name, text);
+	} else {
+		rte_tel_data_add_dict_string(d, name, json_is_true(value) ? "true" : "false");
+	}
+}
+
+/* 22.11 takes only [A-Za-z0-9_/] in names of a dict; anything else becomes an underscore. */
+static void clean_name(char *out, size_t size, const char *name)
+{
+	size_t i = 0;
+
+	for (; name[i] != '\0' && i < size - 1; i++)
+		out[i] = strchr(" .,:=+()<>-\"", name[i]) != NULL ? '_' : name[i];
+	out[i] = '\0';
+}
+
+static void add_reply(struct rte_tel_data *d, const json_t *reply)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)reply, key, value) {
+		char name[RTE_TEL_MAX_STRING_LEN];
+
+		clean_name(name, sizeof(name), key);
+		if (json_is_object(value)) {
+			struct rte_tel_data *row = rte_tel_data_alloc();
+
+			if (row == NULL)
+				return;
+			rte_tel_data_start_dict(row);
+			add_reply(row, value);
+			rte_tel_data_add_dict_container(d, name, row, 0);
+		} else {
+			add_scalar(d, name, value);
+		}
+	}
+}
+
+static int answer(const char *path, const char *params, struct rte_tel_data *d)
+{
+	const struct command *command = find(path);
+	json_t *reply = json_object();
+
+	rte_tel_data_start_dict(d);
+	pthread_mutex_lock(&answering);
+	if (active == NULL || command == NULL)
+		json_object_set_new(reply, "error", json_string("shutting down"));
+	else
+		command_call(active, command, params, reply);
+	pthread_mutex_unlock(&answering);
+	add_reply(d, reply);
+	json_decref(reply);
+	return 0;
+}
+
+int telemetry_register(struct lj_control *c, struct lj_error *err)
+{
+	for (size_t i = 0; i < n_commands; i++) {
+		char path[RTE_TEL_MAX_STRING_LEN];
+		int ret;
+
+		path_of(&commands[i], path, sizeof(path));
+		ret = rte_telemetry_register_cmd(path, answer, commands[i].help);
+		if (ret != 0 && ret != -EEXIST && ret != -EALREADY)
+			return lj_error_set(err, -ret, path,
+					    "cannot be registered with telemetry: %s",
+					    strerror(-ret));
+	}
+	pthread_mutex_lock(&answering);
+	active = c;
+	pthread_mutex_unlock(&answering);
+	return 0;
+}
+
+void telemetry_unregister(struct lj_control *c)
+{
+	pthread_mutex_lock(&answering);
+	if (active == c)
+		active = NULL;
+	pthread_mutex_unlock(&answering);
+}

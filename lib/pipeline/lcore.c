@@ -1,0 +1,84 @@
+#include <sched.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include <rte_pause.h>
+
+#include "pipeline.h"
+
+/* Polls without work before an lcore gives way, and before it sleeps. */
+#define SPIN_POLLS     64
+#define YIELD_POLLS    128
+#define FIRST_SLEEP_NS 2000
+
+/*
+ * Costs a busy lcore nothing and an idle one little: a short spin catches what is about to come,
+ * yielding lets another lcore of this CPU fill our queue, sleeping frees the CPU. The sleep doubles
+ * up to the permitted.
+ */
+static void rest(const struct lcore *l, uint32_t idle_polls)
+{
+	struct timespec sleep = {0};
+	uint32_t doublings;
+
+	if (l->idle == LJ_IDLE_POLL || idle_polls < SPIN_POLLS) {
+		rte_pause();
+		return;
+	}
+	if (idle_polls < YIELD_POLLS) {
+		sched_yield();
+		return;
+	}
+	doublings = RTE_MIN(idle_polls - YIELD_POLLS, 12u);
+	sleep.tv_nsec = (long)RTE_MIN((uint64_t)FIRST_SLEEP_NS << doublings, l->max_sleep_ns);
+	nanosleep(&sleep, NULL);
+}
+
+/* Charges the cycles since `since` to what the poll found. Returns now. */
+static uint64_t charge(struct role *role, int work, uint64_t since)
+{
+	uint64_t now = rte_rdtsc();
+	enum lj_counter regime = work > 0		? LJ_C_cycles_busy
+				 : work == POLL_REFUSED ? LJ_C_cycles_refused
+							: LJ_C_cycles_idle;
+
+	lj_count(&role->counters, regime, now - since);
+	lj_count(&role->counters, LJ_C_polls, 1);
+	return now;
+}
+
+int lcore_main(void *arg)
+{
+	struct lcore *l = arg;
+	uint32_t idle_polls = 0;
+	uint64_t now = rte_rdtsc();
+
+	/* The default slack of 50 us would make every short sleep a long one. */
+	prctl(PR_SET_TIMERSLACK, 1);
+	for (;;) {
+		bool worked = false, finished = true;
+		uint64_t slept_since;
+
+		for (uint32_t i = 0; i < l->n_roles; i++) {
+			struct role *role = l->role[i];
+			int work;
+
+			if (role->finished)
+				continue;
+			work = role->poll(role, now);
+			now = charge(role, work, now);
+			worked = worked || work > 0;
+			finished = finished && role->finished;
+		}
+		if (finished)
+			return 0;
+		if (worked) {
+			idle_polls = 0;
+			continue;
+		}
+		slept_since = now;
+		rest(l, idle_polls++);
+		now = rte_rdtsc();
+		lj_count(&l->role[l->n_roles - 1]->counters, LJ_C_cycles_idle, now - slept_since);
+	}
+}

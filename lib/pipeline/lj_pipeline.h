@@ -1,0 +1,117 @@
+/*
+ * Which role runs on which lcore, joined by which queues.
+ *
+ * Roles: a spreader where one receive queue feeds several workers; workers; inference lcores; the
+ * sink. Each is a function that polls once; an lcore is a loop over its roles. Nothing swims
+ * upstream: to stop, capture ends first and what is in flight drains forwards.
+ *
+ * Live, a full queue refuses and the refuser counts. In a replay the refused role waits, so nothing
+ * is lost, and queues are merged in the capture's order, so the output does not depend on lcores or
+ * speed.
+ *
+ * Thread: main, unless said otherwise.
+ */
+#ifndef LJ_PIPELINE_H
+#define LJ_PIPELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lj_base.h"
+#include "lj_capture.h"
+#include "lj_config.h"
+#include "lj_histogram.h"
+#include "lj_sink.h"
+#include "lj_stats.h"
+#include "lj_verdict.h"
+
+struct lj_pipeline;
+
+/* Opens models, sources and sinks, and allocates everything. The EAL must be up. NULL and `err`. */
+struct lj_pipeline *lj_pipeline_create(const struct lj_config *config, struct lj_error *err);
+
+/* Starts the sources and launches the roles on their lcores. 0 or -errno. */
+int lj_pipeline_start(struct lj_pipeline *p, struct lj_error *err);
+
+/* Polls every role once, in river order, on the calling thread: for tests, instead of start.
+ * Returns work done. */
+uint32_t lj_pipeline_step(struct lj_pipeline *p);
+
+/* Asks for a graceful end: capture ends, flows are flushed, verdicts drain. */
+void lj_pipeline_end(struct lj_pipeline *p);
+/* Stops and resumes taking packets from the sources, without ending flows. */
+void lj_pipeline_pause(struct lj_pipeline *p, bool paused);
+bool lj_pipeline_paused(const struct lj_pipeline *p);
+
+/* Whether all roles are finished; then whether a source failed on the way (fills `err`, -errno) or
+ * a sink lost anything. */
+bool lj_pipeline_finished(const struct lj_pipeline *p);
+int lj_pipeline_result(struct lj_pipeline *p, struct lj_error *err);
+
+/* Waits for the lcores, after lj_pipeline_finished(). */
+void lj_pipeline_join(struct lj_pipeline *p);
+/* Flushes and closes the sinks and frees the rest. 0, or -errno and `err` when a sink could not
+ * write its last. */
+int lj_pipeline_destroy(struct lj_pipeline *p, struct lj_error *err);
+
+/* --- observing: any thread --- */
+
+enum lj_role_kind { LJ_ROLE_SPREAD, LJ_ROLE_WORKER, LJ_ROLE_INFER, LJ_ROLE_SINK };
+
+struct lj_role_info {
+	const char *name; /* "worker0" */
+	enum lj_role_kind kind;
+	uint32_t lcore;
+	bool finished;
+	const struct lj_counters *counters;
+};
+
+uint32_t lj_pipeline_roles(const struct lj_pipeline *p);
+void lj_pipeline_role(const struct lj_pipeline *p, uint32_t i, struct lj_role_info *info);
+uint32_t lj_pipeline_sources(const struct lj_pipeline *p);
+struct lj_source *lj_pipeline_source(const struct lj_pipeline *p, uint32_t i);
+uint32_t lj_pipeline_sinks(const struct lj_pipeline *p);
+const struct lj_sink *lj_pipeline_sink(const struct lj_pipeline *p, uint32_t i);
+const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p);
+
+/* Sum over all roles and ports. */
+void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total);
+
+/* Where a decision's time goes. The stages add up to LJ_STAGE_DECISION. */
+enum lj_stage {
+	LJ_STAGE_OFFER,	   /* found due -> in the queue */
+	LJ_STAGE_WAIT,	   /* in the queue -> taken in a batch */
+	LJ_STAGE_SCORE,	   /* taken -> scored */
+	LJ_STAGE_WRITE,	   /* scored -> handed to the sinks */
+	LJ_STAGE_DECISION, /* found due -> scored and handed to the sinks */
+	LJ_STAGES,
+};
+extern const char *const lj_stage_name[LJ_STAGES];
+/* The sink's histogram of a stage, in ns. */
+const struct lj_histogram *lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage);
+
+/* What the sink has seen. sink: wo; control: ro */
+struct lj_tally {
+	uint64_t records, early, unclassified, alerts, wire_bytes;
+	uint64_t class_count[LJ_MODELS_MAX][LJ_CLASSES_MAX]; /* by deciding model */
+	uint64_t alert_score[10]; /* alerts by score: [0.0,0.1) ... [0.9,1.0] */
+	uint64_t first_ns,
+		last_ns; /* packet time from the first flow's begin to the last one's end */
+};
+const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p);
+
+/* Seconds from start to the last role's finish (or to now). */
+double lj_pipeline_elapsed_s(const struct lj_pipeline *p);
+
+/* --- tuning while it runs: main --- */
+
+struct lj_tuning {
+	uint32_t batch_size, batch_deadline_us, classify_at;
+	uint64_t classify_after_ns, idle_timeout_ns, active_timeout_ns, tcp_linger_ns;
+};
+void lj_pipeline_tuning(const struct lj_pipeline *p, struct lj_tuning *tuning);
+/* Taken up by every lcore at its next poll. Values must be in config's ranges. */
+void lj_pipeline_tune(struct lj_pipeline *p, const struct lj_tuning *tuning);
+
+#endif

@@ -1,0 +1,105 @@
+#include "pipeline.h"
+
+const char *const lj_stage_name[LJ_STAGES] = {
+	[LJ_STAGE_OFFER] = "offer", [LJ_STAGE_WAIT] = "wait",	      [LJ_STAGE_SCORE] = "score",
+	[LJ_STAGE_WRITE] = "write", [LJ_STAGE_DECISION] = "decision",
+};
+
+uint32_t lj_pipeline_roles(const struct lj_pipeline *p)
+{
+	return p->n_roles;
+}
+
+void lj_pipeline_role(const struct lj_pipeline *p, uint32_t i, struct lj_role_info *info)
+{
+	const struct role *role = p->role[i];
+
+	*info = (struct lj_role_info){role->name, role->kind, role->lcore, role->finished,
+				      &role->counters};
+}
+
+uint32_t lj_pipeline_sources(const struct lj_pipeline *p)
+{
+	return p->n_sources;
+}
+
+struct lj_source *lj_pipeline_source(const struct lj_pipeline *p, uint32_t i)
+{
+	return p->source[i];
+}
+
+uint32_t lj_pipeline_sinks(const struct lj_pipeline *p)
+{
+	return p->sink->n_sinks;
+}
+
+const struct lj_sink *lj_pipeline_sink(const struct lj_pipeline *p, uint32_t i)
+{
+	return p->sink->sink[i];
+}
+
+const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p)
+{
+	return &p->shared.models;
+}
+
+void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total)
+{
+	*total = (struct lj_counters){0};
+	for (uint32_t i = 0; i < p->n_roles; i++)
+		lj_counters_add(total, &p->role[i]->counters);
+	for (uint32_t i = 0; i < p->n_sources; i++) {
+		struct lj_source_stats stats;
+
+		if (lj_source_stats(p->source[i], &stats) != 0)
+			continue;
+		total->value[LJ_C_port_received] += stats.received;
+		total->value[LJ_C_port_imissed] += stats.imissed;
+		total->value[LJ_C_port_ierrors] += stats.ierrors;
+		total->value[LJ_C_port_rx_nombuf] += stats.rx_nombuf;
+	}
+}
+
+const struct lj_histogram *lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage)
+{
+	return &p->sink->stage[stage];
+}
+
+const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p)
+{
+	return &p->sink->tally;
+}
+
+double lj_pipeline_elapsed_s(const struct lj_pipeline *p)
+{
+	uint64_t end = p->sink->role.finished ? p->sink->flushed_tsc : rte_rdtsc();
+
+	return (double)lj_cycles_to_ns(end - p->started_tsc) / 1e9;
+}
+
+void lj_pipeline_tuning(const struct lj_pipeline *p, struct lj_tuning *tuning)
+{
+	*tuning = (struct lj_tuning){
+		.batch_size = p->shared.batch.size,
+		.batch_deadline_us = p->shared.batch.deadline_us,
+		.classify_at = p->shared.flow.classify_at,
+		.classify_after_ns = p->shared.flow.classify_after_ns,
+		.idle_timeout_ns = p->shared.flow.idle_timeout_ns,
+		.active_timeout_ns = p->shared.flow.active_timeout_ns,
+		.tcp_linger_ns = p->shared.flow.tcp_linger_ns,
+	};
+}
+
+void lj_pipeline_tune(struct lj_pipeline *p, const struct lj_tuning *tuning)
+{
+	struct flow_tuning *t = &p->shared.flow;
+
+	p->shared.batch.size = tuning->batch_size;
+	p->shared.batch.deadline_us = tuning->batch_deadline_us;
+	t->classify_at = tuning->classify_at;
+	t->classify_after_ns = tuning->classify_after_ns;
+	t->idle_timeout_ns = tuning->idle_timeout_ns;
+	t->active_timeout_ns = tuning->active_timeout_ns;
+	t->tcp_linger_ns = tuning->tcp_linger_ns;
+	__atomic_fetch_add(&t->generation, 1, __ATOMIC_RELEASE);
+}

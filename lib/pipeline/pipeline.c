@@ -1,0 +1,260 @@
+#include "pipeline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include "lj_log.h"
+
+/* Flow settings: as configured, else as the first model was trained, else the defaults. */
+static void settle_flow_settings(struct lj_pipeline *p)
+{
+	const struct lj_config *c = p->config;
+	struct flow_tuning *t = &p->shared.flow;
+	const struct lj_model_flow *m = NULL;
+
+	t->classify_at = c->flow.classify_at;
+	t->classify_after_ns = c->flow.classify_after_ns;
+	t->idle_timeout_ns = c->flow.idle_timeout_ns;
+	t->active_timeout_ns = c->flow.active_timeout_ns;
+	t->tcp_linger_ns = c->flow.tcp_linger_ns;
+	if (p->shared.models.n > 0)
+		m = &lj_model_info(p->shared.models.model[0])->flow;
+	if (m == NULL || !m->present)
+		return;
+	if (!lj_config_given(c, "flow.classify_at"))
+		t->classify_at = m->classify_at;
+	if (!lj_config_given(c, "flow.idle_timeout_s"))
+		t->idle_timeout_ns = m->idle_timeout_ns;
+	if (!lj_config_given(c, "flow.active_timeout_s"))
+		t->active_timeout_ns = m->active_timeout_ns;
+	if (!lj_config_given(c, "flow.tcp_linger_s"))
+		t->tcp_linger_ns = m->tcp_linger_ns;
+}
+
+int open_models(struct lj_pipeline *p, struct lj_error *err)
+{
+	const struct lj_config *c = p->config;
+
+	for (uint32_t i = 0; i < c->models.n; i++) {
+		struct lj_model *m =
+			lj_model_open(c->models.item[i], (uint16_t)c->lcores.infer, err);
+
+		if (m == NULL)
+			return -EINVAL;
+		p->shared.models.model[p->shared.models.n++] = m;
+	}
+	p->shared.models.generation = 1;
+	settle_flow_settings(p);
+	if (c->features.csv[0] == '\0')
+		return 0;
+	p->shared.evidence = lj_feature_plan_set(c->features.set, err);
+	return p->shared.evidence != NULL ? 0 : -EINVAL;
+}
+
+int open_sources(struct lj_pipeline *p, struct lj_error *err)
+{
+	const struct lj_config *c = p->config;
+
+	if (p->shared.replay) {
+		const struct lj_file_config files = {
+			.paths = (const char *const *)c->capture.files.item,
+			.n_paths = (uint16_t)c->capture.files.n,
+			.tap = c->capture.tap,
+			.socket_id = SOCKET_ID_ANY,
+		};
+
+		p->source[0] = lj_source_open_file(&files, err);
+		p->n_sources = p->source[0] != NULL;
+		return p->source[0] != NULL ? 0 : -EINVAL;
+	}
+	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
+		const struct lj_config_port *port = &c->capture.port[i];
+		const struct lj_port_config open = {
+			.name = port->name,
+			.queues = (uint16_t)lj_config_port_queues(c, i),
+			.descriptors = (uint16_t)port->descriptors,
+			.mbufs = port->mbufs,
+			.mtu = port->mtu,
+			.promiscuous = port->promiscuous,
+			.symmetric_rss = c->lcores.workers > 1,
+			.leg = (uint8_t)port->leg,
+		};
+
+		p->source[i] = lj_source_open_port(&open, err);
+		if (p->source[i] == NULL)
+			return -EINVAL;
+		p->n_sources++;
+	}
+	return 0;
+}
+
+int open_sinks(struct lj_pipeline *p, struct lj_error *err)
+{
+	const struct lj_config *c = p->config;
+	bool live_only = c->eve.decision_time == LJ_WHEN_LIVE;
+	struct sink_role *s = p->sink;
+
+	if (c->eve.target[0] != '\0') {
+		const struct lj_eve_config eve = {
+			.target = c->eve.target,
+			.append = c->eve.append,
+			.flows = (enum lj_eve_flows)c->eve.flows,
+			.early = c->eve.early,
+			.decision_time = live_only ? !p->shared.replay
+						   : c->eve.decision_time == LJ_WHEN_ALWAYS,
+			.in_iface = c->capture.n_ports == 1 ? c->capture.port[0].name : NULL,
+			.pcap_filename = c->capture.files.n == 1 ? c->capture.files.item[0] : NULL,
+			.models = &p->shared.models,
+		};
+
+		s->sink[s->n_sinks] = lj_sink_open_eve(&eve, err);
+		if (s->sink[s->n_sinks] == NULL)
+			return -EIO;
+		s->n_sinks++;
+	}
+	if (c->features.csv[0] != '\0') {
+		s->sink[s->n_sinks] = lj_sink_open_csv(c->features.csv, p->shared.evidence,
+						       c->features.early, err);
+		if (s->sink[s->n_sinks] == NULL)
+			return -EIO;
+		s->n_sinks++;
+	}
+	return 0;
+}
+
+struct lj_pipeline *lj_pipeline_create(const struct lj_config *config, struct lj_error *err)
+{
+	struct lj_pipeline *p = calloc(1, sizeof(*p));
+
+	if (p == NULL) {
+		lj_error_set(err, ENOMEM, "pipeline", "not enough memory");
+		return NULL;
+	}
+	p->config = config;
+	p->shared.replay = lj_config_replay(config);
+	p->shared.ordered =
+		p->shared.replay && (config->lcores.workers > 1 || config->lcores.infer > 1);
+	p->shared.batch.size = config->batch.size;
+	p->shared.batch.deadline_us = config->batch.deadline_us;
+	if (open_models(p, err) != 0 || open_sources(p, err) != 0 || open_roles(p, err) != 0 ||
+	    open_sinks(p, err) != 0) {
+		lj_pipeline_destroy(p, NULL);
+		return NULL;
+	}
+	return p;
+}
+
+int lj_pipeline_start(struct lj_pipeline *p, struct lj_error *err)
+{
+	int ret;
+
+	for (uint32_t i = 0; i < p->n_sources; i++) {
+		ret = lj_source_start(p->source[i], err);
+		if (ret != 0)
+			return ret;
+	}
+	p->started_tsc = rte_rdtsc();
+	for (uint32_t i = 0; i < p->n_lcores; i++) {
+		ret = rte_eal_remote_launch(lcore_main, &p->lcore[i], p->lcore[i].id);
+		if (ret != 0) {
+			char where[32];
+
+			snprintf(where, sizeof(where), "lcore %u", p->lcore[i].id);
+			lj_pipeline_end(p);
+			return lj_error_set(err, -ret, where,
+					    "cannot be launched: the EAL has no such lcore, or it "
+					    "is busy (see --dry-run)");
+		}
+	}
+	return 0;
+}
+
+uint32_t lj_pipeline_step(struct lj_pipeline *p)
+{
+	uint32_t work = 0;
+
+	if (p->started_tsc == 0)
+		p->started_tsc = rte_rdtsc();
+	for (uint32_t i = 0; i < p->n_roles; i++) {
+		int did = 0;
+
+		if (!p->role[i]->finished)
+			did = p->role[i]->poll(p->role[i], rte_rdtsc());
+		work += did > 0 ? (uint32_t)did : 0;
+	}
+	return work;
+}
+
+void lj_pipeline_end(struct lj_pipeline *p)
+{
+	__atomic_store_n(&p->shared.command, COMMAND_END, __ATOMIC_RELAXED);
+}
+
+void lj_pipeline_pause(struct lj_pipeline *p, bool paused)
+{
+	if (p->shared.command != COMMAND_END)
+		__atomic_store_n(&p->shared.command, paused ? COMMAND_PAUSE : COMMAND_RUN,
+				 __ATOMIC_RELAXED);
+}
+
+bool lj_pipeline_paused(const struct lj_pipeline *p)
+{
+	return p->shared.command == COMMAND_PAUSE;
+}
+
+bool lj_pipeline_finished(const struct lj_pipeline *p)
+{
+	for (uint32_t i = 0; i < p->n_roles; i++)
+		if (!__atomic_load_n(&p->role[i]->finished, __ATOMIC_ACQUIRE))
+			return false;
+	return true;
+}
+
+int lj_pipeline_result(struct lj_pipeline *p, struct lj_error *err)
+{
+	for (uint32_t i = 0; i < p->n_sources; i++)
+		if (lj_source_state(p->source[i]) == LJ_SOURCE_FAILED) {
+			*err = *lj_source_error(p->source[i]);
+			return -EIO;
+		}
+	for (uint16_t i = 0; i < p->sink->n_sinks; i++) {
+		int ret = lj_sink_error(p->sink->sink[i], err);
+
+		if (ret != 0)
+			return ret;
+	}
+	return 0;
+}
+
+void lj_pipeline_join(struct lj_pipeline *p)
+{
+	for (uint32_t i = 0; i < p->n_lcores; i++)
+		rte_eal_wait_lcore(p->lcore[i].id);
+}
+
+int lj_pipeline_destroy(struct lj_pipeline *p, struct lj_error *err)
+{
+	int ret = 0;
+
+	if (p == NULL)
+		return 0;
+	for (uint16_t i = 0; p->sink != NULL && i < p->sink->n_sinks; i++) {
+		int closed = lj_sink_close(p->sink->sink[i], ret == 0 ? err : NULL);
+
+		ret = ret != 0 ? ret : closed;
+	}
+	close_roles(p);
+	for (uint32_t i = 0; i < p->n_sources; i++) {
+		lj_source_stop(p->source[i]);
+		lj_source_close(p->source[i]);
+	}
+	for (uint16_t i = 0; i < p->shared.models.n; i++)
+		lj_model_close(p->shared.models.model[i]);
+	lj_feature_plan_destroy(p->shared.evidence);
+	free(p);
+	return ret;
+}

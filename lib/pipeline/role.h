@@ -1,0 +1,136 @@
+/*
+ * Private: the roles and what they share.
+ *
+ * A role's poll does a bounded piece of work and says how much: items, 0 for nothing to do, or
+ * POLL_REFUSED when a queue ahead is full. `finished` is set by the role, once, after it closed its
+ * own queues.
+ */
+#ifndef ROLE_H
+#define ROLE_H
+
+#include "lj_clock.h"
+#include "lj_pipeline.h"
+#include "sequence.h"
+
+#define POLL_REFUSED (-1)
+
+/* main: wo, lcores: ro */
+enum command { COMMAND_RUN, COMMAND_PAUSE, COMMAND_END };
+
+/*
+ * Timeouts that may change while running. main writes all fields, then the generation (release); a
+ * worker that sees a new generation reads the fields. A torn mixture lasts one poll: each field is
+ * valid by itself.
+ */
+struct flow_tuning {
+	_Atomic uint32_t generation;
+	_Atomic uint32_t classify_at;
+	_Atomic uint64_t classify_after_ns, idle_timeout_ns, active_timeout_ns, tcp_linger_ns;
+};
+
+struct role {
+	struct lj_counters counters; /* role: wo, main: ro */
+	int (*poll)(struct role *role, uint64_t now_tsc);
+	char name[24];
+	enum lj_role_kind kind;
+	uint32_t lcore;
+	_Atomic bool finished; /* role: wo; all: ro */
+};
+
+/* What every role can see. */
+struct shared {
+	bool replay;
+	bool ordered;	     /* replay with something to merge: order matters between lcores */
+	_Atomic int command; /* enum command */
+	struct flow_tuning flow;
+	struct lj_batch_tuning batch;
+	struct lj_model_set models;
+	struct lj_feature_plan *evidence; /* NULL unless a features file is written */
+};
+
+struct receive_queue {
+	struct lj_source *source;
+	uint16_t queue;
+};
+
+/* Takes from a spreader's queue, or from receive queues itself. */
+struct worker {
+	struct role role;
+	struct shared *shared;
+	struct lj_queue *spread; /* NULL: receives itself */
+	struct receive_queue rx[LJ_CONFIG_PORTS];
+	uint16_t n_rx, next_rx;
+	struct lj_queue *infer[LJ_CONFIG_ROLES];
+	uint16_t n_infer;
+
+	struct lj_parser parser;
+	struct sequencer sequencer;
+	struct lj_flow_table *table;
+	struct lj_flow_config flow_config;
+	uint32_t tuning_generation;
+	uint64_t clock_ns; /* latest packet time, of sources that keep their own */
+
+	uint16_t n_items, next_item; /* in sequencer.item */
+	uint16_t n_due, next_due;
+	struct lj_flow *due[SEQUENCE_MAX + 1];
+	uint64_t due_tsc;
+	bool ended; /* the capture's end has been seen */
+	struct lj_burst burst;
+};
+
+struct spreader {
+	struct role role;
+	struct shared *shared;
+	struct receive_queue rx[LJ_CONFIG_PORTS];
+	uint16_t n_rx, next_rx;
+	struct lj_queue *worker[LJ_CONFIG_ROLES];
+	uint16_t n_workers;
+
+	struct lj_parser parser;
+	struct sequencer sequencer;
+	uint16_t n_items, next_item;
+	uint16_t next_worker; /* of a tick that goes to all */
+	bool ended;
+	struct lj_burst burst;
+};
+
+struct inferrer {
+	struct role role;
+	struct shared *shared;
+	uint16_t slot;
+	struct lj_batcher *batcher;
+	struct lj_queue *sink;
+	struct lj_opinion *opinions[LJ_MODELS_MAX];
+	struct lj_batch batch;
+	uint32_t next; /* of batch, when the sink's queue was full */
+	uint64_t taken_tsc, scored_tsc;
+};
+
+#define SINKS_MAX 4
+
+struct sink_role {
+	struct role role;
+	struct shared *shared;
+	struct lj_merge *merge;
+	struct lj_sink *sink[SINKS_MAX];
+	uint16_t n_sinks;
+	bool dirty;
+	uint64_t flushed_tsc;
+	struct lj_tally tally;
+	struct lj_histogram stage[LJ_STAGES];
+	const struct lj_verdict *verdict[LJ_BURST_MAX];
+};
+
+int worker_poll(struct role *role, uint64_t now_tsc);
+int spreader_poll(struct role *role, uint64_t now_tsc);
+int inferrer_poll(struct role *role, uint64_t now_tsc);
+int sink_poll(struct role *role, uint64_t now_tsc);
+
+/*
+ * One burst from the next of `rx` in turn, in `burst`; how many packets. When none came, `over`
+ * says whether no source will ever bring any (ended, or told to end).
+ */
+uint16_t receive(struct receive_queue *rx, uint16_t n_rx, uint16_t *next, struct shared *shared,
+		 struct lj_counters *counters, struct lj_burst *burst, bool *over);
+
+#endif

@@ -1,0 +1,73 @@
+#include "role.h"
+
+static void score(struct inferrer *r)
+{
+	const struct lj_model_set *models = &r->shared->models;
+
+	for (uint16_t m = 0; m < models->n; m++)
+		lj_model_score(models->model[m], r->slot, r->batch.flows, r->batch.n,
+			       r->opinions[m]);
+	r->scored_tsc = rte_rdtsc();
+	lj_count(&r->role.counters, LJ_C_model_scored, r->batch.n);
+}
+
+static void write_verdict(struct inferrer *r, struct lj_verdict *v, uint32_t i)
+{
+	const struct lj_opinion *opinions[LJ_MODELS_MAX];
+
+	for (uint16_t m = 0; m < r->shared->models.n; m++)
+		opinions[m] = &r->opinions[m][i];
+	lj_verdict_make(v, r->batch.due[i], &r->shared->models, opinions, r->shared->evidence);
+	v->taken_tsc = r->taken_tsc;
+	v->scored_tsc = r->scored_tsc;
+	v->batch = r->batch.n;
+	if (v->alert)
+		lj_count(&r->role.counters, LJ_C_verdict_alerts, 1);
+}
+
+/* Verdicts into the sink's queue; false when a replay has to wait for room. */
+static bool offer_verdicts(struct inferrer *r)
+{
+	for (; r->next < r->batch.n; r->next++) {
+		struct lj_verdict *v = lj_queue_reserve(r->sink);
+
+		if (v != NULL) {
+			write_verdict(r, v, r->next);
+			lj_queue_commit(r->sink);
+			lj_count(&r->role.counters, LJ_C_verdict_queued, 1);
+		} else if (r->shared->replay) {
+			lj_queue_advance(r->sink, r->batch.due[r->next]->order);
+			return false;
+		} else {
+			lj_count(&r->role.counters, LJ_C_verdict_refused, 1);
+		}
+	}
+	if (r->batch.n > 0)
+		lj_batch_done(r->batcher, &r->batch);
+	r->batch.n = r->next = 0;
+	return true;
+}
+
+int inferrer_poll(struct role *role, uint64_t now_tsc)
+{
+	struct inferrer *r = (struct inferrer *)role;
+	uint32_t n;
+
+	if (!offer_verdicts(r))
+		return POLL_REFUSED;
+	if (role->finished)
+		return 0;
+	if (!lj_batch_take(r->batcher, now_tsc, &r->batch)) {
+		if (r->shared->ordered)
+			lj_queue_advance(r->sink, lj_batcher_watermark(r->batcher));
+		if (lj_batcher_finished(r->batcher)) {
+			lj_queue_close(r->sink);
+			__atomic_store_n(&role->finished, true, __ATOMIC_RELEASE);
+		}
+		return 0;
+	}
+	n = r->batch.n;
+	r->taken_tsc = rte_rdtsc();
+	score(r);
+	return offer_verdicts(r) ? (int)n : POLL_REFUSED;
+}

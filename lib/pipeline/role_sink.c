@@ -1,0 +1,99 @@
+#include <math.h>
+
+#include "role.h"
+
+/* How long text may lie in a sink's buffer while more verdicts keep coming. */
+#define FLUSH_EVERY_NS 200000000
+
+static void tally_verdict(struct sink_role *s, const struct lj_verdict *v)
+{
+	const struct lj_opinion *decisive = lj_verdict_decisive(v);
+	struct lj_tally *t = &s->tally;
+
+	if (v->flow.due == LJ_DUE_EARLY_PACKETS || v->flow.due == LJ_DUE_EARLY_AGE)
+		t->early++;
+	else
+		t->records++;
+	if (t->first_ns == 0 || v->flow.first_ns < t->first_ns)
+		t->first_ns = v->flow.first_ns;
+	t->last_ns = RTE_MAX(t->last_ns, v->flow.last_ns);
+	if (decisive == NULL) {
+		t->unclassified++;
+		return;
+	}
+	t->class_count[v->model][decisive->class_index]++;
+	if (v->alert) {
+		t->alerts++;
+		t->alert_score[RTE_MIN((unsigned int)(decisive->score * 10), 9u)]++;
+	}
+}
+
+static void record_stages(struct sink_role *s, const struct lj_verdict *v, uint64_t written_tsc)
+{
+	const uint64_t at[LJ_STAGES] = {v->due_tsc, v->queued_tsc, v->taken_tsc, v->scored_tsc,
+					written_tsc};
+
+	for (int stage = 0; stage < LJ_STAGE_DECISION; stage++)
+		lj_histogram_record(&s->stage[stage], lj_cycles_to_ns(at[stage + 1] - at[stage]));
+	lj_histogram_record(&s->stage[LJ_STAGE_DECISION],
+			    lj_cycles_to_ns(written_tsc - v->due_tsc));
+}
+
+static void count_sinks(struct sink_role *s)
+{
+	struct lj_sink_counts sum = {0};
+
+	for (uint16_t i = 0; i < s->n_sinks; i++) {
+		sum.offered += s->sink[i]->counts.offered;
+		sum.written += s->sink[i]->counts.written;
+		sum.suppressed += s->sink[i]->counts.suppressed;
+		sum.lost += s->sink[i]->counts.lost;
+	}
+	lj_gauge(&s->role.counters, LJ_C_sink_offered, sum.offered);
+	lj_gauge(&s->role.counters, LJ_C_sink_written, sum.written);
+	lj_gauge(&s->role.counters, LJ_C_sink_suppressed, sum.suppressed);
+	lj_gauge(&s->role.counters, LJ_C_sink_lost, sum.lost);
+}
+
+static void flush_sinks(struct sink_role *s, uint64_t now_tsc)
+{
+	for (uint16_t i = 0; i < s->n_sinks; i++)
+		lj_sink_flush(s->sink[i]);
+	count_sinks(s);
+	s->dirty = false;
+	s->flushed_tsc = now_tsc;
+}
+
+int sink_poll(struct role *role, uint64_t now_tsc)
+{
+	struct sink_role *s = (struct sink_role *)role;
+	void *records[LJ_BURST_MAX];
+	uint32_t n;
+	uint64_t written_tsc;
+
+	if (role->finished)
+		return 0;
+	n = lj_merge_take(s->merge, records, LJ_BURST_MAX);
+	for (uint32_t i = 0; i < n; i++)
+		s->verdict[i] = records[i];
+	for (uint16_t i = 0; n > 0 && i < s->n_sinks; i++)
+		lj_sink_write(s->sink[i], s->verdict, n);
+	written_tsc = rte_rdtsc();
+	for (uint32_t i = 0; i < n; i++) {
+		tally_verdict(s, s->verdict[i]);
+		record_stages(s, s->verdict[i], written_tsc);
+	}
+	if (n > 0) {
+		lj_count(&role->counters, LJ_C_verdict_taken, n);
+		s->dirty = true;
+		lj_merge_done(s->merge);
+	}
+	lj_gauge(&role->counters, LJ_C_verdict_waiting, lj_merge_waiting(s->merge));
+	if (s->dirty && (n == 0 || lj_cycles_to_ns(now_tsc - s->flushed_tsc) > FLUSH_EVERY_NS))
+		flush_sinks(s, now_tsc);
+	if (n == 0 && lj_merge_finished(s->merge)) {
+		flush_sinks(s, now_tsc);
+		__atomic_store_n(&role->finished, true, __ATOMIC_RELEASE);
+	}
+	return (int)n;
+}

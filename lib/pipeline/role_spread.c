@@ -1,0 +1,84 @@
+#include "role.h"
+
+/* The workers' share of the hash: the high bits, since the tables take the low ones. */
+static uint16_t worker_of(const struct spreader *s, const struct lj_packet *packet)
+{
+	return (uint16_t)(((packet->hash >> 32) * s->n_workers) >> 32);
+}
+
+static bool put(struct lj_queue *q, const struct lj_packet *packet)
+{
+	struct lj_packet *slot = lj_queue_reserve(q);
+
+	if (slot == NULL)
+		return false;
+	*slot = *packet;
+	lj_queue_commit(q);
+	return true;
+}
+
+/* A packet goes to one worker; when its queue is full a replay waits and live capture counts it. */
+static bool spread_packet(struct spreader *s, const struct lj_packet *packet)
+{
+	if (put(s->worker[worker_of(s, packet)], packet)) {
+		lj_count(&s->role.counters, LJ_C_spread_packets, 1);
+		return true;
+	}
+	if (s->shared->replay)
+		return false;
+	lj_count(&s->role.counters, LJ_C_spread_refused, 1);
+	return true;
+}
+
+/* Ticks and the end go to every worker; these wait for room even live, or a worker would never end.
+ */
+static bool spread_mark(struct spreader *s, const struct lj_packet *mark)
+{
+	for (; s->next_worker < s->n_workers; s->next_worker++)
+		if (!put(s->worker[s->next_worker], mark))
+			return false;
+	s->next_worker = 0;
+	return true;
+}
+
+static bool spread_items(struct spreader *s)
+{
+	for (; s->next_item < s->n_items; s->next_item++) {
+		const struct lj_packet *item = &s->sequencer.item[s->next_item];
+
+		if (item->kind == LJ_PACKET_DATA ? !spread_packet(s, item) : !spread_mark(s, item))
+			return false;
+		if (item->kind == LJ_PACKET_END) {
+			for (uint16_t i = 0; i < s->n_workers; i++)
+				lj_queue_close(s->worker[i]);
+			__atomic_store_n(&s->role.finished, true, __ATOMIC_RELEASE);
+		}
+	}
+	s->n_items = s->next_item = 0;
+	return true;
+}
+
+int spreader_poll(struct role *role, uint64_t now_tsc)
+{
+	struct spreader *s = (struct spreader *)role;
+	uint16_t received, parsed;
+	bool over;
+
+	RTE_SET_USED(now_tsc);
+	if (!spread_items(s))
+		return POLL_REFUSED;
+	if (s->ended)
+		return 0;
+	received =
+		receive(s->rx, s->n_rx, &s->next_rx, s->shared, &role->counters, &s->burst, &over);
+	if (received == 0 && over) {
+		s->ended = true;
+		s->n_items = sequence_end(&s->sequencer);
+	} else if (received > 0) {
+		parsed = lj_packet_parse_burst(&s->parser, &s->burst, s->sequencer.parsed, NULL);
+		lj_burst_free(&s->burst);
+		/* Live ticks tell the workers the time when they get no packets themselves. */
+		s->n_items = sequence_burst(&s->sequencer, parsed, true);
+	}
+	return spread_items(s) ? received : POLL_REFUSED;
+}

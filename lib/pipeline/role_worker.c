@@ -1,0 +1,200 @@
+#include <string.h>
+
+#include "role.h"
+
+uint16_t receive(struct receive_queue *rx, uint16_t n_rx, uint16_t *next, struct shared *shared,
+		 struct lj_counters *counters, struct lj_burst *burst, bool *over)
+{
+	int command = __atomic_load_n(&shared->command, __ATOMIC_RELAXED);
+	uint64_t bytes = 0;
+	bool all_over = true;
+
+	*over = command == COMMAND_END;
+	burst->count = 0;
+	if (command != COMMAND_RUN)
+		return 0;
+	for (uint16_t turn = 0; turn < n_rx && burst->count == 0; turn++) {
+		struct receive_queue *q = &rx[*next];
+
+		*next = *next + 1 == n_rx ? 0 : *next + 1;
+		if (lj_source_rx(q->source, q->queue, burst) == 0)
+			all_over = all_over && lj_source_state(q->source) != LJ_SOURCE_RUNNING;
+	}
+	if (burst->count == 0) {
+		*over = all_over;
+		return 0;
+	}
+	for (uint16_t i = 0; i < burst->count; i++)
+		bytes += burst->wire_bytes[i];
+	lj_count(counters, LJ_C_rx_packets, burst->count);
+	lj_count(counters, LJ_C_rx_bytes, bytes);
+	return burst->count;
+}
+
+/* Refills the items from the receive queues. How many packets were received. */
+static uint16_t receive_items(struct worker *w)
+{
+	uint16_t received, parsed;
+	bool over;
+
+	received = receive(w->rx, w->n_rx, &w->next_rx, w->shared, &w->role.counters, &w->burst,
+			   &over);
+	if (received == 0) {
+		if (over && !w->ended) {
+			w->n_items = sequence_end(&w->sequencer);
+			w->ended = true;
+		}
+		return 0;
+	}
+	parsed = lj_packet_parse_burst(&w->parser, &w->burst, w->sequencer.parsed, NULL);
+	lj_burst_free(&w->burst);
+	w->n_items = sequence_burst(&w->sequencer, parsed, w->shared->replay);
+	for (uint16_t i = 0; i < w->n_items; i++)
+		w->clock_ns = RTE_MAX(w->clock_ns, w->sequencer.item[i].time_ns);
+	return received;
+}
+
+/* Refills the items from the spreader's queue. */
+static uint16_t take_items(struct worker *w)
+{
+	void *waiting[LJ_BURST_MAX];
+	uint32_t n = lj_queue_peek(w->spread, waiting, LJ_BURST_MAX);
+
+	for (uint32_t i = 0; i < n; i++) {
+		w->sequencer.item[i] = *(const struct lj_packet *)waiting[i];
+		w->clock_ns = RTE_MAX(w->clock_ns, w->sequencer.item[i].time_ns);
+	}
+	lj_queue_release(w->spread, n);
+	w->n_items = (uint16_t)n;
+	return (uint16_t)n;
+}
+
+/*
+ * Hands the due records on and settles them. False when a replay has to wait for room; then the
+ * inference lcores are told what it is waiting with, since they may be waiting for this worker.
+ */
+static bool offer_due(struct worker *w)
+{
+	if (w->n_due == 0)
+		return true;
+	while (w->next_due < w->n_due) {
+		struct lj_flow *flow = w->due[w->next_due];
+
+		if (!lj_batch_offer(w->infer, w->n_infer, flow, w->due_tsc, &w->role.counters)) {
+			if (w->shared->replay) {
+				lj_batch_advance(w->infer, w->n_infer, flow->order);
+				return false;
+			}
+			lj_batch_refuse(&w->role.counters);
+		}
+		w->next_due++;
+	}
+	lj_flow_settle(w->table, w->due, w->n_due);
+	w->n_due = w->next_due = 0;
+	return true;
+}
+
+/* A data run, a tick or the end at the head of the items; false when the item is not done with yet.
+ */
+static bool process_item(struct worker *w)
+{
+	const struct lj_packet *item = &w->sequencer.item[w->next_item];
+	uint16_t run = 0;
+
+	switch (item->kind) {
+	case LJ_PACKET_TICK:
+		w->n_due =
+			lj_flow_advance(w->table, item->time_ns, item->seq, w->due, LJ_BURST_MAX);
+		break;
+	case LJ_PACKET_END:
+		w->n_due = lj_flow_flush(w->table, item->seq, w->due, LJ_BURST_MAX);
+		break;
+	default:
+		while (w->next_item + run < w->n_items && run < LJ_BURST_MAX &&
+		       item[run].kind == LJ_PACKET_DATA)
+			run++;
+		w->next_item += lj_flow_update(w->table, item, run, w->due, &w->n_due);
+		w->due_tsc = rte_rdtsc();
+		return true;
+	}
+	w->due_tsc = rte_rdtsc();
+	if (w->n_due == 0)
+		w->next_item++;
+	return w->n_due == 0;
+}
+
+static void finish(struct worker *w)
+{
+	for (uint16_t i = 0; i < w->n_infer; i++)
+		lj_queue_close(w->infer[i]);
+	lj_gauge(&w->role.counters, LJ_C_flow_active, lj_flow_active(w->table));
+	__atomic_store_n(&w->role.finished, true, __ATOMIC_RELEASE);
+}
+
+/* All items, as far as the queues ahead take what falls due. */
+static bool process_items(struct worker *w)
+{
+	if (!offer_due(w))
+		return false;
+	while (w->next_item < w->n_items) {
+		bool end = w->sequencer.item[w->next_item].kind == LJ_PACKET_END;
+		bool done = process_item(w);
+
+		if (!offer_due(w))
+			return false;
+		if (end && done)
+			finish(w);
+	}
+	if (w->shared->ordered && w->n_items > 0)
+		lj_batch_advance(w->infer, w->n_infer,
+				 (struct lj_order){w->sequencer.item[w->n_items - 1].seq + 1, 0});
+	w->n_items = w->next_item = 0;
+	return true;
+}
+
+/* Live: what has expired meanwhile, by the sources' clock. */
+static int expire(struct worker *w, uint64_t now_tsc)
+{
+	uint64_t clock_ns = w->clock_ns;
+
+	if (w->spread == NULL && !w->rx[0].source->own_time)
+		clock_ns = lj_clock_wall_ns(now_tsc);
+	w->n_due = lj_flow_advance(w->table, clock_ns, 0, w->due, LJ_BURST_MAX);
+	w->due_tsc = rte_rdtsc();
+	return w->n_due;
+}
+
+static void take_up_tuning(struct worker *w)
+{
+	struct flow_tuning *t = &w->shared->flow;
+	uint32_t generation = __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE);
+
+	if (generation == w->tuning_generation)
+		return;
+	w->tuning_generation = generation;
+	w->flow_config.classify_at = t->classify_at;
+	w->flow_config.classify_after_ns = t->classify_after_ns;
+	w->flow_config.idle_timeout_ns = t->idle_timeout_ns;
+	w->flow_config.active_timeout_ns = t->active_timeout_ns;
+	w->flow_config.tcp_linger_ns = t->tcp_linger_ns;
+	lj_flow_configure(w->table, &w->flow_config);
+}
+
+int worker_poll(struct role *role, uint64_t now_tsc)
+{
+	struct worker *w = (struct worker *)role;
+	int work;
+
+	take_up_tuning(w);
+	if (!process_items(w))
+		return POLL_REFUSED;
+	if (role->finished)
+		return 0;
+	work = w->spread != NULL ? take_items(w) : receive_items(w);
+	if (!process_items(w))
+		return POLL_REFUSED;
+	if (!w->shared->replay && !role->finished)
+		work += expire(w, now_tsc);
+	lj_gauge(&role->counters, LJ_C_flow_active, lj_flow_active(w->table));
+	return work;
+}

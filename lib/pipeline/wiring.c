@@ -1,0 +1,227 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_malloc.h>
+
+#include "lj_log.h"
+#include "pipeline.h"
+
+static int no_memory(const char *what, struct lj_error *err)
+{
+	return lj_error_set(err, ENOMEM, what,
+			    "not enough memory (see --dry-run; eal.memory_mb, flow.capacity)");
+}
+
+/* A role's struct: on cache lines of its own, zeroed. */
+static void *role_alloc(struct lj_pipeline *p, size_t size, enum lj_role_kind kind,
+			const char *name, uint32_t index, int (*poll)(struct role *, uint64_t))
+{
+	struct role *role = NULL;
+
+	if (posix_memalign((void **)&role, 128, RTE_ALIGN_CEIL(size, 128)) != 0)
+		return NULL;
+	memset(role, 0, size);
+	role->poll = poll;
+	role->kind = kind;
+	if (kind == LJ_ROLE_WORKER || kind == LJ_ROLE_INFER)
+		snprintf(role->name, sizeof(role->name), "%s%u", name, index);
+	else
+		snprintf(role->name, sizeof(role->name), "%s", name);
+	p->role[p->n_roles++] = role;
+	return role;
+}
+
+/* The queue from one role to another, named after both. */
+static struct lj_queue *join(const struct role *from, const struct role *to, uint32_t count,
+			     size_t bytes, struct lj_error *err)
+{
+	char name[64];
+	struct lj_queue *q;
+
+	snprintf(name, sizeof(name), "%s_%s", from->name, to->name);
+	q = lj_queue_create(name, count, (uint32_t)bytes, SOCKET_ID_ANY);
+	if (q == NULL)
+		no_memory(name, err);
+	return q;
+}
+
+static void set_receive_queues(struct lj_pipeline *p, struct receive_queue *rx, uint16_t *n,
+			       uint16_t queue)
+{
+	for (uint32_t i = 0; i < p->n_sources; i++)
+		rx[(*n)++] = (struct receive_queue){p->source[i], queue};
+}
+
+static uint32_t kept_parts(const struct lj_pipeline *p)
+{
+	uint32_t keep = 0;
+
+	for (uint16_t m = 0; m < p->shared.models.n; m++)
+		keep |= lj_feature_plan_keep(lj_model_plan(p->shared.models.model[m]));
+	if (p->shared.evidence != NULL)
+		keep |= lj_feature_plan_keep(p->shared.evidence);
+	if (p->config->eve.target[0] != '\0')
+		keep |= LJ_KEEP_TCP;
+	return keep;
+}
+
+static int open_worker(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
+{
+	struct worker *w = role_alloc(p, sizeof(*w), LJ_ROLE_WORKER, "worker", i, worker_poll);
+	const struct flow_tuning *t = &p->shared.flow;
+
+	if (w == NULL)
+		return no_memory("worker", err);
+	p->worker[i] = w;
+	w->shared = &p->shared;
+	w->n_infer = (uint16_t)p->config->lcores.infer;
+	w->flow_config = (struct lj_flow_config){
+		.capacity = p->config->flow.capacity,
+		.keep = kept_parts(p),
+		.classify_at = t->classify_at,
+		.classify_after_ns = t->classify_after_ns,
+		.idle_timeout_ns = t->idle_timeout_ns,
+		.active_timeout_ns = t->active_timeout_ns,
+		.tcp_linger_ns = t->tcp_linger_ns,
+		.ordered = p->shared.replay,
+		.socket_id = SOCKET_ID_ANY,
+	};
+	w->table = lj_flow_create(w->role.name, &w->flow_config, &w->role.counters);
+	if (w->table == NULL)
+		return no_memory("flow.capacity", err);
+	if (p->spreader == NULL) {
+		lj_parser_init(&w->parser, &w->role.counters, !p->shared.replay);
+		set_receive_queues(p, w->rx, &w->n_rx, (uint16_t)i);
+		return 0;
+	}
+	w->spread = join(&p->spreader->role, &w->role, p->config->queue.spread,
+			 sizeof(struct lj_packet), err);
+	p->spread_queue[i] = p->spreader->worker[i] = w->spread;
+	return w->spread != NULL ? 0 : -ENOMEM;
+}
+
+static int open_inferrer(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
+{
+	struct inferrer *r = role_alloc(p, sizeof(*r), LJ_ROLE_INFER, "infer", i, inferrer_poll);
+	struct lj_queue *from[LJ_CONFIG_ROLES];
+
+	if (r == NULL)
+		return no_memory("infer", err);
+	p->inferrer[i] = r;
+	r->shared = &p->shared;
+	r->slot = (uint16_t)i;
+	for (uint32_t w = 0; w < p->config->lcores.workers; w++) {
+		from[w] = join(&p->worker[w]->role, &r->role, p->config->queue.infer,
+			       sizeof(struct lj_due_flow), err);
+		p->infer_queue[w][i] = p->worker[w]->infer[i] = from[w];
+		if (from[w] == NULL)
+			return -ENOMEM;
+	}
+	r->batcher = lj_batcher_create(from, (uint16_t)p->config->lcores.workers, p->shared.ordered,
+				       &p->shared.batch, &r->role.counters);
+	if (r->batcher == NULL)
+		return no_memory(r->role.name, err);
+	for (uint16_t m = 0; m < p->shared.models.n; m++) {
+		r->opinions[m] = calloc(LJ_BATCH_MAX, sizeof(struct lj_opinion));
+		if (r->opinions[m] == NULL)
+			return no_memory(r->role.name, err);
+	}
+	return 0;
+}
+
+static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
+{
+	struct sink_role *s = role_alloc(p, sizeof(*s), LJ_ROLE_SINK, "sink", 0, sink_poll);
+	size_t values = p->shared.evidence ? lj_feature_plan_size(p->shared.evidence) : 0;
+
+	if (s == NULL)
+		return no_memory("sink", err);
+	p->sink = s;
+	s->shared = &p->shared;
+	for (int i = 0; i < LJ_STAGES; i++)
+		lj_histogram_init(&s->stage[i]);
+	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
+		p->sink_queue[i] = join(&p->inferrer[i]->role, &s->role, p->config->queue.sink,
+					lj_verdict_bytes(values), err);
+		if (p->sink_queue[i] == NULL)
+			return -ENOMEM;
+		p->inferrer[i]->sink = p->sink_queue[i];
+	}
+	s->merge = lj_merge_create(p->sink_queue, (uint16_t)p->config->lcores.infer,
+				   p->shared.ordered);
+	return s->merge != NULL ? 0 : no_memory("sink", err);
+}
+
+/* Deals the roles to lcores 1, 2, 3 ... as config's EAL arguments have placed them. */
+static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
+{
+	p->n_lcores = lj_config_role_lcores(p->config);
+	p->lcore = calloc(p->n_lcores, sizeof(*p->lcore));
+	if (p->lcore == NULL)
+		return no_memory("lcores", err);
+	for (uint32_t i = 0; i < p->n_lcores; i++) {
+		p->lcore[i].id = i + 1;
+		p->lcore[i].idle = (enum lj_idle_mode)p->config->idle.mode;
+		p->lcore[i].max_sleep_ns = p->config->idle.max_sleep_us * 1000ULL;
+	}
+	for (uint32_t i = 0; i < p->n_roles; i++) {
+		struct lcore *l = &p->lcore[i % p->n_lcores];
+
+		l->role[l->n_roles++] = p->role[i];
+		p->role[i]->lcore = l->id;
+	}
+	return 0;
+}
+
+int open_roles(struct lj_pipeline *p, struct lj_error *err)
+{
+	int ret = 0;
+
+	if (lj_config_spreads(p->config)) {
+		p->spreader = role_alloc(p, sizeof(*p->spreader), LJ_ROLE_SPREAD, "spread", 0,
+					 spreader_poll);
+		if (p->spreader == NULL)
+			return no_memory("spread", err);
+		p->spreader->shared = &p->shared;
+		p->spreader->n_workers = (uint16_t)p->config->lcores.workers;
+		lj_parser_init(&p->spreader->parser, &p->spreader->role.counters,
+			       !p->shared.replay);
+		set_receive_queues(p, p->spreader->rx, &p->spreader->n_rx, 0);
+	}
+	for (uint32_t i = 0; i < p->config->lcores.workers && ret == 0; i++)
+		ret = open_worker(p, i, err);
+	for (uint32_t i = 0; i < p->config->lcores.infer && ret == 0; i++)
+		ret = open_inferrer(p, i, err);
+	if (ret == 0)
+		ret = open_sink_role(p, err);
+	if (ret == 0)
+		ret = deal_lcores(p, err);
+	return ret;
+}
+
+void close_roles(struct lj_pipeline *p)
+{
+	uint32_t workers = p->config->lcores.workers, infer = p->config->lcores.infer;
+
+	free(p->lcore);
+	if (p->sink != NULL)
+		lj_merge_destroy(p->sink->merge);
+	for (uint32_t i = 0; i < infer; i++) {
+		lj_queue_destroy(p->sink_queue[i]);
+		if (p->inferrer[i] == NULL)
+			continue;
+		lj_batcher_destroy(p->inferrer[i]->batcher);
+		for (uint16_t m = 0; m < LJ_MODELS_MAX; m++)
+			free(p->inferrer[i]->opinions[m]);
+	}
+	for (uint32_t w = 0; w < workers; w++) {
+		for (uint32_t i = 0; i < infer; i++)
+			lj_queue_destroy(p->infer_queue[w][i]);
+		lj_queue_destroy(p->spread_queue[w]);
+		if (p->worker[w] != NULL)
+			lj_flow_destroy(p->worker[w]->table);
+	}
+	for (uint32_t i = 0; i < p->n_roles; i++)
+		free(p->role[i]);
+}
