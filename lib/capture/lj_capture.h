@@ -2,8 +2,8 @@
  * Takes bursts of packets from where they arrive: files, or any port that DPDK drives.
  *
  * A source is a `const struct lj_source_ops` and its state. It hands out mbufs with the time each
- * packet was seen; whoever calls rx owns the mbufs and frees them with lj_burst_free() before the next
- * rx on the same queue. Receive only: nothing here ever sets up a transmit queue.
+ * packet was seen; whoever calls rx owns the mbufs and frees them with lj_burst_free() before the
+ * next rx on the same queue. Receive only: nothing here ever sets up a transmit queue.
  *
  * Thread: open, start, stop, close: main. rx: one lcore per queue. stats: any.
  */
@@ -48,6 +48,7 @@ struct lj_source_ops {
 	int (*start)(struct lj_source *s, struct lj_error *err);
 	void (*stop)(struct lj_source *s);
 	int (*stats)(struct lj_source *s, struct lj_source_stats *stats);
+	void (*describe)(const struct lj_source *s, char *out, size_t size);
 	void (*close)(struct lj_source *s);
 };
 
@@ -57,6 +58,7 @@ struct lj_source {
 	char name[LJ_SOURCE_NAME]; /* as the person gave it: a path, a PCI address, a vdev */
 	uint16_t queues;	   /* receive queues: 1..LJ_SOURCE_QUEUES */
 	bool replay;		   /* can wait, keeps its own time, ends */
+	bool own_time;		   /* packet times are the capture's, not the wall clock's */
 	bool spreads;		   /* the source itself spreads flows over its queues (RSS) */
 	_Atomic int state;	   /* enum lj_source_state. rx lcore: wo; all: ro */
 };
@@ -69,30 +71,33 @@ struct lj_file_config {
 };
 
 /*
- * Opens capture files: pcap (us and ns, either byte order) and pcapng, read in chunks of our own rather than by net_pcap, which has
- * no end of file, drops nanoseconds and cannot merge. Without `tap` the files are pieces of one
- * capture and read one after the other; all are opened and their headers checked first. A file that is cut short or corrupt in
- * the middle gives every whole packet before the damage, then counts one ierror and fails the
- * source at its end with "file: byte offset N: ...". A link type other than Ethernet is an error of open.
- * One queue. NULL, and `err` filled with the path and what is wrong.
+ * Opens capture files: pcap (us and ns, either byte order) and pcapng, read in chunks of our own
+ * rather than by net_pcap, which has no end of file, drops nanoseconds and cannot merge. Without
+ * `tap` the files are pieces of one capture and read one after the other; all are opened and their
+ * headers checked first. A file that is cut short or corrupt in the middle gives every whole packet
+ * before the damage, then counts one ierror and fails the source at its end with "file: byte offset
+ * N: ...". A link type other than Ethernet is an error of open. One queue. NULL, and `err` filled
+ * with the path and what is wrong.
  */
 struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err);
 
 struct lj_port_config {
 	const char *name; /* PCI address, or vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap" */
 	uint16_t queues;
-	uint16_t descriptors; /* receive descriptors a queue: 64..4096, adjusted to what the device takes */
+	uint16_t descriptors; /* receive descriptors a queue: 64..4096, adjusted to what the device
+				 takes */
 	uint32_t mbufs;	      /* of this port's pool */
 	uint32_t mtu;
 	bool promiscuous;
-	bool symmetric_rss;   /* ask for the symmetric key when queues > 1 */
+	bool symmetric_rss; /* ask for the symmetric key when queues > 1 */
 	uint8_t leg;
 };
 
 /* Sets up a port that the EAL has probed. `spreads` is whether RSS was accepted. NULL and `err`. */
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err);
 
-/* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state then. */
+/* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state
+ * then. */
 static inline uint16_t lj_source_rx(struct lj_source *s, uint16_t queue, struct lj_burst *burst)
 {
 	return s->ops->rx(s, queue, burst);

@@ -1,9 +1,10 @@
 /*
  * A burst of mbufs into a burst of facts.
  *
- * Ethernet II, 802.1Q and QinQ, MPLS, PPPoE, IPv4 with options, IPv6 with extension headers, TCP, UDP, SCTP, ICMP,
- * ICMPv6, and any other protocol by its number. Pure: reads the mbuf, writes the facts, counts what it refuses by
- * a named reason. Never reads past what was captured; lengths are the headers', not the capture's.
+ * Ethernet II, 802.1Q and QinQ, MPLS, PPPoE, IPv4 with options, IPv6 with extension headers, TCP,
+ * UDP, SCTP, ICMP, ICMPv6, and any other protocol by its number. Pure: reads the mbuf, writes the
+ * facts, counts what it refuses by a named reason. Never reads past what was captured; lengths are
+ * the headers', not the capture's.
  *
  * Thread: a parser belongs to one lcore.
  */
@@ -20,16 +21,17 @@
 #include "lj_stats.h"
 
 /*
- * Both directions of a conversation have one key: the endpoint with the lower (address, port) comes first.
- * Ports are host order. TCP, UDP, SCTP: the ports. ICMP and ICMPv6 echo and the like: both "ports" are the identifier; other
- * ICMP and other protocols: 0.
+ * Both directions of a conversation have one key: the endpoint with the lower (address, port) comes
+ * first. Ports are host order. TCP, UDP, SCTP: the ports. ICMP and ICMPv6 echo and the like: both
+ * "ports" are the identifier; other ICMP and other protocols: 0.
  */
 struct lj_flow_key {
 	uint8_t addr[2][16]; /* network order; IPv4 as ::ffff:a.b.c.d */
 	uint16_t port[2];
 	uint8_t proto;	 /* IANA protocol number; IPv6: of the upper layer */
 	uint8_t version; /* 4 or 6 */
-	uint16_t zone;	 /* 0: room for a VLAN or a virtual network, when flows are to be told apart by it */
+	uint16_t zone;	 /* 0: room for a VLAN or a virtual network, when flows are to be told apart
+			    by it */
 };
 
 enum lj_packet_kind {
@@ -53,11 +55,13 @@ struct lj_packet {
 	struct lj_flow_key key;
 	uint64_t hash;	  /* of the key, seeded: lj_flow_key_hash() */
 	uint64_t time_ns; /* since the epoch, from the capture */
-	uint64_t seq;	  /* place in the source's order: 1, 2, 3 ... Set by who receives, not by the parser. */
+	uint64_t seq; /* place in the source's order: 1, 2, 3 ... Set by who receives, not by the
+			 parser. */
 
 	uint32_t wire_bytes;	/* frame on the wire, without FCS */
 	uint32_t l3_bytes;	/* IP total length, header included; IPv6: 40 + payload length */
-	uint32_t payload_bytes; /* after the L4 header, by the IP length; 0 for ICMP's header only ... */
+	uint32_t payload_bytes; /* after the L4 header, by the IP length; 0 for ICMP's header only
+				   ... */
 	uint16_t l4_header_bytes;
 	uint16_t tcp_window;
 	uint32_t tcp_seq, tcp_ack;
@@ -70,10 +74,10 @@ struct lj_packet {
 	uint8_t kind;	   /* enum lj_packet_kind */
 	uint8_t icmp_type; /* ICMP, ICMPv6 */
 	uint8_t icmp_code;
-	uint8_t fragment;    /* 1: any fragment of an IP packet */
-	uint8_t tunnel;	     /* enum lj_tunnel: what the flow was carried in; 0 none */
-	uint16_t tcp_mss;    /* option of a SYN; 0 none */
-	uint8_t tcp_wscale;  /* option of a SYN, plus 1; 0 none */
+	uint8_t fragment;   /* 1: any fragment of an IP packet */
+	uint8_t tunnel;	    /* enum lj_tunnel: what the flow was carried in; 0 none */
+	uint16_t tcp_mss;   /* option of a SYN; 0 none */
+	uint8_t tcp_wscale; /* option of a SYN, plus 1; 0 none */
 	uint8_t reserved[25];
 };
 LJ_ASSERT_LINES(struct lj_packet, 2);
@@ -85,13 +89,13 @@ enum lj_tunnel {
 };
 
 struct lj_parser {
-	uint64_t seed[4];	    /* of the key hash */
+	uint64_t seed[4];	      /* of the key hash */
 	struct lj_counters *counters; /* the owner's */
 };
 
 /*
- * The seeded 64-bit hash of a key (multiply-fold, as wyhash): who does not know the seed cannot aim for a
- * collision, as one can with CRC32 or an RSS key. Symmetric, because the key is.
+ * The seeded 64-bit hash of a key (multiply-fold, as wyhash): who does not know the seed cannot aim
+ * for a collision, as one can with CRC32 or an RSS key. Symmetric, because the key is.
  */
 uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4]);
 
@@ -99,9 +103,9 @@ uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4])
 void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed);
 
 /*
- * Facts of the accepted packets, in order, packed at the front of `packets` (room for burst->count).
- * Returns how many; the rest are counted by reason. `index[i]` (may be NULL) is which of the burst packet i is. The
- * mbufs stay the caller's.
+ * Facts of the accepted packets, in order, packed at the front of `packets` (room for
+ * burst->count). Returns how many; the rest are counted by reason. `index[i]` (may be NULL) is
+ * which of the burst packet i is. The mbufs stay the caller's.
  */
 uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
 			       struct lj_packet *packets, uint8_t *index);

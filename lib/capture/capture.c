@@ -1,0 +1,47 @@
+#include "lj_capture.h"
+
+#include <stdio.h>
+
+#include "source.h"
+
+void lj_burst_free(struct lj_burst *burst)
+{
+	rte_pktmbuf_free_bulk(burst->mbuf, burst->count);
+	burst->count = 0;
+}
+
+int lj_source_start(struct lj_source *s, struct lj_error *err)
+{
+	return s->ops->start(s, err);
+}
+
+void lj_source_stop(struct lj_source *s)
+{
+	s->ops->stop(s);
+}
+
+int lj_source_stats(struct lj_source *s, struct lj_source_stats *stats)
+{
+	return s->ops->stats(s, stats);
+}
+
+enum lj_source_state lj_source_state(const struct lj_source *s)
+{
+	return (enum lj_source_state)__atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+}
+
+const struct lj_error *lj_source_error(const struct lj_source *s)
+{
+	return &((const struct source *)s)->error;
+}
+
+void lj_source_close(struct lj_source *s)
+{
+	if (s != NULL)
+		s->ops->close(s);
+}
+
+void lj_source_describe(const struct lj_source *s, char *out, size_t size)
+{
+	s->ops->describe(s, out, size);
+}

@@ -1,0 +1,214 @@
+#include <errno.h>
+#include <string.h>
+
+#include "capture_file_format.h"
+
+enum {
+	BLOCK_SECTION = 0x0a0d0d0a,
+	BLOCK_INTERFACE = 1,
+	BLOCK_PACKET = 2, /* obsolete, still written by old tools */
+	BLOCK_SIMPLE = 3,
+	BLOCK_ENHANCED = 6,
+};
+
+#define BYTE_ORDER_MAGIC     0x1a2b3c4d
+#define BLOCK_BYTES	     12 /* type and length before the body, length after */
+#define OPTION_END	     0
+#define OPTION_IF_TSRESOL    9
+#define OPTION_IF_TSOFFSET   14
+#define RESOLUTION_DEFAULT   6
+#define BLOCK_READ_BYTES_MAX (FILE_CAPTURED_MAX + 65536)
+
+static uint64_t time_of(struct file_reader *r, const struct file_interface *in, uint32_t high,
+			uint32_t low)
+{
+	uint64_t ticks = (uint64_t)high << 32 | low;
+	unsigned __int128 ns = ticks;
+	uint32_t exponent = in->resolution & 0x7f;
+
+	if (in->resolution & 0x80) {
+		ns = (ns * 1000000000) >> exponent;
+	} else {
+		for (; exponent < 9; exponent++)
+			ns *= 10;
+		for (; exponent > 9; exponent--)
+			ns /= 10;
+	}
+	r->last_ns = (uint64_t)ns + (uint64_t)in->offset_s * 1000000000;
+	return r->last_ns;
+}
+
+static void read_interface(struct file_reader *r, const uint8_t *body, uint32_t bytes)
+{
+	struct file_interface *in = &r->interface[r->n_interfaces++];
+	uint32_t at = 8;
+
+	*in = (struct file_interface){file_u16(r, body), file_u32(r, body + 4), RESOLUTION_DEFAULT,
+				      0};
+	while (at + 4 <= bytes) {
+		uint16_t code = file_u16(r, body + at), length = file_u16(r, body + at + 2);
+
+		if (code == OPTION_END || at + 4 + length > bytes)
+			return;
+		if (code == OPTION_IF_TSRESOL && length == 1)
+			in->resolution = body[at + 4];
+		if (code == OPTION_IF_TSOFFSET && length == 8) {
+			uint32_t low = file_u32(r, body + at + (r->swapped ? 8 : 4));
+			uint32_t high = file_u32(r, body + at + (r->swapped ? 4 : 8));
+
+			in->offset_s = (int64_t)((uint64_t)high << 32 | low);
+		}
+		at += 4 + RTE_ALIGN_CEIL((uint32_t)length, 4u);
+	}
+}
+
+/* A packet of an enhanced, simple or old packet block; NULL interface when it names one that is not
+ * there. */
+static const struct file_interface *read_packet(struct file_reader *r, uint32_t type,
+						const uint8_t *body, struct file_record *record,
+						uint32_t *header)
+{
+	uint32_t index = 0;
+
+	if (type == BLOCK_SIMPLE) {
+		*header = 4;
+		record->wire_bytes = file_u32(r, body);
+		record->captured = record->wire_bytes;
+		if (r->n_interfaces > 0 && r->interface[0].snaplen > 0)
+			record->captured = RTE_MIN(record->captured, r->interface[0].snaplen);
+		record->time_ns = r->last_ns; /* it has no time of its own */
+	} else {
+		*header = 20;
+		index = type == BLOCK_ENHANCED ? file_u32(r, body) : file_u16(r, body);
+		record->captured = file_u32(r, body + 12);
+		record->wire_bytes = file_u32(r, body + 16);
+	}
+	if (index >= r->n_interfaces)
+		return NULL;
+	if (type != BLOCK_SIMPLE)
+		record->time_ns = time_of(r, &r->interface[index], file_u32(r, body + 4),
+					  file_u32(r, body + 8));
+	record->wire_bytes = RTE_MAX(record->wire_bytes, record->captured);
+	return &r->interface[index];
+}
+
+/* The byte order of a section is told inside its first block. */
+static bool read_byte_order(struct file_reader *r)
+{
+	r->swapped = false;
+	if (file_u32(r, r->buffer + r->begin + 8) == BYTE_ORDER_MAGIC)
+		return true;
+	r->swapped = true;
+	return file_u32(r, r->buffer + r->begin + 8) == BYTE_ORDER_MAGIC;
+}
+
+/* Passes over what is not read; false when the buffer has to be refilled first. */
+static bool skip(struct file_reader *r)
+{
+	uint64_t n = RTE_MIN(r->to_skip, (uint64_t)(r->end - r->begin));
+
+	r->begin += (uint32_t)n;
+	r->to_skip -= n;
+	return r->to_skip == 0;
+}
+
+/* The block at hand, whole in the buffer. FILE_END here means: no packet, go on. */
+static enum file_result read_block(struct file_reader *r, uint32_t type, uint32_t length,
+				   struct file_record *record)
+{
+	const uint8_t *body = r->buffer + r->begin + 8;
+	uint32_t bytes = length - BLOCK_BYTES, header = 0;
+	const struct file_interface *in;
+
+	if (file_u32(r, body + bytes) != length)
+		return file_damaged(r, "a block's two lengths differ");
+	if (type == BLOCK_SECTION) {
+		r->n_interfaces = 0;
+	} else if (type == BLOCK_INTERFACE) {
+		if (bytes < 8 || r->n_interfaces == FILE_INTERFACES)
+			return file_damaged(r, "an interface block is too short, or one too many");
+		read_interface(r, body, bytes);
+	} else {
+		if (bytes < (type == BLOCK_SIMPLE ? 4 : 20))
+			return file_damaged(r, "a packet block is too short");
+		in = read_packet(r, type, body, record, &header);
+		if (in == NULL)
+			return file_damaged(r, "a packet names an interface that is not there");
+		if (record->captured > bytes - header || record->captured > FILE_CAPTURED_MAX)
+			return file_damaged(r, "a packet is longer than its block");
+		record->data = body + header;
+		r->begin += length;
+		if (in->link_type == LINK_TYPE_ETHERNET)
+			return FILE_RECORD;
+		r->foreign++;
+		return FILE_END;
+	}
+	r->begin += length;
+	return FILE_END;
+}
+
+static bool is_read(uint32_t type)
+{
+	return type == BLOCK_SECTION || type == BLOCK_INTERFACE || type == BLOCK_PACKET ||
+	       type == BLOCK_SIMPLE || type == BLOCK_ENHANCED;
+}
+
+enum file_result pcapng_next(struct file_reader *r, struct file_record *record)
+{
+	for (;;) {
+		enum file_result result;
+		uint32_t type, length;
+
+		if (!skip(r))
+			return r->ended ? file_damaged(r, "the file is cut short") : FILE_REFILL;
+		result = file_need(r, BLOCK_BYTES);
+		if (result != FILE_RECORD)
+			return result;
+		type = file_u32(r, r->buffer + r->begin);
+		if (type == BLOCK_SECTION && !read_byte_order(r))
+			return file_damaged(r, "a section has no byte-order magic");
+		length = file_u32(r, r->buffer + r->begin + 4);
+		if (length < BLOCK_BYTES || length % 4 != 0)
+			return file_damaged(r, "a block's length is impossible");
+		if (!is_read(type)) {
+			r->to_skip = length;
+			continue;
+		}
+		if (length > BLOCK_READ_BYTES_MAX)
+			return file_damaged(r, "a block's length is impossible");
+		result = file_need(r, length);
+		if (result == FILE_RECORD)
+			result = read_block(r, type, length, record);
+		if (result != FILE_END || (r->ended && r->begin == r->end))
+			return result;
+	}
+}
+
+/* Reads up to the first packet, so that what no replay can use is said before one begins. */
+int pcapng_open(struct file_reader *r, struct lj_error *err)
+{
+	struct file_record record;
+	uint32_t begin = r->begin;
+	uint64_t foreign;
+	enum file_result result;
+
+	result = pcapng_next(r, &record);
+	foreign = r->foreign;
+	for (uint32_t i = 0; i < r->n_interfaces; i++)
+		if (r->interface[i].link_type != LINK_TYPE_ETHERNET)
+			return lj_error_set(err, EPROTONOSUPPORT, r->path,
+					    "has an interface of link type %u; only Ethernet (1) "
+					    "is read",
+					    r->interface[i].link_type);
+	if (result == FILE_DAMAGED && foreign == 0 && r->n_interfaces == 0) {
+		if (err != NULL)
+			*err = r->damage;
+		return -EILSEQ;
+	}
+	r->begin = begin;
+	r->n_interfaces = 0;
+	r->foreign = 0;
+	r->to_skip = 0;
+	memset(&r->damage, 0, sizeof(r->damage));
+	return 0;
+}

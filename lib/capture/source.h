@@ -1,0 +1,13 @@
+/* Private: what every source keeps besides its public head. */
+#ifndef SOURCE_H
+#define SOURCE_H
+
+#include "lj_capture.h"
+
+struct source {
+	struct lj_source head;
+	struct lj_error error;	      /* written before the state becomes LJ_SOURCE_FAILED */
+	struct lj_source_stats stats; /* of sources that count themselves. rx lcore: wo; all: ro */
+};
+
+#endif

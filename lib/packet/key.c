@@ -1,0 +1,35 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/random.h>
+
+#include "lj_packet.h"
+
+static inline uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4])
+{
+	uint64_t word[5];
+
+	_Static_assert(sizeof(*key) == sizeof(word), "the key is five words");
+	memcpy(word, key, sizeof(word));
+	return fold(fold(word[0] ^ seed[0], word[1] ^ seed[1]) ^ word[4],
+		    fold(word[2] ^ seed[2], word[3] ^ seed[3]) ^ seed[0]);
+}
+
+void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed)
+{
+	/* Digits of pi: nothing up our sleeve. */
+	static const uint64_t fixed[4] = {0x243f6a8885a308d3, 0x13198a2e03707344,
+					  0xa4093822299f31d0, 0x082efa98ec4e6c89};
+
+	memcpy(p->seed, fixed, sizeof(fixed));
+	if (random_seed && getrandom(p->seed, sizeof(p->seed), 0) != sizeof(p->seed))
+		memcpy(p->seed, fixed, sizeof(fixed));
+	p->counters = counters;
+}

@@ -1,0 +1,140 @@
+#include <netinet/in.h>
+#include <string.h>
+
+#include "parse.h"
+
+#define TCP_BYTES   20
+#define UDP_BYTES   8
+#define SCTP_BYTES  12
+#define ICMP_BYTES  8
+#define TCP_OPTIONS 40
+
+/* Puts the lower (address, port) first; `side` is where the sender stands. */
+static void make_key(struct lj_packet *packet, uint8_t proto, const uint8_t src[16],
+		     const uint8_t dst[16], uint16_t src_port, uint16_t dst_port)
+{
+	int order = memcmp(src, dst, 16);
+	bool swapped = order > 0 || (order == 0 && src_port > dst_port);
+
+	packet->side = swapped;
+	memcpy(packet->key.addr[swapped], src, 16);
+	memcpy(packet->key.addr[!swapped], dst, 16);
+	packet->key.port[swapped] = src_port;
+	packet->key.port[!swapped] = dst_port;
+	packet->key.proto = proto;
+}
+
+/* MSS and window scale of a SYN, as far as they were captured. */
+static void parse_tcp_options(struct frame *f, struct lj_packet *packet, uint32_t bytes)
+{
+	uint8_t scratch[TCP_OPTIONS];
+	uint32_t at = f->at + TCP_BYTES;
+	uint32_t have = f->captured > at ? RTE_MIN(bytes, f->captured - at) : 0;
+	const uint8_t *p = parse_bytes(f, at, have, scratch);
+
+	at = 0;
+	while (p != NULL && at + 1 < have && p[at] != 0) {
+		uint32_t length = p[at] == 1 ? 1 : p[at + 1];
+
+		if (length == 0 || at + length > have)
+			return;
+		if (p[at] == 2 && length == 4)
+			packet->tcp_mss = be16(p + at + 2);
+		else if (p[at] == 3 && length == 3)
+			packet->tcp_wscale = (uint8_t)(RTE_MIN(p[at + 2], 14) + 1);
+		at += length;
+	}
+}
+
+static int parse_tcp(struct frame *f, struct lj_packet *packet, uint32_t l4_bytes,
+		     const uint8_t *src, const uint8_t *dst)
+{
+	uint8_t scratch[TCP_BYTES];
+	const uint8_t *tcp = parse_bytes(f, f->at, TCP_BYTES, scratch);
+	uint32_t header;
+
+	if (tcp == NULL)
+		return l4_bytes < TCP_BYTES ? LJ_C_parse_malformed_l4_header
+					    : LJ_C_parse_malformed_truncated;
+	header = (uint32_t)(tcp[12] >> 4) * 4;
+	/* The rest of a first fragment's header may be in the next one. */
+	if (header < TCP_BYTES || l4_bytes < TCP_BYTES || (header > l4_bytes && !packet->fragment))
+		return LJ_C_parse_malformed_l4_header;
+	header = RTE_MIN(header, l4_bytes);
+	packet->l4_header_bytes = (uint16_t)header;
+	packet->payload_bytes = l4_bytes - header;
+	packet->tcp_seq = be32(tcp + 4);
+	packet->tcp_ack = be32(tcp + 8);
+	packet->tcp_flags = tcp[13];
+	packet->tcp_window = be16(tcp + 14);
+	if ((packet->tcp_flags & LJ_TCP_SYN) && header > TCP_BYTES)
+		parse_tcp_options(f, packet, header - TCP_BYTES);
+	make_key(packet, IPPROTO_TCP, src, dst, be16(tcp), be16(tcp + 2));
+	return ACCEPTED;
+}
+
+/* UDP and SCTP: ports first, a header of fixed length. */
+static int parse_ports(struct frame *f, struct lj_packet *packet, uint8_t proto, uint32_t header,
+		       uint32_t l4_bytes, const uint8_t *src, const uint8_t *dst)
+{
+	uint8_t scratch[4];
+	const uint8_t *p = parse_bytes(f, f->at, 4, scratch);
+
+	if (l4_bytes < header)
+		return LJ_C_parse_malformed_l4_header;
+	if (p == NULL)
+		return LJ_C_parse_malformed_truncated;
+	packet->l4_header_bytes = (uint16_t)header;
+	packet->payload_bytes = l4_bytes - header;
+	make_key(packet, proto, src, dst, be16(p), be16(p + 2));
+	return ACCEPTED;
+}
+
+/* Queries and replies that carry an identifier, which tells conversations apart. */
+static bool has_identifier(uint8_t proto, uint8_t type)
+{
+	if (proto == IPPROTO_ICMPV6)
+		return type == 128 || type == 129;
+	return type == 0 || type == 8 || (type >= 13 && type <= 18);
+}
+
+static int parse_icmp(struct frame *f, struct lj_packet *packet, uint8_t proto, uint32_t l4_bytes,
+		      const uint8_t *src, const uint8_t *dst)
+{
+	uint8_t scratch[ICMP_BYTES];
+	/* Some ICMP messages are 4 bytes long; the identifier is then not there. */
+	const uint8_t *p = parse_bytes(f, f->at, RTE_MIN(l4_bytes, (uint32_t)ICMP_BYTES), scratch);
+	uint16_t id;
+
+	if (l4_bytes < 4)
+		return LJ_C_parse_malformed_l4_header;
+	if (p == NULL)
+		return LJ_C_parse_malformed_truncated;
+	packet->icmp_type = p[0];
+	packet->icmp_code = p[1];
+	packet->l4_header_bytes = (uint16_t)RTE_MIN(l4_bytes, (uint32_t)ICMP_BYTES);
+	packet->payload_bytes = l4_bytes - packet->l4_header_bytes;
+	id = l4_bytes >= 6 && has_identifier(proto, p[0]) ? be16(p + 4) : 0;
+	make_key(packet, proto, src, dst, id, id);
+	return ACCEPTED;
+}
+
+int parse_l4(struct frame *f, struct lj_packet *packet, uint8_t proto, uint32_t l4_bytes,
+	     const uint8_t src[16], const uint8_t dst[16])
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return parse_tcp(f, packet, l4_bytes, src, dst);
+	case IPPROTO_UDP:
+		return parse_ports(f, packet, proto, UDP_BYTES, l4_bytes, src, dst);
+	case IPPROTO_SCTP:
+		return parse_ports(f, packet, proto, SCTP_BYTES, l4_bytes, src, dst);
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return parse_icmp(f, packet, proto, l4_bytes, src, dst);
+	default:
+		packet->payload_bytes = l4_bytes;
+		make_key(packet, proto, src, dst, 0, 0);
+		return ACCEPTED;
+	}
+}
