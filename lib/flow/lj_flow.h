@@ -1,16 +1,18 @@
 /*
  * One worker's flow table.
  *
- * A flow is bidirectional: both directions share one record (lj_record.h). Records are due for a verdict
- * when they reach `classify_at` packets or `classify_after_ms`, and when they end. Flows are cut by *packet* times:
- * a gap over the idle timeout or an age over the active timeout ends the record, whenever it is noticed, so records
- * do not depend on polling. Expiry is noticed by a timing wheel that costs a packet nothing: a record is
- * filed once under the earliest time it can expire, and filed anew when that time comes and it has lived on.
+ * A flow is bidirectional: both directions share one record (lj_record.h). Records are due for a
+ * verdict when they reach `classify_at` packets or `classify_after_ms`, and when they end. Flows
+ * are cut by *packet* times: a gap over the idle timeout or an age over the active timeout ends the
+ * record, whenever it is noticed, so records do not depend on polling. Expiry is noticed by a
+ * timing wheel that costs a packet nothing: a record is filed once under the earliest time it can
+ * expire, and filed anew when that time comes and it has lived on.
  *
  * In a replay the receiver sends a tick (LJ_PACKET_TICK) each time packet time passes a multiple of
- * LJ_FLOW_TICK_NS; all that has expired by then is due, ordered by (tick's seq, flow_id), so that the order of due
- * records, too, is the same for any number of workers. Records made due by a packet are ordered by (seq, 1 + n-th of that packet)
- * where ticks use seq of the packet that crossed and a tie of flow_id, and come before: the receiver gives ticks their own seq.
+ * LJ_FLOW_TICK_NS; all that has expired by then is due, ordered by (tick's seq, flow_id), so that
+ * the order of due records, too, is the same for any number of workers. Records made due by a
+ * packet are ordered by (seq, 1 + n-th of that packet) where ticks use seq of the packet that
+ * crossed and a tie of flow_id, and come before: the receiver gives ticks their own seq.
  *
  * Not thread-safe: a table belongs to one lcore from creation to destruction.
  */
@@ -54,30 +56,34 @@ void lj_flow_destroy(struct lj_flow_table *t);
 uint64_t lj_flow_memory(uint32_t capacity);
 
 /*
- * New timeouts and classify_at; takes effect from the next packet of each flow, and at the next wheel visit for
- * silent ones. Owner lcore only. `keep`, `capacity`, `ordered` and `socket_id` are ignored.
+ * New timeouts and classify_at; takes effect from the next packet of each flow, and at the next
+ * wheel visit for silent ones. Owner lcore only. `keep`, `capacity`, `ordered` and `socket_id` are
+ * ignored.
  */
 void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *config);
 
 /*
- * Accounts packets (LJ_PACKET_DATA, ascending seq) and collects the records this made due in `due`, which needs room for n + 1
- * (a packet can end one record and make its successor due at once, in which case the update stops).
- * Returns how many packets were consumed: it stops early before a packet of a record that is already
- * in `due`, so that a lent record never changes. Call again with the rest after lj_flow_settle(). Records stay
- * in the table, and valid, until then. A packet that finds the table full of live flows evicts the one nearest
- * its timeout (counted), or is counted as flow_refused and forgotten when none can go.
+ * Accounts up to LJ_BURST_MAX packets (LJ_PACKET_DATA, ascending seq) and collects the records this
+ * made due in `due`, which needs room for n + 2: a packet can end its own record, evict another and
+ * make its new one due at once. Returns how many packets were consumed: it stops early before a
+ * packet of a record that is already in `due`, so that a lent record never changes. Call again with
+ * the rest after lj_flow_settle(). Records stay in the table, and valid, until then. A packet that
+ * finds the table full of live flows evicts the one nearest its timeout (counted), or is counted as
+ * flow_refused and forgotten when none can go.
  */
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due);
 
 /*
- * Collects up to `max` records that have expired at `clock_ns`, in work bounded by `max`. Ordered tables: call until it
- * returns 0 for each tick, with the tick's seq. Live: once a poll, seq 0. Settle between calls.
+ * Collects up to `max` records that have expired at `clock_ns`, in work bounded by `max`. Ordered
+ * tables: call until it returns 0 for each tick, with the tick's seq. Live: once a poll, seq 0.
+ * Settle between calls.
  */
 uint16_t lj_flow_advance(struct lj_flow_table *t, uint64_t clock_ns, uint64_t seq,
 			 struct lj_flow **due, uint16_t max);
 
-/* The capture has ended: all records are due as flushed, ordered by (seq, flow_id). Call until it returns 0. */
+/* The capture has ended: all records are due as flushed, ordered by (seq, flow_id). Call until it
+ * returns 0. */
 uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **due, uint16_t max);
 
 /* Forgets the ended records of `due`, and begins the continuing ones; early ones go on. */

@@ -1,14 +1,16 @@
 /*
  * The flow record: what is known of one bidirectional flow, in exact integers.
  *
- * Side 0 is the initiator: who spoke first, unless the first packet was a SYN-ACK, or a mid-stream packet from the lower of a
- * well-known port (below 1024) and a high one; then the record is `flipped`. Side 1 is the responder.
+ * Side 0 is the initiator: who spoke first, unless the first packet was a SYN-ACK, or a mid-stream
+ * packet from the lower of a well-known port (below 1024) and a high one; then the record is
+ * `flipped`. Side 1 is the responder.
  *
  * Lengths are bytes of the IP datagram (header included) by its own length field; `payload` is what
- * follows the L4 header. Gaps are between consecutive packets, in ns, 0 where the capture goes back in time.
- * Sums of squares are exact: no float is made here.
+ * follows the L4 header. Gaps are between consecutive packets, in ns, 0 where the capture goes back
+ * in time. Sums of squares are exact: no float is made here.
  *
- * A record is valid to whoever holds it (a table lends it, a queue carries a copy); it has no pointers.
+ * A record is valid to whoever holds it (a table lends it, a queue carries a copy); it has no
+ * pointers.
  */
 #ifndef LJ_RECORD_H
 #define LJ_RECORD_H
@@ -20,17 +22,18 @@
 
 #define LJ_SPLT_MAX 16 /* first packets whose length, gap and side are kept */
 
-/* Why a record is due for a verdict. The end reasons are those of IPFIX flowEndReason (RFC 5102, 136). */
+/* Why a record is due for a verdict. The end reasons are those of IPFIX flowEndReason (RFC 5102,
+ * 136). */
 enum lj_due {
 	LJ_DUE_NOT,
 	LJ_DUE_EARLY_PACKETS, /* reached flow.classify_at packets; the flow goes on */
 	LJ_DUE_EARLY_AGE,     /* reached flow.classify_after_ms; the flow goes on */
 	LJ_DUE_IDLE,	      /* silent longer than the idle timeout: IPFIX 1 */
-	LJ_DUE_ACTIVE,	      /* older than the active timeout; a continuing record follows: IPFIX 2 */
-	LJ_DUE_FIN,	      /* FIN both ways: IPFIX 3 */
-	LJ_DUE_RST,	      /* RST: IPFIX 3 */
-	LJ_DUE_FLUSHED,	      /* capture or program ended: IPFIX 4 */
-	LJ_DUE_EVICTED,	      /* the table was full: IPFIX 5 */
+	LJ_DUE_ACTIVE,	/* older than the active timeout; a continuing record follows: IPFIX 2 */
+	LJ_DUE_FIN,	/* FIN both ways: IPFIX 3 */
+	LJ_DUE_RST,	/* RST: IPFIX 3 */
+	LJ_DUE_FLUSHED, /* capture or program ended: IPFIX 4 */
+	LJ_DUE_EVICTED, /* the table was full: IPFIX 5 */
 	LJ_DUES,
 };
 
@@ -47,7 +50,7 @@ struct lj_flow_side {
 	uint16_t length_min, length_max; /* 65535 at most; valid when packets > 0 */
 	uint64_t length_sum;
 	uint64_t length_sumsq;
-	uint64_t last_ns;	/* of this side's latest packet */
+	uint64_t last_ns;	   /* of this side's latest packet */
 	uint64_t gap_min, gap_max; /* between this side's packets; valid when packets > 1 */
 	unsigned __int128 gap_sumsq;
 
@@ -55,8 +58,8 @@ struct lj_flow_side {
 	uint64_t payload_sum;
 	uint64_t payload_sumsq;
 	uint16_t payload_min, payload_max;
-	uint32_t payload_packets; /* with payload > 0 */
-	uint32_t header_sum;	  /* bytes of IP and L4 headers: length - payload */
+	uint32_t payload_packets;    /* with payload > 0 */
+	uint32_t header_sum;	     /* bytes of IP and L4 headers: length - payload */
 	uint32_t flag_fin, flag_psh; /* packets with the flag; the rarer ones below */
 	uint16_t flag_syn, flag_rst; /* these stop at 65535 */
 	uint16_t flag_urg, flag_ece, flag_cwr;
@@ -66,14 +69,14 @@ LJ_ASSERT_LINES(struct lj_flow_side, 2);
 
 /* TCP of one side. */
 struct lj_flow_tcp {
-	uint32_t next_seq;	/* one past the highest sequence number sent */
+	uint32_t next_seq; /* one past the highest sequence number sent */
 	uint32_t last_ack;
-	uint32_t flag_ack;	/* packets with ACK */
+	uint32_t flag_ack; /* packets with ACK */
 	uint32_t retransmitted_packets;
 	uint64_t retransmitted_bytes; /* payload bytes sent again */
-	uint32_t out_of_order;	/* packets that left a gap before them, or filled one */
+	uint32_t out_of_order;	      /* packets that left a gap before them, or filled one */
 	uint32_t zero_windows;
-	uint32_t lost_bytes;	/* sequence space never seen (gaps still open) */
+	uint32_t lost_bytes; /* sequence space never seen (gaps still open) */
 	uint16_t window_first, window_max, window_min; /* as sent, not scaled */
 	uint16_t mss;
 	uint8_t wscale_plus1;
@@ -85,7 +88,8 @@ struct lj_flow_tcp {
 };
 LJ_ASSERT_LINES(struct lj_flow_tcp, 1);
 
-/* Activity by CICFlowMeter's definition: idle is a gap over 5 s, active the time between two such gaps. */
+/* Activity by CICFlowMeter's definition: idle is a gap over 5 s, active the time between two such
+ * gaps. */
 struct lj_flow_activity {
 	uint64_t active_start_ns, active_end_ns;
 	uint64_t active_min, active_max, active_sum; /* ns */
@@ -97,7 +101,8 @@ struct lj_flow_activity {
 };
 LJ_ASSERT_LINES(struct lj_flow_activity, 2);
 
-/* Bulk of one side by CICFlowMeter: four or more payload packets without 1 s between, or one the other way. */
+/* Bulk of one side by CICFlowMeter: four or more payload packets without 1 s between, or one the
+ * other way. */
 struct lj_flow_bulk {
 	uint64_t start_ns, last_ns, duration_ns;
 	uint64_t bytes, pending_bytes;
@@ -122,35 +127,35 @@ struct lj_flow {
 	/* line 0: every packet */
 	struct lj_flow_key key;
 	uint64_t first_ns, last_ns;
-	uint32_t packets; /* both sides */
-	uint8_t state;	  /* enum lj_flow_state */
+	uint32_t packets;  /* both sides */
+	uint8_t state;	   /* enum lj_flow_state */
 	uint8_t initiator; /* which endpoint of key is side 0 */
-	uint8_t due;	  /* enum lj_due */
-	uint8_t early;	  /* 1: an early verdict has been asked */
+	uint8_t due;	   /* enum lj_due */
+	uint8_t early;	   /* 1: an early verdict has been asked */
 
 	/* lines 1..4 */
 	struct lj_flow_side side[2];
 
 	/* line 5: both directions together */
 	unsigned __int128 gap_sumsq;
-	uint64_t gap_min, gap_max; /* between any two packets; valid when packets > 1 */
-	uint64_t early_ns; /* when the early verdict fell due; 0 none */
+	uint64_t gap_min, gap_max;  /* between any two packets; valid when packets > 1 */
+	uint64_t early_ns;	    /* when the early verdict fell due; 0 none */
 	uint64_t syn_ns, synack_ns; /* handshake: first SYN, first SYN-ACK after it; 0 none */
 	uint64_t ack_ns;	    /* first ACK of the initiator after the SYN-ACK; 0 none */
 
 	/* line 6: identity, read when the record begins and when it is due */
-	uint64_t flow_id;	/* lj_flow_id(): the same in every run; parts of one flow share it */
-	struct lj_order order;	/* where the due record stands in a replay's order */
+	uint64_t flow_id;      /* lj_flow_id(): the same in every run; parts of one flow share it */
+	struct lj_order order; /* where the due record stands in a replay's order */
 	uint64_t hash;
 	uint32_t wheel_next, wheel_prev;
 	uint32_t wheel_slot;
 	uint16_t part; /* 0, then 1, 2 ... after each active timeout */
 	uint16_t vlan;
 	uint8_t flipped;
-	uint8_t midstream; /* TCP whose first packet was not a SYN or SYN-ACK */
-	uint8_t tunnel;	   /* enum lj_tunnel */
-	uint8_t tos[2];	   /* of each side's first packet */
-	uint8_t legs;	   /* bit i: a packet came by leg i (legs over 7: bit 7) */
+	uint8_t midstream;	      /* TCP whose first packet was not a SYN or SYN-ACK */
+	uint8_t tunnel;		      /* enum lj_tunnel */
+	uint8_t tos[2];		      /* of each side's first packet */
+	uint8_t legs;		      /* bit i: a packet came by leg i (legs over 7: bit 7) */
 	uint8_t icmp_type, icmp_code; /* of the first packet */
 	uint32_t index;		      /* own place in the table */
 	uint32_t fragments;
@@ -160,15 +165,18 @@ struct lj_flow {
 	struct lj_flow_activity activity;
 	struct lj_flow_bulk bulk[2];
 	struct lj_flow_splt splt;
-	char history[24]; /* Zeek's conn history: a letter a kind and side once, S h A D a d F f R r ...; NUL-terminated */
+	char history[24]; /* Zeek's conn history: a letter a kind and side once, S h A D a d F f R r
+			     ...; NUL-terminated */
 	uint64_t closed_ns; /* when FIN both ways or RST was seen */
-	uint8_t fin_sides; /* bit s: side s has sent FIN */
+	uint8_t fin_sides;  /* bit s: side s has sent FIN */
 	uint8_t rst_side_plus1;
-	uint8_t reserved[30];
+	uint16_t history_seen; /* bit per kind and side already in history */
+	uint8_t reserved[28];
 };
 LJ_ASSERT_LINES(struct lj_flow, 17);
 
-/* Zeek's conn_state, from the record as it stands: "S0", "SF", "REJ", "S1", "RSTO", "OTH" ... Constant text. */
+/* Zeek's conn_state, from the record as it stands: "S0", "SF", "REJ", "S1", "RSTO", "OTH" ...
+ * Constant text. */
 const char *lj_flow_conn_state(const struct lj_flow *flow);
 /* Suricata's flow state for EVE: "new", "established" or "closed". */
 const char *lj_flow_eve_state(const struct lj_flow *flow);

@@ -1,0 +1,203 @@
+#include "flow_table.h"
+
+/* Records looked at to find one to evict. */
+#define EVICT_CANDIDATES 16
+
+uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f)
+{
+	uint64_t deadline = f->last_ns + t->config.idle_timeout_ns;
+
+	if (f->state == LJ_FLOW_CLOSING)
+		deadline = RTE_MIN(deadline, f->closed_ns + t->config.tcp_linger_ns);
+	if (!f->early && t->config.classify_after_ns > 0)
+		deadline = RTE_MIN(deadline, f->first_ns + t->config.classify_after_ns);
+	return deadline;
+}
+
+void wheel_file(struct lj_flow_table *t, struct lj_flow *f)
+{
+	/* The first tick that is past the deadline. */
+	uint64_t tick = wheel_deadline(t, f) / LJ_FLOW_TICK_NS + 1;
+	uint32_t *first;
+
+	if (tick <= t->tick)
+		tick = t->tick + 1;
+	if (tick >= t->tick + WHEEL_SLOTS)
+		tick = t->tick + WHEEL_SLOTS - 1;
+	if (tick < t->evict_from)
+		t->evict_from = tick;
+	f->wheel_slot = (uint32_t)(tick % WHEEL_SLOTS);
+	first = &t->slot[f->wheel_slot];
+	f->wheel_next = *first;
+	f->wheel_prev = NONE;
+	if (*first != NONE)
+		record_at(t, *first)->wheel_prev = f->index;
+	*first = f->index;
+}
+
+void wheel_remove(struct lj_flow_table *t, struct lj_flow *f)
+{
+	if (f->wheel_prev != NONE)
+		record_at(t, f->wheel_prev)->wheel_next = f->wheel_next;
+	else
+		t->slot[f->wheel_slot] = f->wheel_next;
+	if (f->wheel_next != NONE)
+		record_at(t, f->wheel_next)->wheel_prev = f->wheel_prev;
+}
+
+struct lj_flow *wheel_nearest(struct lj_flow_table *t)
+{
+	uint64_t tick = RTE_MAX(t->evict_from, t->tick + 1);
+	struct lj_flow *oldest = NULL;
+	uint32_t candidates = 0;
+
+	for (; tick < t->tick + WHEEL_SLOTS && candidates < EVICT_CANDIDATES; tick++) {
+		uint32_t at = t->slot[tick % WHEEL_SLOTS];
+
+		if (candidates == 0)
+			t->evict_from = tick;
+		for (; at != NONE && candidates < EVICT_CANDIDATES; candidates++) {
+			struct lj_flow *f = record_at(t, at);
+
+			at = f->wheel_next;
+			if (f->due == LJ_DUE_NOT &&
+			    (oldest == NULL || f->last_ns < oldest->last_ns))
+				oldest = f;
+		}
+	}
+	return oldest;
+}
+
+/* Looks at all records filed under the tick: they are due, or filed anew. At most `max` fall due.
+ */
+static uint32_t visit(struct lj_flow_table *t, uint64_t tick, uint64_t clock_ns, uint64_t seq,
+		      uint32_t *expired, uint32_t max)
+{
+	uint32_t *first = &t->slot[tick % WHEEL_SLOTS];
+	uint32_t n = 0;
+
+	while (*first != NONE && n < max) {
+		struct lj_flow *f = record_at(t, *first);
+		struct lj_order order = {seq, f->flow_id};
+		uint64_t early_ns = f->first_ns + t->config.classify_after_ns;
+
+		if (f->last_ns + t->config.idle_timeout_ns < clock_ns) {
+			table_end(t, f,
+				  f->state == LJ_FLOW_CLOSING ? closing_reason(f) : LJ_DUE_IDLE,
+				  order);
+			expired[n++] = f->index;
+		} else if (f->state == LJ_FLOW_CLOSING &&
+			   f->closed_ns + t->config.tcp_linger_ns < clock_ns) {
+			table_end(t, f, closing_reason(f), order);
+			expired[n++] = f->index;
+		} else {
+			wheel_remove(t, f);
+			if (!f->early && t->config.classify_after_ns > 0 && early_ns < clock_ns) {
+				table_early(t, f, LJ_DUE_EARLY_AGE, early_ns, order);
+				expired[n++] = f->index;
+			}
+			wheel_file(t, f);
+		}
+	}
+	return n;
+}
+
+/* In place, without recursion or memory: heapsort by flow_id. */
+static void sift(const struct lj_flow_table *t, uint32_t *heap, uint32_t root, uint32_t n)
+{
+	uint32_t index = heap[root];
+	uint64_t id = record_at(t, index)->flow_id;
+
+	for (;;) {
+		uint32_t child = 2 * root + 1;
+
+		if (child >= n)
+			break;
+		if (child + 1 < n &&
+		    record_at(t, heap[child + 1])->flow_id > record_at(t, heap[child])->flow_id)
+			child++;
+		if (record_at(t, heap[child])->flow_id <= id)
+			break;
+		heap[root] = heap[child];
+		root = child;
+	}
+	heap[root] = index;
+}
+
+static void sort_expired(struct lj_flow_table *t)
+{
+	uint32_t n = t->n_expired, *heap = t->expired;
+
+	for (uint32_t i = n / 2; i-- > 0;)
+		sift(t, heap, i, n);
+	while (n > 1) {
+		uint32_t last = heap[--n];
+
+		heap[n] = heap[0];
+		heap[0] = last;
+		sift(t, heap, 0, n);
+	}
+}
+
+/* Hands out the next of what was collected. */
+static uint16_t hand_out(struct lj_flow_table *t, struct lj_flow **due, uint16_t max)
+{
+	uint16_t n = 0;
+
+	while (n < max && t->next_expired < t->n_expired)
+		due[n++] = record_at(t, t->expired[t->next_expired++]);
+	return n;
+}
+
+/* Whether all of the latest collection is out, so that another may begin. */
+static bool begin_collecting(struct lj_flow_table *t)
+{
+	if (t->next_expired < t->n_expired)
+		return false;
+	t->n_expired = t->next_expired = 0;
+	return true;
+}
+
+uint16_t lj_flow_advance(struct lj_flow_table *t, uint64_t clock_ns, uint64_t seq,
+			 struct lj_flow **due, uint16_t max)
+{
+	uint64_t target = clock_ns / LJ_FLOW_TICK_NS;
+	uint32_t room = t->config.ordered ? t->capacity : max;
+
+	if (t->tick == 0)
+		t->tick = target;
+	/* After a long silence one turn of the wheel looks at every record. */
+	if (target > t->tick + WHEEL_SLOTS)
+		t->tick = target - WHEEL_SLOTS;
+	if (t->tick < target && begin_collecting(t)) {
+		while (t->tick < target) {
+			t->n_expired += visit(t, t->tick + 1, clock_ns, seq,
+					      t->expired + t->n_expired, room - t->n_expired);
+			if (t->slot[(t->tick + 1) % WHEEL_SLOTS] != NONE)
+				break;
+			t->tick++;
+		}
+		if (t->config.ordered)
+			sort_expired(t);
+	}
+	return hand_out(t, due, max);
+}
+
+uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **due, uint16_t max)
+{
+	if (begin_collecting(t)) {
+		for (uint32_t i = 0; i < t->high_water; i++) {
+			struct lj_flow *f = record_at(t, i);
+
+			if (f->state != LJ_FLOW_OPEN && f->state != LJ_FLOW_CLOSING)
+				continue;
+			table_end(t, f,
+				  f->state == LJ_FLOW_CLOSING ? closing_reason(f) : LJ_DUE_FLUSHED,
+				  (struct lj_order){seq, f->flow_id});
+			t->expired[t->n_expired++] = i;
+		}
+		if (t->config.ordered)
+			sort_expired(t);
+	}
+	return hand_out(t, due, max);
+}
