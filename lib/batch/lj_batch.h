@@ -1,8 +1,8 @@
 /*
  * Between the flow tables and the models: how due flows travel, and when enough of them wait.
  *
- * Workers offer, inference lcores take. A flow goes to the inference lcore that owns its initiator (a fixed hash of the
- * initiator's address), so that what is known of a host is in one place.
+ * Workers offer, inference lcores take. A flow goes to the inference lcore that owns its initiator
+ * (a fixed hash of the initiator's address), so that what is known of a host is in one place.
  */
 #ifndef LJ_BATCH_H
 #define LJ_BATCH_H
@@ -31,8 +31,8 @@ _Static_assert(sizeof(struct lj_due_flow) % 64 == 0, "lj_due_flow is whole cache
 uint16_t lj_batch_owner(const struct lj_flow *flow, uint16_t n);
 
 /*
- * Worker: copies a due flow into the queue of its owner. False when that queue is full: live, the caller counts
- * batch_refused by lj_batch_refuse() and goes on; in a replay it tries again.
+ * Worker: copies a due flow into the queue of its owner. False when that queue is full: live, the
+ * caller counts batch_refused by lj_batch_refuse() and goes on; in a replay it tries again.
  */
 bool lj_batch_offer(struct lj_queue *const *infer_queues, uint16_t n, const struct lj_flow *flow,
 		    uint64_t due_tsc, struct lj_counters *counters);
@@ -60,8 +60,8 @@ struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint
 void lj_batcher_destroy(struct lj_batcher *b);
 
 /*
- * Takes a batch when `size` flows wait, or the oldest has waited `deadline_us`, or nothing more can come; true with
- * batch->n > 0. The flows stay in their queues until lj_batch_done().
+ * Takes a batch when `size` flows wait, or the oldest has waited `deadline_us`, or nothing more can
+ * come; true with batch->n > 0. The flows stay in their queues until lj_batch_done().
  */
 bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batch);
 void lj_batch_done(struct lj_batcher *b, struct lj_batch *batch);

@@ -1,10 +1,11 @@
 /*
- * Names and numbers: every feature is a row of features.def (name, set, unit, record parts it needs, expression over a
- * `struct lj_flow`, help). A model's feature names alone decide what is computed.
+ * Names and numbers: every feature is a row of features.def (name, set, unit, record parts it
+ * needs, expression over a `struct lj_flow`, help). A model's feature names alone decide what is
+ * computed.
  *
- * Values are computed as double from the record's exact integers; a model's matrix is their conversion to
- * float32. A value that does not exist for a flow (a gap with one packet) is 0 where the original tool says
- * 0, otherwise NaN, as the row's help says.
+ * Values are computed as double from the record's exact integers; a model's matrix is their
+ * conversion to float32. A value that does not exist for a flow (a gap with one packet) is 0 where
+ * the original tool says 0, otherwise NaN, as the row's help says.
  *
  * Thread: a plan is immutable once made and may be shared by lcores.
  */
@@ -17,16 +18,17 @@
 #include "lj_base.h"
 #include "lj_flow.h"
 
-/* Raised when the meaning of an existing feature changes: a bundle made under another version is refused. */
+/* Raised when the meaning of an existing feature changes: a bundle made under another version is
+ * refused. */
 #define LJ_FEATURE_SCHEMA 1
 
 struct lj_feature_info {
-	const char *name;   /* canonical: "fwd_packets", "flow_gap_mean_us" ... */
-	const char *set;    /* "linejudge", "cic", "netflow", "argus" */
-	const char *unit;   /* "us", "bytes", "packets", "1/s", "" */
+	const char *name;    /* canonical: "fwd_packets", "flow_gap_mean_us" ... */
+	const char *set;     /* "linejudge", "network" */
+	const char *unit;    /* "us", "bytes", "packets", "1/s", "" */
 	const char *formula; /* the expression's text */
 	const char *help;
-	uint32_t keep;	    /* LJ_KEEP_* that must be on */
+	uint32_t keep; /* LJ_KEEP_* that must be on */
 };
 
 /* All features, in the table's order. */
@@ -36,12 +38,14 @@ const struct lj_feature_info *lj_feature_info(size_t i);
 struct lj_feature_plan;
 
 /*
- * A plan for `n` features by name or alias (data-set column spellings: "Flow Duration", "IN_BYTES"). An unknown name is an error quoting
- * it with the nearest names; a name given twice is an error. NULL and `err`.
+ * A plan for `n` features by name or alias (data-set column spellings: "Flow Duration",
+ * "IN_BYTES"). An unknown name is an error quoting it with the nearest names; a name given twice is
+ * an error. NULL and `err`.
  */
 struct lj_feature_plan *lj_feature_plan_create(const char *const *names, size_t n,
 					       struct lj_error *err);
-/* All features of a set: "linejudge", "cic", "netflow", "argus", or several joined by commas. NULL and `err`. */
+/* All features of a set: "linejudge", "network", or several joined by commas. NULL
+ * and `err`. */
 struct lj_feature_plan *lj_feature_plan_set(const char *sets, struct lj_error *err);
 void lj_feature_plan_destroy(struct lj_feature_plan *plan);
 

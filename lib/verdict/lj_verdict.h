@@ -1,8 +1,8 @@
 /*
  * What was decided, about whom, on what evidence: the message of the queue infer_sink.
  *
- * With several models each gives an opinion; the verdict is that of the model with the highest score (rule "max"),
- * and all opinions are kept.
+ * With several models each gives an opinion; the verdict is that of the model with the highest
+ * score (rule "max"), and all opinions are kept.
  */
 #ifndef LJ_VERDICT_H
 #define LJ_VERDICT_H
@@ -22,7 +22,8 @@ struct lj_model_set {
 
 struct lj_verdict {
 	struct lj_order order;
-	/* TSC at each stage: found due, queued, taken by inference, scored; written is stamped by the sink. */
+	/* TSC at each stage: found due, queued, taken by inference, scored; written is stamped by
+	 * the sink. */
 	uint64_t due_tsc, queued_tsc, taken_tsc, scored_tsc;
 	uint16_t model; /* which of the set decided; 0 when the set is empty */
 	uint16_t n_opinions;
@@ -39,8 +40,8 @@ struct lj_verdict {
 uint32_t lj_verdict_bytes(size_t n_values);
 
 /*
- * Writes verdict `v` from a due flow and the opinions of the set's models (opinions[m] is model m's of this flow).
- * `evidence` may be NULL; its values are computed here.
+ * Writes verdict `v` from a due flow and the opinions of the set's models (opinions[m] is model m's
+ * of this flow). `evidence` may be NULL; its values are computed here.
  */
 void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,

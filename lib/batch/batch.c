@@ -1,0 +1,47 @@
+#include <stdlib.h>
+
+#include "batch.h"
+
+struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint16_t n,
+				     bool ordered, const struct lj_batch_tuning *tuning,
+				     struct lj_counters *counters)
+{
+	struct lj_batcher *b = calloc(1, sizeof(*b));
+
+	if (b == NULL)
+		return NULL;
+	b->merge = lj_merge_create(worker_queues, n, ordered);
+	if (b->merge == NULL) {
+		free(b);
+		return NULL;
+	}
+	b->ordered = ordered;
+	b->tuning = tuning;
+	b->counters = counters;
+	return b;
+}
+
+void lj_batcher_destroy(struct lj_batcher *b)
+{
+	if (b == NULL)
+		return;
+	lj_merge_destroy(b->merge);
+	free(b);
+}
+
+bool lj_batcher_finished(const struct lj_batcher *b)
+{
+	return b->n == 0 && lj_merge_finished(b->merge);
+}
+
+struct lj_order lj_batcher_watermark(const struct lj_batcher *b)
+{
+	if (b->n > 0)
+		return *(const struct lj_order *)b->record[0];
+	return lj_merge_watermark(b->merge);
+}
+
+uint32_t lj_batcher_waiting(const struct lj_batcher *b)
+{
+	return lj_merge_waiting(b->merge);
+}

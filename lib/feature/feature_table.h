@@ -1,0 +1,20 @@
+/* Private: a feature as the table has it and a plan uses it. */
+#ifndef FEATURE_TABLE_H
+#define FEATURE_TABLE_H
+
+#include "lj_feature.h"
+
+typedef double feature_value(const struct lj_flow *f);
+
+extern const struct lj_feature_info feature_info[];
+extern feature_value *const feature_values[];
+extern const size_t n_features;
+
+struct lj_feature_plan {
+	size_t size;
+	uint32_t keep;
+	feature_value **value; /* [size] */
+	char **name;	       /* [size], as asked for */
+};
+
+#endif
