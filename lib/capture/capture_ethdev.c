@@ -82,9 +82,9 @@ static void describe(const struct lj_source *source, char *out, size_t size)
 	struct rte_eth_link link = {0};
 
 	rte_eth_link_get_nowait(s->port, &link);
-	snprintf(out, size, "%s, link %s %s, %u queue%s, %s", s->driver,
-		 link.link_status ? "up" : "down", rte_eth_link_speed_to_str(link.link_speed),
-		 source->queues, source->queues == 1 ? "" : "s", s->rss);
+	snprintf(out, size, "%s, link %s, %u Mbps, %u queue%s, %s", s->driver,
+		 link.link_status ? "up" : "down", link.link_speed, source->queues,
+		 source->queues == 1 ? "" : "s", s->rss);
 }
 
 static void close_source(struct lj_source *source)

@@ -1,10 +1,10 @@
 /*
  * A scored opinion with an identity and a lifetime.
  *
- * A bundle is a folder: manifest.json (names, classes, threshold, flow settings, SHA-256 of each file), model.ubj (or .json),
- * golden.csv (rows of features with the margins and probabilities they must give). models/README.md
- * describes it field by field. A model is immutable once open, and must reproduce its golden rows (margins bit for bit,
- * probabilities to 1e-6) or it does not open.
+ * A bundle is a folder: manifest.json (names, classes, threshold, flow settings, SHA-256 of each
+ * file), model.ubj (or .json), golden.csv (rows of features with the margins and probabilities they
+ * must give). models/README.md describes it field by field. A model is immutable once open, and
+ * must reproduce its golden rows (margins bit for bit, probabilities to 1e-6) or it does not open.
  *
  * Thread: open and close on main; lj_model_score() from each inference lcore with its own `slot`.
  */
@@ -17,10 +17,10 @@
 #include "lj_base.h"
 #include "lj_feature.h"
 
-#define LJ_CLASSES_MAX	16
-#define LJ_MODELS_MAX	8
-#define LJ_MODEL_SLOTS	64
-#define LJ_MODEL_BATCH	1024 /* most rows of one call */
+#define LJ_CLASSES_MAX 16
+#define LJ_MODELS_MAX  8
+#define LJ_MODEL_SLOTS 64
+#define LJ_MODEL_BATCH 1024 /* most rows of one call */
 
 struct lj_model;
 
@@ -30,8 +30,9 @@ struct lj_engine_ops {
 	/* `path` has been validated. NULL and `err`. */
 	void *(*open)(const char *path, const struct lj_model *model, struct lj_error *err);
 	/*
-	 * margins[n][outputs]: the sum of the trees, before any transform; probabilities[n][outputs]: after the
-	 * objective's transform. Either may be NULL. 0 or -errno.
+	 * margins[n][outputs]: the sum of the trees, before any transform;
+	 * probabilities[n][outputs]: after the objective's transform. Either may be NULL. 0 or
+	 * -errno.
 	 */
 	int (*score)(void *handle, const float *matrix, uint32_t n, float *margins,
 		     float *probabilities);
@@ -39,7 +40,8 @@ struct lj_engine_ops {
 };
 extern const struct lj_engine_ops lj_engine_xgboost;
 
-/* The flow settings a model was trained under: the pipeline uses those of the first model unless configured. */
+/* The flow settings a model was trained under: the pipeline uses those of the first model unless
+ * configured. */
 struct lj_model_flow {
 	uint64_t idle_timeout_ns, active_timeout_ns, tcp_linger_ns;
 	uint32_t classify_at;
@@ -49,16 +51,17 @@ struct lj_model_flow {
 struct lj_model_info {
 	char name[64];
 	char version[32];
-	char sha256[65];      /* of the booster file: the model's identity */
+	char sha256[65]; /* of the booster file: the model's identity */
 	char engine[16];
 	uint32_t features, outputs, trees;
-	uint16_t classes;     /* 2 for a binary model */
+	uint16_t classes;		     /* 2 for a binary model */
 	char class_name[LJ_CLASSES_MAX][32]; /* [0] is always the benign class */
-	float threshold;      /* alert when the score (probability of not benign) is at or over this */
+	float threshold; /* alert when the score (probability of not benign) is at or over this */
 	struct lj_model_flow flow;
 };
 
-/* Opens a bundle for `slots` inference lcores: validates, proves the golden rows. NULL and `err`. */
+/* Opens a bundle for `slots` inference lcores: validates, proves the golden rows. NULL and `err`.
+ */
 struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err);
 void lj_model_close(struct lj_model *m);
 
@@ -68,26 +71,25 @@ const char *lj_model_dir(const struct lj_model *m);
 
 /* What a model says of one flow. */
 struct lj_opinion {
-	float score;	       /* probability that the flow is not benign */
-	uint16_t class_index;  /* the likeliest class; for a binary model by the threshold */
+	float score;	      /* probability that the flow is not benign */
+	uint16_t class_index; /* the likeliest class; for a binary model by the threshold */
 	uint16_t classes;
 	float scores[LJ_CLASSES_MAX]; /* probability of each class */
 };
 
 /*
- * Opinions of `n` (<= LJ_MODEL_BATCH) flows. Scratch belongs to the slot. Does not fail: a model that opened has proved that
- * it scores; if the engine fails all the same, the score is NaN, the class benign, and the return value < n.
+ * Opinions of `n` (<= LJ_MODEL_BATCH) flows. Scratch belongs to the slot. Does not fail: a model
+ * that opened has proved that it scores; if the engine fails all the same, the score is NaN, the
+ * class benign, and the return value < n.
  */
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
 			uint32_t n, struct lj_opinion *opinions);
 
 /*
- * Refuses a booster file that XGBoost would crash, loop or answer wrong on: not JSON or UBJ, indices out of range, cycles,
- * impossible counts, non-finite thresholds. Fills trees and outputs of `info`. 0 or -errno with `err`.
+ * Refuses a booster file that XGBoost would crash, loop or answer wrong on: not JSON or UBJ,
+ * indices out of range, cycles, impossible counts, non-finite thresholds. Fills trees and outputs
+ * of `info`. 0 or -errno with `err`.
  */
 int lj_model_validate(const char *path, struct lj_model_info *info, struct lj_error *err);
-
-/* Writes the manifest's hashes and golden.csv's margins anew: for tools/train. 0 or -errno. */
-int lj_model_seal(const char *dir, struct lj_error *err);
 
 #endif

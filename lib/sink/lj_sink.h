@@ -1,9 +1,11 @@
 /*
  * Writes verdicts where people can read them.
  *
- * A sink takes bursts of verdicts in order and writes them, or counts why not: offered = written + suppressed + lost. A
- * slow or broken sink loses only its own. A file that cannot be written (disk full) is said once a minute in the log, and at the end
- * by lj_sink_error(); writing goes on when it can, always at a line's beginning.
+ * A sink takes bursts of verdicts in order and writes their lines, or counts why not: offered =
+ * written + suppressed + lost, in lines (a verdict with an alert is two in EVE). A slow or broken
+ * sink loses only its own. A file that cannot be written (disk full) is said once a minute in the
+ * log, and at the end by lj_sink_error(); writing goes on when it can, always at a line's
+ * beginning.
  *
  * Thread: the sink thread; stats from any.
  */
@@ -22,7 +24,8 @@ struct lj_sink;
 struct lj_sink_ops {
 	const char *name;
 	void (*write)(struct lj_sink *s, const struct lj_verdict *const *verdicts, uint32_t n);
-	/* Hands buffered text on. Called when idle, at least once a second, and at the end. 0 or -errno. */
+	/* Hands buffered text on. Called when idle, at least once a second, and at the end. 0 or
+	 * -errno. */
 	int (*flush)(struct lj_sink *s);
 	void (*close)(struct lj_sink *s);
 };
@@ -44,22 +47,26 @@ enum lj_eve_flows {
 };
 
 struct lj_eve_config {
-	const char *target; /* "-" stdout, "unix:PATH" a datagram socket, otherwise a file (appended to when `append`) */
+	const char *target; /* "-" stdout, "unix:PATH" a datagram socket, otherwise a file (appended
+			       to when `append`) */
 	bool append;
 	enum lj_eve_flows flows;
-	bool early; /* early verdicts, too, give flow events */
-	bool decision_time; /* ml.decision_us: off in a replay, so that the same capture gives the same bytes */
+	bool early;	      /* early verdicts, too, give flow events */
+	bool decision_time;   /* ml.decision_us: off in a replay, so that the same capture gives the
+				 same bytes */
 	const char *in_iface; /* "in_iface", may be NULL */
-	const char *pcap_filename; /* "pcap_filename", may be NULL */
+	const char *pcap_filename;	   /* "pcap_filename", may be NULL */
 	const struct lj_model_set *models; /* borrowed */
 };
 
-/* EVE JSON lines, Suricata's schema, `flow` and `alert` events with an `ml` object. docs/eve.md. NULL and `err`. */
+/* EVE JSON lines, Suricata's schema, `flow` and `alert` events with an `ml` object. docs/eve.md.
+ * NULL and `err`. */
 struct lj_sink *lj_sink_open_eve(const struct lj_eve_config *config, struct lj_error *err);
 
 /*
- * The training table: flow_id, src_ip, src_port, dst_ip, dst_port, proto, first_seen_ns, last_seen_ns, end_reason, then the plan's
- * features as %.17g (an empty field for NaN). "-" is stdout. Early records are not written unless `early`.
+ * The training table: flow_id, src_ip, src_port, dst_ip, dst_port, proto, first_seen_ns,
+ * last_seen_ns, end_reason, then the plan's features as %.17g (an empty field for NaN). "-" is
+ * stdout. Early records are not written unless `early`.
  */
 struct lj_sink *lj_sink_open_csv(const char *target, const struct lj_feature_plan *plan, bool early,
 				 struct lj_error *err);
@@ -71,10 +78,12 @@ int lj_sink_error(const struct lj_sink *s, struct lj_error *err);
 /* Flushes and closes; `err` (may be NULL) as lj_sink_error(). 0 or -errno. */
 int lj_sink_close(struct lj_sink *s, struct lj_error *err);
 
-/* Community ID v1 (github.com/corelight/community-id-spec), seed 0: "1:" and base64; `out` needs 32 bytes. */
+/* Community ID v1 (github.com/corelight/community-id-spec), seed 0: "1:" and base64; `out` needs 32
+ * bytes. */
 void lj_community_id(const struct lj_flow *flow, char *out);
 
-/* One event as a JSON line without the newline: "flow" or "alert". Returns its length, 0 if `size` is too small (4096 is enough). */
+/* One event as a JSON line without the newline: "flow" or "alert". Returns its length, 0 if `size`
+ * is too small (4096 is enough). */
 size_t lj_eve_encode(const struct lj_eve_config *config, const struct lj_verdict *v, bool alert,
 		     char *out, size_t size);
 

@@ -1,0 +1,236 @@
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+#define FORMAT 1
+
+/* Where in the file an error is. */
+struct place {
+	const char *path;
+	struct lj_error *err;
+};
+
+static int wrong(const struct place *p, const char *key, const char *what)
+{
+	char where[1200];
+
+	snprintf(where, sizeof(where), "%s: %s", p->path, key);
+	return lj_error_set(p->err, EINVAL, where, "%s", what);
+}
+
+static int check_keys(const struct place *p, const json_t *object, const char *prefix,
+		      const char *const *keys, size_t n)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)object, name, value) {
+		char full[128], what[320], nearest[256];
+		bool known = false;
+
+		for (size_t i = 0; i < n; i++)
+			known = known || strcmp(keys[i], name) == 0;
+		if (known)
+			continue;
+		lj_name_nearest(name, keys, n, nearest, sizeof(nearest));
+		snprintf(full, sizeof(full), "%s%s", prefix, name);
+		snprintf(what, sizeof(what), "no such key%s%s",
+			 nearest[0] != '\0' ? "; did you mean " : "", nearest);
+		return wrong(p, full, what);
+	}
+	return 0;
+}
+
+static int get_text(const struct place *p, const json_t *object, const char *key, const char *full,
+		    char *out, size_t size)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	if (text == NULL || text[0] == '\0')
+		return wrong(p, full, "is missing, or not a string");
+	if (strlen(text) >= size)
+		return wrong(p, full, "is too long");
+	strcpy(out, text);
+	return 0;
+}
+
+static int get_file(const struct place *p, const json_t *files, const char *key, char *name,
+		    size_t size, char sha256[65])
+{
+	const json_t *file = json_object_get(files, key);
+	char full[64];
+	int ret;
+
+	snprintf(full, sizeof(full), "files.%s.name", key);
+	ret = get_text(p, file, "name", full, name, size);
+	if (ret == 0 && strchr(name, '/') != NULL)
+		ret = wrong(p, full, "is not a file of the bundle's own folder");
+	snprintf(full, sizeof(full), "files.%s.sha256", key);
+	return ret != 0 ? ret : get_text(p, file, "sha256", full, sha256, 65);
+}
+
+static int get_features(const struct place *p, const json_t *root, struct manifest *m)
+{
+	const json_t *list = json_object_get(root, "features");
+	size_t n = json_array_size(list), i;
+	const json_t *item;
+
+	if (n == 0)
+		return wrong(p, "features", "is missing, or not a list of names");
+	m->features = calloc(n, sizeof(*m->features));
+	if (m->features == NULL)
+		return wrong(p, "features", "not enough memory");
+	m->info.features = (uint32_t)n;
+	json_array_foreach (list, i, item) {
+		if (!json_is_string(item))
+			return wrong(p, "features", "has an item that is not a name");
+		m->features[i] = strdup(json_string_value(item));
+		if (m->features[i] == NULL)
+			return wrong(p, "features", "not enough memory");
+	}
+	return 0;
+}
+
+static int get_classes(const struct place *p, const json_t *root, struct manifest *m)
+{
+	const json_t *list = json_object_get(root, "classes"), *item;
+	size_t i;
+
+	if (json_array_size(list) < 2 || json_array_size(list) > LJ_CLASSES_MAX)
+		return wrong(p, "classes", "is not a list of 2 to 16 names");
+	m->info.classes = (uint16_t)json_array_size(list);
+	json_array_foreach (list, i, item) {
+		if (!json_is_string(item) || json_string_length(item) == 0 ||
+		    json_string_length(item) >= sizeof(m->info.class_name[0]))
+			return wrong(p, "classes",
+				     "has an item that is not a name of 1 to 31 "
+				     "characters");
+		strcpy(m->info.class_name[i], json_string_value(item));
+	}
+	if (strcmp(m->info.class_name[0], "benign") != 0)
+		return wrong(p, "classes[0]", "is not \"benign\"");
+	return 0;
+}
+
+static uint64_t seconds_of(const json_t *object, const char *key)
+{
+	double s = json_number_value(json_object_get(object, key));
+
+	return s > 0 && s < 1e7 ? (uint64_t)llround(s * 1e9) : 0;
+}
+
+static int get_flow(const struct place *p, const json_t *root, struct manifest *m)
+{
+	static const char *const keys[] = {"idle_timeout_s", "active_timeout_s", "tcp_linger_s",
+					   "classify_at"};
+	const json_t *flow = json_object_get(root, "flow");
+	struct lj_model_flow *f = &m->info.flow;
+	json_int_t at = json_integer_value(json_object_get(flow, "classify_at"));
+	int ret;
+
+	if (flow == NULL)
+		return 0;
+	ret = check_keys(p, flow, "flow.", keys, RTE_DIM(keys));
+	if (ret != 0)
+		return ret;
+	f->present = true;
+	f->idle_timeout_ns = seconds_of(flow, "idle_timeout_s");
+	f->active_timeout_ns = seconds_of(flow, "active_timeout_s");
+	f->tcp_linger_ns = seconds_of(flow, "tcp_linger_s");
+	if (f->idle_timeout_ns == 0 || f->active_timeout_ns == 0)
+		return wrong(p, "flow", "idle_timeout_s and active_timeout_s are not both over 0");
+	if (at < 0 || at > UINT32_MAX)
+		return wrong(p, "flow.classify_at", "is out of range");
+	f->classify_at = (uint32_t)at;
+	return 0;
+}
+
+static int get_head(const struct place *p, const json_t *root, struct manifest *m)
+{
+	const json_t *threshold = json_object_get(root, "threshold");
+	double value = json_number_value(threshold);
+	char engine[16] = "auto";
+	int ret;
+
+	if (json_integer_value(json_object_get(root, "format")) != FORMAT)
+		return wrong(p, "format", "is not 1, the format that this version reads");
+	if (json_integer_value(json_object_get(root, "feature_schema")) != LJ_FEATURE_SCHEMA)
+		return wrong(
+			p, "feature_schema",
+			"is not " RTE_STR(
+				LJ_FEATURE_SCHEMA) ": the features mean something "
+						   "else in this version; train the model anew");
+	ret = get_text(p, root, "name", "name", m->info.name, sizeof(m->info.name));
+	if (ret == 0)
+		ret = get_text(p, root, "version", "version", m->info.version,
+			       sizeof(m->info.version));
+	if (ret == 0 && json_object_get(root, "engine") != NULL)
+		ret = get_text(p, root, "engine", "engine", engine, sizeof(engine));
+	if (ret != 0)
+		return ret;
+	if (strcmp(engine, "auto") != 0 && strcmp(engine, "xgboost") != 0)
+		return wrong(p, "engine", "is neither auto nor xgboost");
+	strcpy(m->info.engine, "xgboost");
+	if (!json_is_number(threshold) || !(value > 0 && value <= 1))
+		return wrong(p, "threshold", "is not a number over 0 and up to 1");
+	m->info.threshold = (float)value;
+	return 0;
+}
+
+static int read_root(const struct place *p, const json_t *root, struct manifest *m)
+{
+	static const char *const keys[] = {"format",	     "name",	 "version", "description",
+					   "feature_schema", "features", "classes", "threshold",
+					   "engine",	     "flow",	 "files",   "trained_on",
+					   "created"};
+	const json_t *files = json_object_get(root, "files");
+	int ret;
+
+	if (!json_is_object(root))
+		return wrong(p, "manifest", "is not a JSON object");
+	ret = check_keys(p, root, "", keys, RTE_DIM(keys));
+	if (ret == 0)
+		ret = get_head(p, root, m);
+	if (ret == 0)
+		ret = get_features(p, root, m);
+	if (ret == 0)
+		ret = get_classes(p, root, m);
+	if (ret == 0)
+		ret = get_flow(p, root, m);
+	if (ret == 0)
+		ret = get_file(p, files, "booster", m->booster, sizeof(m->booster),
+			       m->booster_sha256);
+	if (ret == 0)
+		ret = get_file(p, files, "golden", m->golden, sizeof(m->golden), m->golden_sha256);
+	strcpy(m->info.sha256, m->booster_sha256);
+	return ret;
+}
+
+int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
+{
+	char path[1024];
+	struct place p = {path, err};
+	json_error_t at;
+	json_t *root;
+	int ret;
+
+	memset(m, 0, sizeof(*m));
+	snprintf(path, sizeof(path), "%s/manifest.json", dir);
+	root = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
+	if (root == NULL)
+		return lj_error_set(err, EINVAL, path, "line %d: %s", at.line, at.text);
+	ret = read_root(&p, root, m);
+	json_decref(root);
+	return ret;
+}
+
+void manifest_free(struct manifest *m)
+{
+	for (uint32_t i = 0; m->features != NULL && i < m->info.features; i++)
+		free(m->features[i]);
+	free(m->features);
+	m->features = NULL;
+}

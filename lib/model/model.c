@@ -1,0 +1,162 @@
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+static int check_hash(const struct lj_model *m, const char *name, const char *wanted,
+		      struct lj_error *err)
+{
+	char path[1024], have[2 * LJ_SHA256_BYTES + 1];
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/%s", m->dir, name);
+	ret = lj_sha256_file(path, have, err);
+	if (ret == 0 && strcmp(have, wanted) != 0)
+		ret = lj_error_set(err, EILSEQ, path,
+				   "SHA-256 is %s, the manifest says %s: the file was changed",
+				   have, wanted);
+	return ret;
+}
+
+/* What the booster file says must fit what the manifest says. */
+static int check_booster(struct lj_model *m, const char *path, struct lj_error *err)
+{
+	struct lj_model_info *info = &m->manifest.info, booster = {0};
+	uint32_t outputs = info->classes == 2 ? 1 : info->classes;
+	int ret = lj_model_validate(path, &booster, err);
+
+	if (ret != 0)
+		return ret;
+	if (booster.features != info->features)
+		return lj_error_set(err, EINVAL, path, "takes %u features, the manifest names %u",
+				    booster.features, info->features);
+	if (booster.outputs != outputs && booster.outputs != info->classes)
+		return lj_error_set(err, EINVAL, path,
+				    "gives %u scores, the manifest names %u "
+				    "classes",
+				    booster.outputs, info->classes);
+	info->outputs = booster.outputs;
+	info->trees = booster.trees;
+	return 0;
+}
+
+static int open_slots(struct lj_model *m, const char *path, struct lj_error *err)
+{
+	for (uint16_t i = 0; i < m->slots; i++) {
+		m->matrix[i] = malloc(LJ_MODEL_BATCH * m->manifest.info.features * sizeof(float));
+		m->scores[i] = malloc(LJ_MODEL_BATCH * m->manifest.info.outputs * sizeof(float));
+		if (m->matrix[i] == NULL || m->scores[i] == NULL)
+			return lj_error_set(err, ENOMEM, m->dir, "not enough memory");
+		m->handle[i] = m->engine->open(path, m, err);
+		if (m->handle[i] == NULL)
+			return -EIO;
+	}
+	return 0;
+}
+
+static int open_plan(struct lj_model *m, struct lj_error *err)
+{
+	struct lj_error name = {0};
+
+	m->plan = lj_feature_plan_create((const char *const *)m->manifest.features,
+					 m->manifest.info.features, &name);
+	if (m->plan != NULL)
+		return 0;
+	return lj_error_set(err, EINVAL, m->dir, "manifest.json: features: \"%s\": %s", name.where,
+			    name.what);
+}
+
+struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err)
+{
+	struct lj_model *m = calloc(1, sizeof(*m));
+	char path[1024];
+
+	if (m == NULL) {
+		lj_error_set(err, ENOMEM, dir, "not enough memory");
+		return NULL;
+	}
+	snprintf(m->dir, sizeof(m->dir), "%s", dir);
+	m->slots = RTE_MIN(slots, (uint16_t)LJ_MODEL_SLOTS);
+	m->engine = &lj_engine_xgboost;
+	if (manifest_load(&m->manifest, dir, err) != 0 ||
+	    check_hash(m, m->manifest.booster, m->manifest.booster_sha256, err) != 0 ||
+	    check_hash(m, m->manifest.golden, m->manifest.golden_sha256, err) != 0 ||
+	    open_plan(m, err) != 0)
+		goto close;
+	snprintf(path, sizeof(path), "%s/%s", dir, m->manifest.booster);
+	if (check_booster(m, path, err) == 0 && open_slots(m, path, err) == 0 &&
+	    golden_prove(m, err) == 0)
+		return m;
+close:
+	lj_model_close(m);
+	return NULL;
+}
+
+void lj_model_close(struct lj_model *m)
+{
+	if (m == NULL)
+		return;
+	for (uint16_t i = 0; i < m->slots; i++) {
+		m->engine->close(m->handle[i]);
+		free(m->matrix[i]);
+		free(m->scores[i]);
+	}
+	lj_feature_plan_destroy(m->plan);
+	manifest_free(&m->manifest);
+	free(m);
+}
+
+const struct lj_model_info *lj_model_info(const struct lj_model *m)
+{
+	return &m->manifest.info;
+}
+
+const struct lj_feature_plan *lj_model_plan(const struct lj_model *m)
+{
+	return m->plan;
+}
+
+const char *lj_model_dir(const struct lj_model *m)
+{
+	return m->dir;
+}
+
+/* From the engine's probabilities of one row: a binary booster gives that of the second class
+ * alone. */
+static void form_opinion(const struct lj_model_info *info, const float *p, struct lj_opinion *o)
+{
+	o->classes = info->classes;
+	if (info->outputs == 1) {
+		o->scores[0] = 1 - p[0];
+		o->scores[1] = p[0];
+		o->score = p[0];
+		o->class_index = p[0] >= info->threshold;
+		return;
+	}
+	o->class_index = 0;
+	for (uint16_t k = 0; k < info->classes; k++) {
+		o->scores[k] = p[k];
+		if (p[k] > p[o->class_index])
+			o->class_index = k;
+	}
+	o->score = 1 - p[0];
+}
+
+uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
+			uint32_t n, struct lj_opinion *opinions)
+{
+	const struct lj_model_info *info = &m->manifest.info;
+	float *scores = m->scores[slot];
+
+	lj_feature_extract(m->plan, flows, (uint16_t)n, m->matrix[slot]);
+	if (m->engine->score(m->handle[slot], m->matrix[slot], n, NULL, scores) != 0) {
+		for (uint32_t i = 0; i < n; i++)
+			opinions[i] = (struct lj_opinion){.score = NAN, .classes = info->classes};
+		return 0;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		form_opinion(info, scores + (size_t)i * info->outputs, &opinions[i]);
+	return n;
+}

@@ -1,0 +1,40 @@
+/* Private: a model's parts, and what the files of the module do for each other. */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <jansson.h>
+
+#include "lj_digest.h"
+#include "lj_model.h"
+
+#define GOLDEN_PROBABILITY_TOLERANCE 1e-6
+
+struct manifest {
+	struct lj_model_info info;
+	char **features;		/* [info.features] */
+	char booster[256], golden[256]; /* file names in the folder */
+	char booster_sha256[65], golden_sha256[65];
+};
+
+struct lj_model {
+	char dir[512];
+	struct manifest manifest;
+	struct lj_feature_plan *plan;
+	const struct lj_engine_ops *engine;
+	uint16_t slots;
+	void *handle[LJ_MODEL_SLOTS];
+	float *matrix[LJ_MODEL_SLOTS]; /* [LJ_MODEL_BATCH][features] */
+	float *scores[LJ_MODEL_SLOTS]; /* [LJ_MODEL_BATCH][outputs] */
+};
+
+/* Reads DIR/manifest.json. manifest_free() is due in any case. 0 or -errno. */
+int manifest_load(struct manifest *m, const char *dir, struct lj_error *err);
+void manifest_free(struct manifest *m);
+
+/* Whether every row of DIR/golden.csv comes out of the engine as it stands there. 0 or -errno. */
+int golden_prove(const struct lj_model *m, struct lj_error *err);
+
+/* A UBJSON file (as XGBoost writes it) as JSON; NULL and `err`. The caller owns it. */
+json_t *ubj_load_file(const char *path, struct lj_error *err);
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * XGBoost 1.7.4 trusts its model files: a child index out of range crashes it, a cycle hangs it, a
+ * wrong split feature reads beyond the row. So a file is walked here first.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+#define TREES_MAX    100000
+#define NODES_MAX    (1 << 24)
+#define FEATURES_MAX 65535
+#define LEAF_PARENT  2147483647
+
+struct tree {
+	const json_t *left, *right, *feature, *condition, *default_left, *split_type;
+	size_t nodes;
+};
+
+/* XGBoost writes numbers of its parameters as strings. */
+static json_int_t text_number(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text != NULL ? strtoll(text, NULL, 10) : -1;
+}
+
+static int refuse(struct lj_error *err, const char *path, size_t tree, const char *what)
+{
+	return lj_error_set(err, EILSEQ, path, "tree %zu: %s", tree, what);
+}
+
+/* Lengths alike, indices in range, numbers finite: what one node says by itself. */
+static const char *check_node(const struct tree *t, size_t i, json_int_t features)
+{
+	const json_t *left = json_array_get(t->left, i), *right = json_array_get(t->right, i);
+	const json_t *condition = json_array_get(t->condition, i);
+	const json_t *feature = json_array_get(t->feature, i);
+	json_int_t l = json_integer_value(left), r = json_integer_value(right);
+
+	if (!json_is_integer(left) || !json_is_integer(right) || !json_is_integer(feature))
+		return "a child or split feature is not a whole number";
+	if (!json_is_number(condition) || !isfinite(json_number_value(condition)) ||
+	    fabs(json_number_value(condition)) > 3.4028235e38)
+		return "a threshold or leaf is not a finite float";
+	if (json_integer_value(json_array_get(t->split_type, i)) != 0)
+		return "has categorical splits, which are not supported";
+	if (l == -1 && r == -1)
+		return NULL;
+	if (l <= 0 || r <= 0 || (size_t)l >= t->nodes || (size_t)r >= t->nodes || l == r)
+		return "a child index is out of range";
+	if (json_integer_value(feature) < 0 || json_integer_value(feature) >= features)
+		return "a split feature is out of range";
+	return NULL;
+}
+
+/* Every node but the root has one parent, and parents come first or later but never in a circle. */
+static const char *check_shape(const struct tree *t)
+{
+	uint32_t *stack = malloc(t->nodes * sizeof(*stack));
+	uint8_t *seen = calloc(t->nodes, 1);
+	const char *what = NULL;
+	size_t depth = 0;
+
+	if (stack == NULL || seen == NULL) {
+		what = "not enough memory to check it";
+		goto out;
+	}
+	stack[depth++] = 0;
+	seen[0] = 1;
+	while (depth > 0 && what == NULL) {
+		uint32_t at = stack[--depth];
+		json_int_t child[2] = {json_integer_value(json_array_get(t->left, at)),
+				       json_integer_value(json_array_get(t->right, at))};
+
+		for (int side = 0; side < 2 && child[0] != -1 && what == NULL; side++) {
+			if (seen[child[side]])
+				what = "a node is reached twice (a cycle, or shared children)";
+			seen[child[side]] = 1;
+			if (what == NULL)
+				stack[depth++] = (uint32_t)child[side];
+		}
+	}
+out:
+	free(stack);
+	free(seen);
+	return what;
+}
+
+static const char *check_tree(const json_t *json, json_int_t features)
+{
+	struct tree t = {
+		.left = json_object_get(json, "left_children"),
+		.right = json_object_get(json, "right_children"),
+		.feature = json_object_get(json, "split_indices"),
+		.condition = json_object_get(json, "split_conditions"),
+		.default_left = json_object_get(json, "default_left"),
+		.split_type = json_object_get(json, "split_type"),
+		.nodes = json_array_size(json_object_get(json, "left_children")),
+	};
+	const json_t *param = json_object_get(json, "tree_param");
+
+	if (t.nodes == 0 || t.nodes > NODES_MAX ||
+	    (json_int_t)t.nodes != text_number(param, "num_nodes"))
+		return "num_nodes is not the number of nodes";
+	if (json_array_size(t.right) != t.nodes || json_array_size(t.feature) != t.nodes ||
+	    json_array_size(t.condition) != t.nodes || json_array_size(t.default_left) != t.nodes ||
+	    json_array_size(json_object_get(json, "parents")) != t.nodes ||
+	    json_array_size(json_object_get(json, "base_weights")) != t.nodes ||
+	    json_array_size(json_object_get(json, "loss_changes")) != t.nodes ||
+	    json_array_size(json_object_get(json, "sum_hessian")) != t.nodes)
+		return "its arrays are not of one length";
+	for (size_t i = 0; i < t.nodes; i++) {
+		const char *what = check_node(&t, i, features);
+		json_int_t parent =
+			json_integer_value(json_array_get(json_object_get(json, "parents"), i));
+
+		if (what != NULL)
+			return what;
+		if (parent < 0 || (parent >= (json_int_t)t.nodes && parent != LEAF_PARENT))
+			return "a parent index is out of range";
+	}
+	return check_shape(&t);
+}
+
+static int check_trees(const json_t *model, json_int_t features, json_int_t outputs,
+		       const char *path, struct lj_error *err)
+{
+	const json_t *trees = json_object_get(model, "trees");
+	const json_t *info = json_object_get(model, "tree_info");
+	size_t n = json_array_size(trees);
+
+	if (n == 0 || n > TREES_MAX || json_array_size(info) != n ||
+	    (json_int_t)n != text_number(json_object_get(model, "gbtree_model_param"), "num_trees"))
+		return lj_error_set(err, EILSEQ, path,
+				    "num_trees is not the number of trees, or is not in 1..%d",
+				    TREES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		json_int_t group = json_integer_value(json_array_get(info, i));
+		const char *what = check_tree(json_array_get(trees, i), features);
+
+		if (what != NULL)
+			return refuse(err, path, i, what);
+		if (group < 0 || group >= outputs)
+			return refuse(err, path, i, "its class is out of range");
+	}
+	return 0;
+}
+
+static bool is_known_objective(const char *name)
+{
+	static const char *const known[] = {"binary:logistic", "multi:softprob", "reg:logistic"};
+
+	for (size_t i = 0; name != NULL && i < RTE_DIM(known); i++)
+		if (strcmp(name, known[i]) == 0)
+			return true;
+	return false;
+}
+
+static int check_root(const json_t *root, const char *path, struct lj_model_info *info,
+		      struct lj_error *err)
+{
+	const json_t *learner = json_object_get(root, "learner");
+	const json_t *param = json_object_get(learner, "learner_model_param");
+	const json_t *booster = json_object_get(learner, "gradient_booster");
+	const char *kind = json_string_value(json_object_get(booster, "name"));
+	const char *objective =
+		json_string_value(json_object_get(json_object_get(learner, "objective"), "name"));
+	json_int_t features = text_number(param, "num_feature");
+	json_int_t classes = text_number(param, "num_class");
+	const json_t *model = json_object_get(booster, "model");
+
+	if (learner == NULL || param == NULL || booster == NULL)
+		return lj_error_set(err, EILSEQ, path, "is not an XGBoost model");
+	if (kind != NULL && strcmp(kind, "dart") == 0)
+		model = json_object_get(json_object_get(booster, "gbtree"), "model");
+	else if (kind == NULL || strcmp(kind, "gbtree") != 0)
+		return lj_error_set(err, ENOTSUP, path, "booster \"%s\" is not gbtree or dart",
+				    kind != NULL ? kind : "");
+	if (!is_known_objective(objective))
+		return lj_error_set(err, ENOTSUP, path,
+				    "objective \"%s\" gives no probability of a class",
+				    objective != NULL ? objective : "");
+	if (features < 1 || features > FEATURES_MAX || classes < 0 || classes > LJ_CLASSES_MAX)
+		return lj_error_set(err, EILSEQ, path, "num_feature or num_class is out of range");
+	info->features = (uint32_t)features;
+	info->outputs = (uint32_t)RTE_MAX(classes, (json_int_t)1);
+	info->trees = (uint32_t)json_array_size(json_object_get(model, "trees"));
+	return check_trees(model, features, info->outputs, path, err);
+}
+
+static bool has_suffix(const char *path, const char *suffix)
+{
+	size_t length = strlen(path), n = strlen(suffix);
+
+	return length >= n && strcmp(path + length - n, suffix) == 0;
+}
+
+int lj_model_validate(const char *path, struct lj_model_info *info, struct lj_error *err)
+{
+	json_error_t at;
+	json_t *root;
+	int ret;
+
+	if (has_suffix(path, ".json")) {
+		root = json_load_file(path, 0, &at);
+		if (root == NULL)
+			return lj_error_set(err, EILSEQ, path, "line %d: %s", at.line, at.text);
+	} else if (has_suffix(path, ".ubj")) {
+		root = ubj_load_file(path, err);
+		if (root == NULL)
+			return -EILSEQ;
+	} else {
+		return lj_error_set(err, ENOTSUP, path, "is neither .ubj nor .json");
+	}
+	ret = check_root(root, path, info, err);
+	json_decref(root);
+	return ret;
+}

@@ -1,0 +1,242 @@
+#include <arpa/inet.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+
+#include "lj_clock.h"
+#include "lj_sink.h"
+#include "text.h"
+
+/* Suricata rule ids that nobody else uses: one a class. */
+#define SIGNATURE_BASE 9000000
+
+static void add_time(struct text *t, const char *key, uint64_t ns)
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	text_add(t, "\"%s\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06u+0000\"", key, tm.tm_year + 1900,
+		 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		 (unsigned int)(ns % 1000000000 / 1000));
+}
+
+static void add_string(struct text *t, const char *key, const char *value)
+{
+	text_add(t, "\"%s\":\"", key);
+	for (; *value != '\0'; value++) {
+		unsigned char c = (unsigned char)*value;
+
+		if (c == '"' || c == '\\')
+			text_add(t, "\\%c", c);
+		else if (c < 0x20)
+			text_add(t, "\\u%04x", c);
+		else
+			text_add(t, "%c", c);
+	}
+	text_add(t, "\"");
+}
+
+/* JSON has no NaN. */
+static void add_score(struct text *t, const char *key, float value)
+{
+	if (isfinite(value))
+		text_add(t, "\"%s\":%.6g", key, (double)value);
+	else
+		text_add(t, "\"%s\":null", key);
+}
+
+static void add_address(struct text *t, const char *key, const struct lj_flow_key *k, int endpoint)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (k->version == 4)
+		inet_ntop(AF_INET, k->addr[endpoint] + 12, text, sizeof(text));
+	else
+		inet_ntop(AF_INET6, k->addr[endpoint], text, sizeof(text));
+	text_add(t, ",\"%s\":\"%s\"", key, text);
+}
+
+static void add_proto(struct text *t, uint8_t proto)
+{
+	const char *name = proto == IPPROTO_TCP	     ? "TCP"
+			   : proto == IPPROTO_UDP    ? "UDP"
+			   : proto == IPPROTO_ICMP   ? "ICMP"
+			   : proto == IPPROTO_ICMPV6 ? "IPv6-ICMP"
+			   : proto == IPPROTO_SCTP   ? "SCTP"
+						     : NULL;
+
+	if (name != NULL)
+		text_add(t, ",\"proto\":\"%s\"", name);
+	else
+		text_add(t, ",\"proto\":\"%03u\"", proto);
+}
+
+static void add_endpoints(struct text *t, const struct lj_flow *f)
+{
+	bool icmp = f->key.proto == IPPROTO_ICMP || f->key.proto == IPPROTO_ICMPV6;
+	bool ports = f->key.proto == IPPROTO_TCP || f->key.proto == IPPROTO_UDP ||
+		     f->key.proto == IPPROTO_SCTP;
+
+	if (f->vlan != 0)
+		text_add(t, ",\"vlan\":[%u]", f->vlan);
+	add_address(t, "src_ip", &f->key, f->initiator);
+	if (ports)
+		text_add(t, ",\"src_port\":%u", f->key.port[f->initiator]);
+	add_address(t, "dest_ip", &f->key, !f->initiator);
+	if (ports)
+		text_add(t, ",\"dest_port\":%u", f->key.port[!f->initiator]);
+	text_add(t, ",\"ip_v\":%u", f->key.version);
+	add_proto(t, f->key.proto);
+	if (icmp)
+		text_add(t, ",\"icmp_type\":%u,\"icmp_code\":%u", f->icmp_type, f->icmp_code);
+}
+
+/* Suricata knows these reasons; ours stands in ml.due. */
+static const char *reason_of(const struct lj_flow *f)
+{
+	switch (f->due) {
+	case LJ_DUE_FLUSHED:
+		return "shutdown";
+	case LJ_DUE_EVICTED:
+		return "forced";
+	default:
+		return "timeout";
+	}
+}
+
+static void add_flow(struct text *t, const struct lj_flow *f, bool alerted)
+{
+	text_add(t,
+		 ",\"flow\":{\"pkts_toserver\":%u,\"pkts_toclient\":%u,\"bytes_toserver\":%llu,"
+		 "\"bytes_toclient\":%llu,",
+		 f->side[0].packets, f->side[1].packets, (unsigned long long)f->side[0].length_sum,
+		 (unsigned long long)f->side[1].length_sum);
+	add_time(t, "start", f->first_ns);
+	text_add(t, ",");
+	add_time(t, "end", f->last_ns);
+	text_add(t, ",\"age\":%llu,\"state\":\"%s\",\"reason\":\"%s\",\"alerted\":%s}",
+		 (unsigned long long)((f->last_ns - f->first_ns) / 1000000000),
+		 lj_flow_eve_state(f), reason_of(f), alerted ? "true" : "false");
+}
+
+static void add_tcp(struct text *t, const struct lj_flow *f)
+{
+	static const char *const names[] = {"fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"};
+	uint8_t all = f->tcp[0].flags_all | f->tcp[1].flags_all;
+
+	if (f->key.proto != IPPROTO_TCP)
+		return;
+	text_add(t,
+		 ",\"tcp\":{\"tcp_flags\":\"%02x\",\"tcp_flags_ts\":\"%02x\",\"tcp_flags_tc\":"
+		 "\"%02x\"",
+		 all, f->tcp[0].flags_all, f->tcp[1].flags_all);
+	for (int i = 0; i < 8; i++)
+		if (all & (1 << i))
+			text_add(t, ",\"%s\":true", names[i]);
+	text_add(t, ",\"conn_state\":\"%s\",\"history\":\"%s\"}", lj_flow_conn_state(f),
+		 f->history);
+}
+
+static void add_scores(struct text *t, const struct lj_model_info *info, const struct lj_opinion *o)
+{
+	text_add(t, ",\"scores\":{");
+	for (uint16_t k = 0; k < o->classes; k++) {
+		text_add(t, k > 0 ? "," : "");
+		add_score(t, info->class_name[k], o->scores[k]);
+	}
+	text_add(t, "}");
+}
+
+static void add_opinions(struct text *t, const struct lj_verdict *v,
+			 const struct lj_model_set *models)
+{
+	text_add(t, ",\"models\":[");
+	for (uint16_t m = 0; m < v->n_opinions; m++) {
+		const struct lj_model_info *info = lj_model_info(models->model[m]);
+
+		text_add(t, "%s{", m > 0 ? "," : "");
+		add_string(t, "model", info->name);
+		text_add(t, ",");
+		add_string(t, "class", info->class_name[v->opinion[m].class_index]);
+		text_add(t, ",");
+		add_score(t, "score", v->opinion[m].score);
+		text_add(t, "}");
+	}
+	text_add(t, "]");
+}
+
+static void add_ml(struct text *t, const struct lj_eve_config *config, const struct lj_verdict *v)
+{
+	const struct lj_opinion *o = lj_verdict_decisive(v);
+	bool early = v->flow.due == LJ_DUE_EARLY_PACKETS || v->flow.due == LJ_DUE_EARLY_AGE;
+
+	text_add(t, ",\"ml\":{\"due\":\"%s\",\"early\":%s,\"part\":%u", lj_due_name(v->flow.due),
+		 early ? "true" : "false", v->flow.part);
+	if (o != NULL) {
+		const struct lj_model_info *info = lj_model_info(config->models->model[v->model]);
+
+		text_add(t, ",");
+		add_string(t, "model", info->name);
+		text_add(t, ",");
+		add_string(t, "version", info->version);
+		text_add(t, ",");
+		add_string(t, "class", info->class_name[o->class_index]);
+		text_add(t, ",");
+		add_score(t, "score", o->score);
+		text_add(t, ",");
+		add_score(t, "threshold", info->threshold);
+		add_scores(t, info, o);
+		if (v->n_opinions > 1)
+			add_opinions(t, v, config->models);
+	}
+	if (config->decision_time)
+		text_add(t, ",\"decision_us\":%.3f",
+			 (double)lj_cycles_to_ns(v->scored_tsc - v->due_tsc) / 1e3);
+	text_add(t, "}");
+}
+
+static void add_alert(struct text *t, const struct lj_eve_config *config,
+		      const struct lj_verdict *v)
+{
+	const struct lj_opinion *o = lj_verdict_decisive(v);
+	const char *class = lj_verdict_class(v, config->models);
+	int severity = o->score >= 0.99f ? 1 : o->score >= 0.9f ? 2 : 3;
+
+	text_add(t,
+		 ",\"alert\":{\"action\":\"allowed\",\"gid\":1,\"signature_id\":%d,\"rev\":1,"
+		 "\"signature\":\"linejudge: %s flow\",\"category\":\"%s\",\"severity\":%d}",
+		 SIGNATURE_BASE + v->model * LJ_CLASSES_MAX + o->class_index, class, class,
+		 severity);
+}
+
+size_t lj_eve_encode(const struct lj_eve_config *config, const struct lj_verdict *v, bool alert,
+		     char *out, size_t size)
+{
+	struct text t = {out, 0, size};
+	char community_id[32];
+
+	text_add(&t, "{");
+	add_time(&t, "timestamp", v->flow.last_ns);
+	text_add(&t, ",\"flow_id\":%llu", (unsigned long long)v->flow.flow_id);
+	if (config->in_iface != NULL) {
+		text_add(&t, ",");
+		add_string(&t, "in_iface", config->in_iface);
+	}
+	if (config->pcap_filename != NULL) {
+		text_add(&t, ",");
+		add_string(&t, "pcap_filename", config->pcap_filename);
+	}
+	text_add(&t, ",\"event_type\":\"%s\"", alert ? "alert" : "flow");
+	add_endpoints(&t, &v->flow);
+	lj_community_id(&v->flow, community_id);
+	text_add(&t, ",\"community_id\":\"%s\"", community_id);
+	if (alert)
+		add_alert(&t, config, v);
+	add_flow(&t, &v->flow, v->alert);
+	add_tcp(&t, &v->flow);
+	add_ml(&t, config, v);
+	text_add(&t, "}");
+	return text_fits(&t) ? t.used : 0;
+}

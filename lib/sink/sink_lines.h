@@ -1,0 +1,17 @@
+/* Private: sinks that write lines of text. */
+#ifndef SINK_LINES_H
+#define SINK_LINES_H
+
+#include "writer.h"
+
+struct line_sink {
+	struct lj_sink head;
+	struct writer writer;
+};
+
+static inline bool is_early(const struct lj_verdict *v)
+{
+	return v->flow.due == LJ_DUE_EARLY_PACKETS || v->flow.due == LJ_DUE_EARLY_AGE;
+}
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Private: whole lines into a file, stdout or a unix datagram socket.
+ *
+ * Lines are buffered; a line is written whole or counted lost. After an error a regular file is cut
+ * back to its last whole line, so what follows begins at a line's beginning.
+ */
+#ifndef WRITER_H
+#define WRITER_H
+
+#include <sys/types.h>
+
+#include "lj_sink.h"
+
+#define LINE_BYTES_MAX	    65536
+#define WRITER_BUFFER_BYTES (1u << 18)
+
+struct writer {
+	char target[512];
+	int fd;
+	bool datagram, regular, cut;
+	off_t whole; /* bytes of the file that are whole lines */
+	char *buffer;
+	size_t used;
+	uint32_t lines; /* in the buffer */
+	struct lj_sink_counts *counts;
+	int last_errno; /* of the latest failure; 0 none ever */
+	uint64_t complained_tsc;
+};
+
+int writer_open(struct writer *w, const char *target, bool append, struct lj_sink_counts *counts,
+		struct lj_error *err);
+/* Room for one line of up to `size` <= LINE_BYTES_MAX; writer_commit() says how long it became. */
+char *writer_reserve(struct writer *w, size_t size);
+void writer_commit(struct writer *w, size_t length);
+int writer_flush(struct writer *w);
+int writer_error(const struct writer *w, struct lj_error *err);
+void writer_close(struct writer *w);
+
+#endif
