@@ -66,7 +66,7 @@ uint64_t lj_histogram_percentile(const struct lj_histogram *h, double percent)
 	for (uint32_t i = 0; i < LJ_HISTOGRAM_BUCKETS; i++) {
 		seen += __atomic_load_n(&h->bucket[i], __ATOMIC_RELAXED);
 		if (seen >= RTE_MAX(rank, 1ULL))
-			return RTE_MIN(RTE_MAX(bucket_end(i), h->min), h->max);
+			return bucket_end(i) < h->min ? h->min : RTE_MIN(bucket_end(i), h->max);
 	}
 	return h->max;
 }
