@@ -45,7 +45,8 @@ static void fail(struct file_source *s, const struct lj_error *why)
 		s->source.error = *why;
 }
 
-/* What a file leaves to be said once it has been read. */
+/* What a file leaves to be said once it has been read. It stays open: mbufs of the burst at hand
+ * point into its buffer. */
 static void finish_leg(struct file_source *s, struct leg *leg)
 {
 	struct file_reader *r = &leg->reader;
@@ -61,7 +62,6 @@ static void finish_leg(struct file_source *s, struct leg *leg)
 		fail(s, &why);
 		s->source.stats.ierrors += r->foreign - 1;
 	}
-	file_close(r);
 	leg->state = FILE_END;
 }
 
@@ -80,14 +80,14 @@ static bool open_next(struct file_source *s)
 		struct leg *leg = &s->leg[0];
 		struct lj_error err;
 
-		if (file_open(&leg->reader, s->paths[s->next_path++], &err) == 0) {
-			advance_leg(s, leg);
-			if (leg->state != FILE_END)
-				return true;
-		} else {
+		file_close(&leg->reader);
+		if (file_open(&leg->reader, s->paths[s->next_path++], &err) != 0) {
 			fail(s, &err);
-			file_close(&leg->reader);
+			continue;
 		}
+		advance_leg(s, leg);
+		if (leg->state != FILE_END)
+			return true;
 	}
 	return false;
 }
