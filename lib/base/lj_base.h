@@ -13,7 +13,7 @@
 
 /* Asserts that a hot struct is `lines` cache lines of 64 bytes, neither more nor less. */
 #define LJ_ASSERT_LINES(type, lines)                                                               \
-	_Static_assert(sizeof(type) == (lines) * 64, #type " is not " #lines " cache lines")
+	_Static_assert(sizeof(type) == (lines)*64, #type " is not " #lines " cache lines")
 
 /* An error that a person caused: `where` is a path, a key or a row; `what` says what is wrong. */
 struct lj_error {

@@ -236,8 +236,7 @@ char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error 
 		add(&a, "-m%u", c->eal.memory_mb);
 	}
 	add_devices(&a, c);
-	add(&a, "--log-level=*:warning");
-	add(&a, "--log-level=linejudge:notice");
+	add(&a, "--log-level=warning");
 	for (uint32_t i = 0; i < c->eal.args.n; i++)
 		add(&a, "%s", c->eal.args.item[i]);
 	*argc = a.argc;

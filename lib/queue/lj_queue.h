@@ -3,10 +3,11 @@
  *
  * Every record begins with a `struct lj_order`. When a producer's records come in ascending order
  * and it tells its watermark, a consumer of several queues can merge them into one order that does
- * not depend on timing (lj_merge.h): that is how a replay gives the same output on any number of lcores.
+ * not depend on timing (lj_merge.h): that is how a replay gives the same output on any number of
+ * lcores.
  *
- * Thread: producer calls (reserve, commit, advance, close) from one thread, consumer calls (peek, release)
- * from one thread, counts from any.
+ * Thread: producer calls (reserve, commit, advance, close) from one thread, consumer calls (peek,
+ * release) from one thread, counts from any.
  */
 #ifndef LJ_QUEUE_H
 #define LJ_QUEUE_H
@@ -15,8 +16,8 @@
 #include <stdint.h>
 
 /*
- * A place in the total order of a replay: `seq` is that of the packet which caused the record, `tie`
- * orders the records of one packet. Compared as a pair. In live capture it is not used.
+ * A place in the total order of a replay: `seq` is that of the packet which caused the record,
+ * `tie` orders the records of one packet. Compared as a pair. In live capture it is not used.
  */
 struct lj_order {
 	uint64_t seq;
@@ -40,7 +41,8 @@ struct lj_queue *lj_queue_create(const char *name, uint32_t count, uint32_t reco
 void lj_queue_destroy(struct lj_queue *q);
 
 const char *lj_queue_name(const struct lj_queue *q);
-/* Records waiting; exact for the consumer when the producer is at rest, otherwise a recent value. */
+/* Records waiting; exact for the consumer when the producer is at rest, otherwise a recent value.
+ */
 uint32_t lj_queue_count(const struct lj_queue *q);
 uint32_t lj_queue_capacity(const struct lj_queue *q);
 
@@ -49,16 +51,17 @@ void *lj_queue_reserve(struct lj_queue *q);
 void lj_queue_commit(struct lj_queue *q);
 
 /*
- * Producer: "no record before `order` will come any more" (ascending calls). Also when the queue is full:
- * a producer that has to wait must first tell what it is waiting to put in, or a merge may wait for ever.
+ * Producer: "no record before `order` will come any more" (ascending calls). Also when the queue is
+ * full: a producer that has to wait must first tell what it is waiting to put in, or a merge may
+ * wait for ever.
  */
 void lj_queue_advance(struct lj_queue *q, struct lj_order order);
 /* Producer: nothing more will come. */
 void lj_queue_close(struct lj_queue *q);
 
 /*
- * Consumer: pointers to up to `n` waiting records, oldest first, without taking them; valid until released.
- * A second call gives the same records again. Returns how many.
+ * Consumer: pointers to up to `n` waiting records, oldest first, without taking them; valid until
+ * released. A second call gives the same records again. Returns how many.
  */
 uint32_t lj_queue_peek(struct lj_queue *q, void **records, uint32_t n);
 /* Consumer: gives the space of the `n` oldest records back. n <= what was peeked. */

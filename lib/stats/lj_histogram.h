@@ -1,7 +1,7 @@
 /*
- * A histogram of nanoseconds (or any u64) with about 3 % resolution: 32 linear steps to a power of two
- * (HdrHistogram's layout). One writer; any reader; the reader's copy may be torn between buckets,
- * never inside one.
+ * A histogram of nanoseconds (or any u64) with about 3 % resolution: 32 linear steps to a power of
+ * two (HdrHistogram's layout). One writer; any reader; the reader's copy may be torn between
+ * buckets, never inside one.
  */
 #ifndef LJ_HISTOGRAM_H
 #define LJ_HISTOGRAM_H
@@ -21,7 +21,8 @@ void lj_histogram_init(struct lj_histogram *h);
 void lj_histogram_record(struct lj_histogram *h, uint64_t value);
 /* to += from. `to` is the caller's own. */
 void lj_histogram_add(struct lj_histogram *to, const struct lj_histogram *from);
-/* The value at or below which `percent` (0..100) of the records lie, within the recorded min..max; 0 when empty. */
+/* The value at or below which `percent` (0..100) of the records lie, within the recorded min..max;
+ * 0 when empty. */
 uint64_t lj_histogram_percentile(const struct lj_histogram *h, double percent);
 double lj_histogram_mean(const struct lj_histogram *h);
 

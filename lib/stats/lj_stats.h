@@ -1,9 +1,10 @@
 /*
  * Counters with one writer each.
  *
- * Every role (a worker, a spreader, an inference lcore, a sink) owns one `struct lj_counters` and is
- * its only writer; control sums them. `stats.def` is the only list of counters: enum, names, help
- * and the manual come from it. Counters never go back; "clear stats" is a baseline kept by control.
+ * Every role (a worker, a spreader, an inference lcore, a sink) owns one `struct lj_counters` and
+ * is its only writer; control sums them. `stats.def` is the only list of counters: enum, names,
+ * help and the manual come from it. Counters never go back; "clear stats" is a baseline kept by
+ * control.
  */
 #ifndef LJ_STATS_H
 #define LJ_STATS_H
