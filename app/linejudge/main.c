@@ -14,6 +14,7 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_log.h>
 
 #include "lj_clock.h"
 #include "lj_control.h"
@@ -103,6 +104,8 @@ static int start_eal(const struct lj_config *c, struct lj_error *err)
 		return lj_error_set(err, rte_errno, "EAL",
 				    "DPDK does not start: %s (arguments: see --dry-run)",
 				    rte_strerror(rte_errno));
+	if (rte_log_get_global_level() == RTE_LOG_ERR)
+		rte_log_set_global_level(RTE_LOG_WARNING);
 	lj_clock_init();
 	return 0;
 }

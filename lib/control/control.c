@@ -13,12 +13,13 @@ const size_t n_commands = RTE_DIM(commands);
 
 struct lj_control *lj_control_create(struct lj_pipeline *p, struct lj_error *err)
 {
-	struct lj_control *c = calloc(1, sizeof(*c));
+	struct lj_control *c = aligned_alloc(_Alignof(struct lj_control), sizeof(*c));
 
 	if (c == NULL) {
 		lj_error_set(err, ENOMEM, "control", "not enough memory");
 		return NULL;
 	}
+	memset(c, 0, sizeof(*c));
 	c->pipeline = p;
 	pthread_mutex_init(&c->lock, NULL);
 	if (telemetry_register(c, err) != 0) {
