@@ -8,7 +8,9 @@
 
 void lj_sha1(const void *data, size_t size, uint8_t digest[LJ_SHA1_BYTES])
 {
-	EVP_Digest(data, size, digest, NULL, EVP_sha1(), NULL);
+	/* Only a libcrypto that is forbidden SHA-1 fails here; then at least always the same. */
+	if (EVP_Digest(data, size, digest, NULL, EVP_sha1(), NULL) != 1)
+		memset(digest, 0, LJ_SHA1_BYTES);
 }
 
 int lj_sha256_file(const char *path, char hex[2 * LJ_SHA256_BYTES + 1], struct lj_error *err)
@@ -16,6 +18,7 @@ int lj_sha256_file(const char *path, char hex[2 * LJ_SHA256_BYTES + 1], struct l
 	uint8_t digest[LJ_SHA256_BYTES], chunk[65536];
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
 	FILE *f = fopen(path, "rb");
+	bool good;
 	int ret = 0;
 	size_t n;
 
@@ -27,14 +30,17 @@ int lj_sha256_file(const char *path, char hex[2 * LJ_SHA256_BYTES + 1], struct l
 		ret = lj_error_set(err, ENOMEM, path, "not enough memory");
 		goto out;
 	}
-	EVP_DigestInit_ex(context, EVP_sha256(), NULL);
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		EVP_DigestUpdate(context, chunk, n);
+	good = EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+	while (good && (n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+		good = EVP_DigestUpdate(context, chunk, n) == 1;
 	if (ferror(f)) {
 		ret = lj_error_set(err, EIO, path, "cannot be read to its end");
 		goto out;
 	}
-	EVP_DigestFinal_ex(context, digest, NULL);
+	if (!good || EVP_DigestFinal_ex(context, digest, NULL) != 1) {
+		ret = lj_error_set(err, ENOTSUP, path, "libcrypto does not do SHA-256");
+		goto out;
+	}
 	for (size_t i = 0; i < sizeof(digest); i++)
 		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 out:

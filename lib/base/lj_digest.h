@@ -12,6 +12,7 @@
 #define LJ_SHA1_BYTES	20
 #define LJ_SHA256_BYTES 32
 
+/* SHA-1; all zeros where libcrypto's policy forbids it. */
 void lj_sha1(const void *data, size_t size, uint8_t digest[LJ_SHA1_BYTES]);
 
 /* SHA-256 of a file as 64 lower-case hexadecimal digits and a NUL. 0 or -errno. */

@@ -2,7 +2,8 @@
  * Takes records from several queues on behalf of one consumer.
  *
  * Ordered (replay): a record is given out only when no other queue can still bring an earlier one,
- * so the sequence is the same whatever the timing. Unordered (live): a fair turn for each queue.
+ * so the sequence is the same whatever the timing. No two queues may hold equal orders. Unordered
+ * (live): a fair turn for each queue.
  * Thread: the consumer's.
  */
 #ifndef LJ_MERGE_H
@@ -26,8 +27,10 @@ void lj_merge_done(struct lj_merge *m);
 
 /* Records waiting over all queues (taken ones included). */
 uint32_t lj_merge_waiting(const struct lj_merge *m);
-/* All records before this have been given out: what a consumer may tell onwards as its own
- * watermark. */
+/*
+ * All records before this have been given out: what a consumer may tell onwards as its own
+ * watermark. For an ordered merge only.
+ */
 struct lj_order lj_merge_watermark(const struct lj_merge *m);
 /* All queues closed and empty. */
 bool lj_merge_finished(const struct lj_merge *m);

@@ -7,7 +7,7 @@
  * lcores.
  *
  * Thread: producer calls (reserve, commit, advance, close) from one thread, consumer calls (peek,
- * release) from one thread, counts from any.
+ * at, release, watermark, closed) from one thread, counts from any.
  */
 #ifndef LJ_QUEUE_H
 #define LJ_QUEUE_H
@@ -33,8 +33,8 @@ struct lj_queue;
 
 /*
  * `name` as from_to: "worker2_infer0" (under 24 characters). `count` records (rounded up to a power
- * of two) of `record_bytes` (a multiple of 8) on `socket_id` (SOCKET_ID_ANY will do).
- * NULL with rte_errno or errno set.
+ * of two, at least 2) of `record_bytes` (a multiple of 8) on `socket_id` (SOCKET_ID_ANY will do).
+ * NULL with errno set.
  */
 struct lj_queue *lj_queue_create(const char *name, uint32_t count, uint32_t record_bytes,
 				 int socket_id);
@@ -51,9 +51,9 @@ void *lj_queue_reserve(struct lj_queue *q);
 void lj_queue_commit(struct lj_queue *q);
 
 /*
- * Producer: "no record before `order` will come any more" (ascending calls). Also when the queue is
- * full: a producer that has to wait must first tell what it is waiting to put in, or a merge may
- * wait for ever.
+ * Producer: "no record before `order` will come any more". An order not after the one told last
+ * changes nothing. A producer that has to wait for room must first tell what it is waiting to put
+ * in, and tell all the queues it fills, or consumers that merge may wait for each other for ever.
  */
 void lj_queue_advance(struct lj_queue *q, struct lj_order order);
 /* Producer: nothing more will come. */

@@ -34,44 +34,67 @@ void lj_histogram_init(struct lj_histogram *h)
 	h->min = UINT64_MAX;
 }
 
+static uint64_t load(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static void store(uint64_t *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+/*
+ * The count goes up last and readers take it first: what they then see of min, max and the buckets
+ * covers at least that many records.
+ */
 void lj_histogram_record(struct lj_histogram *h, uint64_t value)
 {
 	uint64_t *bucket = &h->bucket[bucket_of(value)];
 
-	__atomic_store_n(bucket, *bucket + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&h->count, h->count + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&h->sum, h->sum + value, __ATOMIC_RELAXED);
 	if (value < h->min)
-		__atomic_store_n(&h->min, value, __ATOMIC_RELAXED);
+		store(&h->min, value);
 	if (value > h->max)
-		__atomic_store_n(&h->max, value, __ATOMIC_RELAXED);
+		store(&h->max, value);
+	store(&h->sum, h->sum + value);
+	store(bucket, *bucket + 1);
+	__atomic_store_n(&h->count, h->count + 1, __ATOMIC_RELEASE);
 }
 
 void lj_histogram_add(struct lj_histogram *to, const struct lj_histogram *from)
 {
+	to->count += __atomic_load_n(&from->count, __ATOMIC_ACQUIRE);
 	for (int i = 0; i < LJ_HISTOGRAM_BUCKETS; i++)
-		to->bucket[i] += __atomic_load_n(&from->bucket[i], __ATOMIC_RELAXED);
-	to->count += from->count;
-	to->sum += from->sum;
-	to->min = RTE_MIN(to->min, from->min);
-	to->max = RTE_MAX(to->max, from->max);
+		to->bucket[i] += load(&from->bucket[i]);
+	to->sum += load(&from->sum);
+	to->min = RTE_MIN(to->min, load(&from->min));
+	to->max = RTE_MAX(to->max, load(&from->max));
 }
 
 uint64_t lj_histogram_percentile(const struct lj_histogram *h, double percent)
 {
-	uint64_t rank = (uint64_t)ceil(percent / 100 * (double)h->count), seen = 0;
+	uint64_t count = __atomic_load_n(&h->count, __ATOMIC_ACQUIRE);
+	/* The product first: 99.9 / 100 * 1000 is a little more than 999. */
+	uint64_t rank = (uint64_t)ceil(percent * (double)count / 100);
+	uint64_t seen = 0, value;
 
-	if (h->count == 0)
+	if (count == 0)
 		return 0;
+	rank = RTE_MAX(rank, (uint64_t)1);
+	rank = RTE_MIN(rank, count);
 	for (uint32_t i = 0; i < LJ_HISTOGRAM_BUCKETS; i++) {
-		seen += __atomic_load_n(&h->bucket[i], __ATOMIC_RELAXED);
-		if (seen >= RTE_MAX(rank, 1ULL))
-			return bucket_end(i) < h->min ? h->min : RTE_MIN(bucket_end(i), h->max);
+		seen += load(&h->bucket[i]);
+		if (seen >= rank) {
+			value = RTE_MIN(bucket_end(i), load(&h->max));
+			return RTE_MAX(value, load(&h->min));
+		}
 	}
-	return h->max;
+	return load(&h->max);
 }
 
 double lj_histogram_mean(const struct lj_histogram *h)
 {
-	return h->count > 0 ? (double)h->sum / (double)h->count : 0;
+	uint64_t count = __atomic_load_n(&h->count, __ATOMIC_ACQUIRE);
+
+	return count > 0 ? (double)load(&h->sum) / (double)count : 0;
 }

@@ -1,7 +1,7 @@
 /*
- * A histogram of nanoseconds (or any u64) with about 3 % resolution: 32 linear steps to a power of
- * two (HdrHistogram's layout). One writer; any reader; the reader's copy may be torn between
- * buckets, never inside one.
+ * A histogram of nanoseconds (or any u64) with a resolution of 1/32, about 3 %: 32 linear steps to
+ * a power of two (HdrHistogram's layout). One writer; any reader; a reader beside the writer may
+ * see the latest records in some words and not yet in others, never a torn word.
  */
 #ifndef LJ_HISTOGRAM_H
 #define LJ_HISTOGRAM_H

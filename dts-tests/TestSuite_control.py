@@ -1,0 +1,212 @@
+"""The appliance's faces while packets flow: telemetry, prompt, EVE by datagram."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pexpect
+
+from framework.linejudge import BINARY, DEMO, Telemetry, appliance, replay, run, verify
+
+NULL = {"capture": {"ports": [{"name": "net_null0"}]}, "models": []}
+
+
+def pcap_port(queues=1):
+    return {"capture": {"ports": [{"name": "net_pcap0" + f",rx_pcap={DEMO}" * queues}]}}
+
+
+class TestTelemetry:
+    def test_every_command_answers_while_packets_flow(self, tmp_path):
+        """
+        Steps: run on the null PMD; ask every command that shows something.
+        Verify: none errs, and packets go up.
+        """
+        with appliance(tmp_path, NULL, "lj-dts-commands") as (_, telemetry):
+            before = telemetry.ask("/linejudge/show/packet/stats")["rx_packets"]
+            for words in telemetry.ask("/linejudge/help"):
+                if words.startswith("show"):
+                    answer = telemetry.ask("/linejudge/" + words.replace("_", "/", 2 if words.count("_") > 1 else 1))
+                    verify("error" not in (answer or {}), f"{words}: {answer}")
+            time.sleep(0.2)
+            verify(telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] > before, "no packets flow")
+
+    def test_debians_client_understands_it(self, tmp_path):
+        """
+        Steps: ask by dpdk-telemetry.py.
+        Verify: its JSON has our answer.
+        """
+        with appliance(tmp_path, NULL, "lj-dts-client"):
+            done = subprocess.run(["dpdk-telemetry.py", "-f", "lj-dts-client"], input="/linejudge/show/tuning\nquit\n",
+                                  stdout=subprocess.PIPE, text=True, timeout=30, check=True)
+            verify('"batch_size": 64' in done.stdout, done.stdout)
+
+    def test_tuning_takes_effect_and_bad_values_do_not(self, tmp_path):
+        """
+        Steps: set the batch size, then values out of range.
+        Verify: the setting in force, and errors that name the range.
+        """
+        with appliance(tmp_path, NULL, "lj-dts-tuning") as (_, telemetry):
+            verify(telemetry.ask("/linejudge/set/batch/size,32")["batch_size"] == 32, "not set")
+            verify("1..1024" in telemetry.ask("/linejudge/set/batch/size,0")["error"], "no range")
+            verify("is not a number" in telemetry.ask("/linejudge/set/timeout/idle,soon")["error"], "no reason")
+            verify("needs a parameter" in telemetry.ask("/linejudge/set/batch/size")["error"], "no reason")
+            verify(telemetry.ask("/linejudge/show/tuning")["batch_size"] == 32, "a bad value was taken")
+
+    def test_stop_and_start_and_clear(self, tmp_path):
+        """
+        Steps: stop; look twice; start; clear.
+        Verify: the count stands, then runs, then begins anew; at rest the ledger balances.
+        """
+        with appliance(tmp_path, NULL, "lj-dts-stop") as (_, telemetry):
+            telemetry.ask("/linejudge/stop")
+            time.sleep(0.2)
+            rows = telemetry.ask("/linejudge/show/ledger")
+            verify(all(row["difference"] == 0 for row in rows.values()), f"does not balance: {rows}")
+            first = telemetry.ask("/linejudge/show/packet/stats")["rx_packets"]
+            time.sleep(0.2)
+            verify(telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] == first, "still receives")
+            telemetry.ask("/linejudge/clear/stats")
+            verify(telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] == 0, "not cleared")
+            telemetry.ask("/linejudge/start")
+            time.sleep(0.2)
+            verify(telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] > 0, "does not receive again")
+
+    def test_ten_clients_and_one_that_dies(self, tmp_path):
+        """
+        Steps: eight clients ask at once, over and over; another one asks and closes without reading.
+        Verify: all answers whole; the daemon ends well.
+        """
+        failures = []
+
+        def client():
+            try:
+                telemetry = Telemetry("lj-dts-clients")
+                for _ in range(100):
+                    verify(telemetry.ask("/linejudge/show/counters")["rx_packets"] >= 0, "no counters")
+                telemetry.close()
+            except (OSError, AssertionError, ValueError) as problem:
+                failures.append(problem)
+
+        with appliance(tmp_path, NULL, "lj-dts-clients") as (process, _):
+            threads = [threading.Thread(target=client) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            rude = Telemetry("lj-dts-clients")
+            rude.socket.send(b"/linejudge/show/counters")
+            rude.close()
+            for thread in threads:
+                thread.join()
+        verify(not failures, failures)
+        verify(process.returncode == 0, process.returncode)
+
+
+class TestLivePorts:
+    def test_a_pcap_port_gives_the_replays_flows(self, tmp_path):
+        """
+        Steps: watch net_pcap's port until it has given all packets, then stop.
+        Verify: every packet, and the flows of the replay; the ledger balances.
+        """
+        with appliance(tmp_path, pcap_port(), "lj-dts-pcap") as (process, telemetry):
+            wanted = replay(DEMO)
+            deadline = time.monotonic() + 30
+            while telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] < wanted["packets"]:
+                verify(time.monotonic() < deadline, "packets are missing")
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        verify(process.returncode == 0, err)
+        summary = json.loads(out)
+        verify(summary["ledger"]["balanced"], summary["ledger"])
+        # net_pcap keeps microseconds, and drops nothing; live flows are cut by the same packet times.
+        verify((summary["packets"], summary["flows"]) == (wanted["packets"], wanted["flows"]), summary)
+
+    def test_several_workers_share_one_queue(self, tmp_path):
+        """
+        Steps: two workers on the null PMD's one queue.
+        Verify: a spreader feeds them; stopping drains; the ledger balances.
+        """
+        config = dict(NULL, lcores={"workers": 2})
+        with appliance(tmp_path, config, "lj-dts-spread") as (process, telemetry):
+            verify({"spread", "worker0", "worker1", "infer0", "sink"} == set(telemetry.ask("/linejudge/show/lcores")), "roles")
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=60)
+        verify(json.loads(out)["ledger"]["balanced"], out)
+
+
+class TestPrompt:
+    def test_a_person_at_the_prompt(self):
+        """
+        Steps: ask, mistype, complete by TAB, set, stop, quit.
+        Verify: what a person sees.
+        """
+        shell = pexpect.spawn(BINARY, ["--pcap", DEMO, "--interactive"], encoding="utf-8", timeout=30)
+        shell.expect("linejudge> ")
+        shell.sendline("show flow stats")
+        shell.expect("flow_created +[0-9]+")
+        shell.sendline("show nonsense")
+        shell.expect("Bad arguments|Command not found")
+        shell.send("show led\t")
+        shell.expect("show ledger")
+        shell.sendline("")
+        shell.expect("left +right +difference")
+        shell.sendline("set batch deadline 10")
+        shell.expect("batch_deadline_us +10")
+        shell.sendline("set timeout idle 0")
+        shell.expect("is not in 0.001..86400")
+        shell.sendline("help")
+        shell.expect("show latency +Returns decision time")
+        shell.sendline("quit")
+        shell.expect("ledger balances")
+        shell.expect(pexpect.EOF)
+        shell.close()
+        verify(shell.exitstatus == 0, shell.exitstatus)
+
+
+class TestDatagrams:
+    def test_a_line_a_datagram(self, tmp_path):
+        """
+        Steps: listen on a unix datagram socket; replay with EVE to it and to a file.
+        Verify: every line that was not counted lost, whole.
+        """
+        path, lines = str(tmp_path / "eve.sock"), []
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        listener.bind(path)
+        listener.settimeout(2)
+
+        def receive():
+            try:
+                while True:
+                    lines.append(listener.recv(65536))
+            except TimeoutError:
+                pass
+
+        receiver = threading.Thread(target=receive)
+        receiver.start()
+        done = run("--pcap", DEMO, "--eve", f"unix:{path}", "--summary", "json")
+        receiver.join()
+        summary = json.loads(done.stdout)
+        lost = summary["refused"].get("sink_lost", 0)
+        verify(len(lines) + lost == summary["flows"] + summary["alerts"], f"{len(lines)} lines and {lost} lost")
+        verify(len(lines) > 0, "nothing came")
+        for line in lines:
+            json.loads(line)
+
+
+class TestDryRun:
+    def test_it_says_what_would_be_done(self):
+        """Verify: EAL arguments, an lcore a role, memory."""
+        out = run("--pcap", DEMO, "--workers", "2", "--dry-run", "--", "--log-level=debug").stdout
+        for words in ("--no-huge", "--log-level=debug", "lcore 1: spread", "lcore 3: worker1", "lcore 5: sink", "flow tables"):
+            verify(words in out, f"{words} is not in {out}")
+
+    def test_a_replay_leaves_nothing_behind(self):
+        """Verify: no runtime folder of this run stays."""
+        before = set(os.listdir("/var/run/dpdk")) if os.path.isdir("/var/run/dpdk") else set()
+        replay(DEMO)
+        after = set(os.listdir("/var/run/dpdk")) if os.path.isdir("/var/run/dpdk") else set()
+        verify(after <= before, after - before)

@@ -1,0 +1,207 @@
+"""Replay at the desk: a capture in, verdicts out."""
+
+import collections
+import csv
+import os
+import subprocess
+import sys
+
+import pytest
+
+from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, read_pcap, replay, run, verify
+
+
+class TestReplay:
+    def test_every_packet_and_flow_is_in_the_summary(self, tmp_path):
+        """
+        Steps: replay the demo capture; read it with capinfos.
+        Verify: packets and bytes are capinfos's; every flow has a verdict and an event.
+        """
+        summary = replay(DEMO, "--eve", tmp_path / "eve.json")
+        capinfos = subprocess.run(["capinfos", "-TMc", "-d", DEMO], stdout=subprocess.PIPE, text=True, check=True)
+        row = dict(zip(*[line.split("\t") for line in capinfos.stdout.strip().splitlines()]))
+        verify(summary["packets"] == int(row["Number of packets"]), "packets differ from capinfos")
+        verify(summary["bytes"] == int(row["Data size (bytes)"]), "bytes differ from capinfos")
+        kinds = collections.Counter(e["event_type"] for e in events(tmp_path / "eve.json"))
+        verify(kinds["flow"] == summary["flows"], "not a flow event a flow")
+        verify(kinds["alert"] == summary["alerts"], "not an alert event an alert")
+        verify(sum(summary["verdicts"].values()) == summary["flows"], "not a verdict a flow")
+
+    def test_flows_are_those_of_tshark(self):
+        """
+        Steps: replay the demo capture; let tshark count conversations.
+        Verify: as many TCP and UDP conversations; the rest are the pings.
+        """
+        summary, flows = replay(DEMO, "--model", "none"), 0
+        for protocol in ("tcp", "udp"):
+            done = subprocess.run(["tshark", "-r", DEMO, "-q", "-z", f"conv,{protocol}"], stdout=subprocess.PIPE, text=True,
+                                  stderr=subprocess.DEVNULL, check=True)
+            flows += sum("<->" in line for line in done.stdout.splitlines())
+        pings = 6
+        verify(summary["flows"] == flows + pings, f"{summary['flows']} flows, tshark has {flows} and {pings} pings")
+
+    def test_flows_are_those_of_argus(self, tmp_path):
+        """
+        Steps: replay the demo capture; let argus meter it and ra sum it by 5-tuple.
+        Verify: the same packets each way for every TCP and UDP 5-tuple.
+        """
+        table = tmp_path / "features.csv"
+        replay(DEMO, "--model", "none", "--features", table)
+        ours = collections.Counter()
+        with open(table, newline="", encoding="ascii") as file:
+            for row in csv.DictReader(file):
+                if row["proto"] in ("6", "17"):
+                    ours[(row["src_ip"], row["src_port"], row["dst_ip"], row["dst_port"])] += int(float(row["packets"]))
+        records = tmp_path / "argus.out"
+        subprocess.run(["argus", "-F", "/dev/null", "-r", DEMO, "-w", str(records), "-S", "3600"], check=True)
+        done = subprocess.run(["ra", "-n", "-F", "/dev/null", "-r", str(records), "-c", ",", "-s",
+                               "saddr", "sport", "daddr", "dport", "pkts", "proto", "-", "tcp", "or", "udp"],
+                              stdout=subprocess.PIPE, text=True, check=True)
+        theirs = collections.Counter()
+        for line in done.stdout.splitlines():
+            fields = line.strip().split(",")
+            if len(fields) == 6 and fields[5] in ("tcp", "udp"):
+                theirs[tuple(fields[:4])] += int(fields[4])
+        verify(len(theirs) > 2000, f"argus gave {len(theirs)} flows")
+        verify(ours == theirs, f"differ: {list((ours - theirs).items())[:3]} {list((theirs - ours).items())[:3]}")
+
+    @pytest.mark.parametrize("workers,infer,count", [(1, 2, 0), (2, 1, 0), (4, 2, 0), (4, 1, 1), (3, 2, 2)])
+    def test_output_does_not_depend_on_lcores(self, tmp_path, workers, infer, count):
+        """
+        Steps: replay with one worker and inference lcore, then with others, on other lcores, with queues as small as may be.
+        Verify: EVE and features are byte-identical.
+        """
+        def outputs(*arguments):
+            eve, table = tmp_path / "eve.json", tmp_path / "features.csv"
+            replay(DEMO, "--eve", eve, "--features", table, *arguments)
+            return eve.read_bytes(), table.read_bytes()
+
+        small = [a for key in ("spread", "infer", "sink") for a in ("--set", f"queue.{key}=64")]
+        one = outputs()
+        many = outputs("--workers", workers, "--infer", infer, "--set", f"lcores.count={count}", *small)
+        verify(one == many, "the outputs differ")
+
+    def test_two_legs_of_a_tap_are_one_link(self, tmp_path):
+        """
+        Steps: split the demo capture by direction (lower source address first) into two files; replay them with --tap.
+        Verify: the same flows as from the one file, byte by byte.
+        """
+        header, frames = read_pcap(DEMO)
+        legs = [tmp_path / "leg0.pcap", tmp_path / "leg1.pcap"]
+        for leg, path in enumerate(legs):
+            chosen = [f for _, f in frames if (f[16 + 26:16 + 30] < f[16 + 30:16 + 34]) == (leg == 0)]
+            path.write_bytes(header + b"".join(chosen))
+        one, tapped = tmp_path / "one.csv", tmp_path / "tapped.csv"
+        replay(DEMO, "--model", "none", "--features", one)
+        replay(legs[0], "--pcap", legs[1], "--tap", "--model", "none", "--features", tapped)
+        key = lambda line: line.split(b",")[0]
+        verify(sorted(one.read_bytes().splitlines(), key=key) == sorted(tapped.read_bytes().splitlines(), key=key),
+               "the legs give other flows")
+
+    def test_pieces_of_a_capture_are_one_capture(self, tmp_path):
+        """
+        Steps: cut the demo capture in three; replay the pieces.
+        Verify: the same features.
+        """
+        header, frames = read_pcap(DEMO)
+        pieces, third = [], len(frames) // 3 + 1
+        for i in range(3):
+            pieces.append(tmp_path / f"{i}.pcap")
+            pieces[-1].write_bytes(header + b"".join(f for _, f in frames[i * third:(i + 1) * third]))
+        whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+        replay(DEMO, "--model", "none", "--features", whole)
+        replay(pieces[0], "--pcap", pieces[1], "--pcap", pieces[2], "--model", "none", "--features", cut)
+        verify(whole.read_bytes() == cut.read_bytes(), "the pieces give other flows")
+
+    def test_a_pcapng_gives_what_its_pcap_gives(self, tmp_path):
+        """
+        Steps: convert the demo capture by editcap; replay both.
+        Verify: the same features.
+        """
+        converted = tmp_path / "demo.pcapng"
+        subprocess.run(["editcap", "-F", "pcapng", DEMO, str(converted)], check=True)
+        one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+        replay(DEMO, "--model", "none", "--features", one)
+        replay(converted, "--model", "none", "--features", other)
+        verify(one.read_bytes() == other.read_bytes(), "pcapng gives other flows")
+
+    def test_a_small_table_evicts_and_counts(self):
+        """
+        Steps: replay with room for fewer flows than live at a time.
+        Verify: the ledger balances; no packet is lost.
+        """
+        summary = replay(DEMO, "--set", "flow.capacity=1024", "--set", "flow.idle_timeout_s=3600")
+        verify(summary["packets"] == 12124, "packets were lost")
+        verify(summary["flows"] >= 2062, "flows were lost")
+
+    def test_early_verdicts_are_marked_and_linked(self, tmp_path):
+        """
+        Steps: ask for a verdict at the third packet.
+        Verify: early events carry the flow_id of a final one.
+        """
+        replay(DEMO, "--set", "flow.classify_at=3", "--set", "eve.early=true", "--eve", tmp_path / "eve.json")
+        flows = [e for e in events(tmp_path / "eve.json") if e["event_type"] == "flow"]
+        early = {e["flow_id"] for e in flows if e["ml"]["early"]}
+        final = {e["flow_id"] for e in flows if not e["ml"]["early"]}
+        verify(len(early) > 100, "no early verdicts")
+        verify(early <= final, "an early verdict without its flow")
+
+    def test_features_reproduce_the_models_scores(self, tmp_path):
+        """
+        Steps: write features and verdicts of one replay; score the features by XGBoost in Python.
+        Verify: the same probabilities, flow by flow.
+        """
+        import numpy
+        import xgboost
+        eve, table = tmp_path / "eve.json", tmp_path / "features.csv"
+        replay(DEMO, "--eve", eve, "--features", table)
+        with open(table, newline="", encoding="ascii") as file:
+            rows = list(csv.reader(file))
+        x = numpy.array([[float(v) if v else numpy.nan for v in row[9:]] for row in rows[1:]]).astype(numpy.float32)
+        booster = xgboost.Booster(model_file=os.path.join(ROOT, "models", "default", "model.ubj"))
+        wanted = booster.predict(xgboost.DMatrix(x))
+        got = [e["ml"]["score"] for e in events(eve) if e["event_type"] == "flow"]
+        verify(numpy.allclose(got, wanted, rtol=1e-5, atol=1e-6), "other scores than XGBoost's own")
+
+
+class TestDemoCapture:
+    def test_the_generator_gives_the_bundled_capture(self, tmp_path):
+        """
+        Steps: run tools/pcapgen.
+        Verify: the bundled capture and labels, byte by byte; under 1 MB.
+        """
+        out, labels = tmp_path / "demo.pcap", tmp_path / "demo.csv"
+        subprocess.run([os.path.join(TOOLS, "pcapgen"), "--out", out, "--labels", labels], check=True)
+        with open(DEMO, "rb") as capture, open(DEMO_LABELS, "rb") as table:
+            verify(out.read_bytes() == capture.read(), "another capture")
+            verify(labels.read_bytes() == table.read(), "other labels")
+        verify(os.path.getsize(DEMO) < 1_000_000, "over 1 MB")
+
+    def test_wireshark_finds_nothing_wrong_in_it(self):
+        """
+        Steps: let tshark dissect it.
+        Verify: nothing malformed, no bad checksum of an IP header.
+        """
+        done = subprocess.run(["tshark", "-r", DEMO, "-o", "ip.check_checksum:TRUE", "-Y",
+                               "ip.checksum.status == \"Bad\" || (_ws.malformed && !dns && !ntp && !tls && !ssh)"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+        verify(done.stdout == "", done.stdout[:300])
+
+
+class TestLabels:
+    def test_the_first_clause_that_matches_wins(self):
+        """
+        Verify: verdicts of lj_labels on rules as LABELS.tsv has them.
+        """
+        sys.path.insert(0, TOOLS)
+        import lj_labels
+        web = lj_labels.Flow("10.0.0.1", 40000, "10.0.0.2", 80, 6)
+        dns = lj_labels.Flow("10.0.0.1", 40000, "10.0.0.2", 53, 17)
+        verify(lj_labels.Rule("drop:bg;mal:*")(web) == 1, "mal:*")
+        verify(lj_labels.Rule("drop:bg;mal:*")(dns) is None, "drop:bg")
+        verify(lj_labels.Rule("mal:peer=10.0.0.2:80;benign:*")(web) == 1, "peer with port")
+        verify(lj_labels.Rule("mal:peer=10.0.0.2:81;benign:*")(web) == 0, "peer with another port")
+        capped = lj_labels.Rule("cap30:ports=80,81;mal:*")
+        verify([capped(web) for _ in range(31)] == [1] * 30 + [None], "cap30")
+        with pytest.raises(ValueError):
+            lj_labels.Rule("maybe:*")
