@@ -29,7 +29,7 @@ void lj_merge_done(struct lj_merge *m);
 uint32_t lj_merge_waiting(const struct lj_merge *m);
 /*
  * All records before this have been given out: what a consumer may tell onwards as its own
- * watermark. For an ordered merge only.
+ * watermark. True for good, but a later call may give an earlier one. For an ordered merge only.
  */
 struct lj_order lj_merge_watermark(const struct lj_merge *m);
 /* All queues closed and empty. */

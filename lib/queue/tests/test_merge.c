@@ -36,7 +36,7 @@ struct actor {
 	bool generous; /* producer: tells watermarks between, too */
 	bool all;      /* consumer: of every record, not only its own */
 	struct lj_merge *merge;
-	struct lj_order told;
+	struct lj_order told; /* consumer: the highest watermark the merge has told */
 	void *held[HELD];
 	uint32_t n_held, next_held;
 	uint32_t n_out;
@@ -126,12 +126,13 @@ static bool consume(struct actor *a)
 	struct lj_order before = lj_merge_watermark(a->merge);
 	uint32_t n = lj_merge_take(a->merge, a->held, 1 + roll(&a->die, HELD));
 
-	a->wrong += lj_order_before(before, a->told);
-	a->told = before;
+	/* A watermark may fall back to an earlier one, but what was once told stays true. */
+	if (lj_order_before(a->told, before))
+		a->told = before;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct record *r = a->held[i];
 
-		a->wrong += r->value != expected(a) || lj_order_before(r->order, before);
+		a->wrong += r->value != expected(a) || lj_order_before(r->order, a->told);
 	}
 	/* What was taken keeps its place for a while, as a batch that is being filled does. */
 	if (n == 0 || roll(&a->die, 2) == 0)
