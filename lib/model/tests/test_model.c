@@ -1,0 +1,231 @@
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "lj_model.h"
+#include "lj_test.h"
+
+static char dir[] = "/tmp/lj-test-model-XXXXXX";
+
+/* A booster of one tree: a root on feature 0, two leaves. */
+static json_t *booster(void)
+{
+	return json_pack(
+		"{s:{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:{s:{s:s}, s:[i], s:[{s:{s:s}, s:[i,i,i], "
+		"s:[i,i,i], s:[i,i,i], s:[i,i,i], s:[f,f,f], s:[i,i,i], s:[i,i,i], s:[f,f,f], "
+		"s:[f,f,f], s:[f,f,f]}]}}}}",
+		"learner", "learner_model_param", "num_feature", "2", "num_class", "0", "objective",
+		"name", "binary:logistic", "gradient_booster", "name", "gbtree", "model",
+		"gbtree_model_param", "num_trees", "1", "tree_info", 0, "trees", "tree_param",
+		"num_nodes", "3", "left_children", 1, -1, -1, "right_children", 2, -1, -1,
+		"parents", 2147483647, 0, 0, "split_indices", 0, 0, 0, "split_conditions", 5.5,
+		0.25, -0.25, "split_type", 0, 0, 0, "default_left", 1, 0, 0, "base_weights", 0.0,
+		0.0, 0.0, "loss_changes", 1.0, 0.0, 0.0, "sum_hessian", 2.0, 1.0, 1.0);
+}
+
+static json_t *tree_of(json_t *root)
+{
+	return json_array_get(
+		json_object_get(json_object_get(json_object_get(json_object_get(root, "learner"),
+								"gradient_booster"),
+						"model"),
+				"trees"),
+		0);
+}
+
+/* Takes the booster; what validating it says, "" when it is fine. */
+static const char *verdict_on(json_t *root)
+{
+	static struct lj_error err;
+	struct lj_model_info info = {0};
+	char path[128];
+	int ret;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
+	snprintf(path, sizeof(path), "%s/model.json", dir);
+	json_dump_file(root, path, 0);
+	json_decref(root);
+	memset(&err, 0, sizeof(err));
+	ret = lj_model_validate(path, &info, &err);
+	CU_ASSERT_EQUAL(ret == 0, err.what[0] == '\0');
+	CU_ASSERT(ret != 0 || (info.trees == 1 && info.features == 2 && info.outputs == 1));
+	return err.what;
+}
+
+static const char *with_node(const char *key, size_t node, json_t *value)
+{
+	json_t *root = booster();
+
+	json_array_set_new(json_object_get(tree_of(root), key), node, value);
+	return verdict_on(root);
+}
+
+static void a_sound_booster_passes(void)
+{
+	CU_ASSERT_STRING_EQUAL(verdict_on(booster()), "");
+}
+
+static void what_would_crash_xgboost_is_refused(void)
+{
+	json_t *root;
+
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("left_children", 0, json_integer(3)), "child"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("right_children", 0, json_integer(-7)), "child"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("left_children", 0, json_integer(0)), "child"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("left_children", 0, json_integer(2)), "child"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("split_indices", 0, json_integer(2)), "feature"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(with_node("split_conditions", 1, json_real(1e300)), "finite"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("split_type", 0, json_integer(1)), "categorical"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("parents", 1, json_integer(99)), "parent"));
+	/* A node that has itself for a grandchild. */
+	root = booster();
+	json_array_set_new(json_object_get(tree_of(root), "left_children"), 1, json_integer(2));
+	json_array_set_new(json_object_get(tree_of(root), "right_children"), 1, json_integer(1));
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "reached twice"));
+	root = booster();
+	json_array_remove(json_object_get(tree_of(root), "split_conditions"), 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "one length"));
+}
+
+static void counts_that_do_not_fit_are_refused(void)
+{
+	json_t *root = booster();
+	json_t *model = json_object_get(
+		json_object_get(json_object_get(root, "learner"), "gradient_booster"), "model");
+
+	json_object_set_new(json_object_get(model, "gbtree_model_param"), "num_trees",
+			    json_string("2000000000"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "num_trees"));
+	root = booster();
+	json_object_set_new(json_object_get(tree_of(root), "tree_param"), "num_nodes",
+			    json_string("4"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "num_nodes"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(json_object()), "not an XGBoost model"));
+}
+
+static const char *default_dir(void)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/models/default", getenv("LJ_SOURCE_ROOT"));
+	return path;
+}
+
+static void a_ubj_cut_anywhere_is_refused_without_a_crash(void)
+{
+	static uint8_t bytes[1 << 20];
+	char from[600], to[128];
+	size_t n;
+	FILE *f;
+
+	snprintf(from, sizeof(from), "%s/model.ubj", default_dir());
+	snprintf(to, sizeof(to), "%s/cut.ubj", dir);
+	f = fopen(from, "rb");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	n = fread(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	for (size_t cut = 0; cut < n; cut += cut < 2000 ? 1 : n / 40) {
+		struct lj_model_info info = {0};
+		struct lj_error err = {0};
+
+		f = fopen(to, "wb");
+		fwrite(bytes, 1, cut, f);
+		fclose(f);
+		CU_ASSERT_NOT_EQUAL(lj_model_validate(to, &info, &err), 0);
+		CU_ASSERT_STRING_EQUAL(err.where, to);
+	}
+}
+
+static struct lj_flow flow(uint32_t i)
+{
+	struct lj_flow f;
+
+	memset(&f, 0, sizeof(f));
+	f.key.proto = i % 2 == 0 ? 6 : 17;
+	f.packets = 1 + i;
+	f.first_ns = 1000;
+	f.last_ns = 1000 + i * 77777;
+	f.side[0].packets = 1 + i;
+	f.side[0].length_sum = 60 + 100 * i;
+	f.side[0].length_sumsq = f.side[0].length_sum * f.side[0].length_sum;
+	f.side[0].length_min = 40;
+	f.side[0].length_max = (uint16_t)(60 + i);
+	f.side[0].first_ns = f.first_ns;
+	f.side[0].last_ns = f.last_ns;
+	return f;
+}
+
+#define FLOWS 200
+
+struct scorer {
+	struct lj_model *model;
+	uint16_t slot;
+	struct lj_opinion opinion[FLOWS];
+};
+
+static void *score_all(void *arg)
+{
+	static struct lj_flow flows[FLOWS];
+	struct scorer *s = arg;
+	const struct lj_flow *batch[FLOWS];
+
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		if (s->slot == 0)
+			flows[i] = flow(i);
+		batch[i] = &flows[i];
+	}
+	for (int round = 0; round < 20; round++)
+		lj_model_score(s->model, s->slot, batch, FLOWS, s->opinion);
+	return NULL;
+}
+
+static void slots_score_alike_whole_or_one_by_one_and_side_by_side(void)
+{
+	struct lj_error err = {0};
+	struct lj_model *m = lj_model_open(default_dir(), 2, &err);
+	static struct scorer scorer[2];
+	pthread_t thread;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	scorer[0] = (struct scorer){.model = m, .slot = 0};
+	scorer[1] = (struct scorer){.model = m, .slot = 1};
+	score_all(&scorer[0]);
+	pthread_create(&thread, NULL, score_all, &scorer[1]);
+	score_all(&scorer[0]);
+	pthread_join(thread, NULL);
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		struct lj_flow f = flow(i);
+		const struct lj_flow *one = &f;
+		struct lj_opinion o;
+
+		CU_ASSERT_EQUAL(lj_model_score(m, 0, &one, 1, &o), 1);
+		CU_ASSERT_EQUAL(o.score, scorer[0].opinion[i].score);
+		CU_ASSERT_EQUAL(o.score, scorer[1].opinion[i].score);
+		CU_ASSERT(o.score > 0 && o.score < 1);
+		CU_ASSERT_EQUAL(o.class_index, o.score >= lj_model_info(m)->threshold);
+	}
+	lj_model_close(m);
+	lj_model_close(NULL);
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"a sound booster passes", a_sound_booster_passes},
+		{"what would crash XGBoost is refused", what_would_crash_xgboost_is_refused},
+		{"counts that do not fit are refused", counts_that_do_not_fit_are_refused},
+		{"a UBJ cut anywhere is refused without a crash",
+		 a_ubj_cut_anywhere_is_refused_without_a_crash},
+		{"slots score alike, whole or one by one, side by side",
+		 slots_score_alike_whole_or_one_by_one_and_side_by_side},
+	};
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	return lj_test_run("model", tests, RTE_DIM(tests));
+}
