@@ -7,6 +7,7 @@
 #ifndef LJ_BATCH_H
 #define LJ_BATCH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -144,8 +144,8 @@ static void end_source(struct file_source *s)
 {
 	bool failed = s->source.error.what[0] != '\0';
 
-	__atomic_store_n(&s->source.head.state, failed ? LJ_SOURCE_FAILED : LJ_SOURCE_ENDED,
-			 __ATOMIC_RELEASE);
+	atomic_store_explicit(&s->source.head.state, failed ? LJ_SOURCE_FAILED : LJ_SOURCE_ENDED,
+			      memory_order_release);
 }
 
 /*

@@ -10,6 +10,7 @@
 #ifndef LJ_CAPTURE_H
 #define LJ_CAPTURE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 

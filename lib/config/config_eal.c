@@ -236,7 +236,8 @@ char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error 
 		add(&a, "-m%u", c->eal.memory_mb);
 	}
 	add_devices(&a, c);
-	/* DPDK 22.11 warns of a legacy telemetry socket at every start; main raises the level once it is up. */
+	/* DPDK 22.11 warns of a legacy telemetry socket at every start; main raises the level once
+	 * it is up. */
 	add(&a, "--log-level=error");
 	for (uint32_t i = 0; i < c->eal.args.n; i++)
 		add(&a, "%s", c->eal.args.item[i]);

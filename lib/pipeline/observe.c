@@ -101,5 +101,5 @@ void lj_pipeline_tune(struct lj_pipeline *p, const struct lj_tuning *tuning)
 	t->idle_timeout_ns = tuning->idle_timeout_ns;
 	t->active_timeout_ns = tuning->active_timeout_ns;
 	t->tcp_linger_ns = tuning->tcp_linger_ns;
-	__atomic_fetch_add(&t->generation, 1, __ATOMIC_RELEASE);
+	atomic_fetch_add_explicit(&t->generation, 1, memory_order_release);
 }

@@ -191,14 +191,14 @@ uint32_t lj_pipeline_step(struct lj_pipeline *p)
 
 void lj_pipeline_end(struct lj_pipeline *p)
 {
-	__atomic_store_n(&p->shared.command, COMMAND_END, __ATOMIC_RELAXED);
+	atomic_store_explicit(&p->shared.command, COMMAND_END, memory_order_relaxed);
 }
 
 void lj_pipeline_pause(struct lj_pipeline *p, bool paused)
 {
 	if (p->shared.command != COMMAND_END)
-		__atomic_store_n(&p->shared.command, paused ? COMMAND_PAUSE : COMMAND_RUN,
-				 __ATOMIC_RELAXED);
+		atomic_store_explicit(&p->shared.command, paused ? COMMAND_PAUSE : COMMAND_RUN,
+				      memory_order_relaxed);
 }
 
 bool lj_pipeline_paused(const struct lj_pipeline *p)
@@ -209,7 +209,7 @@ bool lj_pipeline_paused(const struct lj_pipeline *p)
 bool lj_pipeline_finished(const struct lj_pipeline *p)
 {
 	for (uint32_t i = 0; i < p->n_roles; i++)
-		if (!__atomic_load_n(&p->role[i]->finished, __ATOMIC_ACQUIRE))
+		if (!atomic_load_explicit(&p->role[i]->finished, memory_order_acquire))
 			return false;
 	return true;
 }

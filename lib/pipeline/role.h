@@ -8,6 +8,8 @@
 #ifndef ROLE_H
 #define ROLE_H
 
+#include <stdatomic.h>
+
 #include "lj_clock.h"
 #include "lj_pipeline.h"
 #include "sequence.h"

@@ -62,7 +62,7 @@ int inferrer_poll(struct role *role, uint64_t now_tsc)
 			lj_queue_advance(r->sink, lj_batcher_watermark(r->batcher));
 		if (lj_batcher_finished(r->batcher)) {
 			lj_queue_close(r->sink);
-			__atomic_store_n(&role->finished, true, __ATOMIC_RELEASE);
+			atomic_store_explicit(&role->finished, true, memory_order_release);
 		}
 		return 0;
 	}

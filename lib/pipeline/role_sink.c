@@ -93,7 +93,7 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 		flush_sinks(s, now_tsc);
 	if (n == 0 && lj_merge_finished(s->merge)) {
 		flush_sinks(s, now_tsc);
-		__atomic_store_n(&role->finished, true, __ATOMIC_RELEASE);
+		atomic_store_explicit(&role->finished, true, memory_order_release);
 	}
 	return (int)n;
 }

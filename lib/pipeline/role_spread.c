@@ -51,7 +51,7 @@ static bool spread_items(struct spreader *s)
 		if (item->kind == LJ_PACKET_END) {
 			for (uint16_t i = 0; i < s->n_workers; i++)
 				lj_queue_close(s->worker[i]);
-			__atomic_store_n(&s->role.finished, true, __ATOMIC_RELEASE);
+			atomic_store_explicit(&s->role.finished, true, memory_order_release);
 		}
 	}
 	s->n_items = s->next_item = 0;

@@ -5,7 +5,7 @@
 uint16_t receive(struct receive_queue *rx, uint16_t n_rx, uint16_t *next, struct shared *shared,
 		 struct lj_counters *counters, struct lj_burst *burst, bool *over)
 {
-	int command = __atomic_load_n(&shared->command, __ATOMIC_RELAXED);
+	int command = atomic_load_explicit(&shared->command, memory_order_relaxed);
 	uint64_t bytes = 0;
 	bool all_over = true;
 
@@ -128,7 +128,7 @@ static void finish(struct worker *w)
 	for (uint16_t i = 0; i < w->n_infer; i++)
 		lj_queue_close(w->infer[i]);
 	lj_gauge(&w->role.counters, LJ_C_flow_active, lj_flow_active(w->table));
-	__atomic_store_n(&w->role.finished, true, __ATOMIC_RELEASE);
+	atomic_store_explicit(&w->role.finished, true, memory_order_release);
 }
 
 /* All items, as far as the queues ahead take what falls due. */
@@ -167,7 +167,7 @@ static int expire(struct worker *w, uint64_t now_tsc)
 static void take_up_tuning(struct worker *w)
 {
 	struct flow_tuning *t = &w->shared->flow;
-	uint32_t generation = __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE);
+	uint32_t generation = atomic_load_explicit(&t->generation, memory_order_acquire);
 
 	if (generation == w->tuning_generation)
 		return;
