@@ -1,6 +1,6 @@
 #include "lj_capture.h"
 
-#include <stdio.h>
+#include <stdatomic.h>
 
 #include "source.h"
 
@@ -27,7 +27,7 @@ int lj_source_stats(struct lj_source *s, struct lj_source_stats *stats)
 
 enum lj_source_state lj_source_state(const struct lj_source *s)
 {
-	return (enum lj_source_state)__atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+	return (enum lj_source_state)atomic_load_explicit(&s->state, memory_order_acquire);
 }
 
 const struct lj_error *lj_source_error(const struct lj_source *s)
