@@ -101,7 +101,13 @@ struct lj_port_config {
 	uint8_t leg;
 };
 
-/* Sets up a port that the EAL has probed. `spreads` is whether RSS was accepted. NULL and `err`. */
+/*
+ * Sets up a port that the EAL has probed. `spreads` is whether the device has RSS and was asked for
+ * it; start reads the key back and fails when the driver did not take it. Drivers that insist on
+ * transmit queues (net_tap, net_af_xdp in DPDK 22.11) are refused. Frames longer than an mbuf come
+ * as chains. An MTU of 1500 leaves the device's own as it is. `own_time` is known once started.
+ * NULL and `err`.
+ */
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err);
 
 /* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state
