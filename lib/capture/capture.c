@@ -1,6 +1,6 @@
 #include "lj_capture.h"
 
-#include <stdio.h>
+#include <stdatomic.h>
 
 #include "source.h"
 

@@ -1,26 +1,44 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_dev.h>
 #include <rte_ethdev.h>
-#include <rte_malloc.h>
 #include <rte_mbuf_dyn.h>
 
+#include "capture_rss.h"
 #include "lj_clock.h"
 #include "lj_log.h"
 #include "source.h"
 
-#define RSS_KEY_MAX 64
+#define POOL_CACHE 256
+/* A cache is flushed when it holds half as much again; each queue's lcore has one. */
+#define MBUFS_BESIDE_RING (LJ_BURST_MAX * 4 + POOL_CACHE * 3 / 2)
 
 struct port_source {
 	struct source source;
 	uint16_t port;
+	bool started;
 	struct rte_mempool *pool;
-	int time_offset; /* of net_pcap's timestamp in the mbuf, in us; -1 when there is none */
+	int time_offset;    /* of net_pcap's timestamp in the mbuf, in us; -1 when there is none */
+	uint64_t time_flag; /* of an mbuf that carries it */
 	uint8_t leg;
 	char driver[64];
-	char rss[96]; /* for a person */
+	struct port_rss rss;
 };
+
+static void take_own_times(const struct port_source *s, struct lj_burst *burst)
+{
+	for (uint16_t i = 0; i < burst->count; i++) {
+		struct rte_mbuf *m = burst->mbuf[i];
+
+		if (m->ol_flags & s->time_flag)
+			burst->time_ns[i] =
+				*RTE_MBUF_DYNFIELD(m, s->time_offset, rte_mbuf_timestamp_t *) *
+				1000;
+	}
+}
 
 static uint16_t rx(struct lj_source *source, uint16_t queue, struct lj_burst *burst)
 {
@@ -32,17 +50,44 @@ static uint16_t rx(struct lj_source *source, uint16_t queue, struct lj_burst *bu
 		return 0;
 	now_ns = lj_clock_wall_ns(rte_rdtsc());
 	for (uint16_t i = 0; i < burst->count; i++) {
-		struct rte_mbuf *m = burst->mbuf[i];
-
 		burst->time_ns[i] = now_ns;
-		if (s->time_offset >= 0)
-			burst->time_ns[i] =
-				*RTE_MBUF_DYNFIELD(m, s->time_offset, rte_mbuf_timestamp_t *) *
-				1000;
-		burst->wire_bytes[i] = m->pkt_len;
+		burst->wire_bytes[i] = burst->mbuf[i]->pkt_len;
 		burst->leg[i] = s->leg;
 	}
+	if (s->time_offset >= 0)
+		take_own_times(s, burst);
 	return burst->count;
+}
+
+/*
+ * net_pcap stamps what it reads, but not what it repeats for ever (infinite_rx), and registers the
+ * field either way.
+ */
+static void find_own_time(struct port_source *s)
+{
+	struct rte_eth_dev_info info;
+	const struct rte_devargs *devargs;
+	int flag = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME, NULL);
+
+	if (strcmp(s->driver, "net_pcap") != 0 || flag < 0 ||
+	    rte_eth_dev_info_get(s->port, &info) != 0)
+		return;
+	devargs = rte_dev_devargs(info.device);
+	if (devargs != NULL && devargs->args != NULL &&
+	    strstr(devargs->args, "infinite_rx=1") != NULL)
+		return;
+	s->time_offset = rte_mbuf_dynfield_lookup(RTE_MBUF_DYNFIELD_TIMESTAMP_NAME, NULL);
+	s->time_flag = RTE_BIT64(flag);
+	s->source.head.own_time = s->time_offset >= 0;
+}
+
+static void stop(struct lj_source *source)
+{
+	struct port_source *s = (struct port_source *)source;
+
+	if (s->started)
+		rte_eth_dev_stop(s->port);
+	s->started = false;
 }
 
 static int start(struct lj_source *source, struct lj_error *err)
@@ -51,18 +96,15 @@ static int start(struct lj_source *source, struct lj_error *err)
 	int ret = rte_eth_dev_start(s->port);
 
 	if (ret != 0)
-		return lj_error_set(err, -ret, source->name, "the port does not start: %s",
-				    rte_strerror(-ret));
-	/* net_pcap registers its timestamp when it starts. */
-	if (strcmp(s->driver, "net_pcap") == 0)
-		s->time_offset = rte_mbuf_dynfield_lookup(RTE_MBUF_DYNFIELD_TIMESTAMP_NAME, NULL);
-	source->own_time = s->time_offset >= 0;
-	return 0;
-}
-
-static void stop(struct lj_source *source)
-{
-	rte_eth_dev_stop(((struct port_source *)source)->port);
+		return lj_error_set(err, -ret, source->name,
+				    "the port does not start (%s, without transmit queues): %s",
+				    s->driver, rte_strerror(-ret));
+	s->started = true;
+	find_own_time(s);
+	ret = rss_verify(&s->rss, s->port, source->name, err);
+	if (ret != 0)
+		stop(source);
+	return ret;
 }
 
 static int stats(struct lj_source *source, struct lj_source_stats *stats)
@@ -79,19 +121,28 @@ static int stats(struct lj_source *source, struct lj_source_stats *stats)
 static void describe(const struct lj_source *source, char *out, size_t size)
 {
 	const struct port_source *s = (const struct port_source *)source;
+	char mac[RTE_ETHER_ADDR_FMT_SIZE], speed[32] = "speed unknown";
+	struct rte_ether_addr address = {0};
 	struct rte_eth_link link = {0};
 
+	rte_eth_macaddr_get(s->port, &address);
+	rte_ether_format_addr(mac, sizeof(mac), &address);
 	rte_eth_link_get_nowait(s->port, &link);
-	snprintf(out, size, "%s, link %s, %u Mbps, %u queue%s, %s", s->driver,
-		 link.link_status ? "up" : "down", link.link_speed, source->queues,
-		 source->queues == 1 ? "" : "s", s->rss);
+	if (link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
+		snprintf(speed, sizeof(speed), "%u Mbps", link.link_speed);
+	snprintf(out, size, "%s, %s, link %s, %s, %u queue%s, %s", s->driver, mac,
+		 link.link_status ? "up" : "down", speed, source->queues,
+		 source->queues == 1 ? "" : "s", s->rss.text);
 }
 
+/* A port whose queues were never set up is left as it was found: it may be opened again. */
 static void close_source(struct lj_source *source)
 {
 	struct port_source *s = (struct port_source *)source;
 
-	rte_eth_dev_close(s->port);
+	stop(source);
+	if (s->pool != NULL)
+		rte_eth_dev_close(s->port);
 	rte_mempool_free(s->pool);
 	free(s);
 }
@@ -106,61 +157,35 @@ static int find_port(const struct lj_port_config *config, uint16_t *port, struct
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(config->name, ","), config->name);
 	if (rte_eth_dev_get_port_by_name(name, port) == 0)
 		return 0;
-	return lj_error_set(err, ENODEV, config->name,
-			    "no such port: DPDK has not probed it (is it bound to vfio-pci?)");
+	return lj_error_set(err, ENODEV, config->name, "no such port: DPDK has not probed it (%s)",
+			    strchr(name, ':') != NULL
+				    ? "is it bound to vfio-pci?"
+				    : "its arguments or what they name may be wrong");
 }
 
-/* The 16-bit pattern that makes Toeplitz symmetric (Woo and Park, 2012). */
-static void symmetric_key(uint8_t *key, uint8_t bytes)
+/*
+ * How frames of the MTU fit: in one mbuf, over several where the device can, else in larger mbufs.
+ * Scattering is asked for where needed only: it costs some drivers their vector path.
+ */
+static uint16_t fit_frames(const struct lj_port_config *config, const struct rte_eth_dev_info *info,
+			   struct rte_eth_conf *conf)
 {
-	for (uint8_t i = 0; i < bytes; i++)
-		key[i] = i % 2 == 0 ? 0x6d : 0x5a;
-}
+	uint32_t frame = config->mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN;
 
-static void ask_for_rss(const struct rte_eth_dev_info *info, struct rte_eth_conf *conf,
-			uint8_t *key)
-{
-	uint8_t bytes = info->hash_key_size > 0 ? info->hash_key_size : 40;
-
-	if (bytes > RSS_KEY_MAX || info->flow_type_rss_offloads == 0)
-		return;
-	symmetric_key(key, bytes);
-	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-	conf->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
-		.rss_key = key,
-		.rss_key_len = bytes,
-		.rss_hf = (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP) &
-			  info->flow_type_rss_offloads,
-	};
-}
-
-/* Drivers install a default key, asymmetric, without an error: only the key read back tells. */
-static int verify_rss(struct port_source *s, const struct rte_eth_conf *conf, struct lj_error *err)
-{
-	uint8_t key[RSS_KEY_MAX];
-	struct rte_eth_rss_conf have = {.rss_key = key, .rss_key_len = sizeof(key)};
-	const struct rte_eth_rss_conf *want = &conf->rx_adv_conf.rss_conf;
-
-	if (conf->rxmode.mq_mode != RTE_ETH_MQ_RX_RSS) {
-		snprintf(s->rss, sizeof(s->rss), "no RSS: the source fills its queues itself");
-		return 0;
+	if (config->mtu != RTE_ETHER_MTU)
+		conf->rxmode.mtu = config->mtu;
+	if (frame <= RTE_MBUF_DEFAULT_DATAROOM)
+		return RTE_MBUF_DEFAULT_BUF_SIZE;
+	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) {
+		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+		return RTE_MBUF_DEFAULT_BUF_SIZE;
 	}
-	if (rte_eth_dev_rss_hash_conf_get(s->port, &have) != 0) {
-		snprintf(s->rss, sizeof(s->rss), "RSS symmetric as asked; the key cannot be read");
-		lj_log(WARNING, "%s: %s\n", s->source.head.name, s->rss);
-	} else if (memcmp(key, want->rss_key, want->rss_key_len) != 0) {
-		return lj_error_set(err, EIO, s->source.head.name,
-				    "the driver did not take the symmetric RSS key: the two "
-				    "directions of a flow would reach different workers");
-	} else {
-		snprintf(s->rss, sizeof(s->rss), "RSS symmetric, key read back");
-	}
-	s->source.head.spreads = true;
-	return 0;
+	return (uint16_t)RTE_MIN(RTE_ALIGN_CEIL(frame + RTE_PKTMBUF_HEADROOM, 64u),
+				 RTE_ALIGN_FLOOR((uint32_t)UINT16_MAX, 64u));
 }
 
-/* A capability that is good to have; what the device lacks is no error. */
-static void set_optional(struct port_source *s, const struct lj_port_config *config)
+/* Good to have; what the device lacks is no error. */
+static void set_optional(const struct port_source *s, const struct lj_port_config *config)
 {
 	const char *name = s->source.head.name;
 	int ret;
@@ -170,18 +195,20 @@ static void set_optional(struct port_source *s, const struct lj_port_config *con
 		if (ret != 0 && ret != -ENOTSUP)
 			lj_log(WARNING, "%s: no promiscuous mode: %s\n", name, rte_strerror(-ret));
 	}
-	ret = rte_eth_dev_set_mtu(s->port, (uint16_t)config->mtu);
-	if (ret != 0 && config->mtu != RTE_ETHER_MTU)
-		lj_log(WARNING, "%s: MTU %u is not set: %s\n", name, config->mtu,
-		       rte_strerror(-ret));
+	if (config->mtu != RTE_ETHER_MTU) {
+		ret = rte_eth_dev_set_mtu(s->port, (uint16_t)config->mtu);
+		if (ret != 0 && ret != -ENOTSUP)
+			lj_log(WARNING, "%s: MTU %u is not set: %s\n", name, config->mtu,
+			       rte_strerror(-ret));
+	}
 }
 
 static int set_up_queues(struct port_source *s, const struct lj_port_config *config,
-			 struct lj_error *err)
+			 uint16_t room_bytes, struct lj_error *err)
 {
-	uint16_t descriptors = config->descriptors, no_tx = 0;
+	uint16_t descriptors = config->descriptors;
 	int socket = rte_eth_dev_socket_id(s->port);
-	int ret = rte_eth_dev_adjust_nb_rx_tx_desc(s->port, &descriptors, &no_tx);
+	int ret = rte_eth_dev_adjust_nb_rx_tx_desc(s->port, &descriptors, NULL);
 	char pool[RTE_MEMPOOL_NAMESIZE];
 
 	if (ret != 0)
@@ -189,8 +216,10 @@ static int set_up_queues(struct port_source *s, const struct lj_port_config *con
 				    config->descriptors, rte_strerror(-ret));
 	snprintf(pool, sizeof(pool), "port%u_mbufs", s->port);
 	s->pool = rte_pktmbuf_pool_create(
-		pool, RTE_MAX(config->mbufs, config->queues * (descriptors + LJ_BURST_MAX * 4u)),
-		256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
+		pool,
+		RTE_MAX(config->mbufs,
+			config->queues * ((uint32_t)descriptors + MBUFS_BESIDE_RING)),
+		POOL_CACHE, 0, room_bytes, socket);
 	if (s->pool == NULL)
 		return lj_error_set(err, ENOMEM, config->name,
 				    "no memory for packet buffers (mbufs, descriptors, "
@@ -206,33 +235,80 @@ static int set_up_queues(struct port_source *s, const struct lj_port_config *con
 	return 0;
 }
 
+/* As ethdev reckons it, which keeps it to itself. */
+static uint32_t largest_mtu(const struct rte_eth_dev_info *info)
+{
+	uint32_t overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+
+	if (info->max_mtu != UINT16_MAX || info->max_rx_pktlen < overhead)
+		return info->max_mtu;
+	return RTE_MIN((uint32_t)info->max_mtu, info->max_rx_pktlen - overhead);
+}
+
+static int check_limits(const struct lj_port_config *config, const struct rte_eth_dev_info *info,
+			struct lj_error *err)
+{
+	uint32_t max_mtu = largest_mtu(info);
+
+	if (config->queues == 0 || config->queues > LJ_SOURCE_QUEUES)
+		return lj_error_set(err, EINVAL, config->name,
+				    "%u receive queues asked, 1..%d are possible", config->queues,
+				    LJ_SOURCE_QUEUES);
+	if (config->queues > info->max_rx_queues)
+		return lj_error_set(err, EINVAL, config->name, "%u receive queues asked, %s has %u",
+				    config->queues, info->driver_name, info->max_rx_queues);
+	if (config->mtu != RTE_ETHER_MTU && (config->mtu < info->min_mtu || config->mtu > max_mtu))
+		return lj_error_set(err, EINVAL, config->name, "MTU %u asked, %s takes %u..%u",
+				    config->mtu, info->driver_name, info->min_mtu, max_mtu);
+	return 0;
+}
+
+static int configure(const struct port_source *s, const struct rte_eth_conf *conf,
+		     struct lj_error *err)
+{
+	const char *name = s->source.head.name;
+	uint16_t queues = s->source.head.queues;
+	int ret = rte_eth_dev_configure(s->port, queues, 0, conf);
+
+	if (ret == 0)
+		return 0;
+	/* Asked only to tell the person why: net_tap and net_af_xdp return the same number for
+	 * everything. */
+	if (rte_eth_dev_configure(s->port, queues, queues, conf) == 0)
+		return lj_error_set(err, ENOTSUP, name,
+				    "%s insists on as many transmit queues as receive queues; "
+				    "linejudge only receives and sets up none",
+				    s->driver);
+	return lj_error_set(err, -ret, name, "cannot be configured (%s): %s", s->driver,
+			    rte_strerror(-ret));
+}
+
 static int set_up(struct port_source *s, const struct lj_port_config *config, struct lj_error *err)
 {
 	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
-	uint8_t key[RSS_KEY_MAX];
 	int ret = rte_eth_dev_info_get(s->port, &info);
+	uint16_t room_bytes;
 
 	if (ret != 0)
 		return lj_error_set(err, -ret, config->name, "does not say what it can: %s",
 				    rte_strerror(-ret));
-	snprintf(s->driver, sizeof(s->driver), "%s", info.driver_name);
-	if (config->queues > info.max_rx_queues)
-		return lj_error_set(err, EINVAL, config->name, "%u receive queues asked, %s has %u",
-				    config->queues, info.driver_name, info.max_rx_queues);
-	if (config->symmetric_rss && config->queues > 1)
-		ask_for_rss(&info, &conf, key);
-	if (info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
-		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
-	ret = rte_eth_dev_configure(s->port, config->queues, 0, &conf);
-	if (ret != 0)
-		return lj_error_set(err, -ret, config->name, "cannot be configured: %s",
-				    rte_strerror(-ret));
-	ret = set_up_queues(s, config, err);
+	ret = check_limits(config, &info, err);
 	if (ret != 0)
 		return ret;
-	set_optional(s, config);
-	return verify_rss(s, &conf, err);
+	snprintf(s->driver, sizeof(s->driver), "%s", info.driver_name);
+	snprintf(s->rss.text, sizeof(s->rss.text), "no RSS: the source fills its queues itself");
+	if (config->symmetric_rss && config->queues > 1)
+		rss_ask(&s->rss, &info, &conf);
+	s->source.head.spreads = s->rss.key_bytes > 0;
+	room_bytes = fit_frames(config, &info, &conf);
+	ret = configure(s, &conf, err);
+	if (ret != 0)
+		return ret;
+	ret = set_up_queues(s, config, room_bytes, err);
+	if (ret == 0)
+		set_optional(s, config);
+	return ret;
 }
 
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err)

@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rte_mempool.h>
 
@@ -38,58 +40,56 @@ static void nothing_to_free(void *addr, void *opaque)
 	RTE_SET_USED(opaque);
 }
 
-static void fail(struct file_source *s, const struct lj_error *why)
+static void fail(struct file_source *s, const struct lj_error *why, uint64_t errors)
 {
-	s->source.stats.ierrors++;
+	source_count(&s->source.stats.ierrors, errors);
 	if (s->source.error.what[0] == '\0')
 		s->source.error = *why;
 }
 
-/* What a file leaves to be said once it has been read. It stays open: mbufs of the burst at hand
- * point into its buffer. */
+/* What a file leaves to be said once it has been read. Its buffer stays: mbufs of the burst at hand
+ * point into it. */
 static void finish_leg(struct file_source *s, struct leg *leg)
 {
 	struct file_reader *r = &leg->reader;
+	struct lj_error why;
+	char link_type[64];
 
-	if (leg->state == FILE_DAMAGED || r->damage.what[0] != '\0')
-		fail(s, &r->damage);
+	if (leg->state == FILE_DAMAGED)
+		fail(s, &r->damage, 1);
 	if (r->foreign > 0) {
-		struct lj_error why;
-
-		lj_error_set(&why, EPROTONOSUPPORT, r->path,
-			     "%llu packets of a link type other than Ethernet were passed over",
-			     (unsigned long long)r->foreign);
-		fail(s, &why);
-		s->source.stats.ierrors += r->foreign - 1;
+		lj_error_set(
+			&why, EPROTONOSUPPORT, r->path,
+			"%llu packets of %s were passed over; only Ethernet (1) is read",
+			(unsigned long long)r->foreign,
+			file_link_type_text(r->foreign_link_type, link_type, sizeof(link_type)));
+		fail(s, &why, r->foreign);
 	}
+	file_close(r);
 	leg->state = FILE_END;
 }
 
 /* The leg's next record, if it is whole in the buffer. */
-static void advance_leg(struct file_source *s, struct leg *leg)
+static inline void advance_leg(struct file_source *s, struct leg *leg)
 {
 	leg->state = file_next(&leg->reader, &leg->head);
-	if (leg->state == FILE_END || leg->state == FILE_DAMAGED)
+	if (unlikely(leg->state == FILE_END || leg->state == FILE_DAMAGED))
 		finish_leg(s, leg);
 }
 
 /* The next of the files that are pieces of one capture; false when there is none. */
 static bool open_next(struct file_source *s)
 {
-	while (s->next_path < s->n_paths) {
-		struct leg *leg = &s->leg[0];
-		struct lj_error err;
+	struct leg *leg = &s->leg[0];
+	struct lj_error err;
 
-		file_close(&leg->reader);
-		if (file_open(&leg->reader, s->paths[s->next_path++], &err) != 0) {
-			fail(s, &err);
-			continue;
-		}
+	if (s->next_path == s->n_paths)
+		return false;
+	if (file_open(&leg->reader, s->paths[s->next_path++], &err) == 0)
 		advance_leg(s, leg);
-		if (leg->state != FILE_END)
-			return true;
-	}
-	return false;
+	else
+		fail(s, &err, 1);
+	return true;
 }
 
 /* The leg whose head is earliest; the lower one on a tie. NULL when none has a head. */
@@ -107,37 +107,32 @@ static struct leg *earliest(struct file_source *s)
 	return first;
 }
 
-/* Whether a leg waits to be refilled; does it when `now`. */
-static bool refill(struct file_source *s, bool now)
+/* Gives each leg that waits for it more of its file. False when a pipe is silent just now: which
+ * packet is next cannot be known then. */
+static bool refill(struct file_source *s)
 {
-	bool waiting = false;
-
 	for (uint16_t i = 0; i < s->n_legs; i++)
 		while (s->leg[i].state == FILE_REFILL) {
-			if (!now)
-				return true;
-			waiting = true;
-			file_refill(&s->leg[i].reader);
+			if (!file_refill(&s->leg[i].reader))
+				return false;
 			advance_leg(s, &s->leg[i]);
 		}
-	return waiting;
+	return true;
 }
 
-static void put(struct file_source *s, struct lj_burst *burst, struct leg *leg)
+static inline void put(struct file_source *s, struct lj_burst *burst, uint16_t at,
+		       const struct leg *leg)
 {
 	const struct file_record *record = &leg->head;
-	struct rte_mbuf *m = burst->mbuf[burst->count];
+	struct rte_mbuf *m = burst->mbuf[at];
 	uint16_t bytes = (uint16_t)RTE_MIN(record->captured, (uint32_t)UINT16_MAX);
 
 	rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)record->data, 0, bytes, &s->shared_info);
-	m->data_off = 0;
 	m->data_len = bytes;
 	m->pkt_len = bytes;
-	burst->time_ns[burst->count] = record->time_ns;
-	burst->wire_bytes[burst->count] = record->wire_bytes;
-	burst->leg[burst->count] = (uint8_t)(leg - s->leg);
-	burst->count++;
-	s->source.stats.received_bytes += record->wire_bytes;
+	burst->time_ns[at] = record->time_ns;
+	burst->wire_bytes[at] = record->wire_bytes;
+	burst->leg[at] = (uint8_t)(leg - s->leg);
 }
 
 static void end_source(struct file_source *s)
@@ -148,6 +143,23 @@ static void end_source(struct file_source *s)
 			      memory_order_release);
 }
 
+/* The leg whose packet is next, after reading what has to be read. NULL when there is no packet
+ * just now, or never again. */
+static struct leg *next_leg(struct file_source *s)
+{
+	struct leg *leg;
+
+	do {
+		if (!refill(s))
+			return NULL;
+		leg = earliest(s);
+		if (leg != NULL)
+			return leg;
+	} while (open_next(s));
+	end_source(s);
+	return NULL;
+}
+
 /*
  * A burst ends where a file's buffer ends: refilling moves what earlier mbufs of the burst point
  * to, and the caller has freed those by the next call.
@@ -155,35 +167,32 @@ static void end_source(struct file_source *s)
 static uint16_t rx(struct lj_source *source, uint16_t queue, struct lj_burst *burst)
 {
 	struct file_source *s = (struct file_source *)source;
+	uint64_t bytes = 0;
 	struct leg *leg;
+	uint16_t n = 0;
 
 	RTE_SET_USED(queue);
 	burst->count = 0;
-	if (source->state != LJ_SOURCE_RUNNING)
+	if (lj_source_state(source) != LJ_SOURCE_RUNNING)
 		return 0;
-	refill(s, true);
-	leg = earliest(s);
-	while (leg == NULL) {
-		if (!open_next(s)) {
-			end_source(s);
-			return 0;
-		}
-		refill(s, true);
-		leg = earliest(s);
-	}
-	if (rte_pktmbuf_alloc_bulk(s->pool, burst->mbuf, LJ_BURST_MAX) != 0)
+	leg = next_leg(s);
+	if (leg == NULL || rte_pktmbuf_alloc_bulk(s->pool, burst->mbuf, LJ_BURST_MAX) != 0)
 		return 0;
 	rte_mbuf_ext_refcnt_set(&s->shared_info, LJ_BURST_MAX + 1);
-	do {
-		put(s, burst, leg);
+	while (leg != NULL && n < LJ_BURST_MAX) {
+		put(s, burst, n, leg);
+		bytes += burst->wire_bytes[n++];
 		advance_leg(s, leg);
-		if (refill(s, false))
+		if (leg->state == FILE_REFILL)
 			break;
 		leg = earliest(s);
-	} while (leg != NULL && burst->count < LJ_BURST_MAX);
-	rte_pktmbuf_free_bulk(&burst->mbuf[burst->count], LJ_BURST_MAX - burst->count);
-	s->source.stats.received += burst->count;
-	return burst->count;
+	}
+	if (n < LJ_BURST_MAX)
+		rte_pktmbuf_free_bulk(&burst->mbuf[n], LJ_BURST_MAX - n);
+	burst->count = n;
+	source_count(&s->source.stats.received, n);
+	source_count(&s->source.stats.received_bytes, bytes);
+	return n;
 }
 
 static int start(struct lj_source *source, struct lj_error *err)
@@ -200,7 +209,13 @@ static void stop(struct lj_source *source)
 
 static int stats(struct lj_source *source, struct lj_source_stats *stats)
 {
-	*stats = ((struct source *)source)->stats;
+	const struct lj_source_stats *from = &((struct source *)source)->stats;
+
+	*stats = (struct lj_source_stats){
+		.received = __atomic_load_n(&from->received, __ATOMIC_RELAXED),
+		.received_bytes = __atomic_load_n(&from->received_bytes, __ATOMIC_RELAXED),
+		.ierrors = __atomic_load_n(&from->ierrors, __ATOMIC_RELAXED),
+	};
 	return 0;
 }
 
@@ -217,34 +232,14 @@ static void close_source(struct lj_source *source)
 	struct file_source *s = (struct file_source *)source;
 
 	for (uint16_t i = 0; i < LEGS_MAX; i++)
-		file_close(&s->leg[i].reader);
+		file_free(&s->leg[i].reader);
 	rte_mempool_free(s->pool);
 	free(s);
 }
 
 static const struct lj_source_ops ops = {"file", rx, start, stop, stats, describe, close_source};
 
-/* Opens all files once: what is wrong with any is said before the replay begins. Pipes cannot be
- * opened twice. */
-static int check_files(const struct lj_file_config *config, struct lj_error *err)
-{
-	for (uint16_t i = 0; i < config->n_paths; i++) {
-		struct file_reader r;
-		int ret;
-
-		if (strcmp(config->paths[i], "-") == 0)
-			continue;
-		ret = file_open(&r, config->paths[i], err);
-		if (ret == 0 && lseek(r.fd, 0, SEEK_CUR) < 0)
-			ret = lj_error_set(err, ESPIPE, config->paths[i],
-					   "is a pipe; give it as - on standard input");
-		file_close(&r);
-		if (ret != 0)
-			return ret;
-	}
-	return 0;
-}
-
+/* The legs of a tap stay open, all of them. */
 static int open_legs(struct file_source *s, struct lj_error *err)
 {
 	for (uint16_t i = 0; i < s->n_paths; i++) {
@@ -259,23 +254,45 @@ static int open_legs(struct file_source *s, struct lj_error *err)
 	return 0;
 }
 
+/* Of pieces only the first stays open; the others' headers are read, so that what is wrong with any
+ * is said before the replay begins. */
+static int open_pieces(struct file_source *s, struct lj_error *err)
+{
+	struct file_reader *scratch = &s->leg[1].reader;
+	int ret = file_open(&s->leg[0].reader, s->paths[0], err);
+
+	if (ret != 0)
+		return ret;
+	advance_leg(s, &s->leg[0]);
+	for (uint16_t i = 1; i < s->n_paths && ret == 0; i++) {
+		if (file_is_pipe(s->paths[i]))
+			ret = lj_error_set(err, ESPIPE, s->paths[i],
+					   "is a pipe: it can only be read as the first file");
+		else
+			ret = file_open(scratch, s->paths[i], err);
+	}
+	file_free(scratch);
+	s->n_legs = 1;
+	s->next_path = 1;
+	return ret;
+}
+
 struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err)
 {
+	char pool[RTE_MEMPOOL_NAMESIZE];
 	struct file_source *s;
 
 	if (config->n_paths == 0 || (config->tap && config->n_paths > LEGS_MAX)) {
 		lj_error_set(err, EINVAL, "capture", "no file, or more than %d legs", LEGS_MAX);
 		return NULL;
 	}
-	if (check_files(config, err) != 0)
-		return NULL;
 	s = calloc(1, sizeof(*s));
 	if (s == NULL) {
 		lj_error_set(err, ENOMEM, config->paths[0], "not enough memory");
 		return NULL;
 	}
 	for (uint16_t i = 0; i < LEGS_MAX; i++) {
-		s->leg[i].reader.fd = -1;
+		file_init(&s->leg[i].reader);
 		s->leg[i].state = FILE_END;
 	}
 	snprintf(s->source.head.name, sizeof(s->source.head.name), "%s", config->paths[0]);
@@ -285,15 +302,15 @@ struct lj_source *lj_source_open_file(const struct lj_file_config *config, struc
 	s->source.head.own_time = true;
 	s->paths = config->paths;
 	s->n_paths = config->n_paths;
-	s->n_legs = 1;
 	s->shared_info.free_cb = nothing_to_free;
-	s->pool = rte_pktmbuf_pool_create("linejudge_file", POOL_MBUFS, 0, 0, RTE_PKTMBUF_HEADROOM,
+	snprintf(pool, sizeof(pool), "file_%" PRIxPTR, (uintptr_t)s);
+	s->pool = rte_pktmbuf_pool_create(pool, POOL_MBUFS, 0, 0, RTE_PKTMBUF_HEADROOM,
 					  config->socket_id);
 	if (s->pool == NULL) {
 		lj_error_set(err, ENOMEM, config->paths[0], "no memory for packet buffers");
 		goto close;
 	}
-	if (config->tap && open_legs(s, err) != 0)
+	if ((config->tap ? open_legs(s, err) : open_pieces(s, err)) != 0)
 		goto close;
 	return &s->source.head;
 close:

@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_byteorder.h>
@@ -31,11 +34,17 @@ uint16_t file_u16(const struct file_reader *r, const uint8_t *p)
 	return r->swapped ? rte_bswap16(value) : value;
 }
 
+enum file_result file_damaged_at(struct file_reader *r, uint64_t offset, const char *what)
+{
+	if (r->damage.what[0] == '\0')
+		lj_error_set(&r->damage, EILSEQ, r->path, "byte offset %llu: %s",
+			     (unsigned long long)offset, what);
+	return FILE_DAMAGED;
+}
+
 enum file_result file_damaged(struct file_reader *r, const char *what)
 {
-	lj_error_set(&r->damage, EILSEQ, r->path, "byte offset %llu: %s",
-		     (unsigned long long)(r->buffer_offset + r->begin), what);
-	return FILE_DAMAGED;
+	return file_damaged_at(r, r->buffer_offset + r->begin, what);
 }
 
 enum file_result file_need(struct file_reader *r, uint32_t n)
@@ -46,10 +55,35 @@ enum file_result file_need(struct file_reader *r, uint32_t n)
 		return FILE_RECORD;
 	if (!r->ended)
 		return FILE_REFILL;
-	return have == 0 ? FILE_END : file_damaged(r, "the file is cut short");
+	if (have > 0)
+		return file_damaged(r, "the file is cut short");
+	return r->damage.what[0] == '\0' ? FILE_END : FILE_DAMAGED;
 }
 
-void file_refill(struct file_reader *r)
+/* One read(2), into the room left below `limit`. False when it brought no news. */
+static bool fill(struct file_reader *r, uint32_t limit)
+{
+	struct pollfd readable = {.fd = r->fd, .events = POLLIN};
+	char why[256];
+	ssize_t n;
+
+	if (r->pipe && poll(&readable, 1, 0) <= 0)
+		return false;
+	n = read(r->fd, r->buffer + r->end, limit - r->end);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return false;
+	if (n < 0) {
+		snprintf(why, sizeof(why), "cannot be read: %s", strerror(errno));
+		file_damaged_at(r, r->buffer_offset + r->end, why);
+	}
+	if (n > 0)
+		r->end += (uint32_t)n;
+	else
+		r->ended = true;
+	return true;
+}
+
+bool file_refill(struct file_reader *r)
 {
 	uint32_t have = r->end - r->begin;
 
@@ -57,64 +91,154 @@ void file_refill(struct file_reader *r)
 	r->buffer_offset += r->begin;
 	r->begin = 0;
 	r->end = have;
-	while (r->end < FILE_BUFFER_BYTES) {
-		ssize_t n = read(r->fd, r->buffer + r->end, FILE_BUFFER_BYTES - r->end);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			lj_error_set(&r->damage, errno, r->path, "cannot be read: %s",
-				     strerror(errno));
-		if (n <= 0) {
-			r->ended = true;
-			return;
-		}
-		r->end += (uint32_t)n;
-	}
+	return fill(r, FILE_BUFFER_BYTES);
 }
 
-static int check_link_type(const struct file_reader *r, uint32_t link_type, struct lj_error *err)
+int file_wait(struct file_reader *r, uint32_t n, struct lj_error *err)
 {
+	struct pollfd readable = {.fd = r->fd, .events = POLLIN};
+
+	while (r->end < n && !r->ended) {
+		if (r->pipe && poll(&readable, 1, -1) < 0)
+			return lj_error_set(err, errno, r->path, "cannot be read: %s",
+					    strerror(errno));
+		fill(r, n <= FILE_HEAD_BYTES ? FILE_HEAD_BYTES : FILE_BUFFER_BYTES);
+	}
+	if (r->damage.what[0] == '\0')
+		return 0;
+	if (err != NULL)
+		*err = r->damage;
+	return -EIO;
+}
+
+char *file_link_type_text(uint16_t link_type, char *out, size_t size)
+{
+	static const struct {
+		uint16_t link_type;
+		const char *name;
+	} known[] = {
+		{0, "NULL"},
+		{6, "IEEE802_5"},
+		{9, "PPP"},
+		{10, "FDDI"},
+		{50, "PPP_HDLC"},
+		{51, "PPP_ETHER"},
+		{101, "RAW"},
+		{104, "C_HDLC"},
+		{105, "IEEE802_11"},
+		{107, "FRELAY"},
+		{108, "LOOP"},
+		{113, "LINUX_SLL"},
+		{119, "IEEE802_11_PRISM"},
+		{127, "IEEE802_11_RADIOTAP"},
+		{147, "USER0"},
+		{187, "BLUETOOTH_HCI_H4"},
+		{189, "USB_LINUX"},
+		{192, "PPI"},
+		{195, "IEEE802_15_4_WITHFCS"},
+		{201, "BLUETOOTH_HCI_H4_WITH_PHDR"},
+		{220, "USB_LINUX_MMAPPED"},
+		{228, "IPV4"},
+		{229, "IPV6"},
+		{249, "USBPCAP"},
+		{253, "NETLINK"},
+		{276, "LINUX_SLL2"},
+	};
+	const char *name = "unknown";
+
+	for (size_t i = 0; i < RTE_DIM(known); i++)
+		if (known[i].link_type == link_type)
+			name = known[i].name;
+	snprintf(out, size, "link type %u (%s)", link_type, name);
+	return out;
+}
+
+int file_check_link_type(const struct file_reader *r, uint16_t link_type, struct lj_error *err)
+{
+	char text[64];
+
 	if (link_type == LINK_TYPE_ETHERNET)
 		return 0;
 	return lj_error_set(err, EPROTONOSUPPORT, r->path,
-			    "has link type %u; only Ethernet (1) is read", link_type);
+			    "holds packets of %s; only Ethernet (1) is read",
+			    file_link_type_text(link_type, text, sizeof(text)));
+}
+
+bool file_is_pipe(const char *path)
+{
+	struct stat st;
+	int ret = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(path, &st);
+
+	return ret == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static int open_path(struct file_reader *r, const char *path, struct lj_error *err)
+{
+	struct stat st;
+
+	r->fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+				       : open(path, O_RDONLY | O_CLOEXEC);
+	if (r->fd < 0 || fstat(r->fd, &st) != 0)
+		return lj_error_set(err, errno, path, "cannot be opened: %s", strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return lj_error_set(err, EISDIR, path, "is a directory");
+	r->pipe = !S_ISREG(st.st_mode);
+	posix_fadvise(r->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	if (r->buffer == NULL)
+		r->buffer = malloc(FILE_BUFFER_BYTES);
+	if (r->buffer == NULL)
+		return lj_error_set(err, ENOMEM, path, "not enough memory");
+	return 0;
+}
+
+static int open_pcap(struct file_reader *r, uint32_t magic, struct lj_error *err)
+{
+	uint32_t network;
+	int ret;
+
+	r->swapped = magic == rte_bswap32(MAGIC_US) || magic == rte_bswap32(MAGIC_NS);
+	magic = r->swapped ? rte_bswap32(magic) : magic;
+	if (magic != MAGIC_US && magic != MAGIC_NS)
+		return lj_error_set(err, EILSEQ, r->path, "is not a pcap or pcapng file");
+	ret = file_wait(r, PCAP_HEADER_BYTES, err);
+	if (ret != 0)
+		return ret;
+	if (r->end < PCAP_HEADER_BYTES)
+		return lj_error_set(err, EILSEQ, r->path, "is cut short in its header");
+	r->nanoseconds = magic == MAGIC_NS;
+	r->begin = PCAP_HEADER_BYTES;
+	/* The upper half: whether there is an FCS, and its length in 16-bit words. */
+	network = file_u32(r, r->buffer + 20);
+	r->fcs_bytes = network & 0x04000000 ? (network >> 28) * 2 : 0;
+	return file_check_link_type(r, (uint16_t)network, err);
 }
 
 int file_open(struct file_reader *r, const char *path, struct lj_error *err)
 {
+	uint8_t *buffer = r->buffer;
 	uint32_t magic;
+	int ret;
 
-	memset(r, 0, sizeof(*r));
+	file_close(r);
+	file_init(r);
+	r->buffer = buffer;
 	r->path = path;
-	r->fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-	if (r->fd < 0)
-		return lj_error_set(err, errno, path, "cannot be opened: %s", strerror(errno));
-	r->buffer = malloc(FILE_BUFFER_BYTES);
-	if (r->buffer == NULL)
-		return lj_error_set(err, ENOMEM, path, "not enough memory");
-	file_refill(r);
-	if (r->damage.what[0] != '\0') {
-		if (err != NULL)
-			*err = r->damage;
-		return -EIO;
-	}
+	ret = open_path(r, path, err);
+	if (ret == 0)
+		ret = file_wait(r, sizeof(magic), err);
+	if (ret != 0)
+		return ret;
 	if (r->end == 0)
 		return lj_error_set(err, ENODATA, path, "is empty");
-	magic = r->end >= 4 ? file_u32(r, r->buffer) : 0;
-	if (magic == MAGIC_PCAPNG) {
-		r->pcapng = true;
-		return pcapng_open(r, err);
-	}
-	r->swapped = magic == rte_bswap32(MAGIC_US) || magic == rte_bswap32(MAGIC_NS);
-	magic = r->swapped ? rte_bswap32(magic) : magic;
-	if (magic != MAGIC_US && magic != MAGIC_NS)
-		return lj_error_set(err, EILSEQ, path, "is not a pcap or pcapng file");
-	if (r->end < PCAP_HEADER_BYTES)
-		return lj_error_set(err, EILSEQ, path, "is cut short in its header");
-	r->nanoseconds = magic == MAGIC_NS;
-	r->begin = PCAP_HEADER_BYTES;
-	return check_link_type(r, file_u32(r, r->buffer + 20) & 0xffff, err);
+	magic = r->end >= sizeof(magic) ? file_u32(r, r->buffer) : 0;
+	r->pcapng = magic == MAGIC_PCAPNG;
+	return r->pcapng ? pcapng_open(r, err) : open_pcap(r, magic, err);
+}
+
+void file_init(struct file_reader *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->fd = -1;
 }
 
 void file_close(struct file_reader *r)
@@ -122,8 +246,19 @@ void file_close(struct file_reader *r)
 	if (r->fd >= 0)
 		close(r->fd);
 	r->fd = -1;
+}
+
+void file_free(struct file_reader *r)
+{
+	file_close(r);
 	free(r->buffer);
 	r->buffer = NULL;
+}
+
+void file_drop_fcs(struct file_record *record, uint8_t fcs_bytes)
+{
+	record->wire_bytes -= RTE_MIN(record->wire_bytes, (uint32_t)fcs_bytes);
+	record->captured = RTE_MIN(record->captured, record->wire_bytes);
 }
 
 enum file_result file_next(struct file_reader *r, struct file_record *record)
@@ -145,11 +280,13 @@ enum file_result file_next(struct file_reader *r, struct file_record *record)
 	result = file_need(r, PCAP_RECORD_BYTES + record->captured);
 	if (result != FILE_RECORD)
 		return result;
+	r->begin += PCAP_RECORD_BYTES + record->captured;
 	fraction = file_u32(r, p + 4);
 	record->time_ns =
 		file_u32(r, p) * 1000000000ULL + (r->nanoseconds ? fraction : fraction * 1000ULL);
 	record->wire_bytes = RTE_MAX(record->wire_bytes, record->captured);
 	record->data = p + PCAP_RECORD_BYTES;
-	r->begin += PCAP_RECORD_BYTES + record->captured;
+	if (r->fcs_bytes > 0)
+		file_drop_fcs(record, r->fcs_bytes);
 	return FILE_RECORD;
 }

@@ -14,13 +14,14 @@
 #include "lj_base.h"
 
 #define FILE_BUFFER_BYTES  (1u << 20)
-#define FILE_CAPTURED_MAX  262144 /* libpcap's MAXIMUM_SNAPLEN */
-#define FILE_INTERFACES	   64
+#define FILE_HEAD_BYTES	   (1u << 16) /* what is read to see what a file is */
+#define FILE_CAPTURED_MAX  262144     /* libpcap's MAXIMUM_SNAPLEN */
+#define FILE_INTERFACES	   256
 #define LINK_TYPE_ETHERNET 1
 
 struct file_record {
-	const uint8_t *data; /* in the reader's buffer, until the next refill */
-	uint32_t captured, wire_bytes;
+	const uint8_t *data;	       /* in the reader's buffer, until the next refill */
+	uint32_t captured, wire_bytes; /* both without FCS, wire_bytes >= captured */
 	uint64_t time_ns;
 };
 
@@ -35,6 +36,7 @@ struct file_interface {
 	uint16_t link_type;
 	uint32_t snaplen;
 	uint8_t resolution; /* if_tsresol as in the file */
+	uint8_t fcs_bytes;  /* at the end of each packet */
 	int64_t offset_s;   /* if_tsoffset */
 };
 
@@ -45,30 +47,53 @@ struct file_reader {
 	uint32_t begin, end;	/* unread bytes of the buffer */
 	uint64_t buffer_offset; /* of buffer[0] in the file */
 	bool ended;		/* read() has said so */
+	bool pipe;		/* read() could wait: poll() is asked first */
 	bool swapped, nanoseconds, pcapng;
-	uint64_t to_skip; /* bytes of a block we do not read */
+	uint8_t fcs_bytes; /* pcap: at the end of each packet */
+	uint64_t to_skip;  /* bytes of a block we do not read */
+	uint64_t skipped;  /* where that block begins */
 	struct file_interface interface[FILE_INTERFACES];
 	uint32_t n_interfaces;
 	uint64_t last_ns;
 	uint64_t foreign; /* packets of a link type other than Ethernet, passed over */
-	struct lj_error damage;
+	uint16_t foreign_link_type;
+	struct lj_error damage; /* the first; what[0] is 0 while there is none */
 };
 
-/* Opens and reads the header. 0 or -errno with `err`. file_close() is due in any case. */
+/* A reader is all zeros but for fd = -1 before its first file_open(). */
+void file_init(struct file_reader *r);
+/*
+ * Opens and reads the header; what was open is closed, its buffer is used again. Waits for a pipe's
+ * header. 0 or -errno with `err`.
+ */
 int file_open(struct file_reader *r, const char *path, struct lj_error *err);
+/* Gives back the descriptor. The buffer stays: a burst may still point into it. */
 void file_close(struct file_reader *r);
+/* Closes and frees the buffer. */
+void file_free(struct file_reader *r);
+/* Whether reading `path` could wait for somebody to write. */
+bool file_is_pipe(const char *path);
 enum file_result file_next(struct file_reader *r, struct file_record *record);
-/* Moves what is unread to the buffer's front and reads more: earlier records' data is gone. */
-void file_refill(struct file_reader *r);
+/* Moves what is unread to the buffer's front and reads more: earlier records' data is gone. False
+ * when nothing has changed: the pipe is silent just now. */
+bool file_refill(struct file_reader *r);
+/* "link type 113 (LINUX_SLL)". Returns out. */
+char *file_link_type_text(uint16_t link_type, char *out, size_t size);
 
 /* Private to the two files: pcapng's blocks. */
 enum file_result pcapng_next(struct file_reader *r, struct file_record *record);
 int pcapng_open(struct file_reader *r, struct lj_error *err);
 uint32_t file_u32(const struct file_reader *r, const uint8_t *p);
 uint16_t file_u16(const struct file_reader *r, const uint8_t *p);
+/* Notes that the file is damaged at the unread bytes; an earlier note stands. */
 enum file_result file_damaged(struct file_reader *r, const char *what);
+enum file_result file_damaged_at(struct file_reader *r, uint64_t offset, const char *what);
 /* FILE_RECORD when `n` unread bytes are there; FILE_REFILL; or at the file's end FILE_END or
  * FILE_DAMAGED. */
 enum file_result file_need(struct file_reader *r, uint32_t n);
+/* Waits until the buffer holds `n` bytes or the file has ended. */
+int file_wait(struct file_reader *r, uint32_t n, struct lj_error *err);
+int file_check_link_type(const struct file_reader *r, uint16_t link_type, struct lj_error *err);
+void file_drop_fcs(struct file_record *record, uint8_t fcs_bytes);
 
 #endif

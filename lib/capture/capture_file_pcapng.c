@@ -15,8 +15,11 @@ enum {
 #define BLOCK_BYTES	     12 /* type and length before the body, length after */
 #define OPTION_END	     0
 #define OPTION_IF_TSRESOL    9
+#define OPTION_IF_FCSLEN     13
 #define OPTION_IF_TSOFFSET   14
 #define RESOLUTION_DEFAULT   6
+#define SECTION_BODY_BYTES   16 /* byte-order magic, version, length; then options */
+#define SECTION_VERSION	     1
 #define BLOCK_READ_BYTES_MAX (FILE_CAPTURED_MAX + 65536)
 
 static uint64_t time_of(struct file_reader *r, const struct file_interface *in, uint32_t high,
@@ -43,8 +46,11 @@ static void read_interface(struct file_reader *r, const uint8_t *body, uint32_t 
 	struct file_interface *in = &r->interface[r->n_interfaces++];
 	uint32_t at = 8;
 
-	*in = (struct file_interface){file_u16(r, body), file_u32(r, body + 4), RESOLUTION_DEFAULT,
-				      0};
+	*in = (struct file_interface){
+		.link_type = file_u16(r, body),
+		.snaplen = file_u32(r, body + 4),
+		.resolution = RESOLUTION_DEFAULT,
+	};
 	while (at + 4 <= bytes) {
 		uint16_t code = file_u16(r, body + at), length = file_u16(r, body + at + 2);
 
@@ -52,6 +58,8 @@ static void read_interface(struct file_reader *r, const uint8_t *body, uint32_t 
 			return;
 		if (code == OPTION_IF_TSRESOL && length == 1)
 			in->resolution = body[at + 4];
+		if (code == OPTION_IF_FCSLEN && length == 1)
+			in->fcs_bytes = body[at + 4];
 		if (code == OPTION_IF_TSOFFSET && length == 8) {
 			uint32_t low = file_u32(r, body + at + (r->swapped ? 8 : 4));
 			uint32_t high = file_u32(r, body + at + (r->swapped ? 4 : 8));
@@ -112,39 +120,59 @@ static bool skip(struct file_reader *r)
 	return r->to_skip == 0;
 }
 
-/* The block at hand, whole in the buffer. FILE_END here means: no packet, go on. */
+static void pass_over_foreign(struct file_reader *r, uint16_t link_type)
+{
+	if (r->foreign++ == 0)
+		r->foreign_link_type = link_type;
+}
+
+/* A packet block's body. FILE_END here and below means: no packet, go on. */
+static enum file_result read_packet_block(struct file_reader *r, uint32_t type, const uint8_t *body,
+					  uint32_t bytes, struct file_record *record)
+{
+	const struct file_interface *in;
+	uint32_t header = 0;
+
+	if (bytes < (type == BLOCK_SIMPLE ? 4 : 20))
+		return file_damaged(r, "a packet block is too short");
+	in = read_packet(r, type, body, record, &header);
+	if (in == NULL)
+		return file_damaged(r, "a packet names an interface that is not there");
+	if (record->captured > bytes - header || record->captured > FILE_CAPTURED_MAX)
+		return file_damaged(r, "a packet is longer than its block");
+	record->data = body + header;
+	if (in->fcs_bytes > 0)
+		file_drop_fcs(record, in->fcs_bytes);
+	if (in->link_type == LINK_TYPE_ETHERNET)
+		return FILE_RECORD;
+	pass_over_foreign(r, in->link_type);
+	return FILE_END;
+}
+
+/* The block at hand, whole in the buffer. */
 static enum file_result read_block(struct file_reader *r, uint32_t type, uint32_t length,
 				   struct file_record *record)
 {
 	const uint8_t *body = r->buffer + r->begin + 8;
-	uint32_t bytes = length - BLOCK_BYTES, header = 0;
-	const struct file_interface *in;
+	uint32_t bytes = length - BLOCK_BYTES;
+	enum file_result result = FILE_END;
 
 	if (file_u32(r, body + bytes) != length)
 		return file_damaged(r, "a block's two lengths differ");
 	if (type == BLOCK_SECTION) {
+		if (bytes < SECTION_BODY_BYTES || file_u16(r, body + 4) != SECTION_VERSION)
+			return file_damaged(r, "a section is not of pcapng's version 1");
 		r->n_interfaces = 0;
 	} else if (type == BLOCK_INTERFACE) {
 		if (bytes < 8 || r->n_interfaces == FILE_INTERFACES)
 			return file_damaged(r, "an interface block is too short, or one too many");
 		read_interface(r, body, bytes);
 	} else {
-		if (bytes < (type == BLOCK_SIMPLE ? 4 : 20))
-			return file_damaged(r, "a packet block is too short");
-		in = read_packet(r, type, body, record, &header);
-		if (in == NULL)
-			return file_damaged(r, "a packet names an interface that is not there");
-		if (record->captured > bytes - header || record->captured > FILE_CAPTURED_MAX)
-			return file_damaged(r, "a packet is longer than its block");
-		record->data = body + header;
-		r->begin += length;
-		if (in->link_type == LINK_TYPE_ETHERNET)
-			return FILE_RECORD;
-		r->foreign++;
-		return FILE_END;
+		result = read_packet_block(r, type, body, bytes, record);
 	}
-	r->begin += length;
-	return FILE_END;
+	if (result != FILE_DAMAGED)
+		r->begin += length;
+	return result;
 }
 
 static bool is_read(uint32_t type)
@@ -160,7 +188,8 @@ enum file_result pcapng_next(struct file_reader *r, struct file_record *record)
 		uint32_t type, length;
 
 		if (!skip(r))
-			return r->ended ? file_damaged(r, "the file is cut short") : FILE_REFILL;
+			return r->ended ? file_damaged_at(r, r->skipped, "the file is cut short")
+					: FILE_REFILL;
 		result = file_need(r, BLOCK_BYTES);
 		if (result != FILE_RECORD)
 			return result;
@@ -171,6 +200,7 @@ enum file_result pcapng_next(struct file_reader *r, struct file_record *record)
 		if (length < BLOCK_BYTES || length % 4 != 0)
 			return file_damaged(r, "a block's length is impossible");
 		if (!is_read(type)) {
+			r->skipped = r->buffer_offset + r->begin;
 			r->to_skip = length;
 			continue;
 		}
@@ -179,36 +209,51 @@ enum file_result pcapng_next(struct file_reader *r, struct file_record *record)
 		result = file_need(r, length);
 		if (result == FILE_RECORD)
 			result = read_block(r, type, length, record);
-		if (result != FILE_END || (r->ended && r->begin == r->end))
+		if (result != FILE_END)
 			return result;
 	}
+}
+
+/* Parses what the buffer holds, up to the first packet, and forgets it again but for the
+ * interfaces. */
+static enum file_result look_ahead(struct file_reader *r)
+{
+	struct file_record record;
+	enum file_result result;
+
+	r->n_interfaces = 0;
+	result = pcapng_next(r, &record);
+	r->begin = 0;
+	r->to_skip = 0;
+	r->last_ns = 0;
+	r->foreign = 0;
+	return result;
 }
 
 /* Reads up to the first packet, so that what no replay can use is said before one begins. */
 int pcapng_open(struct file_reader *r, struct lj_error *err)
 {
-	struct file_record record;
-	uint32_t begin = r->begin;
-	uint64_t foreign;
 	enum file_result result;
+	int ret;
 
-	result = pcapng_next(r, &record);
-	foreign = r->foreign;
-	for (uint32_t i = 0; i < r->n_interfaces; i++)
-		if (r->interface[i].link_type != LINK_TYPE_ETHERNET)
-			return lj_error_set(err, EPROTONOSUPPORT, r->path,
-					    "has an interface of link type %u; only Ethernet (1) "
-					    "is read",
-					    r->interface[i].link_type);
-	if (result == FILE_DAMAGED && foreign == 0 && r->n_interfaces == 0) {
+	result = look_ahead(r);
+	while (result == FILE_REFILL && r->n_interfaces == 0 && r->end < FILE_BUFFER_BYTES) {
+		ret = file_wait(r, r->end + 1, err);
+		if (ret != 0)
+			return ret;
+		result = look_ahead(r);
+	}
+	for (uint32_t i = 0; i < r->n_interfaces; i++) {
+		ret = file_check_link_type(r, r->interface[i].link_type, err);
+		if (ret != 0)
+			return ret;
+	}
+	if (result == FILE_DAMAGED && r->n_interfaces == 0) {
 		if (err != NULL)
 			*err = r->damage;
 		return -EILSEQ;
 	}
-	r->begin = begin;
 	r->n_interfaces = 0;
-	r->foreign = 0;
-	r->to_skip = 0;
 	memset(&r->damage, 0, sizeof(r->damage));
 	return 0;
 }

@@ -67,18 +67,26 @@ struct lj_source {
 struct lj_file_config {
 	const char *const *paths; /* borrowed for the life of the source */
 	uint16_t n_paths;
-	bool tap; /* the files are the legs of one tap: merged by time, leg i = file i */
+	bool tap; /* the files are the legs of one tap, at most 8: merged by time, leg i = file i */
 	int socket_id;
 };
 
 /*
  * Opens capture files: pcap (us and ns, either byte order) and pcapng, read in chunks of our own
  * rather than by net_pcap, which has no end of file, drops nanoseconds and cannot merge. Without
- * `tap` the files are pieces of one capture and read one after the other; all are opened and their
- * headers checked first. A file that is cut short or corrupt in the middle gives every whole packet
- * before the damage, then counts one ierror and fails the source at its end with "file: byte offset
- * N: ...". A link type other than Ethernet is an error of open. One queue. NULL, and `err` filled
- * with the path and what is wrong.
+ * `tap` the files are pieces of one capture and read one after the other, the next opened when the
+ * last is done; the headers of all are checked first. With it, all stay open; of equal times the
+ * lower leg's comes first.
+ *
+ * A file that is cut short or corrupt in the middle gives every whole packet before the damage,
+ * then counts one ierror and fails the source at its end with "file: byte offset N: ...". A link
+ * type other than Ethernet is an error of open; packets of such an interface that a pcapng file
+ * introduces later are passed over, each an ierror, and fail the source at its end. Of a packet
+ * longer than 65535 bytes the first 65535 are captured; wire_bytes is still its length.
+ *
+ * "-" is standard input. It and a pipe may be a leg, or the first piece: open waits for the header,
+ * and rx gives 0 while nothing has been written. One queue. NULL, and `err` filled with the path
+ * and what is wrong.
  */
 struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err);
 
@@ -94,7 +102,13 @@ struct lj_port_config {
 	uint8_t leg;
 };
 
-/* Sets up a port that the EAL has probed. `spreads` is whether RSS was accepted. NULL and `err`. */
+/*
+ * Sets up a port that the EAL has probed. `spreads` is whether the device has RSS and was asked for
+ * it; start reads the key back and fails when the driver did not take it. Drivers that insist on
+ * transmit queues (net_tap, net_af_xdp in DPDK 22.11) are refused. Frames longer than an mbuf come
+ * as chains. An MTU of 1500 leaves the device's own as it is. `own_time` is known once started.
+ * NULL and `err`.
+ */
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err);
 
 /* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state

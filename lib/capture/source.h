@@ -10,4 +10,10 @@ struct source {
 	struct lj_source_stats stats; /* of sources that count themselves. rx lcore: wo; all: ro */
 };
 
+/* Adds to one of `stats`: the rx lcore only. */
+static inline void source_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
 #endif

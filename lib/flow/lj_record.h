@@ -185,7 +185,7 @@ const char *lj_due_name(enum lj_due due);
 /* IPFIX flowEndReason 1..5; 0 when the flow goes on (early). */
 uint8_t lj_due_ipfix(enum lj_due due);
 
-/* A 64-bit identity from key and first packet's time, by a fixed seed; never 0. */
+/* A 64-bit identity, 1..2^63-1, from key and first packet's time, by a fixed seed. */
 uint64_t lj_flow_id(const struct lj_flow_key *key, uint64_t first_ns);
 
 #endif

@@ -34,7 +34,8 @@ uint64_t lj_flow_id(const struct lj_flow_key *key, uint64_t first_ns)
 	const uint64_t seed[4] = {0xb7e151628aed2a6a ^ first_ns, 0xbf7158809cf4f3c7,
 				  0x62e7160f38b4da56 ^ (first_ns << 32 | first_ns >> 32),
 				  0xa784d9045190cfef};
-	uint64_t id = lj_flow_key_hash(key, seed);
+	/* 63 bits: what reads EVE keeps integers signed. */
+	uint64_t id = lj_flow_key_hash(key, seed) >> 1;
 
 	return id != 0 ? id : 1;
 }

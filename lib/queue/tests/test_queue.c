@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <string.h>
+
+#include <rte_malloc.h>
 
 #include "lj_merge.h"
 #include "lj_queue.h"
@@ -46,7 +48,11 @@ static void records_leave_in_the_order_they_came(void)
 
 static void a_record_size_that_is_no_multiple_of_8_is_refused(void)
 {
+	errno = 0;
 	CU_ASSERT_PTR_NULL(lj_queue_create("a_b", 8, 12, SOCKET_ID_ANY));
+	CU_ASSERT_EQUAL(errno, EINVAL);
+	CU_ASSERT_PTR_NULL(lj_queue_create("a_b", 8, 0, SOCKET_ID_ANY));
+	CU_ASSERT_PTR_NULL(lj_queue_create("a_b", (1u << 30) + 1, 8, SOCKET_ID_ANY));
 }
 
 static void a_merge_waits_for_what_may_come_earlier(void)
@@ -77,100 +83,171 @@ static void a_merge_waits_for_what_may_come_earlier(void)
 	lj_queue_destroy(q[1]);
 }
 
-/* Two producers scatter one order over two consumers through queues of four; nobody may block
- * anybody for ever. */
-#define RECORDS 200000
-
-struct producer {
-	struct lj_queue *to[2];
-	int parity;
-};
-
-static void *produce(void *arg)
+static void a_watermark_only_rises(void)
 {
-	struct producer *p = arg;
-	uint32_t random = 7 + (uint32_t)p->parity;
+	struct lj_queue *q = lj_queue_create("a_b", 8, sizeof(struct record), SOCKET_ID_ANY);
+	static const struct lj_order tell[] = {{5, 1}, {4, 9}, {5, 0}, {5, 2}, {6, 0}, {0, 0}};
+	static const struct lj_order read[] = {{5, 1}, {5, 1}, {5, 1}, {5, 2}, {6, 0}, {6, 0}};
 
-	for (uint64_t i = 0; i < RECORDS; i++) {
-		/* Ten records of a seq: ties within it, as the records of one tick have. */
-		struct lj_order order = {i / 10, 2 * (i % 10) + (uint64_t)p->parity};
-		int to;
+	for (size_t i = 0; i < RTE_DIM(tell); i++) {
+		struct lj_order told;
 
-		random = random * 1664525 + 1013904223;
-		to = random >> 31;
-		while (!push(p->to[to], order.seq, order.tie, i)) {
-			lj_queue_advance(p->to[0], order);
-			lj_queue_advance(p->to[1], order);
-			sched_yield();
-		}
-		if (i % 10 == 9)
-			for (int k = 0; k < 2; k++)
-				lj_queue_advance(p->to[k], (struct lj_order){order.seq + 1, 0});
+		lj_queue_advance(q, tell[i]);
+		told = lj_queue_watermark(q);
+		CU_ASSERT_EQUAL(told.seq, read[i].seq);
+		CU_ASSERT_EQUAL(told.tie, read[i].tie);
 	}
-	lj_queue_close(p->to[0]);
-	lj_queue_close(p->to[1]);
+	lj_queue_destroy(q);
+}
+
+#define TOLD 2000000
+
+/* The highest tie that is ever told with a seq: a reader that sees more has mixed two watermarks.
+ */
+static uint64_t highest_tie(uint64_t seq)
+{
+	return seq % 3 == 0 ? 1000 : seq % 3;
+}
+
+static void *tell_watermarks(void *arg)
+{
+	for (uint64_t seq = 1; seq <= TOLD; seq++) {
+		lj_queue_advance(arg, (struct lj_order){seq, seq % 2});
+		lj_queue_advance(arg, (struct lj_order){seq, highest_tie(seq)});
+	}
 	return NULL;
 }
 
-struct consumer {
-	struct lj_merge *merge;
-	uint64_t taken, disorder;
-};
-
-static void *consume(void *arg)
+static void a_watermark_is_never_read_as_more_than_was_told(void)
 {
-	struct consumer *c = arg;
-	struct lj_order last = {0, 0};
-	bool first = true;
+	struct lj_queue *q = lj_queue_create("a_b", 8, sizeof(struct record), SOCKET_ID_ANY);
+	struct lj_order told = {0, 0};
+	uint64_t too_much = 0, back = 0;
+	pthread_t thread;
 
-	while (!lj_merge_finished(c->merge)) {
-		void *out[3];
-		uint32_t n = lj_merge_take(c->merge, out, 3);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, tell_watermarks, q), 0);
+	while (told.seq < TOLD) {
+		uint64_t seq = told.seq;
 
-		for (uint32_t i = 0; i < n; i++) {
-			const struct lj_order *order = out[i];
+		told = lj_queue_watermark(q);
+		too_much += told.seq > 0 && told.tie > highest_tie(told.seq);
+		back += told.seq < seq;
+	}
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(too_much, 0);
+	CU_ASSERT_EQUAL(back, 0);
+	lj_queue_destroy(q);
+}
 
-			c->disorder += !first && !lj_order_before(last, *order);
-			last = *order;
-			first = false;
+#define PUSHED 300000
+
+static void *push_all(void *arg)
+{
+	for (uint64_t i = 0; i < PUSHED;)
+		if (push(arg, i, ~i, i * 3))
+			i++;
+		else
+			sched_yield();
+	lj_queue_close(arg);
+	return NULL;
+}
+
+static void nothing_is_lost_between_two_threads(void)
+{
+	struct lj_queue *q = lj_queue_create("a_b", 4, sizeof(struct record), SOCKET_ID_ANY);
+	uint64_t taken = 0, wrong = 0;
+	bool closed = false;
+	pthread_t thread;
+	void *out[3];
+
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, push_all, q), 0);
+	while (!closed || lj_queue_at(q, 0) != NULL) {
+		uint32_t n = lj_queue_peek(q, out, 1 + (uint32_t)(taken % 3));
+
+		for (uint32_t i = 0; i < n; i++, taken++) {
+			const struct record *r = out[i];
+
+			wrong += r->value != taken * 3 || r->order.seq != taken ||
+				 r->order.tie != ~taken || lj_queue_at(q, i) != r;
 		}
-		c->taken += n;
-		lj_merge_done(c->merge);
+		wrong += lj_queue_count(q) > lj_queue_capacity(q);
+		lj_queue_release(q, n);
 		if (n == 0)
 			sched_yield();
+		closed = lj_queue_closed(q);
 	}
-	return NULL;
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(taken, PUSHED);
+	CU_ASSERT_EQUAL(wrong, 0);
+	lj_queue_destroy(q);
 }
 
-static void threads_merge_into_one_order_without_deadlock(void)
+/* The heap in blocks of `bytes`, until no more are had; chained through their first word. */
+static void *exhaust(void *chain, size_t bytes)
 {
-	struct lj_queue *q[2][2]; /* [producer][consumer] */
-	struct producer p[2];
-	struct consumer c[2] = {0};
-	pthread_t thread[4];
+	void **block;
 
-	for (int i = 0; i < 2; i++)
-		for (int k = 0; k < 2; k++)
-			q[i][k] = lj_queue_create("p_c", 4, sizeof(struct record), SOCKET_ID_ANY);
-	for (int k = 0; k < 2; k++) {
-		struct lj_queue *in[2] = {q[0][k], q[1][k]};
+	while ((block = rte_malloc(NULL, bytes, 0)) != NULL) {
+		*block = chain;
+		chain = block;
+	}
+	return chain;
+}
 
-		c[k].merge = lj_merge_create(in, 2, true);
-		pthread_create(&thread[k], NULL, consume, &c[k]);
+static void a_queue_without_memory_is_not_made(void)
+{
+	void *chain = NULL;
+
+	/* The ring has room, its records have not. */
+	errno = 0;
+	CU_ASSERT_PTR_NULL(lj_queue_create("a_b", 1 << 30, 384, SOCKET_ID_ANY));
+	CU_ASSERT_EQUAL(errno, ENOMEM);
+	for (size_t bytes = 1 << 22; bytes >= 64; bytes /= 4)
+		chain = exhaust(chain, bytes);
+	errno = 0;
+	CU_ASSERT_PTR_NULL(lj_queue_create("a_b", 8, sizeof(struct record), SOCKET_ID_ANY));
+	CU_ASSERT_EQUAL(errno, ENOMEM);
+	while (chain != NULL) {
+		void *next = *(void **)chain;
+
+		rte_free(chain);
+		chain = next;
 	}
-	for (int i = 0; i < 2; i++) {
-		p[i] = (struct producer){{q[i][0], q[i][1]}, i};
-		pthread_create(&thread[2 + i], NULL, produce, &p[i]);
-	}
-	for (int i = 0; i < 4; i++)
-		pthread_join(thread[i], NULL);
-	CU_ASSERT_EQUAL(c[0].taken + c[1].taken, 2 * RECORDS);
-	CU_ASSERT_EQUAL(c[0].disorder + c[1].disorder, 0);
-	for (int k = 0; k < 2; k++) {
-		lj_merge_destroy(c[k].merge);
-		lj_queue_destroy(q[0][k]);
-		lj_queue_destroy(q[1][k]);
-	}
+}
+
+static void a_merge_holds_back_what_two_queues_tie_on(void)
+{
+	struct lj_queue *q[2] = {lj_queue_create("a_c", 2, sizeof(struct record), SOCKET_ID_ANY),
+				 lj_queue_create("b_c", 2, sizeof(struct record), SOCKET_ID_ANY)};
+	struct lj_merge *m = lj_merge_create(q, 2, true);
+	struct lj_order watermark;
+	void *out[8];
+
+	/* The same seq on both sides: the tie decides, and only once it is known. */
+	push(q[0], 7, 3, 73);
+	lj_queue_advance(q[1], (struct lj_order){7, 2});
+	watermark = lj_merge_watermark(m);
+	CU_ASSERT_EQUAL(watermark.seq, 7);
+	CU_ASSERT_EQUAL(watermark.tie, 2);
+	CU_ASSERT_EQUAL(lj_merge_take(m, out, 8), 0);
+	push(q[1], 7, 2, 72);
+	push(q[1], 7, 4, 74);
+	CU_ASSERT_EQUAL(lj_merge_take(m, out, 8), 2);
+	CU_ASSERT_EQUAL(((struct record *)out[0])->value, 72);
+	CU_ASSERT_EQUAL(((struct record *)out[1])->value, 73);
+	/* Taken but not done: the space is not free, and taking goes on after them. */
+	CU_ASSERT_FALSE(push(q[1], 8, 0, 80));
+	lj_queue_close(q[0]);
+	CU_ASSERT_EQUAL(lj_merge_take(m, out, 8), 1);
+	CU_ASSERT_EQUAL(((struct record *)out[0])->value, 74);
+	lj_queue_close(q[1]);
+	CU_ASSERT_FALSE(lj_merge_finished(m));
+	lj_merge_done(m);
+	CU_ASSERT(lj_merge_finished(m));
+	lj_merge_destroy(m);
+	lj_merge_destroy(NULL);
+	lj_queue_destroy(q[0]);
+	lj_queue_destroy(q[1]);
 }
 
 static void an_unordered_merge_takes_from_all_in_turn(void)
@@ -198,10 +275,15 @@ int main(void)
 		{"records leave in the order they came", records_leave_in_the_order_they_came},
 		{"a record size that is no multiple of 8 is refused",
 		 a_record_size_that_is_no_multiple_of_8_is_refused},
+		{"a queue without memory is not made", a_queue_without_memory_is_not_made},
+		{"a watermark only rises", a_watermark_only_rises},
+		{"a watermark is never read as more than was told",
+		 a_watermark_is_never_read_as_more_than_was_told},
+		{"nothing is lost between two threads", nothing_is_lost_between_two_threads},
 		{"a merge waits for what may come earlier",
 		 a_merge_waits_for_what_may_come_earlier},
-		{"threads merge into one order without deadlock",
-		 threads_merge_into_one_order_without_deadlock},
+		{"a merge holds back what two queues tie on",
+		 a_merge_holds_back_what_two_queues_tie_on},
 		{"an unordered merge takes from all in turn",
 		 an_unordered_merge_takes_from_all_in_turn},
 	};

@@ -1,0 +1,127 @@
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lj_config.h"
+#include "lj_test.h"
+
+static struct lj_config c;
+static struct lj_error err;
+
+static const char *eal(const char *prefix)
+{
+	static char found[4096];
+	int argc;
+	char **argv = lj_config_eal_args(&c, &argc, &err);
+
+	found[0] = '\0';
+	for (int i = 0; argv != NULL && i < argc; i++)
+		if (strncmp(argv[i], prefix, strlen(prefix)) == 0)
+			snprintf(found, sizeof(found), "%s", argv[i]);
+	lj_config_eal_free(argv);
+	return found;
+}
+
+static void every_default_is_permitted(void)
+{
+	lj_config_init(&c);
+	CU_ASSERT_EQUAL(c.flow.idle_timeout_ns, 120000000000);
+	CU_ASSERT_EQUAL(c.batch.size, 64);
+	CU_ASSERT_EQUAL(c.idle.mode, LJ_IDLE_ADAPTIVE);
+	CU_ASSERT_STRING_EQUAL(c.features.set, "linejudge");
+	CU_ASSERT_FALSE(lj_config_given(&c, "batch.size"));
+	lj_config_free(&c);
+}
+
+static void a_key_is_set_within_its_range_and_said_to_be_given(void)
+{
+	lj_config_init(&c);
+	CU_ASSERT_EQUAL(lj_config_set(&c, "flow.idle_timeout_s=0.5", &err), 0);
+	CU_ASSERT_EQUAL(c.flow.idle_timeout_ns, 500000000);
+	CU_ASSERT(lj_config_given(&c, "flow.idle_timeout_s"));
+	CU_ASSERT_EQUAL(lj_config_set(&c, "models=a,b", &err), 0);
+	CU_ASSERT_EQUAL(c.models.n, 2);
+	CU_ASSERT_STRING_EQUAL(c.models.item[1], "b");
+	CU_ASSERT_NOT_EQUAL(lj_config_set(&c, "batch.size=1025", &err), 0);
+	CU_ASSERT_STRING_EQUAL(err.where, "batch.size");
+	CU_ASSERT_STRING_EQUAL(err.what, "1025 is not in 1..1024");
+	CU_ASSERT_NOT_EQUAL(lj_config_set(&c, "batch.size=nan", &err), 0);
+	CU_ASSERT_EQUAL(c.batch.size, 64);
+	lj_config_free(&c);
+}
+
+static void a_dump_is_read_back_whole(void)
+{
+	char path[] = "/tmp/lj-test-config-XXXXXX";
+	int fd = mkstemp(path);
+	char *first, *second;
+
+	lj_config_init(&c);
+	lj_config_set(&c, "capture.ports=[{\"name\":\"net_null0\",\"queues\":1,\"leg\":1}]", &err);
+	lj_config_set(&c, "idle.mode=poll", &err);
+	first = lj_config_dump(&c);
+	lj_config_free(&c);
+	CU_ASSERT(write(fd, first, strlen(first)) > 0);
+	close(fd);
+	lj_config_init(&c);
+	CU_ASSERT_EQUAL(lj_config_load(&c, path, &err), 0);
+	second = lj_config_dump(&c);
+	CU_ASSERT_STRING_EQUAL(first, second);
+	CU_ASSERT_EQUAL(c.capture.port[0].leg, 1);
+	free(first);
+	free(second);
+	lj_config_free(&c);
+	unlink(path);
+}
+
+static void the_eals_arguments_follow_from_the_ports(void)
+{
+	lj_config_init(&c);
+	lj_config_set(&c, "capture.ports=[{\"name\":\"0000:3b:00.0\"},{\"name\":\"0000:3b:00.1\"}]",
+		      &err);
+	lj_config_set(&c, "lcores.workers=2", &err);
+	lj_config_set(&c, "lcores.worker_cpus=4,6", &err);
+	lj_config_set(&c, "lcores.infer_cpus=8-9", &err);
+	lj_config_set(&c, "lcores.main_cpus=0", &err);
+	lj_config_set(&c, "lcores.sink_cpus=1", &err);
+	CU_ASSERT_EQUAL(lj_config_check(&c, &err), 0);
+	CU_ASSERT_FALSE(lj_config_spreads(&c));
+	CU_ASSERT_STRING_EQUAL(eal("--lcores="), "--lcores=0@0,1@4,2@6,3@(8-9),4@1");
+	CU_ASSERT_STRING_EQUAL(eal("--allow="), "--allow=0000:3b:00.1");
+	CU_ASSERT_STRING_EQUAL(eal("--no-pci"), "");
+	lj_config_set(&c, "capture.ports=[{\"name\":\"net_null0\"}]", &err);
+	CU_ASSERT(lj_config_spreads(&c));
+	CU_ASSERT_STRING_EQUAL(eal("--no-pci"), "--no-pci");
+	CU_ASSERT_STRING_EQUAL(eal("--vdev="), "--vdev=net_null0");
+	lj_config_free(&c);
+}
+
+static void what_one_key_cannot_know_is_checked(void)
+{
+	lj_config_init(&c);
+	CU_ASSERT_NOT_EQUAL(lj_config_check(&c, &err), 0);
+	lj_config_set(&c, "capture.ports=[{\"name\":\"a\",\"queues\":3}]", &err);
+	CU_ASSERT_NOT_EQUAL(lj_config_check(&c, &err), 0);
+	CU_ASSERT_STRING_EQUAL(err.where, "capture.ports[0].queues");
+	lj_config_set(&c, "capture.ports=[{\"name\":\"a\"},{\"name\":\"a\"}]", &err);
+	CU_ASSERT_NOT_EQUAL(lj_config_check(&c, &err), 0);
+	lj_config_set(&c, "capture.ports=[{\"name\":\"a\"}]", &err);
+	lj_config_set(&c, "capture.files=x.pcap", &err);
+	CU_ASSERT_NOT_EQUAL(lj_config_check(&c, &err), 0);
+	lj_config_free(&c);
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"every default is permitted", every_default_is_permitted},
+		{"a key is set within its range, and said to be given",
+		 a_key_is_set_within_its_range_and_said_to_be_given},
+		{"a dump is read back whole", a_dump_is_read_back_whole},
+		{"the EAL's arguments follow from the ports",
+		 the_eals_arguments_follow_from_the_ports},
+		{"what one key cannot know is checked", what_one_key_cannot_know_is_checked},
+	};
+
+	return lj_test_run("config", tests, RTE_DIM(tests));
+}

@@ -1,0 +1,178 @@
+/* The whole, stepped by hand on one thread: a capture in, verdicts out, the ledger balances. */
+#include <string.h>
+#include <unistd.h>
+
+#include "lj_clock.h"
+#include "lj_pipeline.h"
+#include "lj_test.h"
+
+static struct lj_pipeline *open_demo(struct lj_config *c, const char *const *settings)
+{
+	struct lj_error err = {0};
+	struct lj_pipeline *p;
+	char set[600];
+
+	lj_config_init(c);
+	snprintf(set, sizeof(set), "capture.files=%s/tools/data/demo.pcap",
+		 getenv("LJ_SOURCE_ROOT"));
+	CU_ASSERT_EQUAL_FATAL(lj_config_set(c, set, &err), 0);
+	snprintf(set, sizeof(set), "models=%s/models/default", getenv("LJ_SOURCE_ROOT"));
+	CU_ASSERT_EQUAL_FATAL(lj_config_set(c, set, &err), 0);
+	for (; *settings != NULL; settings++)
+		CU_ASSERT_EQUAL_FATAL(lj_config_set(c, *settings, &err), 0);
+	p = lj_pipeline_create(c, &err);
+	if (p == NULL)
+		fprintf(stderr, "%s: %s\n", err.where, err.what);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	return p;
+}
+
+/* Steps until all roles are finished; whether they came to an end, with a ledger that balances. */
+static bool run(struct lj_pipeline *p, struct lj_counters *total)
+{
+	struct lj_ledger_line lines[LJ_LEDGER_LINES];
+
+	for (uint32_t i = 0; i < 1000000 && !lj_pipeline_finished(p); i++)
+		lj_pipeline_step(p);
+	lj_pipeline_total(p, total);
+	return lj_pipeline_finished(p) && lj_ledger_check(total, lines) == 0;
+}
+
+static void a_capture_is_classified_whole(void)
+{
+	struct lj_pipeline *p;
+	struct lj_counters total;
+	struct lj_config c;
+
+	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", NULL});
+	CU_ASSERT(run(p, &total));
+	CU_ASSERT_EQUAL(total.value[LJ_C_rx_packets], 12124);
+	CU_ASSERT_EQUAL(total.value[LJ_C_flow_ended], 2062);
+	CU_ASSERT_EQUAL(total.value[LJ_C_verdict_taken], 2062);
+	CU_ASSERT_EQUAL(lj_pipeline_tally(p)->records, 2062);
+	CU_ASSERT_EQUAL(lj_pipeline_latency(p, LJ_STAGE_DECISION)->count, 2062);
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static void the_smallest_queues_lose_nothing(void)
+{
+	struct lj_pipeline *p;
+	struct lj_counters total;
+	struct lj_config c;
+
+	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", "queue.spread=64",
+						"queue.infer=64", "queue.sink=64",
+						"lcores.workers=3", "lcores.infer=2", NULL});
+	CU_ASSERT_EQUAL(lj_pipeline_roles(p), 7);
+	CU_ASSERT(run(p, &total));
+	CU_ASSERT_EQUAL(total.value[LJ_C_spread_packets], 12124);
+	CU_ASSERT_EQUAL(total.value[LJ_C_flow_ended], 2062);
+	CU_ASSERT_EQUAL(total.value[LJ_C_spread_refused] + total.value[LJ_C_batch_refused] +
+				total.value[LJ_C_verdict_refused],
+			0);
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static void an_end_in_the_middle_drains_what_was_accepted(void)
+{
+	struct lj_pipeline *p;
+	struct lj_counters total;
+	struct lj_config c;
+
+	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", NULL});
+	for (int i = 0; i < 20; i++)
+		lj_pipeline_step(p);
+	lj_pipeline_end(p);
+	CU_ASSERT(run(p, &total));
+	CU_ASSERT(total.value[LJ_C_rx_packets] < 12124);
+	CU_ASSERT(total.value[LJ_C_rx_packets] > 0);
+	CU_ASSERT_EQUAL(total.value[LJ_C_flow_active], 0);
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static void a_pause_takes_no_packets_and_keeps_the_flows(void)
+{
+	struct lj_pipeline *p;
+	struct lj_counters total;
+	struct lj_config c;
+	uint64_t before;
+
+	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", NULL});
+	for (int i = 0; i < 20; i++)
+		lj_pipeline_step(p);
+	lj_pipeline_pause(p, true);
+	lj_pipeline_total(p, &total);
+	before = total.value[LJ_C_rx_packets];
+	for (int i = 0; i < 50; i++)
+		lj_pipeline_step(p);
+	lj_pipeline_total(p, &total);
+	CU_ASSERT_EQUAL(total.value[LJ_C_rx_packets], before);
+	lj_pipeline_pause(p, false);
+	CU_ASSERT(run(p, &total));
+	CU_ASSERT_EQUAL(total.value[LJ_C_rx_packets], 12124);
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static void tuning_reaches_the_workers(void)
+{
+	struct lj_pipeline *p;
+	struct lj_counters total;
+	struct lj_tuning tuning;
+	struct lj_config c;
+
+	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", NULL});
+	lj_pipeline_tuning(p, &tuning);
+	CU_ASSERT_EQUAL(tuning.idle_timeout_ns, 120000000000);
+	tuning.classify_at = 2;
+	lj_pipeline_tune(p, &tuning);
+	CU_ASSERT(run(p, &total));
+	CU_ASSERT(total.value[LJ_C_flow_early] > 100);
+	CU_ASSERT_EQUAL(lj_pipeline_tally(p)->early, total.value[LJ_C_flow_early]);
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static void what_cannot_be_opened_leaves_nothing_open(void)
+{
+	static const char *const bad[] = {"models=/nonexistent", "capture.files=/nonexistent",
+					  "eve.target=/nonexistent/eve.json",
+					  "features.csv=/nonexistent/table.csv"};
+
+	for (size_t i = 0; i < RTE_DIM(bad); i++) {
+		struct lj_error err = {0};
+		struct lj_config c;
+		char set[600];
+
+		lj_config_init(&c);
+		snprintf(set, sizeof(set), "capture.files=%s/tools/data/demo.pcap",
+			 getenv("LJ_SOURCE_ROOT"));
+		lj_config_set(&c, set, &err);
+		lj_config_set(&c, bad[i], &err);
+		CU_ASSERT_PTR_NULL(lj_pipeline_create(&c, &err));
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.where, "/nonexistent"));
+		lj_config_free(&c);
+	}
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"a capture is classified whole", a_capture_is_classified_whole},
+		{"the smallest queues lose nothing", the_smallest_queues_lose_nothing},
+		{"an end in the middle drains what was accepted",
+		 an_end_in_the_middle_drains_what_was_accepted},
+		{"a pause takes no packets and keeps the flows",
+		 a_pause_takes_no_packets_and_keeps_the_flows},
+		{"tuning reaches the workers", tuning_reaches_the_workers},
+		{"what cannot be opened leaves nothing open",
+		 what_cannot_be_opened_leaves_nothing_open},
+	};
+
+	lj_test_eal("pipeline", NULL);
+	lj_clock_init();
+	return lj_test_run("pipeline", tests, RTE_DIM(tests));
+}

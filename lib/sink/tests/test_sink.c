@@ -1,0 +1,270 @@
+#include <math.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "lj_sink.h"
+#include "lj_test.h"
+
+static char dir[] = "/tmp/lj-test-sink-XXXXXX";
+static const struct lj_model_set no_models;
+
+static void set_ipv4(uint8_t addr[16], uint32_t ip)
+{
+	memset(addr, 0, 16);
+	addr[10] = addr[11] = 0xff;
+	for (int i = 0; i < 4; i++)
+		addr[12 + i] = (uint8_t)(ip >> (24 - 8 * i));
+}
+
+/* 128.232.110.120:34855 to 66.35.250.204:80, as the specification's example. */
+static struct lj_verdict sample(void)
+{
+	struct lj_verdict v;
+
+	memset(&v, 0, sizeof(v));
+	set_ipv4(v.flow.key.addr[1], 0x80e86e78);
+	set_ipv4(v.flow.key.addr[0], 0x4223facc);
+	v.flow.key.port[1] = 34855;
+	v.flow.key.port[0] = 80;
+	v.flow.key.proto = IPPROTO_TCP;
+	v.flow.key.version = 4;
+	v.flow.initiator = 1;
+	v.flow.flow_id = INT64_MAX;
+	v.flow.first_ns = 1491603877000001999;
+	v.flow.last_ns = 1491603879500000000;
+	v.flow.due = LJ_DUE_IDLE;
+	v.flow.side[0].packets = 2;
+	v.flow.side[0].length_sum = 120;
+	v.flow.tcp[0].flags_all = 0x12;
+	v.flow.syn_ns = 1;
+	return v;
+}
+
+static json_t *encode(const struct lj_verdict *v, const struct lj_eve_config *config)
+{
+	char line[4096];
+	size_t n = lj_eve_encode(config, v, false, line, sizeof(line));
+	json_t *event = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+	return event;
+}
+
+static const char *text(const json_t *event, const char *key)
+{
+	const char *value = json_string_value(json_object_get(event, key));
+
+	return value != NULL ? value : "";
+}
+
+static void an_event_is_json_with_suricatas_fields(void)
+{
+	const struct lj_eve_config config = {.models = &no_models,
+					     .pcap_filename = "a \"quoted\"\\\n.pcap"};
+	struct lj_verdict v = sample();
+	json_t *event = encode(&v, &config), *flow = json_object_get(event, "flow");
+
+	CU_ASSERT_STRING_EQUAL(text(event, "timestamp"), "2017-04-07T22:24:39.500000+0000");
+	CU_ASSERT_STRING_EQUAL(text(event, "src_ip"), "128.232.110.120");
+	CU_ASSERT_STRING_EQUAL(text(event, "dest_ip"), "66.35.250.204");
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(event, "src_port")), 34855);
+	CU_ASSERT_STRING_EQUAL(text(event, "proto"), "TCP");
+	CU_ASSERT_STRING_EQUAL(text(event, "community_id"), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+	CU_ASSERT_STRING_EQUAL(text(event, "pcap_filename"), config.pcap_filename);
+	CU_ASSERT_STRING_EQUAL(text(flow, "start"), "2017-04-07T22:24:37.000001+0000");
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(flow, "age")), 2);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(flow, "bytes_toserver")), 120);
+	CU_ASSERT_STRING_EQUAL(text(flow, "reason"), "timeout");
+	CU_ASSERT_STRING_EQUAL(text(json_object_get(event, "tcp"), "tcp_flags"), "12");
+	CU_ASSERT_STRING_EQUAL(text(json_object_get(event, "ml"), "due"), "idle");
+	json_decref(event);
+}
+
+static void a_line_that_does_not_fit_is_none(void)
+{
+	const struct lj_eve_config config = {.models = &no_models};
+	struct lj_verdict v = sample();
+	char line[200];
+
+	CU_ASSERT_EQUAL(lj_eve_encode(&config, &v, false, line, sizeof(line)), 0);
+}
+
+static void community_ids_are_those_of_the_specification(void)
+{
+	/* github.com/corelight/community-id-spec, baseline: seed 0 */
+	static const struct {
+		uint32_t src, dst;
+		uint16_t src_port, dst_port;
+		uint8_t proto, type, code;
+		const char *id;
+	} wanted[] = {
+		{0x80e86e78, 0x4223facc, 34855, 80, 6, 0, 0, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+		{0x4223facc, 0x80e86e78, 80, 34855, 6, 0, 0, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+		{0xc0a80134, 0x08080808, 54585, 53, 17, 0, 0, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},
+		{0xc0a80059, 0xc0a80001, 0, 0, 1, 8, 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
+	};
+
+	for (size_t i = 0; i < RTE_DIM(wanted); i++) {
+		struct lj_flow f;
+		char id[32];
+
+		memset(&f, 0, sizeof(f));
+		set_ipv4(f.key.addr[0], wanted[i].src);
+		set_ipv4(f.key.addr[1], wanted[i].dst);
+		f.key.port[0] = wanted[i].src_port;
+		f.key.port[1] = wanted[i].dst_port;
+		f.key.proto = wanted[i].proto;
+		f.key.version = 4;
+		f.icmp_type = wanted[i].type;
+		f.icmp_code = wanted[i].code;
+		lj_community_id(&f, id);
+		CU_ASSERT_STRING_EQUAL(id, wanted[i].id);
+	}
+}
+
+static struct lj_sink *open_eve(const char *path, enum lj_eve_flows flows)
+{
+	struct lj_eve_config config = {.target = path, .flows = flows, .models = &no_models};
+
+	return lj_sink_open_eve(&config, NULL);
+}
+
+static void write_some(struct lj_sink *s, uint32_t n)
+{
+	struct lj_verdict v = sample();
+	const struct lj_verdict *one = &v;
+
+	for (uint32_t i = 0; i < n; i++)
+		lj_sink_write(s, &one, 1);
+}
+
+static uint32_t lines_of(const char *path, bool *whole)
+{
+	FILE *f = fopen(path, "rb");
+	uint32_t lines = 0;
+	int c, last = '\n';
+
+	while ((c = fgetc(f)) != EOF) {
+		lines += c == '\n';
+		last = c;
+	}
+	fclose(f);
+	*whole = last == '\n';
+	return lines;
+}
+
+static void what_is_suppressed_is_counted(void)
+{
+	char path[128];
+	struct lj_sink *s;
+
+	snprintf(path, sizeof(path), "%s/alerts.json", dir);
+	s = open_eve(path, LJ_EVE_FLOWS_ALERTS);
+	write_some(s, 3);
+	CU_ASSERT_EQUAL(s->counts.offered, 3);
+	CU_ASSERT_EQUAL(s->counts.suppressed, 3);
+	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
+}
+
+static void a_full_disk_leaves_whole_lines_and_a_count(void)
+{
+	const struct rlimit small = {100000, 100000};
+	struct lj_sink_counts counts;
+	struct lj_error err;
+	struct lj_sink *s;
+	struct rlimit before;
+	char path[128];
+	bool whole;
+
+	snprintf(path, sizeof(path), "%s/full.json", dir);
+	s = open_eve(path, LJ_EVE_FLOWS_ALL);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){small.rlim_cur, before.rlim_max});
+	write_some(s, 1000);
+	CU_ASSERT_NOT_EQUAL(lj_sink_flush(s), 0);
+	setrlimit(RLIMIT_FSIZE, &before);
+	/* There is room again: it goes on at a line's beginning. */
+	write_some(s, 10);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	counts = s->counts;
+	CU_ASSERT_EQUAL(counts.offered, 1010);
+	CU_ASSERT_EQUAL(counts.offered, counts.written + counts.lost);
+	CU_ASSERT(counts.lost > 0 && counts.written > 10);
+	CU_ASSERT_NOT_EQUAL(lj_sink_close(s, &err), 0);
+	CU_ASSERT_STRING_EQUAL(err.where, path);
+	CU_ASSERT_EQUAL(lines_of(path, &whole), counts.written);
+	CU_ASSERT(whole);
+}
+
+static void a_table_keeps_every_bit_of_its_numbers(void)
+{
+	static const char *const names[] = {"length_mean", "ack_us"};
+	struct lj_feature_plan *plan = lj_feature_plan_create(names, 2, NULL);
+	static uint64_t room[1024];
+	struct lj_verdict *v = (struct lj_verdict *)room;
+	const struct lj_verdict *one = v;
+	char path[128], header[512], row[512], *field;
+	struct lj_sink *s;
+	FILE *f;
+
+	CU_ASSERT_FATAL(sizeof(room) >= lj_verdict_bytes(2));
+	*v = sample();
+	v->n_values = 2;
+	v->values[0] = 1.0 / 3;
+	v->values[1] = NAN;
+	snprintf(path, sizeof(path), "%s/table.csv", dir);
+	s = lj_sink_open_csv(path, plan, false, NULL);
+	lj_sink_write(s, &one, 1);
+	CU_ASSERT_EQUAL(s->counts.offered, 1);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(s->counts.written, 1);
+	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
+	f = fopen(path, "r");
+	CU_ASSERT_PTR_NOT_NULL(fgets(header, sizeof(header), f));
+	CU_ASSERT_PTR_NOT_NULL(fgets(row, sizeof(row), f));
+	fclose(f);
+	CU_ASSERT_STRING_EQUAL(
+		header, "flow_id,src_ip,src_port,dst_ip,dst_port,proto,first_seen_ns,last_seen_ns,"
+			"end_reason,length_mean,ack_us\n");
+	field = strstr(row, ",idle,");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(field);
+	CU_ASSERT_EQUAL(strtod(field + 6, &field), 1.0 / 3);
+	CU_ASSERT_STRING_EQUAL(field, ",\n");
+	lj_feature_plan_destroy(plan);
+}
+
+static void a_target_that_cannot_be_written_is_named(void)
+{
+	struct lj_eve_config config = {.target = "/nonexistent/eve.json", .models = &no_models};
+	struct lj_error err;
+
+	CU_ASSERT_PTR_NULL(lj_sink_open_eve(&config, &err));
+	CU_ASSERT_STRING_EQUAL(err.where, "/nonexistent/eve.json");
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"an event is JSON with Suricata's fields", an_event_is_json_with_suricatas_fields},
+		{"a line that does not fit is none", a_line_that_does_not_fit_is_none},
+		{"community IDs are those of the specification",
+		 community_ids_are_those_of_the_specification},
+		{"what is suppressed is counted", what_is_suppressed_is_counted},
+		{"a full disk leaves whole lines and a count",
+		 a_full_disk_leaves_whole_lines_and_a_count},
+		{"a table keeps every bit of its numbers", a_table_keeps_every_bit_of_its_numbers},
+		{"a target that cannot be written is named",
+		 a_target_that_cannot_be_written_is_named},
+	};
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	return lj_test_run("sink", tests, RTE_DIM(tests));
+}
