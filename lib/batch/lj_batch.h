@@ -53,7 +53,10 @@ struct lj_batch {
 	const struct lj_flow *flows[LJ_BATCH_MAX];
 };
 
-/* An inference lcore's end. Thread: that lcore. */
+/*
+ * An inference lcore's end: borrows the queues, `tuning` and `counters`. NULL with errno. Thread:
+ * that lcore.
+ */
 struct lj_batcher;
 struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint16_t n,
 				     bool ordered, const struct lj_batch_tuning *tuning,
@@ -61,14 +64,20 @@ struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint
 void lj_batcher_destroy(struct lj_batcher *b);
 
 /*
- * Takes a batch when `size` flows wait, or the oldest has waited `deadline_us`, or nothing more can
- * come; true with batch->n > 0. The flows stay in their queues until lj_batch_done().
+ * Takes a batch when `size` flows wait, or the oldest has waited `deadline_us`, or a queue is half
+ * full (to wait on would make its worker refuse), or nothing more can come; true with batch->n > 0.
+ * The flows stay in their queues until lj_batch_done(). Ordered: whatever may go out now is a
+ * batch, up to `size`, for a worker may be waiting for the room. A size that has become smaller
+ * holds from the next batch on.
  */
 bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batch);
 void lj_batch_done(struct lj_batcher *b, struct lj_batch *batch);
 
+/* All queues closed and empty, and no batch under way. */
 bool lj_batcher_finished(const struct lj_batcher *b);
+/* Ordered: every flow before this has been given out and is done. */
 struct lj_order lj_batcher_watermark(const struct lj_batcher *b);
+/* Flows waiting in the queues, those of a batch under way included. */
 uint32_t lj_batcher_waiting(const struct lj_batcher *b);
 
 #endif

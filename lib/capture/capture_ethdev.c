@@ -235,6 +235,23 @@ static int set_up_queues(struct port_source *s, const struct lj_port_config *con
 	return 0;
 }
 
+/* Transmit queues that the driver does not start without; nothing is ever sent on them. */
+static int set_up_unused(const struct port_source *s, uint16_t tx_queues, struct lj_error *err)
+{
+	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(s->port);
+
+	for (uint16_t q = 0; q < tx_queues; q++) {
+		int ret = rte_eth_tx_queue_setup(s->port, q, 0, socket, NULL);
+
+		if (ret != 0)
+			return lj_error_set(err, -ret, s->source.head.name,
+					    "%s insists on transmit queue %u, which cannot be "
+					    "set up: %s",
+					    s->driver, q, rte_strerror(-ret));
+	}
+	return 0;
+}
+
 /* As ethdev reckons it, which keeps it to itself. */
 static uint32_t largest_mtu(const struct rte_eth_dev_info *info)
 {
@@ -263,22 +280,22 @@ static int check_limits(const struct lj_port_config *config, const struct rte_et
 	return 0;
 }
 
+/* Without transmit queues where the driver lets us; *tx_queues is how many it forces on us. */
 static int configure(const struct port_source *s, const struct rte_eth_conf *conf,
-		     struct lj_error *err)
+		     uint16_t *tx_queues, struct lj_error *err)
 {
 	const char *name = s->source.head.name;
 	uint16_t queues = s->source.head.queues;
 	int ret = rte_eth_dev_configure(s->port, queues, 0, conf);
 
+	*tx_queues = 0;
 	if (ret == 0)
 		return 0;
-	/* Asked only to tell the person why: net_tap and net_af_xdp return the same number for
-	 * everything. */
-	if (rte_eth_dev_configure(s->port, queues, queues, conf) == 0)
-		return lj_error_set(err, ENOTSUP, name,
-				    "%s insists on as many transmit queues as receive queues; "
-				    "linejudge only receives and sets up none",
-				    s->driver);
+	/* net_tap and net_af_xdp insist on as many as there are receive queues. */
+	if (rte_eth_dev_configure(s->port, queues, queues, conf) == 0) {
+		*tx_queues = queues;
+		return 0;
+	}
 	return lj_error_set(err, -ret, name, "cannot be configured (%s): %s", s->driver,
 			    rte_strerror(-ret));
 }
@@ -288,7 +305,7 @@ static int set_up(struct port_source *s, const struct lj_port_config *config, st
 	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
 	int ret = rte_eth_dev_info_get(s->port, &info);
-	uint16_t room_bytes;
+	uint16_t room_bytes, tx_queues;
 
 	if (ret != 0)
 		return lj_error_set(err, -ret, config->name, "does not say what it can: %s",
@@ -302,10 +319,11 @@ static int set_up(struct port_source *s, const struct lj_port_config *config, st
 		rss_ask(&s->rss, &info, &conf);
 	s->source.head.spreads = s->rss.key_bytes > 0;
 	room_bytes = fit_frames(config, &info, &conf);
-	ret = configure(s, &conf, err);
-	if (ret != 0)
-		return ret;
-	ret = set_up_queues(s, config, room_bytes, err);
+	ret = configure(s, &conf, &tx_queues, err);
+	if (ret == 0)
+		ret = set_up_queues(s, config, room_bytes, err);
+	if (ret == 0)
+		ret = set_up_unused(s, tx_queues, err);
 	if (ret == 0)
 		set_optional(s, config);
 	return ret;

@@ -17,4 +17,7 @@ struct lj_feature_plan {
 	char **name;	       /* [size], as asked for */
 };
 
+/* nDPI's number of the service that the ports suggest; 0 unknown. Path. */
+uint16_t feature_service(const struct lj_flow *f);
+
 #endif

@@ -24,11 +24,13 @@
 
 struct lj_feature_info {
 	const char *name;    /* canonical: "fwd_packets", "flow_gap_mean_us" ... */
-	const char *set;     /* "linejudge", "network" */
+	const char *set;     /* "linejudge", "network", "cic", "netflow", "argus" */
 	const char *unit;    /* "us", "bytes", "packets", "1/s", "" */
 	const char *formula; /* the expression's text */
 	const char *help;
-	uint32_t keep; /* LJ_KEEP_* that must be on */
+	const char *const
+		*names; /* the canonical one, then aliases: data-set spellings; NULL ends */
+	uint32_t keep;	/* LJ_KEEP_* that must be on */
 };
 
 /* All features, in the table's order. */
@@ -39,13 +41,16 @@ struct lj_feature_plan;
 
 /*
  * A plan for `n` features by name or alias (data-set column spellings: "Flow Duration",
- * "IN_BYTES"). An unknown name is an error quoting it with the nearest names; a name given twice is
- * an error. NULL and `err`.
+ * "IN_BYTES"); upper and lower case are alike and blanks around a name are ignored. An unknown name
+ * is an error quoting it with the nearest names, or with the reason when it is a column that other
+ * tools have and linejudge does not; a name given twice is an error. Two spellings of one feature
+ * are not: tables do have a column twice ("Fwd Header Length" and "Fwd Header Length.1"). NULL and
+ * `err`.
  */
 struct lj_feature_plan *lj_feature_plan_create(const char *const *names, size_t n,
 					       struct lj_error *err);
-/* All features of a set: "linejudge", "network", or several joined by commas. NULL
- * and `err`. */
+/* All features of a set, by canonical names: "linejudge", "network", "cic", "netflow", "argus", or
+ * several joined by commas. NULL and `err`. */
 struct lj_feature_plan *lj_feature_plan_set(const char *sets, struct lj_error *err);
 void lj_feature_plan_destroy(struct lj_feature_plan *plan);
 

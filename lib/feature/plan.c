@@ -1,9 +1,19 @@
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "feature_table.h"
+
+/* Columns of other people's tables that have no feature, and why. */
+static const struct {
+	const char *name, *why;
+} missing[] = {
+#define LJ_MISSING(name, why) {name, why},
+#include "missing.def"
+#undef LJ_MISSING
+};
 
 size_t lj_feature_count(void)
 {
@@ -26,15 +36,64 @@ void lj_feature_plan_destroy(struct lj_feature_plan *plan)
 	free(plan);
 }
 
+/* Where the name begins, blanks apart, and in *length how long it is. */
+static const char *trim(const char *name, size_t *length)
+{
+	while (isspace((unsigned char)*name))
+		name++;
+	*length = strlen(name);
+	while (*length > 0 && isspace((unsigned char)name[*length - 1]))
+		(*length)--;
+	return name;
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	size_t length_a, length_b;
+
+	a = trim(a, &length_a);
+	b = trim(b, &length_b);
+	return length_a == length_b && strncasecmp(a, b, length_a) == 0;
+}
+
+/* n_features when there is none. */
+static size_t find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < n_features; i++)
+		for (const char *const *known = feature_info[i].names; *known != NULL; known++)
+			if (same_name(*known, name))
+				return i;
+	return i;
+}
+
+/* The names of all features, aliases too, into names[] (may be NULL); returns how many. */
+static size_t all_names(const char **names)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_features; i++)
+		for (const char *const *known = feature_info[i].names; *known != NULL; known++) {
+			if (names != NULL)
+				names[n] = *known;
+			n++;
+		}
+	return n;
+}
+
 static int unknown_name(const char *name, struct lj_error *err)
 {
-	const char **names = malloc(n_features * sizeof(*names));
+	const char **names;
 	char nearest[256] = "";
 
-	for (size_t i = 0; names != NULL && i < n_features; i++)
-		names[i] = feature_info[i].name;
+	for (size_t i = 0; i < RTE_DIM(missing); i++)
+		if (same_name(missing[i].name, name))
+			return lj_error_set(err, ENOTSUP, name, "no such feature: %s",
+					    missing[i].why);
+	names = malloc(all_names(NULL) * sizeof(*names));
 	if (names != NULL)
-		lj_name_nearest(name, names, n_features, nearest, sizeof(nearest));
+		lj_name_nearest(name, names, all_names(names), nearest, sizeof(nearest));
 	free(names);
 	return lj_error_set(err, EINVAL, name, "no such feature%s%s",
 			    nearest[0] != '\0' ? "; did you mean " : "", nearest);
@@ -42,20 +101,17 @@ static int unknown_name(const char *name, struct lj_error *err)
 
 static int add(struct lj_feature_plan *plan, size_t at, const char *name, struct lj_error *err)
 {
-	for (size_t i = 0; i < at; i++)
-		if (strcasecmp(plan->name[i], name) == 0)
+	size_t i = find(name);
+
+	if (i == n_features)
+		return unknown_name(name, err);
+	for (size_t earlier = 0; earlier < at; earlier++)
+		if (same_name(plan->name[earlier], name))
 			return lj_error_set(err, EINVAL, name, "the feature is named twice");
-	for (size_t i = 0; i < n_features; i++) {
-		if (strcasecmp(feature_info[i].name, name) != 0)
-			continue;
-		plan->value[at] = feature_values[i];
-		plan->keep |= feature_info[i].keep;
-		plan->name[at] = strdup(name);
-		return plan->name[at] != NULL
-			       ? 0
-			       : lj_error_set(err, ENOMEM, name, "not enough memory");
-	}
-	return unknown_name(name, err);
+	plan->value[at] = feature_values[i];
+	plan->keep |= feature_info[i].keep;
+	plan->name[at] = strdup(name);
+	return plan->name[at] != NULL ? 0 : lj_error_set(err, ENOMEM, name, "not enough memory");
 }
 
 struct lj_feature_plan *lj_feature_plan_create(const char *const *names, size_t n,
@@ -109,7 +165,8 @@ static int check_sets(const char *sets, struct lj_error *err)
 					  strncmp(feature_info[i].set, at, n) == 0);
 		if (!known)
 			return lj_error_set(err, EINVAL, "features.set",
-					    "\"%.*s\" is no set of features (linejudge, network)",
+					    "\"%.*s\" is no set of features "
+					    "(linejudge, network, cic, netflow, argus)",
 					    (int)n, at);
 		at += n;
 		if (*at == '\0')

@@ -8,6 +8,16 @@
 #define BULK_GAP_NS	    SECOND_NS
 #define BULK_PACKETS	    4
 
+/* Kinds of packet in lj_flow_tcp.history; their letters stand in the same order below. */
+#define HISTORY_SYN	      0x01
+#define HISTORY_SYN_ACK	      0x02
+#define HISTORY_ACK	      0x04
+#define HISTORY_DATA	      0x08
+#define HISTORY_FIN	      0x10
+#define HISTORY_RST	      0x20
+#define HISTORY_RETRANSMITTED 0x40
+#define HISTORY_ZERO_WINDOW   0x80
+
 static inline uint64_t gap_between(uint64_t earlier_ns, uint64_t later_ns)
 {
 	return later_ns > earlier_ns ? later_ns - earlier_ns : 0;
@@ -26,7 +36,7 @@ static inline void account_side(struct lj_flow_side *s, uint64_t time_ns, uint32
 	if (s->packets == 0) {
 		s->length_min = s->length_max = length;
 		s->gap_min = UINT64_MAX;
-		s->first_ns = s->last_ns = time_ns;
+		s->last_ns = time_ns;
 	} else {
 		uint64_t gap = gap_between(s->last_ns, time_ns);
 
@@ -42,6 +52,7 @@ static inline void account_side(struct lj_flow_side *s, uint64_t time_ns, uint32
 	s->length_sumsq += (uint64_t)l3_bytes * l3_bytes;
 }
 
+/* The side's second line. */
 static inline void account_payload(struct lj_flow_side *s, const struct lj_packet *p)
 {
 	uint16_t payload = (uint16_t)RTE_MIN(p->payload_bytes, (uint32_t)UINT16_MAX);
@@ -60,6 +71,8 @@ static inline void account_payload(struct lj_flow_side *s, const struct lj_packe
 	s->ttl_max = RTE_MAX(s->ttl_max, p->ttl);
 	s->flag_fin += (p->tcp_flags & LJ_TCP_FIN) != 0;
 	s->flag_psh += (p->tcp_flags & LJ_TCP_PSH) != 0;
+	if ((p->tcp_flags & ~(LJ_TCP_FIN | LJ_TCP_PSH | LJ_TCP_ACK)) == 0)
+		return;
 	bump16(&s->flag_syn, p->tcp_flags & LJ_TCP_SYN);
 	bump16(&s->flag_rst, p->tcp_flags & LJ_TCP_RST);
 	bump16(&s->flag_urg, p->tcp_flags & LJ_TCP_URG);
@@ -67,141 +80,177 @@ static inline void account_payload(struct lj_flow_side *s, const struct lj_packe
 	bump16(&s->flag_cwr, p->tcp_flags & LJ_TCP_CWR);
 }
 
+static inline void retransmitted(struct lj_flow_tcp *t, uint32_t bytes)
+{
+	t->retransmitted_packets++;
+	t->retransmitted_bytes += bytes;
+}
+
 /*
- * Sequence space of one side. Old data is a retransmission unless it fits a gap that is still open,
- * then it is late; a keep-alive (up to one byte, one before the next expected) is neither.
+ * Sequence space of one side, in serial arithmetic. Old data is a retransmission, unless it fits
+ * the gaps that are still open: then it is late. (Only the size of the gaps is known, not their
+ * place.) A keep-alive probe repeats at most the one byte before the next expected; it is neither,
+ * and a lone last byte that is really sent again cannot be told from it. A SYN that does not repeat
+ * the latest one begins a new sequence space: it leaves no gap.
  */
 static inline void account_sequence(struct lj_flow_tcp *t, const struct lj_packet *p)
 {
-	uint32_t length = p->payload_bytes + ((p->tcp_flags & LJ_TCP_SYN) != 0) +
-			  ((p->tcp_flags & LJ_TCP_FIN) != 0);
+	bool syn = (p->tcp_flags & LJ_TCP_SYN) != 0, fin = (p->tcp_flags & LJ_TCP_FIN) != 0;
+	uint32_t length = p->payload_bytes + syn + fin;
 	uint32_t end = p->tcp_seq + length;
 	int32_t ahead = (int32_t)(p->tcp_seq - t->next_seq);
 
-	if (!t->seen) {
+	/* A reset's number may be anything its receiver accepts. */
+	if (p->tcp_flags & LJ_TCP_RST)
+		return;
+	if (!t->seen || (syn && end != t->next_seq)) {
 		t->seen = 1;
 		t->next_seq = end;
+	} else if (length == 0) {
 		return;
-	}
-	if (length == 0 || (p->tcp_flags & LJ_TCP_RST))
-		return;
-	if (ahead >= 0) {
+	} else if (ahead >= 0) {
 		t->out_of_order += ahead > 0;
-		t->lost_bytes += (uint32_t)ahead;
+		t->lost_bytes += RTE_MIN((uint32_t)ahead, UINT32_MAX - t->lost_bytes);
 		t->next_seq = end;
 	} else if ((int32_t)(end - t->next_seq) > 0) {
-		t->retransmitted_packets++;
-		t->retransmitted_bytes += t->next_seq - p->tcp_seq;
+		retransmitted(t, RTE_MIN((uint32_t)-ahead, p->payload_bytes));
 		t->next_seq = end;
 	} else if (t->lost_bytes >= length) {
 		t->out_of_order++;
 		t->lost_bytes -= length;
-	} else if (p->payload_bytes > 1 || ahead != -1 || length > p->payload_bytes) {
-		t->retransmitted_packets++;
-		t->retransmitted_bytes += p->payload_bytes;
+	} else if (ahead != -1 || syn || fin) {
+		retransmitted(t, p->payload_bytes);
 	}
 }
 
-/* Zeek's letters, each once a side: upper case is the initiator. */
-static inline void note_history(struct lj_flow *f, int side, const struct lj_packet *p)
+static inline uint8_t history_kinds(const struct lj_packet *p, bool again)
 {
-	static const char letters[2][8] = {"SHADFR", "shadfr"};
-	uint8_t flags = p->tcp_flags;
-	uint32_t kinds = 0;
+	uint8_t flags = p->tcp_flags, kinds = 0;
 
 	if (flags & LJ_TCP_SYN)
-		kinds |= flags & LJ_TCP_ACK ? 2 : 1;
+		kinds = flags & LJ_TCP_ACK ? HISTORY_SYN_ACK : HISTORY_SYN;
 	else if ((flags & (LJ_TCP_ACK | LJ_TCP_FIN | LJ_TCP_RST)) == LJ_TCP_ACK &&
 		 p->payload_bytes == 0)
-		kinds |= 4;
+		kinds = HISTORY_ACK;
 	if (p->payload_bytes > 0)
-		kinds |= 8;
+		kinds |= HISTORY_DATA | (again ? HISTORY_RETRANSMITTED : 0);
 	if (flags & LJ_TCP_FIN)
-		kinds |= 16;
+		kinds |= HISTORY_FIN;
 	if (flags & LJ_TCP_RST)
-		kinds |= 32;
-	kinds = (kinds << (8 * side)) & ~(uint32_t)f->history_seen;
-	if (kinds == 0)
-		return;
-	f->history_seen |= (uint16_t)kinds;
-	kinds >>= 8 * side;
-	for (int at = 0, kind = 0; kind < 6; kind++) {
-		if (!(kinds & (1u << kind)))
-			continue;
-		while (f->history[at] != '\0')
-			at++;
-		f->history[at] = letters[side][kind];
+		kinds |= HISTORY_RST;
+	else if (p->tcp_window == 0)
+		kinds |= HISTORY_ZERO_WINDOW;
+	return kinds;
+}
+
+/* Puts the letters of kinds not yet noted into the record's history. */
+static void note_history(struct lj_flow *f, int side, uint8_t kinds)
+{
+	static const char letters[2][9] = {"SHADFRTW", "shadfrtw"};
+	int at = 0;
+
+	kinds &= (uint8_t)~f->tcp[side].history;
+	f->tcp[side].history |= kinds;
+	if (f->flipped)
+		f->history[0] = '^';
+	while (f->history[at] != '\0')
+		at++;
+	for (; kinds != 0; kinds &= (uint8_t)(kinds - 1))
+		f->history[at++] = letters[side][__builtin_ctz(kinds)];
+}
+
+/* First SYN, first SYN-ACK after it, and the initiator's ACK of that. */
+static inline void account_handshake(struct lj_flow *f, const struct lj_packet *p, int side)
+{
+	switch (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_ACK)) {
+	case LJ_TCP_SYN:
+		if (side == 0 && f->syn_ns == 0)
+			f->syn_ns = p->time_ns;
+		break;
+	case LJ_TCP_SYN | LJ_TCP_ACK:
+		if (side == 1 && f->synack_ns == 0)
+			f->synack_ns = p->time_ns;
+		break;
+	case LJ_TCP_ACK:
+		if (side == 0 && f->synack_ns != 0 && f->ack_ns == 0)
+			f->ack_ns = p->time_ns;
+		break;
 	}
 }
 
 static inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int side)
 {
 	struct lj_flow_tcp *t = &f->tcp[side];
-	uint8_t flags = p->tcp_flags;
+	uint32_t retransmitted_before = t->retransmitted_packets;
+	uint8_t flags = p->tcp_flags, kinds;
 
-	if (!t->seen) {
+	if (f->side[side].packets == 1) {
 		t->flags_first = flags;
 		t->window_first = t->window_min = p->tcp_window;
 		t->mss = p->tcp_mss;
 		t->wscale_plus1 = p->tcp_wscale;
 	}
 	account_sequence(t, p);
-	t->last_ack = p->tcp_ack;
+	if (flags & LJ_TCP_ACK) {
+		t->last_ack = p->tcp_ack;
+		t->flag_ack++;
+	}
 	t->flags_all |= flags;
-	t->flag_ack += (flags & LJ_TCP_ACK) != 0;
 	t->window_min = RTE_MIN(t->window_min, p->tcp_window);
 	t->window_max = RTE_MAX(t->window_max, p->tcp_window);
 	t->zero_windows += p->tcp_window == 0 && !(flags & LJ_TCP_RST);
 	if (p->payload_bytes > 0 && (t->min_header == 0 || p->l4_header_bytes < t->min_header))
 		t->min_header = p->l4_header_bytes;
-	if (side == 0 && (flags & (LJ_TCP_SYN | LJ_TCP_ACK)) == LJ_TCP_SYN && f->syn_ns == 0)
-		f->syn_ns = p->time_ns;
-	else if (side == 1 && (flags & LJ_TCP_SYN) && (flags & LJ_TCP_ACK) && f->synack_ns == 0)
-		f->synack_ns = p->time_ns;
-	else if (side == 0 && !(flags & LJ_TCP_SYN) && (flags & LJ_TCP_ACK) && f->synack_ns != 0 &&
-		 f->ack_ns == 0)
-		f->ack_ns = p->time_ns;
-	note_history(f, side, p);
+	account_handshake(f, p, side);
+	kinds = history_kinds(p, t->retransmitted_packets != retransmitted_before);
+	if (kinds & ~t->history)
+		note_history(f, side, kinds);
 }
 
-static inline void account_activity(struct lj_flow_activity *a, uint64_t time_ns, bool first)
+/*
+ * CICFlowMeter's activity and subflows, as its authors describe them: there, a misplaced division
+ * makes every packet a subflow. Called for the flow's first packet and after gaps of more than a
+ * second: other packets only lengthen the open span, which ends at the flow's last_ns.
+ */
+static inline void account_activity(struct lj_flow_activity *a, const struct lj_flow *f,
+				    uint64_t time_ns, uint64_t gap)
 {
-	uint64_t gap = gap_between(a->active_end_ns, time_ns);
+	uint64_t active = f->last_ns - a->active_start_ns;
 
-	if (first) {
-		a->active_start_ns = a->active_end_ns = time_ns;
+	if (f->packets == 0) {
+		a->active_start_ns = time_ns;
 		a->active_min = a->idle_min = UINT64_MAX;
 		return;
 	}
-	a->subflows += gap > SUBFLOW_GAP_NS;
-	if (gap > ACTIVITY_TIMEOUT_NS) {
-		uint64_t active = a->active_end_ns - a->active_start_ns;
-
-		if (active > 0) {
-			a->active_count++;
-			a->active_sum += active;
-			a->active_sumsq += (unsigned __int128)active * active;
-			a->active_min = RTE_MIN(a->active_min, active);
-			a->active_max = RTE_MAX(a->active_max, active);
-		}
-		a->idle_count++;
-		a->idle_sum += gap;
-		a->idle_sumsq += (unsigned __int128)gap * gap;
-		a->idle_min = RTE_MIN(a->idle_min, gap);
-		a->idle_max = RTE_MAX(a->idle_max, gap);
-		a->active_start_ns = time_ns;
+	a->subflows++;
+	if (gap <= ACTIVITY_TIMEOUT_NS)
+		return;
+	if (active > 0) {
+		a->active_count++;
+		a->active_sum += active;
+		a->active_sumsq += (unsigned __int128)active * active;
+		a->active_min = RTE_MIN(a->active_min, active);
+		a->active_max = RTE_MAX(a->active_max, active);
 	}
-	a->active_end_ns = RTE_MAX(a->active_end_ns, time_ns);
+	a->idle_count++;
+	a->idle_sum += gap;
+	a->idle_sumsq += (unsigned __int128)gap * gap;
+	a->idle_min = RTE_MIN(a->idle_min, gap);
+	a->idle_max = RTE_MAX(a->idle_max, gap);
+	a->active_start_ns = time_ns;
 }
 
+/*
+ * CICFlowMeter's bulk, with the side told by the record: there, addresses are compared as
+ * references, which makes all bulk backward (Engelen et al., 2021). A packet with payload breaks
+ * off the bulk of the other side; one without changes nothing.
+ */
 static inline void account_bulk(struct lj_flow_bulk bulk[2], int side, const struct lj_packet *p)
 {
-	struct lj_flow_bulk *b = &bulk[side];
+	struct lj_flow_bulk *b = &bulk[side], *other = &bulk[!side];
 
-	if (bulk[!side].last_ns > b->start_ns)
-		b->start_ns = 0;
-	if (p->payload_bytes == 0)
-		return;
+	if (p->time_ns > other->start_ns)
+		other->start_ns = 0;
 	if (b->start_ns == 0 || gap_between(b->last_ns, p->time_ns) > BULK_GAP_NS) {
 		b->start_ns = p->time_ns;
 		b->pending_packets = 1;
@@ -226,19 +275,19 @@ static inline void account_bulk(struct lj_flow_bulk bulk[2], int side, const str
 static inline void account_splt(struct lj_flow_splt *s, const struct lj_packet *p, int side,
 				uint64_t gap_ns)
 {
-	uint32_t i = s->count;
+	uint32_t i = s->count++;
 
-	if (i == LJ_SPLT_MAX)
-		return;
 	s->length[i] = (uint16_t)RTE_MIN(p->l3_bytes, (uint32_t)UINT16_MAX);
 	s->payload[i] = (uint16_t)RTE_MIN(p->payload_bytes, (uint32_t)UINT16_MAX);
 	s->gap_us[i] = (uint32_t)RTE_MIN(gap_ns / 1000, (uint64_t)UINT32_MAX);
 	s->sides |= (uint16_t)(side << i);
-	s->count++;
 }
 
-void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint32_t keep)
+/* `keep` is a constant where this is inlined: parts that are not kept are not even asked for. */
+static __rte_always_inline void account(struct lj_flow *f, const struct lj_packet *p, int side,
+					uint32_t keep)
 {
+	struct lj_flow_side *s = &f->side[side];
 	uint64_t gap = 0;
 
 	if (f->packets > 0) {
@@ -249,19 +298,42 @@ void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint
 	} else {
 		f->gap_min = UINT64_MAX;
 	}
-	account_side(&f->side[side], p->time_ns, p->l3_bytes);
+	account_side(s, p->time_ns, p->l3_bytes);
+	if (s->packets == 1) {
+		s->first_ns = p->time_ns;
+		f->tos[side] = p->tos;
+	}
 	if (keep & LJ_KEEP_PAYLOAD)
-		account_payload(&f->side[side], p);
+		account_payload(s, p);
 	if ((keep & LJ_KEEP_TCP) && p->key.proto == IPPROTO_TCP)
 		account_tcp(f, p, side);
-	if (keep & LJ_KEEP_ACTIVITY)
-		account_activity(&f->activity, p->time_ns, f->packets == 0);
-	if (keep & LJ_KEEP_BULK)
+	if ((keep & LJ_KEEP_ACTIVITY) && (gap > SUBFLOW_GAP_NS || f->packets == 0))
+		account_activity(&f->activity, f, p->time_ns, gap);
+	if ((keep & LJ_KEEP_BULK) && p->payload_bytes > 0)
 		account_bulk(f->bulk, side, p);
-	if (keep & LJ_KEEP_SPLT)
+	if ((keep & LJ_KEEP_SPLT) && f->packets < LJ_SPLT_MAX)
 		account_splt(&f->splt, p, side, gap);
-	f->fragments += p->fragment;
+	if (p->fragment)
+		f->fragments++;
+	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
 	f->packets++;
 	f->first_ns = RTE_MIN(f->first_ns, p->time_ns);
 	f->last_ns = RTE_MAX(f->last_ns, p->time_ns);
+}
+
+void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint32_t keep)
+{
+	switch (keep) {
+	case 0:
+		account(f, p, side, 0);
+		break;
+	case LJ_KEEP_ALL:
+		account(f, p, side, LJ_KEEP_ALL);
+		break;
+	case LJ_KEEP_ALL & ~LJ_KEEP_BULK: /* our own features */
+		account(f, p, side, LJ_KEEP_ALL & ~LJ_KEEP_BULK);
+		break;
+	default:
+		account(f, p, side, keep);
+	}
 }

@@ -3,8 +3,10 @@
 
 #include <sys/mman.h>
 
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
+#include <rte_memory.h>
 
 #include "flow_table.h"
 
@@ -25,15 +27,25 @@ uint64_t lj_flow_memory(uint32_t capacity)
 	       records * (sizeof(struct lj_flow) + sizeof(uint32_t));
 }
 
-/*
- * Zeroed memory that costs nothing until it is touched: a replay makes a table for a million flows
- * and uses a thousand. Live, ask for huge pages, which the kernel gives at the first touch.
- */
-static void *map(size_t bytes)
+/* An EAL that has not begun says it has hugepages, but it has no memory. */
+static bool eal_memory(void)
 {
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return rte_eal_has_hugepages() && rte_eal_get_physmem_size() > 0;
+}
 
+/*
+ * Zeroed memory: of the EAL, on the lcore's socket and there before it runs; without hugepages from
+ * the kernel, which costs nothing until it is touched: a replay makes a table for a million flows
+ * and uses a thousand.
+ */
+static void *map(const char *name, size_t bytes, int socket_id)
+{
+	void *at;
+
+	if (eal_memory())
+		return rte_zmalloc_socket(name, bytes, RTE_CACHE_LINE_SIZE, socket_id);
+	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		  -1, 0);
 	if (at == MAP_FAILED)
 		return NULL;
 	madvise(at, bytes, MADV_HUGEPAGE);
@@ -42,7 +54,9 @@ static void *map(size_t bytes)
 
 static void unmap(void *at, size_t bytes)
 {
-	if (at != NULL)
+	if (eal_memory())
+		rte_free(at);
+	else if (at != NULL)
 		munmap(at, bytes);
 }
 
@@ -52,8 +66,7 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 	uint64_t buckets = bucket_count(config->capacity);
 	struct lj_flow_table *t;
 
-	RTE_SET_USED(name);
-	t = map(sizeof(*t));
+	t = map(name, sizeof(*t), config->socket_id);
 	if (t == NULL)
 		goto no_memory;
 	t->config = *config;
@@ -62,9 +75,9 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 	t->capacity = config->capacity + SPARE_RECORDS;
 	t->free = NONE;
 	memset(t->slot, 0xff, sizeof(t->slot));
-	t->buckets = map(buckets * sizeof(*t->buckets));
-	t->records = map(t->capacity * sizeof(*t->records));
-	t->expired = map(t->capacity * sizeof(*t->expired));
+	t->buckets = map(name, buckets * sizeof(*t->buckets), config->socket_id);
+	t->records = map(name, t->capacity * sizeof(*t->records), config->socket_id);
+	t->expired = map(name, t->capacity * sizeof(*t->expired), config->socket_id);
 	if (t->buckets != NULL && t->records != NULL && t->expired != NULL)
 		return t;
 no_memory:

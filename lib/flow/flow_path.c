@@ -2,94 +2,10 @@
 #include <string.h>
 
 #include <rte_prefetch.h>
-#include <rte_vect.h>
 
 #include "flow_table.h"
 
 #define WELL_KNOWN_PORTS 1024
-
-static inline struct bucket *home_of(const struct lj_flow_table *t, uint64_t hash)
-{
-	return &t->buckets[hash & t->bucket_mask];
-}
-
-static inline struct bucket *after(const struct lj_flow_table *t, struct bucket *b)
-{
-	return b == &t->buckets[t->bucket_mask] ? t->buckets : b + 1;
-}
-
-/* Low bits choose the bucket, the top ones the worker; these are neither. */
-static inline uint16_t signature_of(uint64_t hash)
-{
-	return (uint16_t)(hash >> 32);
-}
-
-/* Slots whose signature is the same, as two bits each. */
-static inline uint32_t matches(const struct bucket *b, uint16_t signature)
-{
-	__m128i all = _mm_load_si128((const __m128i *)b->signature);
-
-	return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi16((short)signature)));
-}
-
-static inline bool same_key(const struct lj_flow_key *a, const struct lj_flow_key *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-static struct lj_flow *find(const struct lj_flow_table *t, const struct lj_flow_key *key,
-			    uint64_t hash)
-{
-	struct bucket *b = home_of(t, hash);
-
-	for (;;) {
-		for (uint32_t hit = matches(b, signature_of(hash)); hit != 0;) {
-			uint32_t slot = (uint32_t)__builtin_ctz(hit) / 2;
-			uint32_t record = b->record[slot];
-
-			if (record != 0 && same_key(&record_at(t, record - 1)->key, key))
-				return record_at(t, record - 1);
-			hit &= ~(3u << (2 * slot));
-		}
-		if (b->overflow == 0)
-			return NULL;
-		b = after(t, b);
-	}
-}
-
-static void insert(struct lj_flow_table *t, const struct lj_flow *f)
-{
-	struct bucket *b = home_of(t, f->hash);
-
-	for (;; b = after(t, b)) {
-		for (int slot = 0; slot < BUCKET_SLOTS; slot++)
-			if (b->record[slot] == 0) {
-				b->record[slot] = f->index + 1;
-				b->signature[slot] = signature_of(f->hash);
-				return;
-			}
-		b->overflow++;
-	}
-}
-
-static void erase(struct lj_flow_table *t, const struct lj_flow *f)
-{
-	struct bucket *b = home_of(t, f->hash);
-
-	for (;; b = after(t, b)) {
-		for (int slot = 0; slot < BUCKET_SLOTS; slot++)
-			if (b->record[slot] == f->index + 1) {
-				b->record[slot] = 0;
-				return;
-			}
-		b->overflow--;
-	}
-}
-
-enum lj_due closing_reason(const struct lj_flow *f)
-{
-	return f->rst_side_plus1 != 0 ? LJ_DUE_RST : LJ_DUE_FIN;
-}
 
 void table_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 	       struct lj_order order)
@@ -103,7 +19,7 @@ void table_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 		[LJ_DUE_EVICTED] = LJ_C_flow_ended_evicted,
 	};
 
-	erase(t, f);
+	bucket_erase(t, f);
 	wheel_remove(t, f);
 	f->state = LJ_FLOW_ENDED;
 	f->due = (uint8_t)reason;
@@ -177,6 +93,9 @@ static void begin_record(struct lj_flow_table *t, struct lj_flow *f, const struc
 	f->tunnel = p->tunnel;
 	f->icmp_type = p->icmp_type;
 	f->icmp_code = p->icmp_code;
+	/* The wheel begins to turn with the first packet, or the first tick before it. */
+	if (t->tick == 0)
+		t->tick = p->time_ns / LJ_FLOW_TICK_NS;
 	if (before != NULL) {
 		f->flow_id = before->flow_id;
 		f->initiator = before->initiator;
@@ -184,31 +103,34 @@ static void begin_record(struct lj_flow_table *t, struct lj_flow *f, const struc
 		f->midstream = p->key.proto == IPPROTO_TCP;
 		f->part = (uint16_t)(before->part + 1);
 		f->early = before->early;
+		lj_count(t->counters, LJ_C_flow_hit, 1);
 		lj_count(t->counters, LJ_C_flow_continued, 1);
 	} else {
 		f->flow_id = lj_flow_id(&p->key, p->time_ns);
 		f->initiator = initiator_of(p, f);
 		lj_count(t->counters, LJ_C_flow_created, 1);
 	}
-	insert(t, f);
+	bucket_insert(t, f);
 	wheel_file(t, f);
 	t->active++;
 }
 
-/* Whether the packet comes too late for the record, and why the record ended then. */
-static enum lj_due expired_before(const struct lj_flow_table *t, const struct lj_flow *f,
-				  const struct lj_packet *p)
+/*
+ * Whether the packet comes too late for the record, and why the record ended then. Only a packet
+ * notices an active timeout: silence ends the record as idle.
+ */
+static inline enum lj_due over_before(const struct lj_flow_table *t, const struct lj_flow *f,
+				      const struct lj_packet *p)
 {
-	if (f->state == LJ_FLOW_CLOSING) {
-		bool reopened = (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_ACK)) == LJ_TCP_SYN;
+	enum lj_due reason = over_at(t, f, p->time_ns);
 
-		if (reopened || p->time_ns > f->closed_ns + t->config.tcp_linger_ns)
-			return closing_reason(f);
-	} else if (p->time_ns > f->last_ns + t->config.idle_timeout_ns) {
-		return LJ_DUE_IDLE;
-	} else if (p->time_ns > f->first_ns + t->config.active_timeout_ns) {
-		return LJ_DUE_ACTIVE;
-	}
+	if (reason != LJ_DUE_NOT)
+		return reason;
+	if (f->state != LJ_FLOW_CLOSING)
+		return p->time_ns > f->first_ns + t->config.active_timeout_ns ? LJ_DUE_ACTIVE
+									      : LJ_DUE_NOT;
+	if ((p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_ACK)) == LJ_TCP_SYN)
+		return closing_reason(f);
 	return LJ_DUE_NOT;
 }
 
@@ -228,18 +150,6 @@ static void follow_tcp(struct lj_flow_table *t, struct lj_flow *f, const struct 
 	wheel_file(t, f);
 }
 
-static void account(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p)
-{
-	int side = p->side ^ f->initiator;
-
-	if (f->side[side].packets == 0)
-		f->tos[side] = p->tos;
-	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
-	account_packet(f, p, side, t->config.keep);
-	if (p->key.proto == IPPROTO_TCP && (p->tcp_flags & (LJ_TCP_FIN | LJ_TCP_RST)))
-		follow_tcp(t, f, p, side);
-}
-
 /* The collecting of one update. */
 struct collected {
 	struct lj_flow **due;
@@ -253,62 +163,88 @@ static void collect(struct collected *c, struct lj_flow *f)
 	c->tie++;
 }
 
-/*
- * A record for a packet that has none. When the table is full the record nearest its timeout is
- * evicted; it stays lent until it is settled, so the newcomer takes one of the spare records. NULL
- * when all are lent.
- */
-static struct lj_flow *make_room(struct lj_flow_table *t, const struct lj_packet *p,
-				 struct collected *c)
-{
-	if (t->active >= t->config.capacity) {
-		struct lj_flow *nearest = wheel_nearest(t);
+enum room {
+	ROOM,
+	ROOM_LATER, /* when what is lent has been settled */
+	ROOM_NONE,
+};
 
-		if (nearest == NULL)
-			return NULL;
-		table_end(t, nearest, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie});
-		collect(c, nearest);
+/*
+ * Makes room for one record more. What is evicted stays lent until it is settled; the newcomer
+ * takes one of the spare records.
+ */
+static enum room make_room(struct lj_flow_table *t, const struct lj_packet *p, struct collected *c)
+{
+	struct lj_flow *nearest;
+
+	if (t->active < t->config.capacity)
+		return ROOM;
+	nearest = wheel_nearest(t);
+	if (nearest == NULL || nearest->due != LJ_DUE_NOT)
+		return c->n > 0 ? ROOM_LATER : ROOM_NONE;
+	table_end(t, nearest, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie});
+	collect(c, nearest);
+	return ROOM;
+}
+
+/*
+ * Ends the packet's record if it came too late for it, or asks for its early verdict by age. False
+ * when the packet has to wait until what is due has been settled. `before` is set to the record
+ * that this packet goes on from.
+ */
+static bool judge(struct lj_flow_table *t, struct lj_flow **f, const struct lj_packet *p,
+		  struct collected *c, struct lj_flow **before)
+{
+	uint64_t early_after = t->config.classify_after_ns;
+	enum lj_due reason;
+
+	if ((*f)->due != LJ_DUE_NOT)
+		return false;
+	reason = over_before(t, *f, p);
+	if (unlikely(reason != LJ_DUE_NOT)) {
+		table_end(t, *f, reason, (struct lj_order){p->seq, c->tie});
+		collect(c, *f);
+		*before = reason == LJ_DUE_ACTIVE ? *f : NULL;
+		*f = NULL;
+	} else if (early_after > 0 && !(*f)->early && p->time_ns > (*f)->first_ns + early_after) {
+		table_early(t, *f, LJ_DUE_EARLY_AGE, (*f)->first_ns + early_after,
+			    (struct lj_order){p->seq, c->tie});
+		collect(c, *f);
+		return false;
 	}
-	return take_record(t);
+	return true;
 }
 
 /* False when the packet has to wait until what is due has been settled. */
-static bool update_one(struct lj_flow_table *t, const struct lj_packet *p, struct collected *c)
+static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
+			      struct collected *c)
 {
-	struct lj_flow *f = find(t, &p->key, p->hash), *before = NULL;
-	uint64_t early_after = t->config.classify_after_ns;
+	struct lj_flow *before = NULL;
+	int side;
 
 	c->tie = 0;
-	if (f != NULL) {
-		enum lj_due reason;
+	if (f != NULL && !judge(t, &f, p, c, &before))
+		return false;
+	if (unlikely(f == NULL)) {
+		enum room room = make_room(t, p, c);
 
-		if (f->due != LJ_DUE_NOT)
+		if (room == ROOM_LATER)
 			return false;
-		reason = expired_before(t, f, p);
-		if (reason != LJ_DUE_NOT) {
-			table_end(t, f, reason, (struct lj_order){p->seq, c->tie});
-			collect(c, f);
-			before = reason == LJ_DUE_ACTIVE ? f : NULL;
-			f = NULL;
-		} else if (early_after > 0 && !f->early && p->time_ns > f->first_ns + early_after) {
-			table_early(t, f, LJ_DUE_EARLY_AGE, f->first_ns + early_after,
-				    (struct lj_order){p->seq, c->tie});
-			collect(c, f);
-			return false;
-		}
-	}
-	if (f != NULL || before != NULL)
-		lj_count(t->counters, LJ_C_flow_hit, 1);
-	if (f == NULL) {
-		f = make_room(t, p, c);
+		f = room == ROOM ? take_record(t) : NULL;
 		if (f == NULL) {
 			lj_count(t->counters, LJ_C_flow_refused, 1);
 			return true;
 		}
 		begin_record(t, f, p, before);
+	} else {
+		lj_count(t->counters, LJ_C_flow_hit, 1);
 	}
-	account(t, f, p);
-	if (t->config.classify_at > 0 && f->packets == t->config.classify_at && !f->early) {
+	side = p->side ^ f->initiator;
+	account_packet(f, p, side, t->config.keep);
+	if (p->key.proto == IPPROTO_TCP && (p->tcp_flags & (LJ_TCP_FIN | LJ_TCP_RST)))
+		follow_tcp(t, f, p, side);
+	if (unlikely(f->packets >= t->config.classify_at && !f->early &&
+		     t->config.classify_at > 0)) {
 		table_early(t, f, LJ_DUE_EARLY_PACKETS, p->time_ns,
 			    (struct lj_order){p->seq, c->tie});
 		collect(c, f);
@@ -316,7 +252,31 @@ static bool update_one(struct lj_flow_table *t, const struct lj_packet *p, struc
 	return true;
 }
 
-static void prefetch(const struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n)
+static inline void prefetch_side(const struct lj_flow *f, int side, bool payload, uint32_t keep)
+{
+	rte_prefetch0(&f->side[side]);
+	if (keep & LJ_KEEP_PAYLOAD)
+		rte_prefetch0(&f->side[side].first_ns);
+	if (keep & LJ_KEEP_TCP)
+		rte_prefetch0(&f->tcp[side]);
+	if ((keep & LJ_KEEP_BULK) && payload) {
+		rte_prefetch0(&f->bulk[0]);
+		rte_prefetch0(&f->bulk[1]);
+	}
+	if ((keep & LJ_KEEP_SPLT) && f->packets < LJ_SPLT_MAX) {
+		rte_prefetch0(&f->splt.length);
+		rte_prefetch0(&f->splt.gap_us);
+		rte_prefetch0(&f->splt.sides);
+	}
+}
+
+/*
+ * In stages over the burst, so that the misses of one stage overlap: buckets; the records' lines
+ * that both sides use; the lines of the side that speaks. `guess` is the record each packet seems
+ * to have, or NULL.
+ */
+static void prefetch(const struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
+		     struct lj_flow **guess)
 {
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(home_of(t, packets[i].hash));
@@ -324,27 +284,40 @@ static void prefetch(const struct lj_flow_table *t, const struct lj_packet *pack
 		const struct bucket *b = home_of(t, packets[i].hash);
 		uint32_t hit = matches(b, signature_of(packets[i].hash));
 		uint32_t record = hit != 0 ? b->record[__builtin_ctz(hit) / 2] : 0;
-		const char *f;
 
+		guess[i] = NULL;
 		if (record == 0)
 			continue;
-		f = (const char *)record_at(t, record - 1);
-		rte_prefetch0(f);
-		rte_prefetch0(f + offsetof(struct lj_flow, side));
-		rte_prefetch0(f + offsetof(struct lj_flow, side[1]));
-		rte_prefetch0(f + offsetof(struct lj_flow, gap_sumsq));
+		guess[i] = record_at(t, record - 1);
+		rte_prefetch0(guess[i]);
+		rte_prefetch0(&guess[i]->gap_sumsq);
 	}
+	for (uint16_t i = 0; i < n; i++)
+		if (guess[i] != NULL)
+			prefetch_side(guess[i], packets[i].side ^ guess[i]->initiator,
+				      packets[i].payload_bytes > 0, t->config.keep);
+}
+
+/* The guess holds unless the record is another's, or has ended meanwhile. */
+static inline struct lj_flow *record_of(const struct lj_flow_table *t, const struct lj_packet *p,
+					struct lj_flow *guess)
+{
+	if (likely(guess != NULL && same_key(&guess->key, &p->key) &&
+		   (guess->state == LJ_FLOW_OPEN || guess->state == LJ_FLOW_CLOSING)))
+		return guess;
+	return bucket_find(t, &p->key, p->hash);
 }
 
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due)
 {
+	struct lj_flow *guess[LJ_BURST_MAX];
 	struct collected c = {due, 0, 0};
 	uint16_t i;
 
-	prefetch(t, packets, n);
+	prefetch(t, packets, n, guess);
 	for (i = 0; i < n && c.n < n; i++)
-		if (!update_one(t, &packets[i], &c))
+		if (!update_one(t, record_of(t, &packets[i], guess[i]), &packets[i], &c))
 			break;
 	*n_due = c.n;
 	return i;

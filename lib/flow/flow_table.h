@@ -2,6 +2,10 @@
 #ifndef FLOW_TABLE_H
 #define FLOW_TABLE_H
 
+#include <string.h>
+
+#include <rte_vect.h>
+
 #include "lj_flow.h"
 
 #define BUCKET_SLOTS 8
@@ -47,11 +51,46 @@ static inline struct lj_flow *record_at(const struct lj_flow_table *t, uint32_t 
 	return &t->records[index];
 }
 
+static inline struct bucket *home_of(const struct lj_flow_table *t, uint64_t hash)
+{
+	return &t->buckets[hash & t->bucket_mask];
+}
+
+/* Low bits choose the bucket, the top ones the worker; these are neither. */
+static inline uint16_t signature_of(uint64_t hash)
+{
+	return (uint16_t)(hash >> 32);
+}
+
+/* Slots whose signature is the same, as two bits each. */
+static inline uint32_t matches(const struct bucket *b, uint16_t signature)
+{
+	__m128i all = _mm_load_si128((const __m128i *)b->signature);
+
+	return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi16((short)signature)));
+}
+
+static inline bool same_key(const struct lj_flow_key *a, const struct lj_flow_key *b)
+{
+	uint64_t x[5], y[5];
+
+	_Static_assert(sizeof(*a) == sizeof(x), "the key is five words");
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+}
+
+/* The record of the key, or NULL. */
+struct lj_flow *bucket_find(const struct lj_flow_table *t, const struct lj_flow_key *key,
+			    uint64_t hash);
+void bucket_insert(struct lj_flow_table *t, const struct lj_flow *f);
+void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f);
+
 /* When the wheel has to look at the record: the earliest time it can be due at. */
 uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f);
 void wheel_file(struct lj_flow_table *t, struct lj_flow *f);
 void wheel_remove(struct lj_flow_table *t, struct lj_flow *f);
-/* The record nearest its timeout that is not lent, or NULL. */
+/* Of the records visited next, the one silent longest; NULL in an empty table. It may be lent. */
 struct lj_flow *wheel_nearest(struct lj_flow_table *t);
 
 /* Takes the record out of the table and makes it due for `reason`. */
@@ -61,7 +100,23 @@ void table_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 void table_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason, uint64_t at_ns,
 		 struct lj_order order);
 /* Why a closing record ends. */
-enum lj_due closing_reason(const struct lj_flow *f);
+static inline enum lj_due closing_reason(const struct lj_flow *f)
+{
+	return f->rst_side_plus1 != 0 ? LJ_DUE_RST : LJ_DUE_FIN;
+}
+
+/* Why the record is over at `now_ns`, or LJ_DUE_NOT: the one rule for packets and for the wheel. */
+static inline enum lj_due over_at(const struct lj_flow_table *t, const struct lj_flow *f,
+				  uint64_t now_ns)
+{
+	bool idle = now_ns > f->last_ns + t->config.idle_timeout_ns;
+
+	if (f->state != LJ_FLOW_CLOSING)
+		return idle ? LJ_DUE_IDLE : LJ_DUE_NOT;
+	if (idle || now_ns > f->closed_ns + t->config.tcp_linger_ns)
+		return closing_reason(f);
+	return LJ_DUE_NOT;
+}
 
 /* Adds one packet to the record's numbers; `side` is 0 for the initiator. */
 void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint32_t keep);

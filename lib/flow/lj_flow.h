@@ -11,8 +11,11 @@
  * In a replay the receiver sends a tick (LJ_PACKET_TICK) each time packet time passes a multiple of
  * LJ_FLOW_TICK_NS; all that has expired by then is due, ordered by (tick's seq, flow_id), so that
  * the order of due records, too, is the same for any number of workers. Records made due by a
- * packet are ordered by (seq, 1 + n-th of that packet) where ticks use seq of the packet that
- * crossed and a tie of flow_id, and come before: the receiver gives ticks their own seq.
+ * packet are ordered by (its seq, n-th of that packet: 0, 1, 2). Ticks have sequence numbers of
+ * their own.
+ *
+ * The table's memory is the EAL's when that has hugepages; otherwise ordinary memory that costs
+ * nothing until a record is used.
  *
  * Not thread-safe: a table belongs to one lcore from creation to destruction.
  */
@@ -67,16 +70,19 @@ void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *con
  * made due in `due`, which needs room for n + 2: a packet can end its own record, evict another and
  * make its new one due at once. Returns how many packets were consumed: it stops early before a
  * packet of a record that is already in `due`, so that a lent record never changes. Call again with
- * the rest after lj_flow_settle(). Records stay in the table, and valid, until then. A packet that
- * finds the table full of live flows evicts the one nearest its timeout (counted), or is counted as
- * flow_refused and forgotten when none can go.
+ * the rest after lj_flow_settle(). Records stay in the table, and valid, until then.
+ *
+ * A packet that finds the table full of live flows evicts, of the 16 that the wheel visits next,
+ * the one silent longest (counted); should that one be lent, the packet waits, so that who goes
+ * does not depend on the bursts. It is counted as flow_refused and forgotten only when none can go.
  */
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due);
 
 /*
- * Collects up to `max` records that have expired at `clock_ns`, in work bounded by `max`. Ordered
- * tables: call until it returns 0 for each tick, with the tick's seq. Live: once a poll, seq 0.
+ * Collects up to `max` records that have expired at `clock_ns`. Ordered tables: call until it
+ * returns 0 for each tick, with the tick's seq. Live: once a poll, seq 0; looks at no more than
+ * 8 * `max` records and goes on where it stopped.
  * Settle between calls.
  */
 uint16_t lj_flow_advance(struct lj_flow_table *t, uint64_t clock_ns, uint64_t seq,

@@ -84,14 +84,15 @@ struct lj_flow_tcp {
 	uint8_t flags_all;   /* OR over all */
 	uint8_t seen;	     /* 1: next_seq is valid */
 	uint32_t min_header; /* smallest L4 header with payload; CICFlowMeter's min_seg_size */
-	uint64_t reserved;
+	uint8_t history;     /* bit per kind of packet already in the record's history */
+	uint8_t reserved[7];
 };
 LJ_ASSERT_LINES(struct lj_flow_tcp, 1);
 
 /* Activity by CICFlowMeter's definition: idle is a gap over 5 s, active the time between two such
- * gaps. */
+ * gaps. The open span, active_start_ns to the flow's last_ns, is not yet in the sums. */
 struct lj_flow_activity {
-	uint64_t active_start_ns, active_end_ns;
+	uint64_t active_start_ns;
 	uint64_t active_min, active_max, active_sum; /* ns */
 	uint64_t idle_min, idle_max, idle_sum;	     /* ns */
 	unsigned __int128 active_sumsq, idle_sumsq;
@@ -102,7 +103,7 @@ struct lj_flow_activity {
 LJ_ASSERT_LINES(struct lj_flow_activity, 2);
 
 /* Bulk of one side by CICFlowMeter: four or more payload packets without 1 s between, or one the
- * other way. */
+ * other way. start_ns 0: none begun. */
 struct lj_flow_bulk {
 	uint64_t start_ns, last_ns, duration_ns;
 	uint64_t bytes, pending_bytes;
@@ -127,11 +128,12 @@ struct lj_flow {
 	/* line 0: every packet */
 	struct lj_flow_key key;
 	uint64_t first_ns, last_ns;
-	uint32_t packets;  /* both sides */
-	uint8_t state;	   /* enum lj_flow_state */
-	uint8_t initiator; /* which endpoint of key is side 0 */
-	uint8_t due;	   /* enum lj_due */
-	uint8_t early;	   /* 1: an early verdict has been asked */
+	uint32_t packets;      /* both sides */
+	uint8_t state;	       /* enum lj_flow_state */
+	uint8_t initiator : 1; /* which endpoint of key is side 0 */
+	uint8_t early : 1;     /* 1: an early verdict has been asked */
+	uint8_t due;	       /* enum lj_due */
+	uint8_t legs;	       /* bit i: a packet came by leg i (legs over 7: bit 7) */
 
 	/* lines 1..4 */
 	struct lj_flow_side side[2];
@@ -155,9 +157,9 @@ struct lj_flow {
 	uint8_t midstream;	      /* TCP whose first packet was not a SYN or SYN-ACK */
 	uint8_t tunnel;		      /* enum lj_tunnel */
 	uint8_t tos[2];		      /* of each side's first packet */
-	uint8_t legs;		      /* bit i: a packet came by leg i (legs over 7: bit 7) */
 	uint8_t icmp_type, icmp_code; /* of the first packet */
-	uint32_t index;		      /* own place in the table */
+	uint8_t reserved8;
+	uint32_t index; /* own place in the table */
 	uint32_t fragments;
 
 	/* lines 7..16: kept only when asked for: see lj_flow_config.keep */
@@ -165,13 +167,15 @@ struct lj_flow {
 	struct lj_flow_activity activity;
 	struct lj_flow_bulk bulk[2];
 	struct lj_flow_splt splt;
-	char history[24]; /* Zeek's conn history: a letter a kind and side once, S h A D a d F f R r
-			     ...; NUL-terminated */
+	/*
+	 * Zeek's conn history, a letter for each kind and side once: S h A D F R, T retransmitted
+	 * payload, W zero window; upper case is the initiator, ^ in front when flipped.
+	 */
+	char history[24];
 	uint64_t closed_ns; /* when FIN both ways or RST was seen */
 	uint8_t fin_sides;  /* bit s: side s has sent FIN */
 	uint8_t rst_side_plus1;
-	uint16_t history_seen; /* bit per kind and side already in history */
-	uint8_t reserved[28];
+	uint8_t reserved[30];
 };
 LJ_ASSERT_LINES(struct lj_flow, 17);
 

@@ -40,42 +40,72 @@ uint64_t lj_flow_id(const struct lj_flow_key *key, uint64_t first_ns)
 	return id != 0 ? id : 1;
 }
 
-static bool has(const struct lj_flow *f, int side, uint8_t flag)
+/* What Zeek would have an endpoint be in; its "partial" (seen from the middle) counts as inactive.
+ */
+enum endpoint {
+	ENDPOINT_INACTIVE,
+	ENDPOINT_SYN_SENT,
+	ENDPOINT_ESTABLISHED,
+	ENDPOINT_CLOSED,
+	ENDPOINT_RESET,
+};
+
+static enum endpoint endpoint_of(const struct lj_flow *f, int side)
 {
-	return (f->tcp[side].flags_all & flag) != 0;
+	if ((f->tcp[side].flags_all & LJ_TCP_RST) || f->rst_side_plus1 == side + 1)
+		return ENDPOINT_RESET;
+	if (f->fin_sides & (1 << side))
+		return ENDPOINT_CLOSED;
+	if (f->syn_ns != 0 && f->synack_ns != 0)
+		return ENDPOINT_ESTABLISHED;
+	return side == 0 && f->syn_ns != 0 ? ENDPOINT_SYN_SENT : ENDPOINT_INACTIVE;
 }
 
-/* docs.zeek.org, base/protocols/conn: in the order in which Zeek asks. */
+/* A SYN, and then a reset before anything else of the initiator: Zeek's S[^HAFGIQ]*R. */
+static bool reset_after_syn(const char *history)
+{
+	if (*history == '^')
+		history++;
+	return *history == 'S' && history[strcspn(history, "HAFR")] == 'R';
+}
+
+/* Zeek's function of that name (base/protocols/conn/main.zeek), question by question. */
 static const char *tcp_state(const struct lj_flow *f)
 {
-	bool syn = f->syn_ns != 0, synack = f->synack_ns != 0;
-	bool rst0 = has(f, 0, LJ_TCP_RST), rst1 = has(f, 1, LJ_TCP_RST);
-	bool fin0 = f->fin_sides & 1, fin1 = f->fin_sides & 2;
+	enum endpoint o = endpoint_of(f, 0), r = endpoint_of(f, 1);
+	bool data = strpbrk(f->history, "Dd") != NULL;
 
-	if (!syn && !synack)
-		return rst1 && f->side[0].packets == 0 ? "RSTRH" : "OTH";
-	if (!syn)
-		return rst1 ? "RSTRH" : fin1 ? "SHR" : "OTH";
-	if (!synack) {
-		if (rst1)
+	if (r == ENDPOINT_RESET) {
+		if (o == ENDPOINT_SYN_SENT || (o == ENDPOINT_RESET && !data))
 			return "REJ";
-		if (rst0)
-			return "RSTOS0";
-		return f->side[1].packets > 0 ? "OTH" : fin0 ? "SH" : "S0";
+		return o == ENDPOINT_INACTIVE ? "RSTRH" : "RSTR";
 	}
-	if (rst0 || rst1)
-		return f->rst_side_plus1 == 2 || !rst0 ? "RSTR" : "RSTO";
-	if (fin0 && fin1)
+	if (o == ENDPOINT_RESET) {
+		if (r == ENDPOINT_INACTIVE)
+			return reset_after_syn(f->history) ? "RSTOS0" : "OTH";
+		return "RSTO";
+	}
+	if (o == ENDPOINT_CLOSED && r == ENDPOINT_CLOSED)
 		return "SF";
-	return fin0 ? "S2" : fin1 ? "S3" : "S1";
+	if (o == ENDPOINT_CLOSED)
+		return r == ENDPOINT_INACTIVE ? "SH" : "S2";
+	if (r == ENDPOINT_CLOSED)
+		return o == ENDPOINT_INACTIVE ? "SHR" : "S3";
+	if (o == ENDPOINT_SYN_SENT && f->side[1].packets == 0)
+		return "S0";
+	return o == ENDPOINT_ESTABLISHED && r == ENDPOINT_ESTABLISHED ? "S1" : "OTH";
 }
 
 const char *lj_flow_conn_state(const struct lj_flow *flow)
 {
 	if (flow->key.proto == IPPROTO_TCP)
 		return tcp_state(flow);
-	/* Of what has no connections Zeek asks only whether both sides spoke. */
-	return flow->side[0].packets == 0 ? "SHR" : flow->side[1].packets > 0 ? "SF" : "S0";
+	if (flow->key.proto != IPPROTO_UDP)
+		return "OTH";
+	/* Of UDP Zeek asks only who spoke. */
+	if (flow->side[0].packets == 0)
+		return "SHR";
+	return flow->side[1].packets > 0 ? "SF" : "S0";
 }
 
 const char *lj_flow_eve_state(const struct lj_flow *flow)

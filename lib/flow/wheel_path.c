@@ -2,6 +2,8 @@
 
 /* Records looked at to find one to evict. */
 #define EVICT_CANDIDATES 16
+/* Live, a poll looks at no more records than this for each that it may make due. */
+#define LOOKS_PER_DUE 8
 
 uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f)
 {
@@ -60,46 +62,59 @@ struct lj_flow *wheel_nearest(struct lj_flow_table *t)
 			struct lj_flow *f = record_at(t, at);
 
 			at = f->wheel_next;
-			if (f->due == LJ_DUE_NOT &&
-			    (oldest == NULL || f->last_ns < oldest->last_ns))
+			if (oldest == NULL || f->last_ns < oldest->last_ns)
 				oldest = f;
 		}
 	}
 	return oldest;
 }
 
-/* Looks at all records filed under the tick: they are due, or filed anew. At most `max` fall due.
- */
-static uint32_t visit(struct lj_flow_table *t, uint64_t tick, uint64_t clock_ns, uint64_t seq,
-		      uint32_t *expired, uint32_t max)
+/* The clock has come so far; what it looked at, and what is due. */
+struct visit {
+	uint64_t clock_ns, seq;
+	uint32_t looks; /* left */
+	uint32_t room;	/* left in the table's `expired` */
+};
+
+static void expire(struct lj_flow_table *t, struct lj_flow *f, struct visit *v)
 {
-	uint32_t *first = &t->slot[tick % WHEEL_SLOTS];
-	uint32_t n = 0;
+	t->expired[t->n_expired++] = f->index;
+	v->room--;
+}
 
-	while (*first != NONE && n < max) {
-		struct lj_flow *f = record_at(t, *first);
-		struct lj_order order = {seq, f->flow_id};
-		uint64_t early_ns = f->first_ns + t->config.classify_after_ns;
+/* A record filed under a tick that has come: it is due, or filed anew. */
+static void look_at(struct lj_flow_table *t, struct lj_flow *f, struct visit *v)
+{
+	struct lj_order order = {v->seq, f->flow_id};
+	uint64_t early_ns = f->first_ns + t->config.classify_after_ns;
+	enum lj_due reason = over_at(t, f, v->clock_ns);
 
-		if (f->last_ns + t->config.idle_timeout_ns < clock_ns) {
-			table_end(t, f,
-				  f->state == LJ_FLOW_CLOSING ? closing_reason(f) : LJ_DUE_IDLE,
-				  order);
-			expired[n++] = f->index;
-		} else if (f->state == LJ_FLOW_CLOSING &&
-			   f->closed_ns + t->config.tcp_linger_ns < clock_ns) {
-			table_end(t, f, closing_reason(f), order);
-			expired[n++] = f->index;
-		} else {
-			wheel_remove(t, f);
-			if (!f->early && t->config.classify_after_ns > 0 && early_ns < clock_ns) {
-				table_early(t, f, LJ_DUE_EARLY_AGE, early_ns, order);
-				expired[n++] = f->index;
-			}
-			wheel_file(t, f);
-		}
+	v->looks--;
+	if (reason != LJ_DUE_NOT) {
+		table_end(t, f, reason, order);
+		expire(t, f, v);
+		return;
 	}
-	return n;
+	wheel_remove(t, f);
+	if (!f->early && t->config.classify_after_ns > 0 && early_ns < v->clock_ns) {
+		table_early(t, f, LJ_DUE_EARLY_AGE, early_ns, order);
+		expire(t, f, v);
+	}
+	wheel_file(t, f);
+}
+
+/* Up to tick `target`, as far as looks and room last. */
+static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
+{
+	while (t->tick < target) {
+		uint32_t *first = &t->slot[(t->tick + 1) % WHEEL_SLOTS];
+
+		while (*first != NONE && v->looks > 0 && v->room > 0)
+			look_at(t, record_at(t, *first), v);
+		if (*first != NONE)
+			break;
+		t->tick++;
+	}
 }
 
 /* In place, without recursion or memory: heapsort by flow_id. */
@@ -162,21 +177,17 @@ uint16_t lj_flow_advance(struct lj_flow_table *t, uint64_t clock_ns, uint64_t se
 			 struct lj_flow **due, uint16_t max)
 {
 	uint64_t target = clock_ns / LJ_FLOW_TICK_NS;
-	uint32_t room = t->config.ordered ? t->capacity : max;
+	struct visit v = {clock_ns, seq, (uint32_t)max * LOOKS_PER_DUE, max};
 
+	if (t->config.ordered)
+		v.looks = v.room = UINT32_MAX;
 	if (t->tick == 0)
 		t->tick = target;
 	/* After a long silence one turn of the wheel looks at every record. */
 	if (target > t->tick + WHEEL_SLOTS)
 		t->tick = target - WHEEL_SLOTS;
 	if (t->tick < target && begin_collecting(t)) {
-		while (t->tick < target) {
-			t->n_expired += visit(t, t->tick + 1, clock_ns, seq,
-					      t->expired + t->n_expired, room - t->n_expired);
-			if (t->slot[(t->tick + 1) % WHEEL_SLOTS] != NONE)
-				break;
-			t->tick++;
-		}
+		turn(t, target, &v);
 		if (t->config.ordered)
 			sort_expired(t);
 	}

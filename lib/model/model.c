@@ -78,7 +78,7 @@ struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error 
 		return NULL;
 	}
 	snprintf(m->dir, sizeof(m->dir), "%s", dir);
-	m->slots = RTE_MIN(slots, (uint16_t)LJ_MODEL_SLOTS);
+	m->slots = slots > LJ_MODEL_SLOTS ? LJ_MODEL_SLOTS : RTE_MAX(slots, (uint16_t)1);
 	m->engine = &lj_engine_xgboost;
 	if (manifest_load(&m->manifest, dir, err) != 0 ||
 	    check_hash(m, m->manifest.booster, m->manifest.booster_sha256, err) != 0 ||

@@ -15,7 +15,7 @@
 #define LEAF_PARENT  2147483647
 
 struct tree {
-	const json_t *left, *right, *feature, *condition, *default_left, *split_type;
+	const json_t *left, *right, *feature, *condition, *default_left;
 	size_t nodes;
 };
 
@@ -25,6 +25,16 @@ static json_int_t text_number(const json_t *object, const char *key)
 	const char *text = json_string_value(json_object_get(object, key));
 
 	return text != NULL ? strtoll(text, NULL, 10) : -1;
+}
+
+/* As text_number(), of a fraction; NaN when it is none. */
+static double text_fraction(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	char *end = NULL;
+	double value = text != NULL ? strtod(text, &end) : NAN;
+
+	return end != NULL && end != text && *end == '\0' ? value : NAN;
 }
 
 static int refuse(struct lj_error *err, const char *path, size_t tree, const char *what)
@@ -45,8 +55,6 @@ static const char *check_node(const struct tree *t, size_t i, json_int_t feature
 	if (!json_is_number(condition) || !isfinite(json_number_value(condition)) ||
 	    fabs(json_number_value(condition)) > 3.4028235e38)
 		return "a threshold or leaf is not a finite float";
-	if (json_integer_value(json_array_get(t->split_type, i)) != 0)
-		return "has categorical splits, which are not supported";
 	if (l == -1 && r == -1)
 		return NULL;
 	if (l <= 0 || r <= 0 || (size_t)l >= t->nodes || (size_t)r >= t->nodes || l == r)
@@ -89,7 +97,24 @@ out:
 	return what;
 }
 
-static const char *check_tree(const json_t *json, json_int_t features)
+/* Categorical splits are told in two ways, each of which XGBoost follows into arrays it does not
+ * look at. */
+static bool is_categorical(const json_t *json)
+{
+	static const char *const lists[] = {"categories", "categories_nodes", "categories_segments",
+					    "categories_sizes"};
+	const json_t *types = json_object_get(json, "split_type");
+
+	for (size_t i = 0; i < RTE_DIM(lists); i++)
+		if (json_array_size(json_object_get(json, lists[i])) > 0)
+			return true;
+	for (size_t i = 0; i < json_array_size(types); i++)
+		if (json_integer_value(json_array_get(types, i)) != 0)
+			return true;
+	return false;
+}
+
+static const char *check_tree(const json_t *json, size_t index, json_int_t features)
 {
 	struct tree t = {
 		.left = json_object_get(json, "left_children"),
@@ -97,17 +122,23 @@ static const char *check_tree(const json_t *json, json_int_t features)
 		.feature = json_object_get(json, "split_indices"),
 		.condition = json_object_get(json, "split_conditions"),
 		.default_left = json_object_get(json, "default_left"),
-		.split_type = json_object_get(json, "split_type"),
 		.nodes = json_array_size(json_object_get(json, "left_children")),
 	};
 	const json_t *param = json_object_get(json, "tree_param");
 
+	/* XGBoost puts the tree where its id says, and runs into a null where none came. */
+	if (!json_is_integer(json_object_get(json, "id")) ||
+	    json_integer_value(json_object_get(json, "id")) != (json_int_t)index)
+		return "its id is not its place in the list";
+	if (is_categorical(json))
+		return "has categorical splits, which are not supported";
 	if (t.nodes == 0 || t.nodes > NODES_MAX ||
 	    (json_int_t)t.nodes != text_number(param, "num_nodes"))
 		return "num_nodes is not the number of nodes";
 	if (json_array_size(t.right) != t.nodes || json_array_size(t.feature) != t.nodes ||
 	    json_array_size(t.condition) != t.nodes || json_array_size(t.default_left) != t.nodes ||
 	    json_array_size(json_object_get(json, "parents")) != t.nodes ||
+	    json_array_size(json_object_get(json, "split_type")) != t.nodes ||
 	    json_array_size(json_object_get(json, "base_weights")) != t.nodes ||
 	    json_array_size(json_object_get(json, "loss_changes")) != t.nodes ||
 	    json_array_size(json_object_get(json, "sum_hessian")) != t.nodes)
@@ -139,7 +170,7 @@ static int check_trees(const json_t *model, json_int_t features, json_int_t outp
 				    TREES_MAX);
 	for (size_t i = 0; i < n; i++) {
 		json_int_t group = json_integer_value(json_array_get(info, i));
-		const char *what = check_tree(json_array_get(trees, i), features);
+		const char *what = check_tree(json_array_get(trees, i), i, features);
 
 		if (what != NULL)
 			return refuse(err, path, i, what);
@@ -149,14 +180,56 @@ static int check_trees(const json_t *model, json_int_t features, json_int_t outp
 	return 0;
 }
 
-static bool is_known_objective(const char *name)
+/* What the objective and the learner's numbers say of each other. */
+static int check_objective(const char *name, const json_t *param, const char *path,
+			   struct lj_error *err)
 {
-	static const char *const known[] = {"binary:logistic", "multi:softprob", "reg:logistic"};
+	bool logistic = name != NULL &&
+			(strcmp(name, "binary:logistic") == 0 || strcmp(name, "reg:logistic") == 0);
+	json_int_t classes = text_number(param, "num_class");
+	double base = text_fraction(param, "base_score");
 
-	for (size_t i = 0; name != NULL && i < RTE_DIM(known); i++)
-		if (strcmp(name, known[i]) == 0)
-			return true;
-	return false;
+	if (!logistic && (name == NULL || strcmp(name, "multi:softprob") != 0))
+		return lj_error_set(err, ENOTSUP, path,
+				    "objective \"%s\" gives no probability of a class",
+				    name != NULL ? name : "");
+	if (classes < 0 || classes > LJ_CLASSES_MAX || (logistic ? classes > 1 : classes < 2))
+		return lj_error_set(err, EILSEQ, path,
+				    "num_class %" JSON_INTEGER_FORMAT " is out of range for %s",
+				    classes, name);
+	if (!isfinite(base) || (logistic && (base <= 0 || base >= 1)))
+		return lj_error_set(err, EILSEQ, path, "base_score is out of range for %s", name);
+	if (json_object_get(param, "num_target") != NULL && text_number(param, "num_target") != 1)
+		return lj_error_set(err, ENOTSUP, path, "num_target is not 1");
+	return 0;
+}
+
+/* dart keeps a weight a tree beside the trees. */
+static const json_t *trees_of(const json_t *booster, const char *path, struct lj_error *err)
+{
+	const char *kind = json_string_value(json_object_get(booster, "name"));
+	const json_t *weights = json_object_get(booster, "weight_drop"), *model, *weight;
+	size_t i;
+
+	if (kind != NULL && strcmp(kind, "gbtree") == 0)
+		return json_object_get(booster, "model");
+	if (kind == NULL || strcmp(kind, "dart") != 0) {
+		lj_error_set(err, ENOTSUP, path, "booster \"%s\" is not gbtree or dart",
+			     kind != NULL ? kind : "");
+		return NULL;
+	}
+	model = json_object_get(json_object_get(booster, "gbtree"), "model");
+	if (json_array_size(weights) != json_array_size(json_object_get(model, "trees"))) {
+		lj_error_set(err, EILSEQ, path, "weight_drop has not a weight for each tree");
+		return NULL;
+	}
+	json_array_foreach (weights, i, weight) {
+		if (json_is_number(weight) && isfinite(json_number_value(weight)))
+			continue;
+		lj_error_set(err, EILSEQ, path, "weight_drop %zu is not a finite number", i);
+		return NULL;
+	}
+	return model;
 }
 
 static int check_root(const json_t *root, const char *path, struct lj_model_info *info,
@@ -165,28 +238,24 @@ static int check_root(const json_t *root, const char *path, struct lj_model_info
 	const json_t *learner = json_object_get(root, "learner");
 	const json_t *param = json_object_get(learner, "learner_model_param");
 	const json_t *booster = json_object_get(learner, "gradient_booster");
-	const char *kind = json_string_value(json_object_get(booster, "name"));
 	const char *objective =
 		json_string_value(json_object_get(json_object_get(learner, "objective"), "name"));
 	json_int_t features = text_number(param, "num_feature");
-	json_int_t classes = text_number(param, "num_class");
-	const json_t *model = json_object_get(booster, "model");
+	const json_t *model;
+	int ret;
 
 	if (learner == NULL || param == NULL || booster == NULL)
 		return lj_error_set(err, EILSEQ, path, "is not an XGBoost model");
-	if (kind != NULL && strcmp(kind, "dart") == 0)
-		model = json_object_get(json_object_get(booster, "gbtree"), "model");
-	else if (kind == NULL || strcmp(kind, "gbtree") != 0)
-		return lj_error_set(err, ENOTSUP, path, "booster \"%s\" is not gbtree or dart",
-				    kind != NULL ? kind : "");
-	if (!is_known_objective(objective))
-		return lj_error_set(err, ENOTSUP, path,
-				    "objective \"%s\" gives no probability of a class",
-				    objective != NULL ? objective : "");
-	if (features < 1 || features > FEATURES_MAX || classes < 0 || classes > LJ_CLASSES_MAX)
-		return lj_error_set(err, EILSEQ, path, "num_feature or num_class is out of range");
+	if (features < 1 || features > FEATURES_MAX)
+		return lj_error_set(err, EILSEQ, path, "num_feature is not in 1..%d", FEATURES_MAX);
+	ret = check_objective(objective, param, path, err);
+	if (ret != 0)
+		return ret;
+	model = trees_of(booster, path, err);
+	if (model == NULL)
+		return -EILSEQ;
 	info->features = (uint32_t)features;
-	info->outputs = (uint32_t)RTE_MAX(classes, (json_int_t)1);
+	info->outputs = (uint32_t)RTE_MAX(text_number(param, "num_class"), (json_int_t)1);
 	info->trees = (uint32_t)json_array_size(json_object_get(model, "trees"));
 	return check_trees(model, features, info->outputs, path, err);
 }

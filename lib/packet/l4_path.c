@@ -30,7 +30,7 @@ static void parse_tcp_options(struct frame *f, struct lj_packet *packet, uint32_
 	uint8_t scratch[TCP_OPTIONS];
 	uint32_t at = f->at + TCP_BYTES;
 	uint32_t have = f->captured > at ? RTE_MIN(bytes, f->captured - at) : 0;
-	const uint8_t *p = parse_bytes(f, at, have, scratch);
+	const uint8_t *p = have > 0 ? parse_bytes(f, at, have, scratch) : NULL;
 
 	at = 0;
 	while (p != NULL && at + 1 < have && p[at] != 0) {
@@ -102,12 +102,13 @@ static int parse_icmp(struct frame *f, struct lj_packet *packet, uint8_t proto, 
 		      const uint8_t *src, const uint8_t *dst)
 {
 	uint8_t scratch[ICMP_BYTES];
-	/* Some ICMP messages are 4 bytes long; the identifier is then not there. */
-	const uint8_t *p = parse_bytes(f, f->at, RTE_MIN(l4_bytes, (uint32_t)ICMP_BYTES), scratch);
+	const uint8_t *p;
 	uint16_t id;
 
 	if (l4_bytes < 4)
 		return LJ_C_parse_malformed_l4_header;
+	/* Some ICMP messages are 4 bytes long; the identifier is then not there. */
+	p = parse_bytes(f, f->at, RTE_MIN(l4_bytes, (uint32_t)ICMP_BYTES), scratch);
 	if (p == NULL)
 		return LJ_C_parse_malformed_truncated;
 	packet->icmp_type = p[0];

@@ -4,7 +4,8 @@
 #include "lj_feature.h"
 #include "lj_test.h"
 
-/* Two packets of 60 and 100 bytes from the initiator 2 ms apart, one of 1500 back in between. */
+/* A smaller one: two packets of 60 and 100 bytes from the initiator 2 ms apart, one of 1500 back in
+ * between. */
 static struct lj_flow sample(void)
 {
 	struct lj_flow f;
@@ -62,57 +63,178 @@ static double value_of(const char *name, const struct lj_flow *f)
 	return value;
 }
 
-static void features_are_what_a_person_computes(void)
+#define MS 1000000ULL
+#define T0 (1700000000000 * MS)
+/* Squares of ms, in ns^2. */
+#define SQ(squares) ((unsigned __int128)(squares)*MS * MS)
+
+/*
+ * Six packets: SYN (60 bytes), SYN-ACK (60) after 10 ms, ACK (52) after 20 more, data (252, then
+ * 1052 back and 452) after 70, 100 and 6900 more. What six packets can't have many of (flags,
+ * bulks) is made up, and everywhere different, so that no feature can stand for another.
+ */
+static struct lj_flow tcp_flow(void)
+{
+	return (struct lj_flow){
+		.key = {.port = {80, 40000}, .proto = 6, .version = 4},
+		.initiator = 1,
+		.packets = 6,
+		.first_ns = T0,
+		.last_ns = T0 + 7100 * MS,
+		.gap_min = 10 * MS,
+		.gap_max = 6900 * MS,
+		.gap_sumsq = SQ(100 + 400 + 4900 + 10000 + 47610000),
+		.side = {{.packets = 4,
+			  .length_min = 52,
+			  .length_max = 452,
+			  .length_sum = 816,
+			  .length_sumsq = 3600 + 2704 + 63504 + 204304,
+			  .first_ns = T0,
+			  .last_ns = T0 + 7100 * MS,
+			  .gap_min = 30 * MS,
+			  .gap_max = 7000 * MS,
+			  .gap_sumsq = SQ(900 + 4900 + 49000000),
+			  .payload_sum = 600,
+			  .payload_sumsq = 40000 + 160000,
+			  .payload_max = 400,
+			  .payload_packets = 2,
+			  .header_sum = 216,
+			  .flag_fin = 1,
+			  .flag_psh = 2,
+			  .flag_syn = 3,
+			  .flag_rst = 4,
+			  .flag_urg = 5,
+			  .flag_ece = 6,
+			  .flag_cwr = 7,
+			  .ttl_min = 60,
+			  .ttl_max = 64},
+			 {.packets = 2,
+			  .length_min = 60,
+			  .length_max = 1052,
+			  .length_sum = 1112,
+			  .length_sumsq = 3600 + 1106704,
+			  .first_ns = T0 + 10 * MS,
+			  .last_ns = T0 + 200 * MS,
+			  .gap_min = 190 * MS,
+			  .gap_max = 190 * MS,
+			  .gap_sumsq = SQ(36100),
+			  .payload_sum = 1000,
+			  .payload_sumsq = 1000000,
+			  .payload_max = 1000,
+			  .payload_packets = 1,
+			  .header_sum = 112,
+			  .flag_fin = 8,
+			  .flag_psh = 9,
+			  .flag_syn = 10,
+			  .flag_rst = 11,
+			  .flag_urg = 12,
+			  .flag_ece = 13,
+			  .flag_cwr = 14,
+			  .ttl_min = 110,
+			  .ttl_max = 128}},
+		.syn_ns = T0,
+		.synack_ns = T0 + 10 * MS,
+		.ack_ns = T0 + 30 * MS,
+		.fin_sides = 3,
+		.tcp = {{.flag_ack = 15,
+			 .retransmitted_packets = 1,
+			 .retransmitted_bytes = 200,
+			 .out_of_order = 2,
+			 .zero_windows = 3,
+			 .lost_bytes = 50,
+			 .window_first = 1000,
+			 .window_max = 3000,
+			 .mss = 1460,
+			 .flags_all = LJ_TCP_FIN | LJ_TCP_SYN | LJ_TCP_PSH,
+			 .min_header = 32},
+			{.flag_ack = 16,
+			 .retransmitted_packets = 4,
+			 .retransmitted_bytes = 300,
+			 .out_of_order = 5,
+			 .zero_windows = 6,
+			 .lost_bytes = 70,
+			 .window_first = 2000,
+			 .window_max = 4000,
+			 .mss = 1400,
+			 .flags_all = LJ_TCP_SYN | LJ_TCP_ACK,
+			 .min_header = 20}},
+		.activity = {.active_count = 2,
+			     .active_sum = 600 * MS,
+			     .active_sumsq = SQ(40000 + 160000),
+			     .active_min = 200 * MS,
+			     .active_max = 400 * MS,
+			     .idle_count = 2,
+			     .idle_sum = 14000 * MS,
+			     .idle_sumsq = SQ(36000000 + 64000000),
+			     .idle_min = 6000 * MS,
+			     .idle_max = 8000 * MS,
+			     .subflows = 2},
+		.bulk = {{.bytes = 900, .packets = 9, .states = 2, .duration_ns = 500 * MS},
+			 {.bytes = 2000, .packets = 17, .states = 4, .duration_ns = 250 * MS}},
+		.splt = {.length = {60, 60, 52, 252, 1052, 452},
+			 .gap_us = {0, 10000, 20000, 70000, 100000, 6900000},
+			 .sides = 1 << 1 | 1 << 4,
+			 .count = 6},
+	};
+}
+
+/* IPv6, tagged, 52 bytes to port 53, never answered. */
+static struct lj_flow lone_datagram(void)
+{
+	return (struct lj_flow){
+		.key = {.port = {5000, 53}, .proto = 17, .version = 6},
+		.packets = 1,
+		.first_ns = T0,
+		.last_ns = T0,
+		.gap_min = UINT64_MAX,
+		.vlan = 7,
+		.side = {{.packets = 1,
+			  .length_min = 100,
+			  .length_max = 100,
+			  .length_sum = 100,
+			  .length_sumsq = 10000,
+			  .first_ns = T0,
+			  .last_ns = T0,
+			  .gap_min = UINT64_MAX,
+			  .payload_sum = 52,
+			  .payload_sumsq = 52 * 52,
+			  .payload_min = 52,
+			  .payload_max = 52,
+			  .payload_packets = 1,
+			  .header_sum = 48,
+			  .ttl_min = 64,
+			  .ttl_max = 64}},
+		.activity = {.active_min = UINT64_MAX, .idle_min = UINT64_MAX},
+		.splt = {.length = {100}, .count = 1},
+	};
+}
+
+static void check(const char *name, double got, double wanted)
+{
+	if (isnan(wanted) ? isnan(got) : fabs(got - wanted) <= 1e-9 * fmax(1, fabs(wanted)))
+		return;
+	fprintf(stderr, "%s: %.12g, not %.12g\n", name, got, wanted);
+	CU_FAIL("a feature is wrong");
+}
+
+static void every_feature_is_what_a_person_computes(void)
 {
 	static const struct {
 		const char *name;
-		double value;
-	} wanted[] = {
-		{"duration_us", 2000},
-		{"is_tcp", 1},
-		{"is_udp", 0},
-		{"packets", 3},
-		{"bytes", 1660},
-		{"one_sided", 0},
-		{"packet_ratio", 1.0 / 3},
-		{"byte_ratio", 1500.0 / 1660},
-		{"length_mean", 1660.0 / 3},
-		{"length_std", 669.5935749061183},
-		{"length_min", 60},
-		{"length_max", 1500},
-		{"gap_mean_us", 1000},
-		{"gap_std_us", 500},
-		{"gap_min_us", 500},
-		{"gap_max_us", 1500},
-		{"packets_per_s", 1500},
-		{"bytes_per_s", 830000},
-		{"fwd_length_mean", 80},
-		{"fwd_length_std", 20},
-		{"fwd_gap_mean_us", 2000},
-		{"fwd_gap_std_us", 0},
-		{"bwd_length_std", 0},
-		{"fwd_payload_mean", 20},
-		{"fwd_payload_std", 20},
-		{"synack_us", 500},
-		{"state_established", 1},
-		{"state_finished", 0},
-		{"length_1", 60},
-		{"length_2", -1500},
-		{"gap_3_us", 1500},
-		{"dst_port", 443},
+		double tcp, lone;
+	} expected[] = {
+#define EXPECTED(name, tcp, lone) {#name, tcp, lone},
+#include "expected.def"
+#undef EXPECTED
 	};
-	struct lj_flow f = sample();
+	struct lj_flow tcp = tcp_flow(), lone = lone_datagram();
 
-	for (size_t i = 0; i < RTE_DIM(wanted); i++) {
-		double got = value_of(wanted[i].name, &f);
-
-		if (fabs(got - wanted[i].value) > 1e-9 * fmax(1, fabs(wanted[i].value))) {
-			fprintf(stderr, "%s: %.12g, not %.12g\n", wanted[i].name, got,
-				wanted[i].value);
-			CU_FAIL("a feature is wrong");
-		}
+	CU_ASSERT_EQUAL_FATAL(RTE_DIM(expected), lj_feature_count());
+	for (size_t i = 0; i < RTE_DIM(expected); i++) {
+		CU_ASSERT_STRING_EQUAL(expected[i].name, lj_feature_info(i)->name);
+		check(expected[i].name, value_of(expected[i].name, &tcp), expected[i].tcp);
+		check(expected[i].name, value_of(expected[i].name, &lone), expected[i].lone);
 	}
-	CU_PASS("all features");
 }
 
 static void what_does_not_exist_is_missing(void)
@@ -129,7 +251,8 @@ static void what_does_not_exist_is_missing(void)
 
 static void every_feature_gives_a_value_of_an_empty_record(void)
 {
-	struct lj_feature_plan *plan = lj_feature_plan_set("linejudge,network", NULL);
+	struct lj_feature_plan *plan =
+		lj_feature_plan_set("linejudge,network,cic,netflow,argus", NULL);
 	static double values[1024];
 	struct lj_flow f;
 
@@ -188,7 +311,8 @@ static void an_unknown_name_is_quoted_with_the_nearest(void)
 int main(void)
 {
 	static const struct lj_test tests[] = {
-		{"features are what a person computes", features_are_what_a_person_computes},
+		{"every feature is what a person computes",
+		 every_feature_is_what_a_person_computes},
 		{"what does not exist is missing", what_does_not_exist_is_missing},
 		{"every feature gives a value of an empty record",
 		 every_feature_gives_a_value_of_an_empty_record},

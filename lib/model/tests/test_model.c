@@ -15,16 +15,17 @@ static char dir[] = "/tmp/lj-test-model-XXXXXX";
 static json_t *booster(void)
 {
 	return json_pack(
-		"{s:{s:{s:s, s:s}, s:{s:s}, s:{s:s, s:{s:{s:s}, s:[i], s:[{s:{s:s}, s:[i,i,i], "
+		"{s:{s:{s:s, s:s, s:s}, s:{s:s}, s:{s:s, s:{s:{s:s}, s:[i], s:[{s:i, s:{s:s}, s:[i,i,i], "
 		"s:[i,i,i], s:[i,i,i], s:[i,i,i], s:[f,f,f], s:[i,i,i], s:[i,i,i], s:[f,f,f], "
 		"s:[f,f,f], s:[f,f,f]}]}}}}",
-		"learner", "learner_model_param", "num_feature", "2", "num_class", "0", "objective",
-		"name", "binary:logistic", "gradient_booster", "name", "gbtree", "model",
-		"gbtree_model_param", "num_trees", "1", "tree_info", 0, "trees", "tree_param",
-		"num_nodes", "3", "left_children", 1, -1, -1, "right_children", 2, -1, -1,
-		"parents", 2147483647, 0, 0, "split_indices", 0, 0, 0, "split_conditions", 5.5,
-		0.25, -0.25, "split_type", 0, 0, 0, "default_left", 1, 0, 0, "base_weights", 0.0,
-		0.0, 0.0, "loss_changes", 1.0, 0.0, 0.0, "sum_hessian", 2.0, 1.0, 1.0);
+		"learner", "learner_model_param", "num_feature", "2", "num_class", "0",
+		"base_score", "5E-1", "objective", "name", "binary:logistic", "gradient_booster",
+		"name", "gbtree", "model", "gbtree_model_param", "num_trees", "1", "tree_info", 0,
+		"trees", "id", 0, "tree_param", "num_nodes", "3", "left_children", 1, -1, -1,
+		"right_children", 2, -1, -1, "parents", 2147483647, 0, 0, "split_indices", 0, 0, 0,
+		"split_conditions", 5.5, 0.25, -0.25, "split_type", 0, 0, 0, "default_left", 1, 0,
+		0, "base_weights", 0.0, 0.0, 0.0, "loss_changes", 1.0, 0.0, 0.0, "sum_hessian", 2.0,
+		1.0, 1.0);
 }
 
 static json_t *tree_of(json_t *root)
@@ -106,6 +107,49 @@ static void counts_that_do_not_fit_are_refused(void)
 			    json_string("4"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "num_nodes"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(json_object()), "not an XGBoost model"));
+}
+
+/* What validating says when the learner's parameter `key` is `text`. */
+static const char *with_param(const char *key, const char *text)
+{
+	json_t *root = booster();
+
+	json_object_set_new(
+		json_object_get(json_object_get(root, "learner"), "learner_model_param"), key,
+		json_string(text));
+	return verdict_on(root);
+}
+
+static const char *with_tree(const char *key, json_t *value)
+{
+	json_t *root = booster();
+
+	json_object_set_new(tree_of(root), key, value);
+	return verdict_on(root);
+}
+
+/* Found by altering files until XGBoost 1.7.4 died. */
+static void what_xgboost_follows_without_looking_is_refused(void)
+{
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_tree("id", json_integer(1)), "id"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_tree("split_type", json_pack("[i]", 0)), "one length"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(with_tree("categories_nodes", json_pack("[i]", 0)), "categorical"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_tree("categories", json_pack("[i]", 9)), "categorical"));
+	CU_ASSERT_STRING_EQUAL(with_tree("categories", json_array()), "");
+}
+
+static void what_would_score_wrong_is_refused(void)
+{
+	static const char *const bases[] = {"", "x", "nan", "inf", "0", "1", "-1", "5E-1x"};
+
+	for (size_t i = 0; i < RTE_DIM(bases); i++)
+		CU_ASSERT_PTR_NOT_NULL(strstr(with_param("base_score", bases[i]), "base_score"));
+	CU_ASSERT_STRING_EQUAL(with_param("base_score", "2.5E-1"), "");
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_param("num_target", "2"), "num_target"));
+	CU_ASSERT_STRING_EQUAL(with_param("num_target", "1"), "");
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_param("num_class", "3"), "num_class"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_param("num_class", "-1"), "num_class"));
 }
 
 static const char *default_dir(void)
@@ -218,6 +262,9 @@ int main(void)
 	static const struct lj_test tests[] = {
 		{"a sound booster passes", a_sound_booster_passes},
 		{"what would crash XGBoost is refused", what_would_crash_xgboost_is_refused},
+		{"what XGBoost follows without looking is refused",
+		 what_xgboost_follows_without_looking_is_refused},
+		{"what would score wrong is refused", what_would_score_wrong_is_refused},
 		{"counts that do not fit are refused", counts_that_do_not_fit_are_refused},
 		{"a UBJ cut anywhere is refused without a crash",
 		 a_ubj_cut_anywhere_is_refused_without_a_crash},

@@ -1,0 +1,457 @@
+/*
+ * Workers and an inference lcore stepped by hand, in one thread. Time is a number: the stamp in
+ * each queued flow is overwritten, and lj_batch_take() is told what time it is.
+ */
+#include <string.h>
+
+#include <rte_cycles.h>
+
+#include "lj_batch.h"
+#include "lj_test.h"
+
+#define NOON	    (1ULL << 40) /* a TSC reading */
+#define QUEUE_FLOWS 32
+#define WORKERS_MAX 4
+#define REPLAYED    3000
+
+static struct lj_counters counters;
+static struct lj_batch_tuning tuning;
+static struct lj_queue *queue[WORKERS_MAX];
+static struct lj_batcher *batcher;
+static struct lj_batch batch;
+
+static uint64_t us(uint64_t n)
+{
+	return n * rte_get_tsc_hz() / 1000000;
+}
+
+static void open_all(uint16_t workers, uint32_t flows, bool ordered, uint32_t size,
+		     uint32_t deadline_us)
+{
+	memset(&counters, 0, sizeof(counters));
+	tuning.size = size;
+	tuning.deadline_us = deadline_us;
+	for (uint16_t i = 0; i < workers; i++) {
+		char name[24];
+
+		snprintf(name, sizeof(name), "worker%u_infer0", i);
+		queue[i] = lj_queue_create(name, flows, sizeof(struct lj_due_flow), SOCKET_ID_ANY);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(queue[i]);
+	}
+	batcher = lj_batcher_create(queue, workers, ordered, &tuning, &counters);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(batcher);
+}
+
+static void close_all(void)
+{
+	lj_batcher_destroy(batcher);
+	for (uint16_t i = 0; i < WORKERS_MAX; i++) {
+		lj_queue_destroy(queue[i]);
+		queue[i] = NULL;
+	}
+}
+
+static struct lj_flow flow_from(uint32_t address, uint64_t seq)
+{
+	struct lj_flow f = {.flow_id = seq, .order = {seq, seq % 3}};
+
+	f.key = (struct lj_flow_key){
+		.addr = {{[10] = 0xff, 0xff}, {[10] = 0xff, 0xff, 192, 0, 2, 1}},
+		.proto = 6,
+		.version = 4};
+	for (int i = 0; i < 4; i++)
+		f.key.addr[0][15 - i] = (uint8_t)(address >> (8 * i));
+	return f;
+}
+
+/* Worker `worker` offers flow `seq`, as if it had been queued at `queued_tsc`. */
+static bool offer_at(uint16_t worker, uint64_t seq, uint64_t queued_tsc)
+{
+	struct lj_flow f = flow_from(0x0a000001, seq);
+	struct lj_due_flow *due;
+
+	if (!lj_batch_offer(&queue[worker], 1, &f, queued_tsc - 1, &counters))
+		return false;
+	due = lj_queue_at(queue[worker], lj_queue_count(queue[worker]) - 1);
+	due->queued_tsc = queued_tsc;
+	return true;
+}
+
+static void offer_many(uint16_t worker, uint32_t n, uint64_t queued_tsc)
+{
+	for (uint32_t i = 0; i < n; i++)
+		CU_ASSERT(offer_at(worker, i, queued_tsc));
+}
+
+static uint32_t take(uint64_t now_tsc)
+{
+	bool taken = lj_batch_take(batcher, now_tsc, &batch);
+
+	CU_ASSERT_EQUAL(taken, batch.n > 0);
+	return batch.n;
+}
+
+static uint64_t counted(enum lj_counter which)
+{
+	return lj_counter_read(&counters, which);
+}
+
+static void a_due_flow_travels_as_a_copy(void)
+{
+	struct lj_flow f = flow_from(0x0a000001, 7);
+	uint64_t before = rte_rdtsc();
+
+	open_all(1, QUEUE_FLOWS, false, 8, 0);
+	f.packets = 99;
+	CU_ASSERT(lj_batch_offer(queue, 1, &f, 12345, &counters));
+	memset(&f, 0, sizeof(f));
+	CU_ASSERT_EQUAL_FATAL(take(rte_rdtsc()), 1);
+	CU_ASSERT_EQUAL(batch.due[0]->order.seq, 7);
+	CU_ASSERT_EQUAL(batch.due[0]->order.tie, 1);
+	CU_ASSERT_EQUAL(batch.due[0]->due_tsc, 12345);
+	CU_ASSERT(batch.due[0]->queued_tsc >= before && batch.due[0]->queued_tsc <= rte_rdtsc());
+	CU_ASSERT_PTR_EQUAL(batch.flows[0], &batch.due[0]->flow);
+	CU_ASSERT_EQUAL(batch.flows[0]->flow_id, 7);
+	CU_ASSERT_EQUAL(batch.flows[0]->packets, 99);
+	close_all();
+}
+
+static void a_full_queue_refuses_and_the_caller_counts(void)
+{
+	struct lj_flow f = flow_from(1, 1);
+
+	open_all(1, 4, false, 64, 1000);
+	offer_many(0, 4, NOON);
+	CU_ASSERT_FALSE(lj_batch_offer(queue, 1, &f, NOON, &counters));
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), 4);
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_refused), 0);
+	lj_batch_refuse(&counters);
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), 4);
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_refused), 1);
+	close_all();
+}
+
+static void an_initiator_has_one_owner(void)
+{
+	for (uint16_t n = 1; n <= 16; n++) {
+		struct lj_flow f = flow_from(0x0a010203, 1), back = f;
+		uint16_t owner = lj_batch_owner(&f, n);
+
+		CU_ASSERT(owner < n);
+		f.key.port[0] = 4444;
+		f.key.proto = 17;
+		memset(f.key.addr[1], 9, 16);
+		CU_ASSERT_EQUAL(lj_batch_owner(&f, n), owner);
+		/* The same host as the key's other endpoint. */
+		memcpy(back.key.addr[1], back.key.addr[0], 16);
+		memset(back.key.addr[0], 3, 16);
+		back.initiator = 1;
+		CU_ASSERT_EQUAL(lj_batch_owner(&back, n), owner);
+	}
+}
+
+static void owners_share_the_initiators(void)
+{
+	for (uint16_t n = 2; n <= 8; n++) {
+		uint32_t owned[2][8] = {{0}};
+
+		for (uint32_t i = 0; i < 8000; i++) {
+			struct lj_flow f = flow_from(0x0a000000 + i, i);
+
+			owned[0][lj_batch_owner(&f, n)]++;
+			/* Neighbours in one IPv6 network. */
+			memcpy(f.key.addr[0], "\x20\x01\x0d\xb8\0\0\0\0\0\0\0", 12);
+			owned[1][lj_batch_owner(&f, n)]++;
+		}
+		for (uint16_t i = 0; i < n; i++) {
+			CU_ASSERT(owned[0][i] > 7000u / n && owned[0][i] < 9000u / n);
+			CU_ASSERT(owned[1][i] > 7000u / n && owned[1][i] < 9000u / n);
+		}
+	}
+}
+
+static void an_offer_goes_to_the_owner(void)
+{
+	open_all(3, 512, false, 8, 0);
+	for (uint32_t i = 0; i < 300; i++) {
+		struct lj_flow f = flow_from(i * 7919, i);
+
+		CU_ASSERT(lj_batch_offer(queue, 3, &f, 1, &counters));
+	}
+	for (uint16_t i = 0; i < 3; i++) {
+		struct lj_due_flow *due;
+
+		CU_ASSERT(lj_queue_count(queue[i]) > 0);
+		for (uint32_t k = 0; (due = lj_queue_at(queue[i], k)) != NULL; k++)
+			CU_ASSERT_EQUAL(lj_batch_owner(&due->flow, 3), i);
+	}
+	close_all();
+}
+
+static void size_flows_make_a_batch_and_never_more(void)
+{
+	open_all(2, QUEUE_FLOWS, false, 8, 1000);
+	offer_many(0, 7, NOON);
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	offer_many(1, 11, NOON);
+	CU_ASSERT_EQUAL(take(NOON), 8);
+	lj_batch_done(batcher, &batch);
+	CU_ASSERT_EQUAL(batch.n, 0);
+	CU_ASSERT_EQUAL(take(NOON), 8);
+	lj_batch_done(batcher, &batch);
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches), 2);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches_full), 2);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches_deadline), 0);
+	CU_ASSERT_EQUAL(lj_batcher_waiting(batcher), 2);
+	close_all();
+}
+
+static void fewer_wait_for_the_deadline(void)
+{
+	open_all(1, QUEUE_FLOWS, false, 8, 1000);
+	CU_ASSERT(offer_at(0, 1, NOON));
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	CU_ASSERT(offer_at(0, 2, NOON + us(900)));
+	CU_ASSERT_EQUAL(take(NOON + us(1000) - 1), 0);
+	CU_ASSERT_EQUAL(take(NOON + us(1000)), 2);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches_deadline), 1);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches_full), 0);
+	lj_batch_done(batcher, &batch);
+	/* The next batch has a deadline of its own. */
+	CU_ASSERT(offer_at(0, 3, NOON + us(5000)));
+	CU_ASSERT_EQUAL(take(NOON + us(5999)), 0);
+	CU_ASSERT_EQUAL(take(NOON + us(6000)), 1);
+	close_all();
+}
+
+static void the_oldest_counts_wherever_it_waits(void)
+{
+	open_all(2, QUEUE_FLOWS, false, 8, 1000);
+	CU_ASSERT(offer_at(0, 1, NOON + us(700)));
+	CU_ASSERT(offer_at(1, 2, NOON));
+	CU_ASSERT_EQUAL(take(NOON + us(999)), 0);
+	CU_ASSERT_EQUAL(take(NOON + us(1000)), 2);
+	close_all();
+}
+
+static void a_stamp_ahead_of_our_clock_is_new(void)
+{
+	open_all(1, QUEUE_FLOWS, false, 8, 1000);
+	CU_ASSERT(offer_at(0, 1, NOON + 50));
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	/* Nor does a very late look overflow. */
+	CU_ASSERT_EQUAL(take(UINT64_MAX), 1);
+	close_all();
+}
+
+static void a_deadline_of_0_takes_whatever_waits(void)
+{
+	open_all(2, QUEUE_FLOWS, false, 8, 0);
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	CU_ASSERT(offer_at(1, 1, NOON));
+	CU_ASSERT_EQUAL(take(NOON), 1);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches), 1);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches_deadline), 0);
+	close_all();
+}
+
+static void a_queue_half_full_does_not_wait(void)
+{
+	open_all(2, 16, false, 64, 1000000);
+	offer_many(0, 7, NOON);
+	offer_many(1, 7, NOON);
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	CU_ASSERT(offer_at(1, 8, NOON));
+	CU_ASSERT_EQUAL(take(NOON), 15);
+	close_all();
+}
+
+static void the_last_flows_need_no_deadline(void)
+{
+	open_all(2, QUEUE_FLOWS, false, 8, 1000000);
+	offer_many(0, 2, NOON);
+	offer_many(1, 9, NOON);
+	lj_queue_close(queue[0]);
+	CU_ASSERT_EQUAL(take(NOON), 8);
+	lj_batch_done(batcher, &batch);
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	lj_queue_close(queue[1]);
+	CU_ASSERT_FALSE(lj_batcher_finished(batcher));
+	CU_ASSERT_EQUAL(take(NOON), 3);
+	CU_ASSERT_FALSE(lj_batcher_finished(batcher));
+	lj_batch_done(batcher, &batch);
+	CU_ASSERT(lj_batcher_finished(batcher));
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	close_all();
+}
+
+static void control_tunes_size_and_deadline_while_flows_wait(void)
+{
+	open_all(1, QUEUE_FLOWS, false, 8, 1000);
+	offer_many(0, 4, NOON);
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	tuning.size = 4;
+	CU_ASSERT_EQUAL(take(NOON), 4);
+	lj_batch_done(batcher, &batch);
+	offer_many(0, 2, NOON);
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	tuning.deadline_us = 0;
+	CU_ASSERT_EQUAL(take(NOON), 2);
+	lj_batch_done(batcher, &batch);
+	/* Out of range is held to what a batch can carry. */
+	tuning.size = UINT32_MAX;
+	offer_many(0, 3, NOON);
+	CU_ASSERT_EQUAL(take(NOON), 3);
+	close_all();
+}
+
+static void flows_keep_their_place_until_done(void)
+{
+	open_all(1, 4, false, 4, 1000);
+	offer_many(0, 4, NOON);
+	CU_ASSERT_EQUAL(take(NOON), 4);
+	CU_ASSERT_FALSE(offer_at(0, 9, NOON));
+	for (uint64_t i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(batch.flows[i]->flow_id, i);
+	lj_batch_done(batcher, &batch);
+	CU_ASSERT(offer_at(0, 9, NOON));
+	close_all();
+}
+
+static void the_ledger_of_queued_flows_balances(void)
+{
+	uint64_t taken = 0;
+
+	open_all(2, QUEUE_FLOWS, false, 5, 250);
+	for (uint64_t step = 0; step < 200; step++) {
+		offer_many((uint16_t)(step % 2), (uint32_t)(step % 4), NOON + us(step * 100));
+		taken += take(NOON + us(step * 100));
+		if (batch.n > 0)
+			lj_batch_done(batcher, &batch);
+		else
+			CU_ASSERT_FALSE(step % 4 == 3 && step > 50 && taken == 0);
+		CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), counted(LJ_C_batch_waiting) + taken);
+	}
+	CU_ASSERT(taken > 250);
+	CU_ASSERT(counted(LJ_C_batches_full) > 0 && counted(LJ_C_batches_deadline) > 0);
+	close_all();
+}
+
+static void an_ordered_batch_waits_for_nobody_but_the_order(void)
+{
+	open_all(2, 4, true, 64, 1000000);
+	for (uint64_t seq = 1; seq <= 4; seq++)
+		CU_ASSERT(offer_at(0, seq, NOON));
+	/* Worker 1 may still bring an earlier flow. */
+	CU_ASSERT_EQUAL(take(NOON), 0);
+	lj_batch_advance(&queue[1], 1, (struct lj_order){2, 9});
+	/* Worker 0 has no room left, so what there is goes, far below size and deadline. */
+	CU_ASSERT_EQUAL(take(NOON), 2);
+	CU_ASSERT(lj_batcher_watermark(batcher).seq <= 1);
+	lj_batch_done(batcher, &batch);
+	CU_ASSERT_EQUAL(lj_batcher_watermark(batcher).seq, 2);
+	CU_ASSERT(offer_at(0, 5, NOON));
+	lj_batch_advance(queue, 2, (struct lj_order){6, 0});
+	CU_ASSERT_EQUAL(take(NOON), 3);
+	lj_batch_done(batcher, &batch);
+	CU_ASSERT_EQUAL(lj_batcher_watermark(batcher).seq, 6);
+	close_all();
+}
+
+static uint32_t roll(uint32_t *die, uint32_t sides)
+{
+	*die = *die * 1664525 + 1013904223;
+	return (uint32_t)(((uint64_t)*die * sides) >> 32);
+}
+
+/*
+ * Replays flows 0..REPLAYED-1, flow k coming from worker `from[k]`, in an interleaving the die
+ * decides; whether they came out as 0, 1, 2 ... in batches of at most `size`.
+ */
+static bool replays_in_order(uint16_t workers, const uint8_t *from, uint32_t size, uint32_t die)
+{
+	uint64_t next[WORKERS_MAX] = {0}, expected = 0, told = 0, rounds = 0;
+	bool good = true;
+
+	while (!lj_batcher_finished(batcher) && rounds++ < 100 * REPLAYED) {
+		uint16_t worker = (uint16_t)roll(&die, (uint32_t)workers + 1);
+
+		if (worker < workers) {
+			uint64_t *k = &next[worker];
+
+			while (*k < REPLAYED && from[*k] != worker)
+				(*k)++;
+			if (*k == REPLAYED) {
+				lj_queue_close(queue[worker]);
+			} else if (offer_at(worker, *k, NOON)) {
+				(*k)++;
+			} else {
+				/* As a worker that has to wait does. */
+				lj_batch_advance(&queue[worker], 1, (struct lj_order){*k, *k % 3});
+			}
+			continue;
+		}
+		told = RTE_MAX(told, lj_batcher_watermark(batcher).seq);
+		for (uint32_t i = 0, n = take(NOON); i < n; i++) {
+			good &= batch.flows[i]->flow_id == expected++ && n <= size;
+			good &= batch.flows[i]->order.seq >= told;
+		}
+		if (batch.n > 0)
+			lj_batch_done(batcher, &batch);
+	}
+	return good && expected == REPLAYED;
+}
+
+static void a_replay_comes_out_the_same_for_any_interleaving(void)
+{
+	static uint8_t from[REPLAYED];
+
+	for (uint32_t run = 0; run < 60; run++) {
+		uint16_t workers = (uint16_t)(1 + run % WORKERS_MAX);
+		uint32_t die = run * 2654435761u, size = 1 + run % 17, worker = 0;
+
+		for (uint32_t k = 0; k < REPLAYED; k++) {
+			if (roll(&die, 1 + run % 9) == 0)
+				worker = roll(&die, workers);
+			from[k] = (uint8_t)worker;
+		}
+		open_all(workers, 2u << (run % 6), true, size, run % 2 ? 0 : 1000000);
+		CU_ASSERT(replays_in_order(workers, from, size, die));
+		CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), REPLAYED);
+		CU_ASSERT_EQUAL(counted(LJ_C_batch_waiting), 0);
+		close_all();
+	}
+}
+
+static const struct lj_test tests[] = {
+	{"a due flow travels as a copy, with its order and both stamps",
+	 a_due_flow_travels_as_a_copy},
+	{"a full queue refuses, and only the caller counts it",
+	 a_full_queue_refuses_and_the_caller_counts},
+	{"an initiator has one owner, whatever its flow", an_initiator_has_one_owner},
+	{"owners share the initiators about evenly", owners_share_the_initiators},
+	{"an offer goes to the owner's queue", an_offer_goes_to_the_owner},
+	{"size flows make a batch, and never more", size_flows_make_a_batch_and_never_more},
+	{"fewer wait for the deadline, and no longer", fewer_wait_for_the_deadline},
+	{"the oldest counts, in whichever queue it waits", the_oldest_counts_wherever_it_waits},
+	{"a stamp ahead of our clock is new, not ages old", a_stamp_ahead_of_our_clock_is_new},
+	{"a deadline of 0 takes whatever waits, at once", a_deadline_of_0_takes_whatever_waits},
+	{"a queue half full does not wait for size or deadline", a_queue_half_full_does_not_wait},
+	{"the last flows need no deadline", the_last_flows_need_no_deadline},
+	{"control tunes size and deadline while flows wait",
+	 control_tunes_size_and_deadline_while_flows_wait},
+	{"flows keep their place in the queue until the batch is done",
+	 flows_keep_their_place_until_done},
+	{"queued = waiting + taken, at every step", the_ledger_of_queued_flows_balances},
+	{"an ordered batch waits for nobody but the order",
+	 an_ordered_batch_waits_for_nobody_but_the_order},
+	{"a replay comes out the same for any interleaving",
+	 a_replay_comes_out_the_same_for_any_interleaving},
+};
+
+int main(void)
+{
+	lj_test_eal("batch", NULL);
+	return lj_test_run("batch", tests, RTE_DIM(tests));
+}
