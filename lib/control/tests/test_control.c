@@ -1,0 +1,185 @@
+/* Every command by its words, as the prompt gives them; packets are stepped by hand. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lj_clock.h"
+#include "lj_control.h"
+#include "lj_test.h"
+
+static struct lj_config config;
+static struct lj_pipeline *pipeline;
+static struct lj_control *control;
+static char answer[1 << 16];
+static int result;
+
+static const char *ask(const char *line)
+{
+	FILE *out = fmemopen(answer, sizeof(answer), "w");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+	memset(answer, 0, sizeof(answer));
+	result = lj_control_run(control, line, out);
+	fclose(out);
+	return answer;
+}
+
+static bool says(const char *line, const char *text)
+{
+	bool found = strstr(ask(line), text) != NULL;
+
+	if (!found)
+		fprintf(stderr, "\"%s\" does not say \"%s\":\n%s\n", line, text, answer);
+	return found;
+}
+
+static void open_demo(void)
+{
+	struct lj_error err = {0};
+	char set[600];
+
+	lj_config_init(&config);
+	snprintf(set, sizeof(set), "capture.files=%s/tools/data/demo.pcap",
+		 getenv("LJ_SOURCE_ROOT"));
+	lj_config_set(&config, set, &err);
+	snprintf(set, sizeof(set), "models=%s/models/default", getenv("LJ_SOURCE_ROOT"));
+	lj_config_set(&config, set, &err);
+	lj_config_set(&config, "flow.capacity=65536", &err);
+	pipeline = lj_pipeline_create(&config, &err);
+	if (pipeline != NULL)
+		control = lj_control_create(pipeline, &err);
+	if (control == NULL) {
+		fprintf(stderr, "%s: %s\n", err.where, err.what);
+		exit(EXIT_FAILURE);
+	}
+}
+
+static void step_to_the_end(void)
+{
+	for (uint32_t i = 0; i < 1000000 && !lj_pipeline_finished(pipeline); i++)
+		lj_pipeline_step(pipeline);
+	CU_ASSERT(lj_pipeline_finished(pipeline));
+}
+
+static void a_setting_is_in_force_and_shown(void)
+{
+	ask("set batch size 17");
+	CU_ASSERT_EQUAL(result, 0);
+	CU_ASSERT(says("show tuning", "17"));
+	ask("set batch deadline 123");
+	ask("set timeout idle 1.5");
+	ask("set timeout active 77");
+	ask("set timeout linger 0");
+	CU_ASSERT_EQUAL(result, 0);
+	ask("set classify at 9");
+	CU_ASSERT(says("show tuning", "123"));
+	CU_ASSERT(strstr(answer, "1500") != NULL && strstr(answer, "77000") != NULL);
+	ask("set classify at 0");
+	ask("set timeout idle 120");
+	ask("set timeout active 1800");
+	ask("set timeout linger 5");
+	CU_ASSERT_EQUAL(result, 0);
+}
+
+static void a_bad_setting_is_refused_with_its_range(void)
+{
+	static const struct {
+		const char *line, *text;
+	} bad[] = {
+		{"set batch size 0", "1..1024"},
+		{"set batch size 1025", "1..1024"},
+		{"set batch size -1", "batch size"},
+		{"set batch size ten", "is not a number"},
+		{"set batch size 7x", "not a number"},
+		{"set batch deadline 1000001", "0..1000000"},
+		{"set timeout idle 0", "0.001..86400"},
+		{"set timeout idle nan", "timeout idle"},
+		{"set timeout active 604801", "604800"},
+		{"set timeout linger -1", "linger"},
+		{"set batch size", "needs a parameter"},
+		{"show tuning 5", "takes no parameter"},
+	};
+
+	ask("set batch size 33");
+	for (size_t i = 0; i < RTE_DIM(bad); i++) {
+		CU_ASSERT(says(bad[i].line, bad[i].text));
+		CU_ASSERT(result == -EINVAL || result == -ERANGE);
+	}
+	CU_ASSERT(says("show tuning", "33"));
+}
+
+static void what_is_no_command_says_so(void)
+{
+	CU_ASSERT(says("shew flows", "no such command: shew flows"));
+	CU_ASSERT_EQUAL(result, -ENOENT);
+	ask("show flow statsx");
+	CU_ASSERT_EQUAL(result, -ENOENT);
+	ask("");
+	CU_ASSERT_EQUAL(result, -ENOENT);
+}
+
+static void help_names_every_command_that_runs(void)
+{
+	static char commands[sizeof(answer)];
+	char *rest = commands, *line;
+	uint32_t shown = 0;
+
+	ask("help");
+	memcpy(commands, answer, sizeof(commands));
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		char words[96];
+
+		if (sscanf(line, " %95[a-z ]", words) != 1 || strncmp(words, "show", 4) != 0)
+			continue;
+		words[strcspn(words, ":")] = '\0';
+		while (words[0] != '\0' && words[strlen(words) - 1] == ' ')
+			words[strlen(words) - 1] = '\0';
+		ask(words);
+		CU_ASSERT_EQUAL(result, 0);
+		shown++;
+	}
+	CU_ASSERT(shown >= 12);
+}
+
+/* Last: the capture runs through. */
+static void numbers_are_those_of_the_run_and_count_from_clear(void)
+{
+	ask("stop");
+	CU_ASSERT_EQUAL(result, 0);
+	for (int i = 0; i < 50; i++)
+		lj_pipeline_step(pipeline);
+	CU_ASSERT(says("show counters", "rx_packets"));
+	ask("start");
+	step_to_the_end();
+	CU_ASSERT(says("show packet stats", "12124"));
+	CU_ASSERT(says("show flow stats", "2062"));
+	CU_ASSERT(says("show ledger", "12124"));
+	CU_ASSERT(says("show latency", "decision"));
+	CU_ASSERT(says("show model", "default"));
+	ask("clear stats");
+	CU_ASSERT_EQUAL(result, 0);
+	CU_ASSERT_PTR_NULL(strstr(ask("show packet stats"), "12124"));
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"a setting is in force and shown", a_setting_is_in_force_and_shown},
+		{"a bad setting is refused with its range",
+		 a_bad_setting_is_refused_with_its_range},
+		{"what is no command says so", what_is_no_command_says_so},
+		{"help names every command that runs", help_names_every_command_that_runs},
+		{"numbers are those of the run, and count from clear",
+		 numbers_are_those_of_the_run_and_count_from_clear},
+	};
+	int ret;
+
+	lj_test_eal("control", NULL);
+	lj_clock_init();
+	open_demo();
+	ret = lj_test_run("control", tests, RTE_DIM(tests));
+	lj_control_destroy(control);
+	lj_pipeline_destroy(pipeline, NULL);
+	lj_config_free(&config);
+	return ret;
+}
