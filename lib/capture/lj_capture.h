@@ -106,8 +106,8 @@ struct lj_port_config {
  * Sets up a port that the EAL has probed. `spreads` is whether the device has RSS and was asked for
  * it; start reads the key back and fails when the driver did not take it. No transmit queue is set
  * up, but for drivers that do not start without (net_tap, net_af_xdp in DPDK 22.11), and none is
- * ever used. Frames longer than an mbuf come as chains. An MTU of 1500 leaves the device's own as it is. `own_time` is known once started.
- * NULL and `err`.
+ * ever used. Frames longer than an mbuf come as chains. An MTU of 1500 leaves the device's own as
+ * it is. `own_time` is known once started. NULL and `err`.
  */
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err);
 

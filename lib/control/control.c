@@ -56,11 +56,11 @@ int command_call(struct lj_control *c, const struct command *command, const char
 	}
 	if (ret != 0) {
 		json_object_clear(reply);
-		json_object_set_new(reply, "error",
-				    strcmp(err.where, command->words) == 0
-					    ? json_sprintf("%s: %s", err.where, err.what)
-					    : json_sprintf("%s %s: %s", command->words, err.where,
-							   err.what));
+		json_object_set_new(
+			reply, "error",
+			strcmp(err.where, command->words) == 0
+				? json_sprintf("%s: %s", err.where, err.what)
+				: json_sprintf("%s %s: %s", command->words, err.where, err.what));
 	}
 	return ret;
 }

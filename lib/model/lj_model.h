@@ -60,7 +60,8 @@ struct lj_model_info {
 	struct lj_model_flow flow;
 };
 
-/* Opens a bundle for `slots` (1..LJ_MODEL_SLOTS) inference lcores: validates, proves the golden rows. NULL and `err`.
+/* Opens a bundle for `slots` (1..LJ_MODEL_SLOTS) inference lcores: validates, proves the golden
+ * rows. NULL and `err`.
  */
 struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err);
 void lj_model_close(struct lj_model *m);

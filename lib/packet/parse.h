@@ -22,8 +22,8 @@ struct frame {
 	uint32_t at; /* offset of what is parsed next */
 };
 
-/* `n` > 0 bytes at `offset`: in the frame itself, or copied to `scratch` where segments meet. NULL past
- * the capture. */
+/* `n` > 0 bytes at `offset`: in the frame itself, or copied to `scratch` where segments meet. NULL
+ * past the capture. */
 static inline const uint8_t *parse_bytes(const struct frame *f, uint32_t offset, uint32_t n,
 					 void *scratch)
 {
