@@ -89,40 +89,88 @@ static inline void retransmitted(struct lj_flow_tcp *t, uint32_t bytes)
 	t->retransmitted_bytes += bytes;
 }
 
+/* Whether a is before b in sequence space. */
+static inline bool before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/* A gap opens before new data; gaps that were open before it are remembered by their size alone. */
+static inline void open_gap(struct lj_flow_tcp *t, uint32_t seq)
+{
+	t->out_of_order++;
+	t->lost_bytes += RTE_MIN(seq - t->next_seq, UINT32_MAX - t->lost_bytes);
+	t->gap_begin = t->next_seq;
+	t->gap_end = seq;
+}
+
+/* Old data fills the latest gap, wholly or in part; false when it touches none of it. A part of the
+ * gap that is left below it joins those known by size. */
+static inline bool fill_gap(struct lj_flow_tcp *t, uint32_t seq, uint32_t end)
+{
+	uint32_t from = before(seq, t->gap_begin) ? t->gap_begin : seq;
+	uint32_t to = before(end, t->gap_end) ? end : t->gap_end;
+
+	if (!before(from, to))
+		return false;
+	t->lost_bytes -= RTE_MIN(to - from, t->lost_bytes);
+	if (to == t->gap_end && from != t->gap_begin)
+		t->gap_end = from;
+	else
+		t->gap_begin = to;
+	return true;
+}
+
+/* All of it before what was expected next: late, or sent again. */
+static inline void old_data(struct lj_flow_tcp *t, const struct lj_packet *p, uint32_t end)
+{
+	uint32_t length = end - p->tcp_seq;
+	uint32_t older = t->lost_bytes - RTE_MIN(t->gap_end - t->gap_begin, t->lost_bytes);
+
+	if (before(p->tcp_seq, t->first_seq)) {
+		t->out_of_order++;
+		t->first_seq = p->tcp_seq;
+	} else if (fill_gap(t, p->tcp_seq, end)) {
+		t->out_of_order++;
+	} else if (before(p->tcp_seq, t->gap_begin) && older >= length) {
+		t->out_of_order++;
+		t->lost_bytes -= length;
+	} else {
+		retransmitted(t, p->payload_bytes);
+	}
+}
+
 /*
- * Sequence space of one side, in serial arithmetic. Old data is a retransmission, unless it fits
- * the gaps that are still open: then it is late. (Only the size of the gaps is known, not their
- * place.) A keep-alive probe repeats at most the one byte before the next expected; it is neither,
- * and a lone last byte that is really sent again cannot be told from it. A SYN that does not repeat
- * the latest one begins a new sequence space: it leaves no gap.
+ * Sequence space of one side, in serial arithmetic. Old data is a retransmission, unless it is
+ * older than all that was seen, or fits a gap that is still open: then it is late. Of the latest
+ * gap the place is known, of those before it only the size. A keep-alive probe repeats at most the
+ * one byte before the next expected; it is neither, and a lone last byte that is really sent again
+ * cannot be told from it. A SYN that does not repeat the latest one begins a new sequence space.
  */
 static inline void account_sequence(struct lj_flow_tcp *t, const struct lj_packet *p)
 {
 	bool syn = (p->tcp_flags & LJ_TCP_SYN) != 0, fin = (p->tcp_flags & LJ_TCP_FIN) != 0;
 	uint32_t length = p->payload_bytes + syn + fin;
 	uint32_t end = p->tcp_seq + length;
-	int32_t ahead = (int32_t)(p->tcp_seq - t->next_seq);
 
 	/* A reset's number may be anything its receiver accepts. */
 	if (p->tcp_flags & LJ_TCP_RST)
 		return;
 	if (!t->seen || (syn && end != t->next_seq)) {
 		t->seen = 1;
-		t->next_seq = end;
+		t->first_seq = p->tcp_seq;
+		t->gap_begin = t->gap_end = t->next_seq = end;
 	} else if (length == 0) {
 		return;
-	} else if (ahead >= 0) {
-		t->out_of_order += ahead > 0;
-		t->lost_bytes += RTE_MIN((uint32_t)ahead, UINT32_MAX - t->lost_bytes);
+	} else if (!before(p->tcp_seq, t->next_seq)) {
+		if (p->tcp_seq != t->next_seq)
+			open_gap(t, p->tcp_seq);
 		t->next_seq = end;
-	} else if ((int32_t)(end - t->next_seq) > 0) {
-		retransmitted(t, RTE_MIN((uint32_t)-ahead, p->payload_bytes));
+	} else if (before(t->next_seq, end)) {
+		retransmitted(t, RTE_MIN(t->next_seq - p->tcp_seq, p->payload_bytes));
 		t->next_seq = end;
-	} else if (t->lost_bytes >= length) {
-		t->out_of_order++;
-		t->lost_bytes -= length;
-	} else if (ahead != -1 || syn || fin) {
-		retransmitted(t, p->payload_bytes);
+	} else if (length > 1 || syn || fin || p->tcp_seq + 1 != t->next_seq) {
+		old_data(t, p, end);
 	}
 }
 
@@ -204,7 +252,7 @@ static inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int
 	t->window_last = p->tcp_window;
 	t->zero_windows += p->tcp_window == 0 && !(flags & LJ_TCP_RST);
 	if (p->payload_bytes > 0 && (t->min_header == 0 || p->l4_header_bytes < t->min_header))
-		t->min_header = p->l4_header_bytes;
+		t->min_header = (uint8_t)p->l4_header_bytes;
 	account_handshake(f, p, side);
 	kinds = history_kinds(p, t->retransmitted_packets != retransmitted_before);
 	if (kinds & ~t->history)
@@ -253,9 +301,8 @@ static inline void account_bulk(struct lj_flow_bulk bulk[2], int side, const str
 {
 	struct lj_flow_bulk *b = &bulk[side], *other = &bulk[!side];
 
-	if (p->time_ns > other->start_ns)
-		other->start_ns = 0;
-	if (b->start_ns == 0 || gap_between(b->last_ns, p->time_ns) > BULK_GAP_NS) {
+	other->pending_packets = 0;
+	if (b->pending_packets == 0 || gap_between(b->last_ns, p->time_ns) > BULK_GAP_NS) {
 		b->start_ns = p->time_ns;
 		b->pending_packets = 1;
 		b->pending_bytes = p->payload_bytes;
@@ -346,7 +393,7 @@ static __rte_always_inline void account(struct lj_flow *f, const struct lj_packe
 	if ((keep & LJ_KEEP_APP) && unlikely(p->application != LJ_APPLICATION_NONE))
 		account_application(f, p);
 	if (unlikely(p->fragment != LJ_FRAGMENT_NONE))
-		f->fragments++;
+		bump16(&f->fragments, true);
 	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
 	f->packets++;
 	f->first_ns = RTE_MIN(f->first_ns, p->time_ns);

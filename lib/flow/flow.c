@@ -105,6 +105,11 @@ void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *con
 	t->config.tcp_linger_ns = config->tcp_linger_ns;
 }
 
+void lj_flow_note_loss(struct lj_flow_table *t)
+{
+	t->loss_epoch++;
+}
+
 uint32_t lj_flow_active(const struct lj_flow_table *t)
 {
 	return t->active;

@@ -24,6 +24,7 @@ void table_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 	f->state = LJ_FLOW_ENDED;
 	f->due = (uint8_t)reason;
 	f->order = order;
+	f->lossy = f->loss_epoch != t->loss_epoch;
 	t->active--;
 	lj_count(t->counters, counter[reason], 1);
 	lj_count(t->counters, LJ_C_flow_ended, 1);
@@ -37,6 +38,7 @@ void table_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 	f->early_ns = at_ns;
 	f->due = (uint8_t)reason;
 	f->order = order;
+	f->lossy = f->loss_epoch != t->loss_epoch;
 	lj_count(t->counters, LJ_C_flow_early, 1);
 	lj_count(t->counters, LJ_C_flow_due, 1);
 }
@@ -89,6 +91,7 @@ static void begin_record(struct lj_flow_table *t, struct lj_flow *f, const struc
 	f->hash = p->hash;
 	f->first_ns = f->last_ns = p->time_ns;
 	f->state = LJ_FLOW_OPEN;
+	f->loss_epoch = t->loss_epoch;
 	f->vlan = p->vlan;
 	f->tunnel = p->tunnel;
 	f->icmp_type = p->icmp_type;

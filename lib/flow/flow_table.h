@@ -36,6 +36,7 @@ struct lj_flow_table {
 	uint32_t high_water; /* records ever used: what is beyond was never touched */
 	uint32_t free;	     /* the first of the free ones below, linked by wheel_next; NONE */
 	uint32_t active;
+	uint16_t loss_epoch; /* goes up when packets were lost on their way here */
 
 	uint64_t tick;		    /* the wheel has been visited up to here */
 	uint64_t evict_from;	    /* no record is filed before this tick */
