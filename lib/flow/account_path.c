@@ -20,6 +20,12 @@
 #define HISTORY_RETRANSMITTED 0x40
 #define HISTORY_ZERO_WINDOW   0x80
 
+/* The flow before the packet that is being accounted. */
+struct before {
+	uint32_t packets;
+	uint64_t last_ns;
+};
+
 static inline uint64_t gap_between(uint64_t earlier_ns, uint64_t later_ns)
 {
 	return later_ns > earlier_ns ? later_ns - earlier_ns : 0;
@@ -242,10 +248,7 @@ static inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int
 		t->wscale_plus1 = p->tcp_wscale;
 	}
 	account_sequence(t, p);
-	if (flags & LJ_TCP_ACK) {
-		t->last_ack = p->tcp_ack;
-		t->flag_ack++;
-	}
+	t->flag_ack += (flags & LJ_TCP_ACK) != 0;
 	t->flags_all |= flags;
 	t->window_min = RTE_MIN(t->window_min, p->tcp_window);
 	t->window_max = RTE_MAX(t->window_max, p->tcp_window);
@@ -264,12 +267,12 @@ static inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int
  * makes every packet a subflow. Called for the flow's first packet and after gaps of more than a
  * second: other packets only lengthen the open span, which ends at the flow's last_ns.
  */
-static inline void account_activity(struct lj_flow_activity *a, const struct lj_flow *f,
+static inline void account_activity(struct lj_flow_activity *a, const struct before *b,
 				    uint64_t time_ns, uint64_t gap)
 {
-	uint64_t active = f->last_ns - a->active_start_ns;
+	uint64_t active = b->last_ns - a->active_start_ns;
 
-	if (f->packets == 0) {
+	if (b->packets == 0) {
 		a->active_start_ns = time_ns;
 		a->active_min = a->idle_min = UINT64_MAX;
 		return;
@@ -359,13 +362,13 @@ static void account_application(struct lj_flow *f, const struct lj_packet *p)
 
 /* `keep` is a constant where this is inlined: parts that are not kept are not even asked for. */
 static __rte_always_inline void account(struct lj_flow *f, const struct lj_packet *p, int side,
-					uint32_t keep)
+					const struct before *b, uint32_t keep)
 {
 	struct lj_flow_side *s = &f->side[side];
 	uint64_t gap = 0;
 
-	if (f->packets > 0) {
-		gap = gap_between(f->last_ns, p->time_ns);
+	if (b->packets > 0) {
+		gap = gap_between(b->last_ns, p->time_ns);
 		f->gap_sumsq += (unsigned __int128)gap * gap;
 		f->gap_min = RTE_MIN(f->gap_min, gap);
 		f->gap_max = RTE_MAX(f->gap_max, gap);
@@ -379,14 +382,14 @@ static __rte_always_inline void account(struct lj_flow *f, const struct lj_packe
 	}
 	if (keep & LJ_KEEP_PAYLOAD)
 		account_payload(s, p);
-	if ((keep & LJ_KEEP_TCP) && p->key.proto == IPPROTO_TCP &&
+	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP &&
 	    likely(p->fragment != LJ_FRAGMENT_LATER))
 		account_tcp(f, p, side);
-	if ((keep & LJ_KEEP_ACTIVITY) && (gap > SUBFLOW_GAP_NS || f->packets == 0))
-		account_activity(&f->activity, f, p->time_ns, gap);
+	if ((keep & LJ_KEEP_ACTIVITY) && (gap > SUBFLOW_GAP_NS || b->packets == 0))
+		account_activity(&f->activity, b, p->time_ns, gap);
 	if ((keep & LJ_KEEP_BULK) && p->payload_bytes > 0)
 		account_bulk(f->bulk, side, p);
-	if ((keep & LJ_KEEP_SPLT) && f->packets < LJ_SPLT_MAX)
+	if ((keep & LJ_KEEP_SPLT) && b->packets < LJ_SPLT_MAX)
 		account_splt(&f->splt, p, side, gap);
 	if (keep & LJ_KEEP_SIZES)
 		account_size(f->sizes, p->l3_bytes);
@@ -394,25 +397,64 @@ static __rte_always_inline void account(struct lj_flow *f, const struct lj_packe
 		account_application(f, p);
 	if (unlikely(p->fragment != LJ_FRAGMENT_NONE))
 		bump16(&f->fragments, true);
-	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
-	f->packets++;
-	f->first_ns = RTE_MIN(f->first_ns, p->time_ns);
-	f->last_ns = RTE_MAX(f->last_ns, p->time_ns);
+}
+
+/* The packet as the log has it: what account() looks at, and nothing else. */
+static inline void from_log(const struct logged *l, struct lj_packet *p)
+{
+	p->time_ns += l->gap_ns;
+	p->l3_bytes = l->l3_bytes;
+	p->payload_bytes = l->l3_bytes - l->header_bytes;
+	p->l4_header_bytes = (l->l4_header_and_side & 0x0f) * 4;
+	p->tcp_seq = l->tcp_seq;
+	p->tcp_window = l->tcp_window;
+	p->tcp_flags = l->tcp_flags;
+	p->ttl = l->ttl;
+}
+
+static __rte_always_inline void fold(struct lj_flow *f, const struct flow_log *log, uint32_t keep)
+{
+	uint32_t pending = f->pending;
+	struct before b = {.packets = f->packets - pending, .last_ns = f->last_ns};
+	struct lj_packet p = {.kind = LJ_PACKET_DATA};
+
+	for (uint32_t i = 0; i < pending; i++)
+		b.last_ns -= log->packet[i].gap_ns;
+	p.time_ns = b.last_ns;
+	for (uint32_t i = 0; i < pending; i++) {
+		from_log(&log->packet[i], &p);
+		account(f, &p, log->packet[i].l4_header_and_side >> 7, &b, keep);
+		b.packets++;
+		b.last_ns = p.time_ns;
+	}
+	f->pending = 0;
+}
+
+void account_log(struct lj_flow *f, const struct flow_log *log, uint32_t keep)
+{
+	switch (keep) {
+	case 0:
+		fold(f, log, 0);
+		break;
+	case LJ_KEEP_ALL:
+		fold(f, log, LJ_KEEP_ALL);
+		break;
+	case KEEP_OWN:
+		fold(f, log, KEEP_OWN);
+		break;
+	default:
+		fold(f, log, keep);
+	}
 }
 
 void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint32_t keep)
 {
-	switch (keep) {
-	case 0:
-		account(f, p, side, 0);
-		break;
-	case LJ_KEEP_ALL:
-		account(f, p, side, LJ_KEEP_ALL);
-		break;
-	case KEEP_OWN:
-		account(f, p, side, KEEP_OWN);
-		break;
-	default:
-		account(f, p, side, keep);
-	}
+	struct before b = {.packets = f->packets, .last_ns = f->last_ns};
+
+	account(f, p, side, &b, keep);
+	f->heard |= (uint8_t)(1u << side) & 3;
+	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
+	f->packets++;
+	f->first_ns = RTE_MIN(f->first_ns, p->time_ns);
+	f->last_ns = RTE_MAX(f->last_ns, p->time_ns);
 }

@@ -71,8 +71,8 @@ LJ_ASSERT_LINES(struct lj_flow_side, 2);
 /* TCP of one side. */
 struct lj_flow_tcp {
 	uint32_t first_seq, next_seq; /* of what was sent: [first_seq, next_seq) */
-	uint32_t last_ack;
 	uint32_t flag_ack;	      /* packets with ACK */
+	uint32_t reserved32;
 	uint64_t retransmitted_bytes; /* payload bytes sent again */
 	uint32_t retransmitted_packets;
 	uint32_t out_of_order; /* packets that left a gap before them, or filled one */
@@ -133,6 +133,8 @@ struct lj_flow {
 	uint8_t state;	       /* enum lj_flow_state */
 	uint8_t initiator : 1; /* which endpoint of key is side 0 */
 	uint8_t early : 1;     /* 1: an early verdict has been asked */
+	uint8_t heard : 2;     /* bit s: side s has sent */
+	uint8_t pending : 4;   /* the table's: packets not yet accounted; 0 in a due record */
 	uint8_t due;	       /* enum lj_due */
 	uint8_t legs;	       /* bit i: a packet came by leg i (legs over 7: bit 7) */
 
