@@ -1,8 +1,26 @@
 #include "lj_capture.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "source.h"
+
+static bool begins(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+bool lj_port_is_kernels(const char *name)
+{
+	return begins(name, XDP_PREFIX);
+}
+
+struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err)
+{
+	if (begins(config->name, XDP_PREFIX))
+		return xdp_open(config, err);
+	return ethdev_open(config, err);
+}
 
 void lj_burst_free(struct lj_burst *burst)
 {

@@ -91,7 +91,8 @@ struct lj_file_config {
 struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err);
 
 struct lj_port_config {
-	const char *name; /* PCI address, or vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap" */
+	const char *name; /* PCI address; vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap";
+			     "xdp:eth0" */
 	uint16_t queues;
 	uint16_t descriptors; /* receive descriptors a queue: 64..4096, adjusted to what the device
 				 takes */
@@ -107,9 +108,24 @@ struct lj_port_config {
  * it; start reads the key back and fails when the driver did not take it. No transmit queue is set
  * up, but for drivers that do not start without (net_tap, net_af_xdp in DPDK 22.11), and none is
  * ever used. Frames longer than an mbuf come as chains. An MTU of 1500 leaves the device's own as
- * it is. `own_time` is known once started. NULL and `err`.
+ * it is. `own_time` is known once started.
+ *
+ * "xdp:eth0[,mode=native|generic][,snap=64..240]" is no port of DPDK's but a tap on an interface
+ * that the host keeps using: an XDP program copies the first `snap` (192) bytes of every frame that
+ * comes in, whatever its queue, to a ring of `descriptors` slots a CPU, and passes the frame on.
+ * What is sent by the host is not seen. One queue; a packet of all CPUs' rings is handed out in the
+ * order of its time, which is the kernel's when the program ran, as wall time. A full ring is an
+ * imissed. Native mode where the driver has it, else generic, in which the kernel may have merged
+ * segments (GRO). A VLAN tag that the NIC or a veth's sender has moved out of the frame is not
+ * seen. Needs root or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW, and no hugepages. The program goes
+ * with stop, or with the process, however that ends.
+ *
+ * NULL and `err`.
  */
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err);
+
+/* Whether the name is of an interface of the kernel's, of which the EAL is not told. */
+bool lj_port_is_kernels(const char *name);
 
 /* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state
  * then. */

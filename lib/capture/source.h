@@ -10,6 +10,12 @@ struct source {
 	struct lj_source_stats stats; /* of sources that count themselves. rx lcore: wo; all: ro */
 };
 
+#define XDP_PREFIX "xdp:"
+
+/* lj_source_open_port() by what the name says. */
+struct lj_source *ethdev_open(const struct lj_port_config *config, struct lj_error *err);
+struct lj_source *xdp_open(const struct lj_port_config *config, struct lj_error *err);
+
 /* Adds to one of `stats`: the rx lcore only. */
 static inline void source_count(uint64_t *counter, uint64_t n)
 {

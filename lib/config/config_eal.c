@@ -198,7 +198,7 @@ static void add_devices(struct arguments *a, const struct lj_config *c)
 		if (config_is_pci(name)) {
 			pci = true;
 			add(a, "--allow=%s", name);
-		} else {
+		} else if (!lj_port_is_kernels(name)) {
 			add(a, "--vdev=%s", name);
 		}
 	}
