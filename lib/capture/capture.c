@@ -1,6 +1,7 @@
 #include "lj_capture.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "source.h"
@@ -13,6 +14,16 @@ static bool begins(const char *name, const char *prefix)
 bool lj_port_is_kernels(const char *name)
 {
 	return begins(name, XDP_PREFIX);
+}
+
+char *lj_port_interface(const char *name, char *out, size_t size)
+{
+	if (!lj_port_is_kernels(name))
+		snprintf(out, size, "%s", name);
+	else
+		snprintf(out, size, "%.*s", (int)strcspn(strchr(name, ':') + 1, ","),
+			 strchr(name, ':') + 1);
+	return out;
 }
 
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err)

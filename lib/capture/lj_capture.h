@@ -127,6 +127,10 @@ struct lj_source *lj_source_open_port(const struct lj_port_config *config, struc
 /* Whether the name is of an interface of the kernel's, of which the EAL is not told. */
 bool lj_port_is_kernels(const char *name);
 
+/* The interface that such a name is about: "eth0" of "xdp:eth0,mode=generic"; other names as they
+ * are. Returns out. */
+char *lj_port_interface(const char *name, char *out, size_t size);
+
 /* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state
  * then. */
 static inline uint16_t lj_source_rx(struct lj_source *s, uint16_t queue, struct lj_burst *burst)
