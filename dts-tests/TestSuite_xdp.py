@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from framework.linejudge import (BINARY, DEMO, TIMEOUT_S, Telemetry, appliance, error_line, events, flows, read_pcap, replay, run, verify,
+from framework.linejudge import (BINARY, DEMO, TIMEOUT_S, Telemetry, appliance, error_line, events, flows, polling, read_pcap, replay, run, verify,
                                  wait_for, write_pcap)
 from framework.netns import FAR, HOST, IN_HOST, cable, inside, ip, link, programs, send, two_hosts
 
@@ -227,7 +227,7 @@ class TestDesk:
         with subprocess.Popen([*IN_HOST, BINARY, "--iface", NEAR, "--model", "none"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True) as process:
             telemetry = wait_for(lambda: Telemetry(f"linejudge-{NEAR}"), process)
-            wait_for(lambda: telemetry.ask("/linejudge/show/tuning")["batch_size"], process)
+            wait_for(lambda: polling(telemetry), process)
             telemetry.close()
             send(THERE, demo_frames()[:100])
             process.send_signal(signal.SIGINT)

@@ -80,6 +80,13 @@ class Telemetry:
         self.socket.close()
 
 
+def polling(telemetry):
+    """Telemetry answers before the capture starts; once the roles poll, it has."""
+    lcores = telemetry.ask("/linejudge/show/lcores")
+    if not lcores or not all(role["polls"] for role in lcores.values()):
+        raise OSError("not started")
+
+
 @contextlib.contextmanager
 def appliance(tmp_path, config, prefix, within=()):
     """
@@ -92,7 +99,7 @@ def appliance(tmp_path, config, prefix, within=()):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             telemetry = wait_for(lambda: Telemetry(prefix), process)
-            wait_for(lambda: telemetry.ask("/linejudge/show/tuning")["batch_size"], process)
+            wait_for(lambda: polling(telemetry), process)
             yield process, telemetry
             telemetry.close()
         finally:

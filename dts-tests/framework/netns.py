@@ -43,8 +43,10 @@ def cable(near, far, queues=1):
 
 @contextlib.contextmanager
 def two_hosts():
-    """Both namespaces; whatever is in them goes with them."""
+    """Both namespaces; whatever is in them goes with them. Those of a run that was killed are made anew."""
     for namespace in (HOST, FAR):
+        if os.path.exists(f"/run/netns/{namespace}"):
+            ip("netns", "del", namespace)
         ip("netns", "add", namespace)
     try:
         yield
