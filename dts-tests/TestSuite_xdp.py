@@ -264,3 +264,57 @@ class TestDesk:
             verify("another XDP program is on the interface" in error_line(second), second.stderr)
             send(THERE, demo_frames()[:100])
             verify(wait_until_seen(telemetry, process, 100)["received"] == 100, "the first tap lost its frames")
+
+
+class TestAuto:
+    """A port given as auto:NAME."""
+
+    def watched(self, tmp_path, interface, far, config=None):
+        """Runs, sends 100 frames, and returns what the port says of itself, with refusals by the way refused."""
+        name = f"auto:{interface}"
+        with appliance(tmp_path, config or tap(name), PREFIX + "-auto", IN_HOST) as (process, telemetry):
+            before = ask_port(telemetry, "stats", name)["received"]
+            send(far, demo_frames()[:100])
+            stats = wait_until_seen(telemetry, process, before + 100, name)
+            info = telemetry.ask("/linejudge/show/port/info")
+        verify(stats["received"] == before + 100, f"{stats}")
+        key = re.sub("[^A-Za-z0-9_/]", "_", name)
+        return info[key], {name.removeprefix(f"{key}_not_by_"): why for name, why in info.items() if name != key}
+
+    def test_of_the_hosts_own_interface(self, tmp_path):
+        """
+        Steps: give the interface an address; watch it as auto.
+        Verify: it is tapped, and both refusals are shown with their reasons.
+        """
+        ip("-n", HOST, "address", "add", "198.18.7.1/24", "dev", NEAR)
+        info, refused = self.watched(tmp_path, NEAR, THERE)
+        verify(info.startswith(f"XDP tap of {NEAR}, native mode"), info)
+        verify(refused == {"driver": "it is no PCI device",
+                           "net_af_xdp": "the host uses it (198.18.7.1), and AF_XDP would take its frames away"}, f"{refused}")
+
+    def test_of_an_idle_interface(self, tmp_path):
+        """
+        Steps: watch an interface of one queue and no address as auto.
+        Verify: it is net_af_xdp's.
+        """
+        cable("ljx2", "ljx3")
+        info, refused = self.watched(tmp_path, "ljx2", "ljx3")
+        verify(info.startswith("net_af_xdp") and list(refused) == ["driver"], f"{info}, {refused}")
+
+    def test_of_an_interface_with_another_program(self, tmp_path):
+        """
+        Steps: tap the interface by another process; watch it as auto.
+        Verify: net_af_packet watches it; three refusals.
+        """
+        with appliance(tmp_path, tap(), PREFIX, IN_HOST):
+            info, refused = self.watched(tmp_path, NEAR, THERE)
+        verify(info.startswith("net_af_packet"), info)
+        verify("2 receive queues" in refused["net_af_xdp"] and "another XDP program" in refused["xdp"], f"{refused}")
+
+    def test_of_nothing(self, tmp_path):
+        """
+        Steps: name an interface that there is not.
+        Verify: one line says so.
+        """
+        line = error_line(run("--set", 'capture.ports=[{"name":"auto:nosuch0"}]', "--model", "none"))
+        verify("there is no such interface or PCI device" in line, line)

@@ -13,7 +13,7 @@ static bool begins(const char *name, const char *prefix)
 
 bool lj_port_is_kernels(const char *name)
 {
-	return begins(name, XDP_PREFIX);
+	return begins(name, XDP_PREFIX) || begins(name, AUTO_PREFIX);
 }
 
 char *lj_port_interface(const char *name, char *out, size_t size)
@@ -30,6 +30,8 @@ struct lj_source *lj_source_open_port(const struct lj_port_config *config, struc
 {
 	if (begins(config->name, XDP_PREFIX))
 		return xdp_open(config, err);
+	if (begins(config->name, AUTO_PREFIX))
+		return auto_open(config, err);
 	return ethdev_open(config, err);
 }
 
@@ -62,6 +64,12 @@ enum lj_source_state lj_source_state(const struct lj_source *s)
 const struct lj_error *lj_source_error(const struct lj_source *s)
 {
 	return &((const struct source *)s)->error;
+}
+
+const struct lj_refusal *lj_source_refusals(const struct lj_source *s, uint16_t *n)
+{
+	*n = ((const struct source *)s)->refusals;
+	return ((const struct source *)s)->refusal;
 }
 
 void lj_source_close(struct lj_source *s)

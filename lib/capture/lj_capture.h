@@ -92,7 +92,7 @@ struct lj_source *lj_source_open_file(const struct lj_file_config *config, struc
 
 struct lj_port_config {
 	const char *name; /* PCI address; vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap";
-			     "xdp:eth0" */
+			     "xdp:eth0"; "auto:eth0" */
 	uint16_t queues;
 	uint16_t descriptors; /* receive descriptors a queue: 64..4096, adjusted to what the device
 				 takes */
@@ -120,12 +120,21 @@ struct lj_port_config {
  * seen. Needs root or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW, and no hugepages. The program goes
  * with stop, or with the process, however that ends.
  *
+ * "auto:eth0", or "auto:" and a PCI address, is the first of these that goes: DPDK's driver of the
+ * NIC (if it is bound to vfio-pci), net_af_xdp (if the host has no address on it, for it takes the
+ * host's frames, and no more receive queues than `queues`), the XDP tap, net_af_packet. What the
+ * others said is in lj_source_refusals() and in the log.
+ *
  * NULL and `err`.
  */
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err);
 
 /* Whether the name is of an interface of the kernel's, of which the EAL is not told. */
 bool lj_port_is_kernels(const char *name);
+
+/* The PCI address that the EAL has to be allowed for an "auto:" port, since it is bound to
+ * vfio-pci; false when there is none. */
+bool lj_port_auto_pci(const char *name, char *pci, size_t size);
 
 /* The interface that such a name is about: "eth0" of "xdp:eth0,mode=generic"; other names as they
  * are. Returns out. */
@@ -148,6 +157,14 @@ enum lj_source_state lj_source_state(const struct lj_source *s);
 /* Why the source failed. Valid once the state is LJ_SOURCE_FAILED. */
 const struct lj_error *lj_source_error(const struct lj_source *s);
 void lj_source_close(struct lj_source *s);
+
+/* Ways of watching an "auto:" port that were tried before the one it is watched by. */
+#define LJ_REFUSALS_MAX 3
+struct lj_refusal {
+	char way[16]; /* "driver", "net_af_xdp", "xdp" */
+	char why[240];
+};
+const struct lj_refusal *lj_source_refusals(const struct lj_source *s, uint16_t *n);
 
 /* One line about a port or file for a person: driver, link, queues, RSS. */
 void lj_source_describe(const struct lj_source *s, char *out, size_t size);
