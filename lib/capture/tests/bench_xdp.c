@@ -1,0 +1,146 @@
+/*
+ * What the XDP tap costs a frame beside a program that only passes it, in one process: by test runs
+ * of the kernel (ns a frame, their own loop included in both), and by frames that really go up the
+ * stack from there (the share of the rate without a tap). In a network namespace of its own. Rings
+ * are emptied between runs. Medians of several runs, taken in turn. Needs root.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include "capture_xdp_kernel.h"
+#include "capture_xdp_ring.h"
+
+#define RUNS   41
+#define FRAMES 4096 /* a run; a ring holds as many */
+#define BATCH  64   /* a poll of a driver's */
+
+enum program { PASS, TAP, PROGRAMS };
+
+/* An IPv4 and UDP frame to somebody else, so that the host drops it as soon as it looks at it: what
+ * the tap adds weighs most. */
+static uint8_t frame[1514] = {
+	0x02, 0, 0,  0,	 0, 1, 0x02, 0, 0, 0, 0,  2, 0x08, 0, 0x45, 0, 0, 46, 0, 0,
+	0,    0, 64, 17, 0, 0, 10,   0, 0, 1, 10, 0, 0,	   2, 4,    0, 0, 53, 0, 26,
+};
+
+static int load_pass(void)
+{
+	const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", pass, RTE_DIM(pass), NULL);
+}
+
+/* ns a frame */
+static double run(int program, uint32_t bytes, bool live)
+{
+	struct xdp_md context = {.data_end = bytes};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = bytes,
+		    .repeat = FRAMES);
+
+	if (live) {
+		opts.ctx_in = &context;
+		opts.ctx_size_in = sizeof(context);
+		opts.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+		opts.batch_size = BATCH;
+	}
+	if (bpf_prog_test_run_opts(program, &opts) != 0) {
+		fprintf(stderr, "bench_xdp: the test run fails: %s\n", strerror(errno));
+		exit(EXIT_FAILURE);
+	}
+	return opts.duration;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void measure(const int program[PROGRAMS], struct xdp_rings *rings, uint32_t bytes, bool live,
+		    double median[PROGRAMS])
+{
+	double ns[PROGRAMS][RUNS];
+
+	for (int i = 0; i < RUNS; i++)
+		for (int p = 0; p < PROGRAMS; p++) {
+			xdp_rings_skip(rings);
+			ns[p][i] = run(program[p], bytes, live);
+			if (p == TAP && xdp_rings_overruns(rings) > 0) {
+				fprintf(stderr, "bench_xdp: a ring was full\n");
+				exit(EXIT_FAILURE);
+			}
+		}
+	for (int p = 0; p < PROGRAMS; p++) {
+		qsort(ns[p], RUNS, sizeof(ns[p][0]), by_value);
+		median[p] = ns[p][RUNS / 2];
+	}
+}
+
+static void report(FILE *json, uint32_t bytes, const double test[PROGRAMS],
+		   const double live[PROGRAMS], const char *separator)
+{
+	double share = live[PASS] / live[TAP];
+
+	if (json != stdout)
+		printf("%4u B: pass %3.0f ns, tap %3.0f ns: %2.0f ns more; to the host: pass %4.0f "
+		       "ns, tap %4.0f ns: %5.1f %% of the rate\n",
+		       bytes, test[PASS], test[TAP], test[TAP] - test[PASS], live[PASS], live[TAP],
+		       share * 100);
+	if (json != NULL)
+		fprintf(json,
+			"%s{\"bytes\": %u, \"pass_ns\": %.1f, \"tap_ns\": %.1f, \"added_ns\": %.1f, "
+			"\"host_pass_ns\": %.1f, \"host_tap_ns\": %.1f, \"share_of_rate\": %.4f}",
+			separator, bytes, test[PASS], test[TAP], test[TAP] - test[PASS], live[PASS],
+			live[TAP], share);
+}
+
+int main(int argc, char **argv)
+{
+	static const uint32_t sizes[] = {60, 128, 200, 1514};
+	const struct xdp_kernel_config config = {.name = "bench",
+						 .interface = "lo",
+						 .slots_per_ring = FRAMES,
+						 .snap_bytes = XDP_SNAP};
+	double test[PROGRAMS], live[PROGRAMS];
+	struct xdp_kernel kernel;
+	struct xdp_rings rings;
+	int program[PROGRAMS];
+	struct lj_error err;
+	FILE *json = NULL;
+
+	if (argc == 3 && strcmp(argv[1], "--json") == 0)
+		json = strcmp(argv[2], "-") == 0 ? stdout : fopen(argv[2], "w");
+	if (argc != 1 && json == NULL)
+		return EXIT_FAILURE;
+	if (unshare(CLONE_NEWNET) != 0 || xdp_kernel_open(&kernel, &config, &err) != 0 ||
+	    xdp_rings_init(&rings, kernel.rings, FRAMES, kernel.position, kernel.slot) != 0) {
+		fprintf(stderr, "bench_xdp: needs root, and a kernel that takes XDP programs\n");
+		return EXIT_FAILURE;
+	}
+	program[PASS] = load_pass();
+	program[TAP] = xdp_kernel_program(&kernel);
+	if (json != NULL)
+		fprintf(json, "[");
+	for (uint32_t i = 0; i < RTE_DIM(sizes); i++) {
+		measure(program, &rings, sizes[i], false, test);
+		measure(program, &rings, sizes[i], true, live);
+		report(json, sizes[i], test, live, i > 0 ? ",\n" : "");
+	}
+	if (json != NULL)
+		fprintf(json, "]\n");
+	close(program[PASS]);
+	xdp_rings_free(&rings);
+	xdp_kernel_close(&kernel);
+	return json == NULL || fclose(json) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
