@@ -1,5 +1,6 @@
 """The XDP tap: an interface that the host goes on using, watched without losing or changing anything."""
 
+import datetime
 import os
 import random
 import re
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -110,6 +112,25 @@ class TestTap:
             frames.append(packet + noise.randbytes(length - len(packet)))
         same_flows_as_replay(tmp_path, f"xdp:{NEAR},snap=200", frames)
 
+    @pytest.mark.parametrize("mode", ["native", "generic"])
+    def test_times(self, tmp_path, mode):
+        """
+        Steps: send five frames of one flow, 50 ms between them.
+        Verify: the flow begins and ends within the time of sending, and lasts at least 200 ms: no packet has another poll's time.
+        """
+        name, live = f"xdp:{NEAR},mode={mode}", tmp_path / "live.json"
+        with appliance(tmp_path, {**tap(name), "eve": {"target": str(live)}}, PREFIX, IN_HOST) as (process, telemetry):
+            before = time.time()
+            for _ in range(5):
+                send(THERE, demo_frames()[:1])
+                time.sleep(0.05)
+            wait_until_seen(telemetry, process, 5, name)
+            after = time.time()
+        (flow,) = [e["flow"] for e in events(live) if e["event_type"] == "flow"]
+        start, end = (datetime.datetime.strptime(flow[which], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() for which in ("start", "end"))
+        verify(end - start >= 0.2, f"{flow}")
+        verify(before - 0.001 <= start and end <= after + 0.001, f"{before} .. {after}: {flow}")
+
     def test_interfaces_and_queues(self, tmp_path):
         """
         Steps: tap two interfaces of two queues; send to both from every CPU, each of which has a ring of its own.
@@ -200,6 +221,8 @@ class TestHost:
         before = programs()
         with appliance(tmp_path, tap(f"xdp:{NEAR},mode={mode}"), PREFIX, IN_HOST) as (process, _):
             during = link(NEAR)
+            loaded = [name for number, name in programs().items() if number not in before]
+            verify(sorted(loaded) == ["polled", "tap"], f"{loaded}")
             verify("xdp" in during and during["promiscuity"] == 1, f"{during}")
             verify(during["xdp"]["mode"] == (1 if mode == "native" else 2), f"{during['xdp']}")
             process.send_signal(end)

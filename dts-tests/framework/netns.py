@@ -79,6 +79,6 @@ def link(interface):
 
 
 def programs():
-    """XDP programs that are loaded, in any namespace."""
+    """The tap's programs that are loaded, in any namespace."""
     done = subprocess.run(["/usr/sbin/bpftool", "-j", "prog", "list"], check=True, stdout=subprocess.PIPE, text=True)
-    return [program["id"] for program in json.loads(done.stdout) if program["type"] == "xdp"]
+    return {program["id"]: program["name"] for program in json.loads(done.stdout) if program.get("name") in ("tap", "polled")}

@@ -174,19 +174,15 @@ static void describe(const struct lj_source *source, char *out, size_t size)
 {
 	const struct xdp_source *s = (const struct xdp_source *)source;
 	const struct xdp_kernel *k = &s->kernel;
-	int used = snprintf(out, size,
-			    "XDP tap of %s, %s mode%s%s%s, %u rings of %u slots, the first %u "
-			    "bytes of a frame",
-			    s->interface, k->generic ? "generic" : "native",
-			    k->no_native[0] != '\0' ? " (native: " : "", k->no_native,
-			    k->no_native[0] != '\0' ? ")" : "", k->rings, k->config.slots_per_ring,
-			    k->config.snap_bytes);
 
-	if (used < (int)size && k->link >= 0 && !xdp_kernel_alive(k))
-		used += snprintf(out + used, size - (size_t)used, ", the interface is gone");
-	if (used < (int)size && xdp_kernel_strips_vlan(k))
-		snprintf(out + used, size - (size_t)used,
-			 ", VLAN tags that the interface takes off are not seen (rxvlan on)");
+	snprintf(out, size, "XDP tap of %s, %s mode%s%s%s, %u rings of %u, %u bytes a frame%s%s%s",
+		 s->interface, k->generic ? "generic" : "native",
+		 k->no_native[0] != '\0' ? " (native: " : "", k->no_native,
+		 k->no_native[0] != '\0' ? ")" : "", k->rings, k->config.slots_per_ring,
+		 k->config.snap_bytes,
+		 xdp_kernel_strips_vlan(k) ? ", rxvlan on: offloaded tags unseen" : "",
+		 k->link >= 0 && k->poll_link < 0 ? ", clock read for each frame" : "",
+		 k->link >= 0 && !xdp_kernel_alive(k) ? ", the interface is gone" : "");
 }
 
 static void close_source(struct lj_source *source)
@@ -280,6 +276,7 @@ struct lj_source *xdp_open(const struct lj_port_config *config, struct lj_error 
 		return NULL;
 	}
 	s->kernel.link = -1;
+	s->kernel.poll_link = -1;
 	s->promiscuous = -1;
 	s->leg = config->leg;
 	s->shared_info.free_cb = nothing_to_free;

@@ -101,22 +101,38 @@ static int map_memory(struct xdp_kernel *k, struct lj_error *err)
 	return 0;
 }
 
+/* `polled` needs CAP_PERFMON besides; the tap goes without. */
+static int load(struct xdp_kernel *k, bool with_polled)
+{
+	int ret;
+
+	k->skeleton = xdp_tap__open();
+	if (k->skeleton == NULL)
+		return -errno;
+	configure(k);
+	bpf_program__set_autoload(k->skeleton->progs.polled, with_polled);
+	ret = xdp_tap__load(k->skeleton);
+	if (ret != 0) {
+		xdp_tap__destroy(k->skeleton);
+		k->skeleton = NULL;
+	}
+	return ret;
+}
+
 int xdp_kernel_open(struct xdp_kernel *k, const struct xdp_kernel_config *config,
 		    struct lj_error *err)
 {
 	int ret;
 
-	*k = (struct xdp_kernel){.config = *config, .link = -1};
+	*k = (struct xdp_kernel){.config = *config, .link = -1, .poll_link = -1};
 	k->ifindex = if_nametoindex(config->interface);
 	if (k->ifindex == 0)
 		return lj_error_set(err, ENODEV, config->name, "there is no interface %s",
 				    config->interface);
 	libbpf_set_print(log_libbpf);
-	k->skeleton = xdp_tap__open();
-	if (k->skeleton == NULL)
-		return refuse_load(k, -errno, err);
-	configure(k);
-	ret = xdp_tap__load(k->skeleton);
+	ret = load(k, true);
+	if (ret != 0)
+		ret = load(k, false);
 	if (ret != 0)
 		return refuse_load(k, ret, err);
 	return map_memory(k, err);
@@ -130,7 +146,7 @@ void xdp_kernel_close(struct xdp_kernel *k)
 	if (k->position != NULL)
 		munmap(k->position, positions_bytes(k));
 	xdp_tap__destroy(k->skeleton);
-	*k = (struct xdp_kernel){.link = -1};
+	*k = (struct xdp_kernel){.link = -1, .poll_link = -1};
 }
 
 static int attach(struct xdp_kernel *k, bool generic)
@@ -176,17 +192,31 @@ int xdp_kernel_attach(struct xdp_kernel *k, struct lj_error *err)
 	}
 	if (mode == XDP_MODE_GENERIC || (ret != 0 && mode == XDP_MODE_ANY))
 		ret = attach(k, true);
-	if (ret == 0)
+	if (ret == 0) {
+		xdp_kernel_share_clock(k);
 		return 0;
+	}
 	return lj_error_set(err, -ret, k->config.name, "cannot be attached (%s mode): %s",
 			    mode == XDP_MODE_NATIVE ? "native" : "generic", why_not(ret));
+}
+
+void xdp_kernel_share_clock(struct xdp_kernel *k)
+{
+	int program = bpf_program__fd(k->skeleton->progs.polled);
+
+	if (program >= 0)
+		k->poll_link = bpf_raw_tracepoint_open("napi_poll", program);
+	k->skeleton->bss->share_clock = k->poll_link >= 0;
 }
 
 void xdp_kernel_detach(struct xdp_kernel *k)
 {
 	if (k->link >= 0)
 		close(k->link);
+	if (k->poll_link >= 0)
+		close(k->poll_link);
 	k->link = -1;
+	k->poll_link = -1;
 }
 
 bool xdp_kernel_alive(const struct xdp_kernel *k)

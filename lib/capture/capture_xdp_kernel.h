@@ -36,7 +36,8 @@ struct xdp_kernel {
 	struct xdp_kernel_config config;
 	struct xdp_tap *skeleton;
 	unsigned int ifindex;
-	int link; /* file descriptor; -1: not attached */
+	int link;      /* file descriptor; -1: not attached */
+	int poll_link; /* of the program that watches polls; -1: each packet reads the clock */
 	bool generic;
 	char no_native[160]; /* why the driver does not take it; "" */
 	uint32_t rings;	     /* one a CPU */
@@ -62,5 +63,9 @@ bool xdp_kernel_strips_vlan(const struct xdp_kernel *k);
 
 /* The program's file descriptor, for test runs. */
 int xdp_kernel_program(const struct xdp_kernel *k);
+
+/* Packets of one poll of a driver share a reading of the clock from now on; without CAP_PERFMON, or
+ * on a kernel without the tracepoint, they go on having their own. */
+void xdp_kernel_share_clock(struct xdp_kernel *k);
 
 #endif

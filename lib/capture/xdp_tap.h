@@ -32,7 +32,10 @@ struct xdp_position {
 	__u64 head;
 	__u64 seen_tail;
 	__u64 overruns; /* packets that found the ring full */
-	__u64 producer_reserved[5];
+	__u64 time_ns;	/* the clock as last read; 0: a poll of a driver has ended since */
+	__u64 jiffies;	/* when */
+	__u64 sharers;	/* packets that had this time after the first */
+	__u64 producer_reserved[2];
 	/* daemon: wo; XDP program: ro */
 	__u64 tail;
 	__u64 consumer_reserved[7];
