@@ -1,5 +1,6 @@
 /*
- * Takes bursts of packets from where they arrive: files, or any port that DPDK drives.
+ * Takes bursts of packets from where they arrive: files, any port that DPDK drives, or an interface
+ * that the host keeps using.
  *
  * A source is a `const struct lj_source_ops` and its state. It hands out mbufs with the time each
  * packet was seen; whoever calls rx owns the mbufs and frees them with lj_burst_free() before the
@@ -117,8 +118,8 @@ struct lj_port_config {
  * order of their times: of the poll of the driver that brought them, as wall time. A full ring is
  * an imissed. Native mode where the driver has it, else generic, in which the kernel may have
  * merged segments (GRO). A VLAN tag that the NIC or a veth's sender has moved out of the frame is
- * not seen. Needs root or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW (with CAP_PERFMON it costs the host
- * less: the clock is read once a poll instead of once a frame), and no hugepages. The program
+ * not seen. Needs root or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW (with CAP_PERFMON it costs the
+ * host less: the clock is read once a poll instead of once a frame), and no hugepages. The program
  * goes with stop, or with the process, however that ends.
  *
  * "auto:eth0", or "auto:" and a PCI address, is the first of these that goes: DPDK's driver of the
