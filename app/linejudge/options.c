@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 /* An option sets a key of the configuration, or does something of its own (key NULL). */
@@ -103,7 +104,8 @@ static int set_key(struct lj_config *c, const char *key, const char *value, stru
 	return lj_config_set(c, assignment, err);
 }
 
-/* An interface at somebody's desk: no hugepages, and a DPDK folder of its own. */
+/* An interface at somebody's desk: no hugepages, a DPDK folder of its own, and, since our lcores
+ * share the CPUs with all else, deeper rings (4 MB a CPU) where CPUs are few. */
 static int add_interface(struct lj_config *c, bool *begun, const char *name, struct lj_error *err)
 {
 	struct lj_config_port *port;
@@ -118,6 +120,8 @@ static int add_interface(struct lj_config *c, bool *begun, const char *name, str
 	port = &c->capture.port[c->capture.n_ports++];
 	lj_config_port_init(port);
 	snprintf(port->name, sizeof(port->name), "xdp:%s", name);
+	if (get_nprocs_conf() <= 16)
+		port->descriptors = 16384;
 	if (!lj_config_given(c, "eal.huge"))
 		ret = set_key(c, "eal.huge", "off", err);
 	if (ret == 0 && !lj_config_given(c, "eal.file_prefix")) {
