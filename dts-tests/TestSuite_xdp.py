@@ -32,6 +32,14 @@ def demo_frames():
     return [data[16:] for _, data in read_pcap(DEMO)[1][:FRAMES]]
 
 
+def udp_frame(length):
+    """Of a flow of its own for each length."""
+    head = (bytes.fromhex("ffffffffffff0200000000010800") + bytes([0x45, 0]) + (length - 14).to_bytes(2, "big")
+            + bytes.fromhex("00000000401100000a0000010a000002") + (1024 + length).to_bytes(2, "big") + b"\x1f\x90"
+            + (length - 34).to_bytes(2, "big") + b"\0\0")
+    return head + random.Random(length).randbytes(length - len(head))
+
+
 def tap(name=f"xdp:{NEAR}", **port):
     return {"capture": {"ports": [{"name": name, **port}]}, "models": []}
 
@@ -102,15 +110,18 @@ class TestTap:
         Steps: send UDP in frames of every length from 42 to 1514 bytes, so that each way of copying a frame's head is taken.
         Verify: bytes and flows are those of the replay.
         """
-        noise = random.Random(6)
-        frames = []
-        for length in range(42, 1515):
-            udp = length - 34
-            packet = (bytes.fromhex("ffffffffffff0200000000010800") + bytes([0x45, 0]) + (length - 14).to_bytes(2, "big")
-                      + bytes.fromhex("00000000401100000a0000010a000002") + (1024 + length).to_bytes(2, "big") + b"\x1f\x90"
-                      + udp.to_bytes(2, "big") + b"\0\0")
-            frames.append(packet + noise.randbytes(length - len(packet)))
-        same_flows_as_replay(tmp_path, f"xdp:{NEAR},snap=200", frames)
+        same_flows_as_replay(tmp_path, f"xdp:{NEAR},snap=200", [udp_frame(length) for length in range(42, 1515)])
+
+    @pytest.mark.parametrize("mode", ["native", "generic"])
+    def test_jumbo(self, tmp_path, mode):
+        """
+        Steps: with an MTU of 9,000, send frames up to 9,014 bytes, which take several buffers.
+        Verify: bytes and flows are those of the replay.
+        """
+        ip("-n", HOST, "link", "set", NEAR, "mtu", "9000")
+        ip("-n", FAR, "link", "set", THERE, "mtu", "9000")
+        frames = [udp_frame(length) for length in (42, 60, 191, 192, 193, 1514, 3000, 3500, 4000, 5000, 8192, 9014)]
+        same_flows_as_replay(tmp_path, f"xdp:{NEAR},mode={mode}", frames)
 
     @pytest.mark.parametrize("mode", ["native", "generic"])
     def test_times(self, tmp_path, mode):

@@ -67,7 +67,7 @@ static void configure(struct xdp_kernel *k)
 
 static int refuse_load(const struct xdp_kernel *k, int ret, struct lj_error *err)
 {
-	if (ret == -EPERM || ret == -EACCES)
+	if (ret == -EPERM)
 		return lj_error_set(err, EPERM, k->config.name,
 				    "an XDP tap needs root, or the capabilities CAP_BPF, "
 				    "CAP_NET_ADMIN and CAP_NET_RAW");
