@@ -1,0 +1,96 @@
+/* The forest engine's making and its choice of kernel. */
+#include "forest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "forest_parts.h"
+#include "model.h"
+
+struct forest *forest_create(const json_t *root, float base_score, uint64_t max_bytes,
+			     struct lj_error *err)
+{
+	struct forest *f = calloc(1, sizeof(*f));
+
+	if (f == NULL) {
+		lj_error_set(err, ENOMEM, "", "not enough memory");
+		return NULL;
+	}
+	forest_load_head(f, root, base_score);
+	if (forest_load(f, root, max_bytes, err) != 0) {
+		forest_destroy(f);
+		return NULL;
+	}
+	f->ranked = forest_rank(f) && forest_pack(f);
+	return f;
+}
+
+void forest_destroy(struct forest *f)
+{
+	if (f == NULL)
+		return;
+	forest_unpack(f);
+	forest_unrank(f);
+	free(f->node);
+	free(f->tree);
+	free(f);
+}
+
+const char *forest_kernel_name(enum forest_kernel kernel)
+{
+	static const char *const names[FOREST_KERNELS] = {
+		"best", "walk", "ranks", "rows-avx2", "rows-avx512", "trees-avx512"};
+
+	return names[kernel];
+}
+
+bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
+{
+	switch (kernel) {
+	case FOREST_BEST:
+	case FOREST_WALK:
+		return true;
+	case FOREST_RANKS:
+		return f->ranked;
+	default:
+		return false;
+	}
+}
+
+struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel)
+{
+	struct forest_slot *s = calloc(1, sizeof(*s));
+	size_t rows = FOREST_ROWS * FOREST_COLUMNS_MAX;
+	size_t turned = (size_t)FOREST_ROWS * (f->features + 16) * sizeof(float);
+
+	if (s == NULL)
+		return NULL;
+	s->forest = f;
+	s->kernel = kernel;
+	s->rows = aligned_alloc(64, rows);
+	s->columns = aligned_alloc(64, rows);
+	s->turned = aligned_alloc(64, turned);
+	s->values = aligned_alloc(64, FOREST_ROWS * FOREST_TREES * sizeof(float));
+	s->margins = aligned_alloc(64, FOREST_ROWS * f->outputs * sizeof(float));
+	if (s->rows == NULL || s->columns == NULL || s->turned == NULL || s->values == NULL ||
+	    s->margins == NULL) {
+		forest_slot_destroy(s);
+		return NULL;
+	}
+	memset(s->rows, 0, rows);
+	memset(s->columns, 0, rows);
+	return s;
+}
+
+void forest_slot_destroy(struct forest_slot *s)
+{
+	if (s == NULL)
+		return;
+	free(s->rows);
+	free(s->columns);
+	free(s->turned);
+	free(s->values);
+	free(s->margins);
+	free(s);
+}

@@ -1,0 +1,150 @@
+/* The tables of the ranked kernels: trees made complete, in heap order. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "forest_parts.h"
+
+/* No rank is over it: a padded node goes left. */
+#define RANK_NEVER 127
+
+static void *aligned_zeroes(size_t bytes)
+{
+	size_t whole = RTE_ALIGN_CEIL(bytes + 1, RTE_CACHE_LINE_SIZE);
+	void *memory = aligned_alloc(RTE_CACHE_LINE_SIZE, whole);
+
+	if (memory != NULL)
+		memset(memory, 0, whole);
+	return memory;
+}
+
+/*
+ * Node i of the tree at heap index h. A leaf above the last level stands in all the leaves below
+ * it; the padded nodes between go left.
+ */
+static void fill_complete(struct forest *f, const struct forest_tree *tree, uint32_t i, uint32_t h)
+{
+	const struct forest_node *node = &f->node[tree->node + i];
+	bool is_leaf = node->left == i;
+
+	if (h >> tree->levels != 0) {
+		f->leaf[tree->table + h - (1U << tree->levels)] = node->leaf;
+		return;
+	}
+	f->rank[tree->table + h] = RANK_NEVER;
+	f->column[tree->table + h] = 0;
+	if (!is_leaf)
+		f->column[tree->table + h] = forest_column_of(f, node, &f->rank[tree->table + h]);
+	fill_complete(f, tree, is_leaf ? i : node->left, 2 * h);
+	fill_complete(f, tree, is_leaf ? i : node->left + 1, 2 * h + 1);
+}
+
+static void fill_top(struct forest *f, uint32_t t)
+{
+	const struct forest_tree *tree = &f->tree[t];
+	struct forest_top *top = &f->top[t];
+
+	for (uint32_t h = 1; h < RTE_MIN(1U << tree->levels, 64U); h++) {
+		top->rank4[h] = (uint8_t)f->rank[tree->table + h] * 0x01010101U;
+		top->offset[h] = (uint16_t)(f->column[tree->table + h] * FOREST_ROWS);
+	}
+	for (uint32_t i = 0; tree->levels <= 6 && i < 1U << tree->levels; i++)
+		for (uint32_t byte = 0; byte < 4; byte++)
+			f->leaf_planes[t * 256 + byte * 64 + i] =
+				((const uint8_t *)&f->leaf[tree->table + i])[byte];
+}
+
+static void fill_order(struct forest *f)
+{
+	uint32_t n = 0;
+
+	for (uint32_t k = 0; k < f->outputs; k++) {
+		for (uint32_t t = 0; t < f->trees; t++)
+			if (f->tree[t].output == k)
+				f->order[n++] = t;
+		f->order_end[k] = n;
+	}
+}
+
+/* The lane of tree `t` in its group's top; a tree of fewer levels pads them. */
+static void fill_lane(struct forest *f, uint32_t t)
+{
+	const struct forest_tree *tree = &f->tree[t];
+	uint8_t *lane = f->lanes + f->group[t / FOREST_TREES].lanes + t % FOREST_TREES;
+
+	for (uint32_t h = 1; h < FOREST_LANE_NODES; h++) {
+		bool padded = h >> tree->levels != 0;
+
+		lane[h * 128] = padded ? 0 : f->column[tree->table + h];
+		lane[h * 128 + 64] = padded ? RANK_NEVER : (uint8_t)f->rank[tree->table + h];
+	}
+}
+
+static void fill_groups(struct forest *f)
+{
+	for (uint32_t g = 0; g < f->groups; g++) {
+		struct forest_group *group = &f->group[g];
+
+		group->first = g * FOREST_TREES;
+		group->n = RTE_MIN(f->trees - group->first, (uint32_t)FOREST_TREES);
+		group->lanes = g * FOREST_LANE_NODES * 128;
+	}
+	for (uint32_t t = 0; t < f->trees; t++) {
+		struct forest_group *group = &f->group[t / FOREST_TREES];
+
+		fill_lane(f, t);
+		group->levels = RTE_MAX(group->levels, (uint32_t)f->tree[t].levels);
+	}
+}
+
+/* Where each tree's table is; the entries of all. */
+static uint64_t place_tables(struct forest *f)
+{
+	uint64_t entries = 0;
+
+	for (uint32_t t = 0; t < f->trees; t++) {
+		f->tree[t].levels = (uint16_t)RTE_MAX(f->tree[t].depth, 1U);
+		f->tree[t].table = (uint32_t)entries;
+		entries += RTE_MAX(1U << f->tree[t].levels, 16U);
+	}
+	return entries;
+}
+
+bool forest_pack(struct forest *f)
+{
+	uint64_t entries = place_tables(f);
+
+	f->groups = (f->trees + FOREST_TREES - 1) / FOREST_TREES;
+	f->rank = aligned_zeroes(entries);
+	f->column = aligned_zeroes(entries);
+	f->leaf = aligned_zeroes(entries * sizeof(*f->leaf));
+	f->top = aligned_zeroes(f->trees * sizeof(*f->top));
+	f->leaf_planes = aligned_zeroes(f->trees * 256ULL);
+	f->order = calloc(f->trees, sizeof(*f->order));
+	f->order_end = calloc(f->outputs, sizeof(*f->order_end));
+	f->group = calloc(f->groups, sizeof(*f->group));
+	f->lanes = aligned_zeroes((uint64_t)f->groups * FOREST_LANE_NODES * 128);
+	if (f->rank == NULL || f->column == NULL || f->leaf == NULL || f->top == NULL ||
+	    f->leaf_planes == NULL || f->order == NULL || f->order_end == NULL ||
+	    f->group == NULL || f->lanes == NULL)
+		return false;
+	for (uint32_t t = 0; t < f->trees; t++) {
+		fill_complete(f, &f->tree[t], 0, 1);
+		fill_top(f, t);
+	}
+	fill_order(f);
+	fill_groups(f);
+	return true;
+}
+
+void forest_unpack(struct forest *f)
+{
+	free(f->rank);
+	free(f->column);
+	free(f->leaf);
+	free(f->top);
+	free(f->leaf_planes);
+	free(f->order);
+	free(f->order_end);
+	free(f->group);
+	free(f->lanes);
+}

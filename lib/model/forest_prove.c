@@ -1,0 +1,185 @@
+/*
+ * The forest's proof: what XGBoost says of the same rows, bit for bit, by every kernel that runs
+ * here. The rows: every threshold of the model met from just below, at it and just above; then rows
+ * of values beside thresholds, far from them, infinite and missing.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "forest_parts.h"
+#include "model.h"
+
+#define RANDOM_ROWS 512
+#define PROOF_SEED  20260101
+
+/* Where a feature's thresholds are in `uses`. */
+struct span {
+	uint32_t first, n;
+};
+
+struct proof {
+	const struct forest *forest;
+	struct forest_use *uses;
+	struct span *spans; /* [features] */
+	uint32_t edge_rows;
+	uint64_t seed;
+	float *matrix;		    /* [LJ_MODEL_BATCH][features] */
+	float *wanted[2], *have[2]; /* margins, probabilities: [LJ_MODEL_BATCH][outputs] */
+};
+
+static uint32_t draw(struct proof *p)
+{
+	p->seed = p->seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (uint32_t)(p->seed >> 33);
+}
+
+/* The threshold, or its neighbour below or above. */
+static float beside(float threshold, uint32_t which)
+{
+	if (which == 0)
+		return nextafterf(threshold, -INFINITY);
+	return which == 1 ? threshold : nextafterf(threshold, INFINITY);
+}
+
+static float edge_value(struct proof *p, uint32_t feature, uint32_t row)
+{
+	const struct span *s = &p->spans[feature];
+	/* Each feature begins elsewhere in its thresholds, or they would all rise together. */
+	uint32_t at;
+
+	if (s->n == 0)
+		return 0;
+	at = (row + feature * 7919U) % (3 * s->n);
+	return beside(p->uses[s->first + at / 3].threshold, at % 3);
+}
+
+static float random_value(struct proof *p, uint32_t feature)
+{
+	static const float odd[] = {0.0f, -0.0f, 1e-45f, -1e-39f, INFINITY, -INFINITY, 3.4e38f, -1};
+	const struct span *s = &p->spans[feature];
+	uint32_t how = draw(p) % 8;
+
+	if (how < 2)
+		return NAN;
+	if (how == 2 || s->n == 0)
+		return odd[draw(p) % RTE_DIM(odd)];
+	return beside(p->uses[s->first + draw(p) % s->n].threshold, draw(p) % 3);
+}
+
+static void fill_rows(struct proof *p, uint32_t first, uint32_t n)
+{
+	uint32_t features = p->forest->features;
+
+	for (uint32_t r = 0; r < n; r++)
+		for (uint32_t f = 0; f < features; f++)
+			p->matrix[(size_t)r * features + f] = first + r < p->edge_rows
+								      ? edge_value(p, f, first + r)
+								      : random_value(p, f);
+}
+
+/* One spans of distinct thresholds a feature, and the rows that meet each three times. */
+static void fill_spans(struct proof *p, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct span *s = &p->spans[p->uses[i].feature];
+
+		if (s->n > 0 && p->uses[kept - 1].threshold == p->uses[i].threshold)
+			continue;
+		if (s->n == 0)
+			s->first = (uint32_t)kept;
+		p->uses[kept++] = p->uses[i];
+		s->n++;
+		p->edge_rows = RTE_MAX(p->edge_rows, 3 * s->n);
+	}
+}
+
+static int compare(const struct proof *p, enum forest_kernel kernel, uint32_t first, uint32_t n,
+		   struct lj_error *err)
+{
+	static const char *const what[] = {"margin", "probability"};
+
+	for (uint32_t k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < n * p->forest->outputs; i++)
+			if (memcmp(&p->have[k][i], &p->wanted[k][i], sizeof(float)) != 0)
+				return lj_error_set(err, EILSEQ, "",
+						    "kernel %s, row %u of the proof: %s is %.9g, "
+						    "XGBoost says %.9g",
+						    forest_kernel_name(kernel),
+						    first + i / p->forest->outputs, what[k],
+						    p->have[k][i], p->wanted[k][i]);
+	return 0;
+}
+
+static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const *slots,
+		      uint32_t first, uint32_t n, struct lj_error *err)
+{
+	int ret = 0;
+
+	fill_rows(p, first, n);
+	if (lj_engine_xgboost.score(xgboost, p->matrix, n, p->wanted[0], p->wanted[1]) != 0)
+		return lj_error_set(err, EIO, "", "XGBoost does not score the rows of the proof");
+	for (enum forest_kernel k = FOREST_WALK; k < FOREST_KERNELS && ret == 0; k++) {
+		if (slots[k] == NULL)
+			continue;
+		forest_score(slots[k], p->matrix, n, p->have[0], p->have[1]);
+		ret = compare(p, k, first, n, err);
+	}
+	return ret;
+}
+
+static int open_slots(const struct forest *f, struct forest_slot **slots)
+{
+	for (enum forest_kernel k = FOREST_WALK; k < FOREST_KERNELS; k++) {
+		slots[k] = forest_kernel_runs(f, k) ? forest_slot_create(f, k) : NULL;
+		if (slots[k] == NULL && forest_kernel_runs(f, k))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int prepare(struct proof *p, size_t *n)
+{
+	size_t outputs = (size_t)LJ_MODEL_BATCH * p->forest->outputs * sizeof(float);
+
+	p->uses = forest_uses(p->forest, n);
+	p->spans = calloc(p->forest->features, sizeof(*p->spans));
+	p->matrix = malloc((size_t)LJ_MODEL_BATCH * p->forest->features * sizeof(float));
+	for (uint32_t k = 0; k < 2; k++) {
+		p->wanted[k] = malloc(outputs);
+		p->have[k] = malloc(outputs);
+		if (p->wanted[k] == NULL || p->have[k] == NULL)
+			return -ENOMEM;
+	}
+	return p->uses != NULL && p->spans != NULL && p->matrix != NULL ? 0 : -ENOMEM;
+}
+
+int forest_prove(const struct forest *f, void *xgboost, uint32_t *rows, struct lj_error *err)
+{
+	struct proof p = {.forest = f, .seed = PROOF_SEED};
+	struct forest_slot *slots[FOREST_KERNELS] = {NULL};
+	size_t n = 0;
+	int ret = 0;
+
+	if (prepare(&p, &n) != 0 || open_slots(f, slots) != 0)
+		ret = lj_error_set(err, ENOMEM, "", "not enough memory for the proof");
+	else
+		fill_spans(&p, n);
+	*rows = p.edge_rows + RANDOM_ROWS;
+	for (uint32_t i = 0; i < *rows && ret == 0; i += LJ_MODEL_BATCH)
+		ret = prove_rows(&p, xgboost, slots, i,
+				 RTE_MIN(*rows - i, (uint32_t)LJ_MODEL_BATCH), err);
+	for (enum forest_kernel k = FOREST_WALK; k < FOREST_KERNELS; k++)
+		forest_slot_destroy(slots[k]);
+	for (uint32_t k = 0; k < 2; k++) {
+		free(p.wanted[k]);
+		free(p.have[k]);
+	}
+	free(p.matrix);
+	free(p.spans);
+	free(p.uses);
+	return ret;
+}

@@ -1,0 +1,181 @@
+/*
+ * The forest engine against XGBoost, bit for bit: random boosters of every shape, edge rows, each
+ * kernel by itself.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "booster.h"
+#include "forest.h"
+#include "lj_test.h"
+#include "model.h"
+
+#define ROWS 333 /* several blocks, and a last one that is not full */
+
+static char dir[] = "/tmp/lj-test-forest-XXXXXX";
+
+/* A booster in both engines. */
+struct pair {
+	struct lj_model model;
+	void *xgboost;
+	struct forest *forest;
+};
+
+static void open_pair(struct pair *p, const struct shape *shape, uint64_t seed)
+{
+	json_t *root = random_booster(shape, seed);
+	struct lj_error err = {0};
+	float base_score = 0;
+	char path[128];
+
+	memset(p, 0, sizeof(*p));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
+	snprintf(path, sizeof(path), "%s/model.json", dir);
+	CU_ASSERT_EQUAL_FATAL(json_dump_file(root, path, JSON_REAL_PRECISION(9)), 0);
+	json_decref(root);
+	root = booster_read(path, &p->model.manifest.info, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
+	p->xgboost = lj_engine_xgboost.open(path, &p->model, &err);
+	if (p->xgboost == NULL)
+		printf("%s: %s\n", err.where, err.what);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p->xgboost);
+	CU_ASSERT_EQUAL(xgboost_base_score(p->xgboost, &base_score), 0);
+	p->forest = forest_create(root, base_score, 0, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p->forest);
+	json_decref(root);
+}
+
+static void close_pair(struct pair *p)
+{
+	forest_destroy(p->forest);
+	lj_engine_xgboost.close(p->xgboost);
+}
+
+/* Batches of `batch` through one kernel; how many of the floats differ from XGBoost's. */
+static uint32_t differences(const struct pair *p, enum forest_kernel kernel, const float *matrix,
+			    uint32_t batch, const float *margins, const float *probabilities)
+{
+	uint32_t outputs = p->forest->outputs, wrong = 0;
+	struct forest_slot *slot = forest_slot_create(p->forest, kernel);
+	float *m = calloc(ROWS * outputs, sizeof(*m)), *q = calloc(ROWS * outputs, sizeof(*q));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(slot);
+	for (uint32_t i = 0; i < ROWS; i += batch)
+		forest_score(slot, matrix + (size_t)i * p->forest->features,
+			     RTE_MIN(batch, ROWS - i), m + i * outputs, q + i * outputs);
+	for (uint32_t i = 0; i < ROWS * outputs; i++)
+		wrong += memcmp(&m[i], &margins[i], sizeof(*m)) != 0 ||
+			 memcmp(&q[i], &probabilities[i], sizeof(*q)) != 0;
+	forest_slot_destroy(slot);
+	free(m);
+	free(q);
+	return wrong;
+}
+
+static void compare(const struct shape *shape, uint64_t seed)
+{
+	static const uint32_t batches[] = {1, 3, 16, 17, 40, 64, ROWS};
+	float *matrix = malloc(ROWS * shape->features * sizeof(*matrix));
+	float *margins = calloc(ROWS * shape->outputs, sizeof(*margins));
+	float *probabilities = calloc(ROWS * shape->outputs, sizeof(*probabilities));
+	struct pair p;
+
+	open_pair(&p, shape, seed);
+	for (uint32_t i = 0; i < ROWS * shape->features; i++)
+		matrix[i] = edge_value(shape, i % shape->features, &seed);
+	CU_ASSERT_EQUAL(lj_engine_xgboost.score(p.xgboost, matrix, ROWS, margins, probabilities),
+			0);
+	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++)
+		for (size_t b = 0; forest_kernel_runs(p.forest, k) && b < RTE_DIM(batches); b++) {
+			uint32_t wrong =
+				differences(&p, k, matrix, batches[b], margins, probabilities);
+
+			if (wrong > 0)
+				printf("%s, batch %u: %u differ\n", forest_kernel_name(k),
+				       batches[b], wrong);
+			CU_ASSERT_EQUAL(wrong, 0);
+		}
+	close_pair(&p);
+	free(matrix);
+	free(margins);
+	free(probabilities);
+}
+
+static void every_depth_gives_xgboosts_bits(void)
+{
+	for (uint32_t depth = 0; depth <= 12; depth++) {
+		struct shape full = {20, 1, 70, depth, 100, 40, .base_score = "5E-1"};
+		struct shape ragged = {20, 1, 150, depth, 70, 40, .base_score = "2.3E-1"};
+
+		full.trees = depth > 9 ? 5 : 70;
+		compare(&full, depth);
+		compare(&ragged, 100 + depth);
+	}
+}
+
+static void several_classes_give_xgboosts_bits(void)
+{
+	for (uint32_t outputs = 2; outputs <= 16; outputs += 7)
+		for (uint32_t depth = 3; depth <= 8; depth += 5) {
+			struct shape s = {30, outputs, outputs * 9, depth, 85, 30};
+
+			compare(&s, outputs);
+			s.base_score = "1.7E-1";
+			compare(&s, outputs + 1);
+		}
+}
+
+static void dart_gives_xgboosts_bits(void)
+{
+	compare(&(struct shape){12, 1, 90, 6, 80, 50, true, 0, "3.7E-1"}, 1);
+	compare(&(struct shape){12, 3, 90, 8, 80, 50, true, 0, "3.7E-1"}, 2);
+	compare(&(struct shape){12, 1, 65, 10, 60, 50, true, 0, "9.9E-1"}, 3);
+}
+
+static void random_forests_give_xgboosts_bits(void)
+{
+	compare(&(struct shape){12, 1, 100, 8, 90, 50, false, 100, NULL}, 1);
+	compare(&(struct shape){12, 4, 120, 5, 90, 50, false, 10, NULL}, 2);
+	compare(&(struct shape){12, 4, 120, 5, 90, 50, true, 10, "4E-1"}, 3);
+}
+
+static void many_thresholds_a_feature_give_xgboosts_bits(void)
+{
+	struct pair p;
+
+	compare(&(struct shape){3, 1, 60, 8, 95, 255}, 1);
+	compare(&(struct shape){3, 1, 60, 8, 95, 256}, 2);
+	compare(&(struct shape){3, 1, 200, 8, 100, 3000}, 3);
+	compare(&(struct shape){1, 1, 400, 8, 100, 0}, 4);
+	open_pair(&p, &(struct shape){1, 1, 400, 8, 100, 0}, 4);
+	CU_ASSERT(p.forest->nodes / 2 > 65535 / 2);
+	close_pair(&p);
+}
+
+static void few_and_many_features_give_xgboosts_bits(void)
+{
+	compare(&(struct shape){1, 1, 3, 4, 90, 5}, 1);
+	compare(&(struct shape){78, 1, 100, 6, 90, 60}, 2);
+	compare(&(struct shape){200, 1, 64, 7, 90, 20}, 3);
+	compare(&(struct shape){1000, 1, 65, 5, 90, 20}, 4);
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"every depth gives XGBoost's bits", every_depth_gives_xgboosts_bits},
+		{"several classes give XGBoost's bits", several_classes_give_xgboosts_bits},
+		{"dart gives XGBoost's bits", dart_gives_xgboosts_bits},
+		{"random forests give XGBoost's bits", random_forests_give_xgboosts_bits},
+		{"many thresholds a feature give XGBoost's bits",
+		 many_thresholds_a_feature_give_xgboosts_bits},
+		{"few and many features give XGBoost's bits",
+		 few_and_many_features_give_xgboosts_bits},
+	};
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	return lj_test_run("forest", tests, RTE_DIM(tests));
+}
