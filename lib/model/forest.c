@@ -45,6 +45,13 @@ const char *forest_kernel_name(enum forest_kernel kernel)
 	return names[kernel];
 }
 
+static bool has_avx512(void)
+{
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+	       __builtin_cpu_supports("avx512vbmi");
+}
+
 bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 {
 	switch (kernel) {
@@ -53,6 +60,10 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 		return true;
 	case FOREST_RANKS:
 		return f->ranked;
+	case FOREST_TREES_AVX512:
+		return f->ranked && f->columns <= FOREST_ROW_COLUMNS && has_avx512();
+	case FOREST_ROWS_AVX512:
+		return f->ranked && has_avx512();
 	default:
 		return false;
 	}
@@ -61,7 +72,7 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel)
 {
 	struct forest_slot *s = calloc(1, sizeof(*s));
-	size_t rows = FOREST_ROWS * FOREST_COLUMNS_MAX;
+	size_t rows = (FOREST_ROWS + 1) * FOREST_COLUMNS_MAX;
 	size_t turned = (size_t)FOREST_ROWS * (f->features + 16) * sizeof(float);
 
 	if (s == NULL)
@@ -71,9 +82,9 @@ struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kerne
 	s->rows = aligned_alloc(64, rows);
 	s->columns = aligned_alloc(64, rows);
 	s->turned = aligned_alloc(64, turned);
-	s->values = aligned_alloc(64, FOREST_ROWS * FOREST_TREES * sizeof(float));
+	s->sums = aligned_alloc(64, FOREST_ROWS * 2 * f->outputs * sizeof(float));
 	s->margins = aligned_alloc(64, FOREST_ROWS * f->outputs * sizeof(float));
-	if (s->rows == NULL || s->columns == NULL || s->turned == NULL || s->values == NULL ||
+	if (s->rows == NULL || s->columns == NULL || s->turned == NULL || s->sums == NULL ||
 	    s->margins == NULL) {
 		forest_slot_destroy(s);
 		return NULL;
@@ -90,7 +101,7 @@ void forest_slot_destroy(struct forest_slot *s)
 	free(s->rows);
 	free(s->columns);
 	free(s->turned);
-	free(s->values);
+	free(s->sums);
 	free(s->margins);
 	free(s);
 }

@@ -73,7 +73,7 @@ struct forest_search {
 #define FOREST_LANE_NODES  (1 << FOREST_LANE_LEVELS)
 struct forest_group {
 	uint32_t first, n; /* trees, in the model's order */
-	uint32_t levels;   /* of the deepest */
+	uint32_t levels;   /* of all its trees; 0: they differ */
 	uint32_t lanes;	   /* its place in forest.lanes */
 };
 
@@ -118,7 +118,7 @@ struct forest_slot {
 	int8_t *columns; /* [columns][FOREST_ROWS] */
 	int8_t *rows;	 /* [FOREST_ROWS][FOREST_ROW_COLUMNS or more] */
 	float *turned;	 /* [4][features][16]: the block's rows, features first */
-	float *values;	 /* [FOREST_ROWS][FOREST_TREES] leaves, or sums */
+	float *sums;	 /* [FOREST_ROWS + 1][outputs] */
 	float *margins;	 /* [FOREST_ROWS][outputs], where the caller wants none */
 };
 

@@ -92,7 +92,10 @@ static void fill_groups(struct forest *f)
 		struct forest_group *group = &f->group[t / FOREST_TREES];
 
 		fill_lane(f, t);
-		group->levels = RTE_MAX(group->levels, (uint32_t)f->tree[t].levels);
+		if (t == group->first)
+			group->levels = f->tree[t].levels;
+		else if (f->tree[t].levels != group->levels)
+			group->levels = 0;
 	}
 }
 

@@ -38,6 +38,11 @@ void forest_unpack(struct forest *f);
 /* Path: the ranks of n rows, row by row, FOREST_COLUMNS_MAX apart. */
 void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, int8_t *rows);
 
+/* Path: the ranks of n rows into s->columns, column by column. */
+void forest_rank_columns_avx512(struct forest_slot *s, const float *matrix, uint32_t n);
+/* Path: into s->rows, row by row, FOREST_COLUMNS_MAX apart. */
+void forest_rank_rows_avx512(struct forest_slot *s, const float *matrix, uint32_t n);
+
 /* Path: margins of up to FOREST_ROWS rows. The ranked ones rank the rows first. */
 void forest_walk(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
 void forest_ranks(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);

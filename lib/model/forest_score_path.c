@@ -14,6 +14,8 @@ static void score_block(struct forest_slot *s, const float *matrix, uint32_t n, 
 	static kernel_function *const kernels[FOREST_KERNELS] = {
 		[FOREST_WALK] = forest_walk,
 		[FOREST_RANKS] = forest_ranks,
+		[FOREST_ROWS_AVX512] = forest_rows_avx512,
+		[FOREST_TREES_AVX512] = forest_trees_avx512,
 	};
 	enum forest_kernel kernel = s->kernel;
 

@@ -17,7 +17,7 @@ static void softmax(const float *margins, uint32_t n, float *p)
 	double sum = 0;
 
 	for (uint32_t i = 1; i < n; i++)
-		highest = fmaxf(margins[i], highest);
+		highest = margins[i] > highest ? margins[i] : highest;
 	for (uint32_t i = 0; i < n; i++) {
 		p[i] = expf(margins[i] - highest);
 		sum += p[i];
