@@ -67,14 +67,23 @@ struct forest_search {
 
 /*
  * FOREST_TREES trees side by side, a lane each. forest.lanes has the first FOREST_LANE_LEVELS
- * levels of all: of each node the 64 columns, then the 64 ranks.
+ * levels of all: of each node the 64 columns, then the 64 ranks less 128.
  */
 #define FOREST_LANE_LEVELS 5
 #define FOREST_LANE_NODES  (1 << FOREST_LANE_LEVELS)
+
+/*
+ * Where a tree goes on below those levels: a slot for each node there, with all that a walk from it
+ * reads side by side (of `below` levels: 2^below leaves as float, then as many ranks, then as many
+ * columns in heap order, root 1), for it is seldom in the cache.
+ */
+#define FOREST_SLOT_BYTES(below) ((size_t)6 << (below))
+
 struct forest_group {
 	uint32_t first, n; /* trees, in the model's order */
-	uint32_t levels;   /* of all its trees; 0: they differ */
+	uint32_t below;	   /* levels of its deepest tree below those */
 	uint32_t lanes;	   /* its place in forest.lanes */
+	uint32_t slots;	   /* in forest.slots: FOREST_LANE_NODES slots a tree */
 };
 
 enum forest_transform { FOREST_SIGMOID, FOREST_SOFTMAX };
@@ -91,8 +100,9 @@ struct forest {
 	uint32_t searches, columns;
 	struct forest_search *search;
 	float *search_memory;
-	/* Complete tables in heap order, root 1: go right when rank[h] < the row's column[h]. */
-	int8_t *rank;
+	/* Complete tables in heap order, root 1: go right when rank[h] < the row's count in
+	 * column[h]. */
+	uint8_t *rank;
 	uint8_t *column;
 	float *leaf;
 	/* Trees output by output, in the model's order within one; output k ends at order_end[k].
@@ -103,11 +113,12 @@ struct forest {
 	struct forest_group *group;
 	uint32_t groups;
 	uint8_t *lanes;
+	uint8_t *slots;
 };
 
 /* The first six levels of a tree as the row-lane kernels read them. */
 struct forest_top {
-	uint32_t rank4[64];  /* the rank, four times */
+	uint32_t rank4[64];  /* the rank less 128, four times */
 	uint16_t offset[64]; /* the column's place in a block: 64 bytes a column */
 };
 
@@ -115,8 +126,8 @@ struct forest_top {
 struct forest_slot {
 	const struct forest *forest;
 	enum forest_kernel kernel;
-	int8_t *columns; /* [columns][FOREST_ROWS] */
-	int8_t *rows;	 /* [FOREST_ROWS][FOREST_ROW_COLUMNS or more] */
+	int8_t *columns; /* [columns][FOREST_ROWS], counts less 128 */
+	uint8_t *rows;	 /* [FOREST_ROWS][FOREST_ROW_COLUMNS or more] */
 	float *turned;	 /* [4][features][16]: the block's rows, features first */
 	float *sums;	 /* [FOREST_ROWS + 1][outputs] */
 	float *margins;	 /* [FOREST_ROWS][outputs], where the caller wants none */

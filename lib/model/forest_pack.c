@@ -4,9 +4,6 @@
 
 #include "forest_parts.h"
 
-/* No rank is over it: a padded node goes left. */
-#define RANK_NEVER 127
-
 static void *aligned_zeroes(size_t bytes)
 {
 	size_t whole = RTE_ALIGN_CEIL(bytes + 1, RTE_CACHE_LINE_SIZE);
@@ -30,7 +27,7 @@ static void fill_complete(struct forest *f, const struct forest_tree *tree, uint
 		f->leaf[tree->table + h - (1U << tree->levels)] = node->leaf;
 		return;
 	}
-	f->rank[tree->table + h] = RANK_NEVER;
+	f->rank[tree->table + h] = FOREST_NEVER_RIGHT;
 	f->column[tree->table + h] = 0;
 	if (!is_leaf)
 		f->column[tree->table + h] = forest_column_of(f, node, &f->rank[tree->table + h]);
@@ -44,7 +41,7 @@ static void fill_top(struct forest *f, uint32_t t)
 	struct forest_top *top = &f->top[t];
 
 	for (uint32_t h = 1; h < RTE_MIN(1U << tree->levels, 64U); h++) {
-		top->rank4[h] = (uint8_t)f->rank[tree->table + h] * 0x01010101U;
+		top->rank4[h] = (f->rank[tree->table + h] ^ 0x80U) * 0x01010101U;
 		top->offset[h] = (uint16_t)(f->column[tree->table + h] * FOREST_ROWS);
 	}
 	for (uint32_t i = 0; tree->levels <= 6 && i < 1U << tree->levels; i++)
@@ -75,28 +72,57 @@ static void fill_lane(struct forest *f, uint32_t t)
 		bool padded = h >> tree->levels != 0;
 
 		lane[h * 128] = padded ? 0 : f->column[tree->table + h];
-		lane[h * 128 + 64] = padded ? RANK_NEVER : (uint8_t)f->rank[tree->table + h];
+		lane[h * 128 + 64] =
+			(padded ? FOREST_NEVER_RIGHT : f->rank[tree->table + h]) ^ 0x80U;
 	}
 }
 
-static void fill_groups(struct forest *f)
+/* The slots of tree `t`: from each node at the lanes' last level, what the walk may meet. */
+static void fill_slots(struct forest *f, uint32_t t)
 {
+	const struct forest_group *group = &f->group[t / FOREST_TREES];
+	const struct forest_tree *tree = &f->tree[t];
+	size_t bytes = FOREST_SLOT_BYTES(group->below);
+	uint8_t *slot = f->slots + group->slots + (t - group->first) * FOREST_LANE_NODES * bytes;
+	uint32_t leaves = 1U << group->below, levels = FOREST_LANE_LEVELS + group->below;
+
+	for (uint32_t s = 0; s < FOREST_LANE_NODES; s++, slot += bytes) {
+		for (uint32_t h = 1; h < leaves; h++) {
+			uint32_t level = 31 - (uint32_t)__builtin_clz(h);
+			/* The node h of the slot, as the tree counts it. */
+			uint32_t at = ((FOREST_LANE_NODES + s - 1) << level) + h;
+			bool padded = at >> tree->levels != 0;
+
+			slot[leaves * 4 + h] =
+				padded ? FOREST_NEVER_RIGHT : f->rank[tree->table + at];
+			slot[leaves * 5 + h] = padded ? 0 : f->column[tree->table + at];
+		}
+		for (uint32_t i = 0; i < leaves; i++)
+			memcpy(slot + 4 * i,
+			       &f->leaf[tree->table +
+					((s * leaves + i) >> (levels - tree->levels))],
+			       4);
+	}
+}
+
+/* Where the groups' lanes and slots are; the bytes of all slots. */
+static size_t place_groups(struct forest *f)
+{
+	size_t bytes = 0;
+
 	for (uint32_t g = 0; g < f->groups; g++) {
 		struct forest_group *group = &f->group[g];
 
 		group->first = g * FOREST_TREES;
 		group->n = RTE_MIN(f->trees - group->first, (uint32_t)FOREST_TREES);
 		group->lanes = g * FOREST_LANE_NODES * 128;
+		for (uint32_t t = group->first; t < group->first + group->n; t++)
+			if (f->tree[t].levels > FOREST_LANE_LEVELS + group->below)
+				group->below = f->tree[t].levels - FOREST_LANE_LEVELS;
+		group->slots = (uint32_t)bytes;
+		bytes += group->n * FOREST_LANE_NODES * FOREST_SLOT_BYTES(group->below);
 	}
-	for (uint32_t t = 0; t < f->trees; t++) {
-		struct forest_group *group = &f->group[t / FOREST_TREES];
-
-		fill_lane(f, t);
-		if (t == group->first)
-			group->levels = f->tree[t].levels;
-		else if (f->tree[t].levels != group->levels)
-			group->levels = 0;
-	}
+	return bytes;
 }
 
 /* Where each tree's table is; the entries of all. */
@@ -126,16 +152,18 @@ bool forest_pack(struct forest *f)
 	f->order_end = calloc(f->outputs, sizeof(*f->order_end));
 	f->group = calloc(f->groups, sizeof(*f->group));
 	f->lanes = aligned_zeroes((uint64_t)f->groups * FOREST_LANE_NODES * 128);
+	f->slots = f->group != NULL ? aligned_zeroes(place_groups(f)) : NULL;
 	if (f->rank == NULL || f->column == NULL || f->leaf == NULL || f->top == NULL ||
 	    f->leaf_planes == NULL || f->order == NULL || f->order_end == NULL ||
-	    f->group == NULL || f->lanes == NULL)
+	    f->group == NULL || f->lanes == NULL || f->slots == NULL)
 		return false;
 	for (uint32_t t = 0; t < f->trees; t++) {
 		fill_complete(f, &f->tree[t], 0, 1);
 		fill_top(f, t);
+		fill_lane(f, t);
+		fill_slots(f, t);
 	}
 	fill_order(f);
-	fill_groups(f);
 	return true;
 }
 
@@ -150,4 +178,5 @@ void forest_unpack(struct forest *f)
 	free(f->order_end);
 	free(f->group);
 	free(f->lanes);
+	free(f->slots);
 }

@@ -29,14 +29,32 @@ struct forest_use *forest_uses(const struct forest *f, size_t *n);
 bool forest_rank(struct forest *f);
 void forest_unrank(struct forest *f);
 /* The column and rank that a node asks by. */
-uint8_t forest_column_of(const struct forest *f, const struct forest_node *node, int8_t *rank);
+uint8_t forest_column_of(const struct forest *f, const struct forest_node *node, uint8_t *rank);
+
+/* The count of a missing value where it goes right; and the rank of a padded node, where none does.
+ */
+#define FOREST_MISSING_RIGHT 255
+#define FOREST_NEVER_RIGHT   255
+
+/*
+ * One level down from h: 2 * h, and one more when rank[h] < count. Written out because compilers
+ * spend seven instructions on what carry and adc do in two.
+ */
+static inline uint64_t forest_step(uint64_t h, const uint8_t *rank, uint8_t count)
+{
+	__asm__("cmpb %[count], %[rank]\n\tadcq %[h], %[h]"
+		: [h] "+&r"(h)
+		: [count] "q"(count), [rank] "m"(rank[h])
+		: "cc");
+	return h;
+}
 
 /* Fills the tables of the ranked kernels. False as forest_rank(). forest_unpack() in any case. */
 bool forest_pack(struct forest *f);
 void forest_unpack(struct forest *f);
 
 /* Path: the ranks of n rows, row by row, FOREST_COLUMNS_MAX apart. */
-void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, int8_t *rows);
+void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, uint8_t *rows);
 
 /* Path: the ranks of n rows into s->columns, column by column. */
 void forest_rank_columns_avx512(struct forest_slot *s, const float *matrix, uint32_t n);

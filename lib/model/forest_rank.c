@@ -1,9 +1,9 @@
 /*
- * The columns of ranks: which thresholds of which feature, and where missing values go.
+ * The columns: which thresholds of which feature, and where missing values go.
  *
- * A rank is the count of thresholds at or below the value, less 128 to fit a signed byte. A node
- * that asks by its column's i-th threshold goes right when i - 128 < rank. Missing values rank -128
- * where they go left, and 127, over every threshold's i - 128, where they go right.
+ * A column holds the count of its thresholds at or below the value: 0..255. A node that asks by the
+ * column's i-th threshold goes right when i < count. Missing values count 0 where they go left, and
+ * 255, over every i, where they go right.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -121,7 +121,7 @@ static struct forest_search *find_search(const struct forest *f, const struct fo
 	return &f->search[low];
 }
 
-uint8_t forest_column_of(const struct forest *f, const struct forest_node *node, int8_t *rank)
+uint8_t forest_column_of(const struct forest *f, const struct forest_node *node, uint8_t *rank)
 {
 	const struct forest_search *s = find_search(f, node);
 	int32_t low = 0, high = s->n - 1;
@@ -134,7 +134,7 @@ uint8_t forest_column_of(const struct forest *f, const struct forest_node *node,
 		else
 			high = middle;
 	}
-	*rank = (int8_t)(low - 128);
+	*rank = (uint8_t)low;
 	return (uint8_t)s->column[node->missing_right];
 }
 

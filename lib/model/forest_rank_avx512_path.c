@@ -167,12 +167,13 @@ TARGET void forest_rank_columns_avx512(struct forest_slot *s, const float *matri
 }
 
 /* The 16 by 16 bytes at `in` (rows FOREST_ROWS apart) into `out` (FOREST_COLUMNS_MAX apart). */
-INLINE void turn_bytes(const int8_t *in, int8_t *out, uint32_t n)
+INLINE void turn_bytes(const int8_t *in, uint8_t *out, uint32_t n)
 {
+	const __m128i sign = _mm_set1_epi8((char)0x80); /* from ranks to counts */
 	__m128i a[16], b[16];
 
 	for (int i = 0; i < 16; i++)
-		a[i] = _mm_load_si128((const __m128i *)(in + i * FOREST_ROWS));
+		a[i] = _mm_xor_si128(_mm_load_si128((const __m128i *)(in + i * FOREST_ROWS)), sign);
 	for (int step = 0; step < 4; step++) {
 		for (int i = 0; i < 8; i++) {
 			b[2 * i] = _mm_unpacklo_epi8(a[i], a[i + 8]);
@@ -198,17 +199,17 @@ INLINE uint32_t count_one(const struct forest_search *s, float value)
 				 x, _mm512_load_ps(s->threshold + skipped), _CMP_GE_OQ));
 }
 
-INLINE void rank_one(const struct forest *f, const float *values, int8_t *row)
+INLINE void rank_one(const struct forest *f, const float *values, uint8_t *row)
 {
 	for (uint32_t i = 0; i < f->searches; i++) {
 		const struct forest_search *s = &f->search[i];
 		float x = values[s->feature];
-		int8_t rank = (int8_t)((int32_t)count_one(s, x) - 128);
+		uint8_t count = (uint8_t)count_one(s, x);
 
 		if (s->column[0] >= 0)
-			row[s->column[0]] = rank;
+			row[s->column[0]] = count;
 		if (s->column[1] >= 0)
-			row[s->column[1]] = x != x ? 127 : rank;
+			row[s->column[1]] = x != x ? FOREST_MISSING_RIGHT : count;
 	}
 }
 

@@ -71,17 +71,18 @@ INLINE void add_leaves(lanes leaf, const uint8_t *planes, float *sum)
 INLINE void walk_on(const struct forest *f, const struct forest_tree *tree, const int8_t *columns,
 		    lanes at, uint32_t below, uint32_t n, float *sum)
 {
-	const int8_t *rank = f->rank + tree->table;
+	const uint8_t *rank = f->rank + tree->table;
 	const uint8_t *column = f->column + tree->table;
 	const float *leaf = f->leaf + tree->table - (64U << below);
 	uint8_t from[64] __attribute__((aligned(64)));
 
 	_mm512_store_si512(from, at);
 	for (uint32_t r = 0; r < n; r++) {
-		uint32_t h = 64 + from[r];
+		uint64_t h = 64 + from[r];
 
 		for (uint32_t i = 0; i < below; i++)
-			h = 2 * h + (rank[h] < columns[column[h] * FOREST_ROWS + r]);
+			h = forest_step(h, rank,
+					(uint8_t)columns[column[h] * FOREST_ROWS + r] ^ 0x80U);
 		sum[r] += leaf[h];
 	}
 }

@@ -4,6 +4,7 @@
  * below five levels the trees are walked one by one.
  */
 #include <immintrin.h>
+#include <string.h>
 
 #include "forest_parts.h"
 
@@ -44,75 +45,78 @@ INLINE lanes finish(lanes v, uint32_t levels)
 #include "forest_select.h"
 
 /* Where each tree of the group stands five levels down, into at[64]. */
-TARGET __attribute__((noinline)) static void stand(const uint8_t *trees, const int8_t *row,
+TARGET __attribute__((noinline)) static void stand(const uint8_t *trees, const uint8_t *row,
 						   uint8_t *at)
 {
-	const struct top top = {trees, _mm512_load_si512(row), _mm512_load_si512(row + 64)};
+	/* From counts to ranks. */
+	const __m512i sign = _mm512_set1_epi8((char)0x80);
+	const struct top top = {trees, _mm512_xor_si512(_mm512_load_si512(row), sign),
+				_mm512_xor_si512(_mm512_load_si512(row + 64), sign)};
 
 	_mm512_store_si512(at, select_path(&top, FOREST_LANE_LEVELS));
 }
 
-/* The leaf of one tree, `levels` deep in all, from where it stands. */
-INLINE float walk_on(const struct forest *f, size_t table, uint32_t levels, uint32_t at,
-		     const int8_t *row)
+/* The leaf of a tree, `below` the level it stands on. */
+INLINE float walk_on(const uint8_t *slots, uint32_t at, uint32_t below, const uint8_t *row)
 {
-	const int8_t *rank = f->rank + table;
-	const uint8_t *column = f->column + table;
-	uint32_t h = FOREST_LANE_NODES + at;
+	const uint8_t *slot = slots + at * FOREST_SLOT_BYTES(below);
+	const uint8_t *rank = slot + (4U << below), *column = slot + (5U << below);
+	uint64_t h = 1;
+	float leaf;
 
-	if (levels < FOREST_LANE_LEVELS)
-		h >>= FOREST_LANE_LEVELS - levels;
-	for (uint32_t i = FOREST_LANE_LEVELS; i < levels; i++)
-		h = 2 * h + (rank[h] < row[column[h]]);
-	return f->leaf[table + h - (1U << levels)];
+	for (uint32_t i = 0; i < below; i++)
+		h = forest_step(h, rank, row[column[h]]);
+	memcpy(&leaf, slot + 4 * (h - (1U << below)), sizeof(leaf));
+	return leaf;
 }
 
 /* Two rows side by side: each sum waits for its last addition, so two wait together. */
-INLINE void add_two(const struct forest *f, const struct forest_group *g, uint32_t levels,
-		    const uint8_t *at, const int8_t *row, float *margins, uint32_t next)
+INLINE void add_two(const struct forest *f, const struct forest_group *g, uint32_t below,
+		    const uint8_t *at, const uint8_t *row, float *margins)
 {
+	const uint8_t *slots = f->slots + g->slots;
 	const struct forest_tree *tree = &f->tree[g->first];
 
 	for (uint32_t j = 0; j < g->n; j++, tree++) {
-		uint32_t depth = levels != 0 ? levels : tree->levels;
-
-		margins[tree->output] += walk_on(f, tree->table, depth, at[j], row);
-		margins[next + tree->output] += walk_on(f, tree->table, depth, at[FOREST_TREES + j],
-							row + FOREST_COLUMNS_MAX);
+		margins[tree->output] += walk_on(slots, at[j], below, row);
+		margins[f->outputs + tree->output] +=
+			walk_on(slots, at[FOREST_TREES + j], below, row + FOREST_COLUMNS_MAX);
+		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
 	}
 }
 
 /* As add_two(), where there is one output: the sums stay in registers. */
-INLINE void sum_two(const struct forest *f, const struct forest_group *g, uint32_t levels,
-		    const uint8_t *at, const int8_t *row, float *margins, uint32_t next)
+INLINE void sum_two(const struct forest *f, const struct forest_group *g, uint32_t below,
+		    const uint8_t *at, const uint8_t *row, float *margins)
 {
-	size_t table = f->tree[g->first].table, size = RTE_MAX(1U << levels, 16U);
-	float a = margins[0], b = margins[next];
+	const uint8_t *slots = f->slots + g->slots;
+	float a = margins[0], b = margins[1];
 
-	for (uint32_t j = 0; j < g->n; j++, table += size) {
-		a += walk_on(f, table, levels, at[j], row);
-		b += walk_on(f, table, levels, at[FOREST_TREES + j], row + FOREST_COLUMNS_MAX);
+	for (uint32_t j = 0; j < g->n; j++) {
+		a += walk_on(slots, at[j], below, row);
+		b += walk_on(slots, at[FOREST_TREES + j], below, row + FOREST_COLUMNS_MAX);
+		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
 	}
 	margins[0] = a;
-	margins[next] = b;
+	margins[1] = b;
 }
 
-INLINE void add_group(const struct forest *f, const struct forest_group *g, uint32_t levels,
-		      const int8_t *rows, uint32_t n, float *margins)
+INLINE void add_group(const struct forest *f, const struct forest_group *g, uint32_t below,
+		      const uint8_t *rows, uint32_t n, float *margins)
 {
 	uint8_t at[2 * FOREST_TREES] __attribute__((aligned(64)));
 	const uint8_t *trees = f->lanes + g->lanes;
 
 	for (uint32_t r = 0; r < n; r += 2) {
-		const int8_t *row = rows + r * FOREST_COLUMNS_MAX;
+		const uint8_t *row = rows + r * FOREST_COLUMNS_MAX;
 		float *out = margins + r * f->outputs;
 
 		stand(trees, row, at);
 		stand(trees, row + FOREST_COLUMNS_MAX, at + FOREST_TREES);
-		if (f->outputs == 1 && levels != 0)
-			sum_two(f, g, levels, at, row, out, f->outputs);
+		if (f->outputs == 1)
+			sum_two(f, g, below, at, row, out);
 		else
-			add_two(f, g, levels, at, row, out, f->outputs);
+			add_two(f, g, below, at, row, out);
 	}
 }
 
@@ -128,21 +132,18 @@ TARGET void forest_trees_avx512(struct forest_slot *s, const float *matrix, uint
 	for (uint32_t i = 0; i < f->groups; i++) {
 		const struct forest_group *g = &f->group[i];
 
-		switch (g->levels) {
-		case 5:
-			add_group(f, g, 5, s->rows, n, sums);
+		switch (g->below) {
+		case 0:
+			add_group(f, g, 0, s->rows, n, sums);
 			break;
-		case 6:
-			add_group(f, g, 6, s->rows, n, sums);
+		case 1:
+			add_group(f, g, 1, s->rows, n, sums);
 			break;
-		case 7:
-			add_group(f, g, 7, s->rows, n, sums);
-			break;
-		case 8:
-			add_group(f, g, 8, s->rows, n, sums);
+		case 2:
+			add_group(f, g, 2, s->rows, n, sums);
 			break;
 		default:
-			add_group(f, g, 0, s->rows, n, sums);
+			add_group(f, g, 3, s->rows, n, sums);
 		}
 	}
 	for (uint32_t i = 0; i < n * f->outputs; i++)

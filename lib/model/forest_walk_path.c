@@ -74,20 +74,20 @@ static inline uint32_t count_thresholds(const struct forest_search *s, float x)
 	return count;
 }
 
-void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, int8_t *rows)
+void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, uint8_t *rows)
 {
 	for (uint32_t i = 0; i < f->searches; i++) {
 		const struct forest_search *s = &f->search[i];
 
 		for (uint32_t r = 0; r < n; r++) {
 			float x = matrix[(size_t)r * f->features + s->feature];
-			int8_t rank = (int8_t)((int32_t)count_thresholds(s, x) - 128);
-			int8_t *row = rows + r * FOREST_COLUMNS_MAX;
+			uint8_t count = (uint8_t)count_thresholds(s, x);
+			uint8_t *row = rows + r * FOREST_COLUMNS_MAX;
 
 			if (s->column[0] >= 0)
-				row[s->column[0]] = rank;
+				row[s->column[0]] = count;
 			if (s->column[1] >= 0)
-				row[s->column[1]] = x != x ? 127 : rank;
+				row[s->column[1]] = x != x ? FOREST_MISSING_RIGHT : count;
 		}
 	}
 }
@@ -101,16 +101,16 @@ void forest_ranks(struct forest_slot *s, const float *matrix, uint32_t n, float 
 		margins[i] = f->base_margin;
 	for (uint32_t t = 0; t < f->trees; t++) {
 		const struct forest_tree *tree = &f->tree[t];
-		const int8_t *rank = f->rank + tree->table;
+		const uint8_t *rank = f->rank + tree->table;
 		const uint8_t *column = f->column + tree->table;
 		const float *leaf = f->leaf + tree->table - (1U << tree->levels);
 
 		for (uint32_t r = 0; r < n; r++) {
-			const int8_t *row = s->rows + r * FOREST_COLUMNS_MAX;
-			uint32_t h = 1;
+			const uint8_t *row = s->rows + r * FOREST_COLUMNS_MAX;
+			uint64_t h = 1;
 
 			for (uint32_t level = 0; level < tree->levels; level++)
-				h = 2 * h + (rank[h] < row[column[h]]);
+				h = forest_step(h, rank, row[column[h]]);
 			margins[r * f->outputs + tree->output] += leaf[h];
 		}
 	}
