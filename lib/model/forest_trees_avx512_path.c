@@ -11,6 +11,8 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
+#define SHARE 16
+
 typedef __m512i lanes;
 
 struct top {
@@ -70,54 +72,72 @@ INLINE float walk_on(const uint8_t *slots, uint32_t at, uint32_t below, const ui
 	return leaf;
 }
 
-/* Two rows side by side: each sum waits for its last addition, so two wait together. */
-INLINE void add_two(const struct forest *f, const struct forest_group *g, uint32_t below,
-		    const uint8_t *at, const uint8_t *row, float *margins)
-{
-	const uint8_t *slots = f->slots + g->slots;
-	const struct forest_tree *tree = &f->tree[g->first];
+/* Trees [from, to) of a group, that one row or two stand in. */
+struct share {
+	const struct forest *forest;
+	const struct forest_tree *tree; /* of the first */
+	const uint8_t *slots;		/* likewise */
+	uint32_t n;
+	const uint8_t *at; /* a row's, FOREST_TREES a row */
+	const uint8_t *row;
+	float *margins;
+};
 
-	for (uint32_t j = 0; j < g->n; j++, tree++) {
-		margins[tree->output] += walk_on(slots, at[j], below, row);
-		margins[f->outputs + tree->output] +=
-			walk_on(slots, at[FOREST_TREES + j], below, row + FOREST_COLUMNS_MAX);
+/* Two rows side by side: each sum waits for its last addition, so two wait together. */
+INLINE void add_two(const struct share *s, uint32_t below)
+{
+	const uint8_t *slots = s->slots;
+	float *next = s->margins + s->forest->outputs;
+
+	for (uint32_t j = 0; j < s->n; j++) {
+		uint32_t output = s->tree[j].output;
+
+		s->margins[output] += walk_on(slots, s->at[j], below, s->row);
+		next[output] +=
+			walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
 		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
 	}
 }
 
 /* As add_two(), where there is one output: the sums stay in registers. */
-INLINE void sum_two(const struct forest *f, const struct forest_group *g, uint32_t below,
-		    const uint8_t *at, const uint8_t *row, float *margins)
+INLINE void sum_two(const struct share *s, uint32_t below)
 {
-	const uint8_t *slots = f->slots + g->slots;
-	float a = margins[0], b = margins[1];
+	const uint8_t *slots = s->slots;
+	float a = s->margins[0], b = s->margins[1];
 
-	for (uint32_t j = 0; j < g->n; j++) {
-		a += walk_on(slots, at[j], below, row);
-		b += walk_on(slots, at[FOREST_TREES + j], below, row + FOREST_COLUMNS_MAX);
+	for (uint32_t j = 0; j < s->n; j++) {
+		a += walk_on(slots, s->at[j], below, s->row);
+		b += walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
 		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
 	}
-	margins[0] = a;
-	margins[1] = b;
+	s->margins[0] = a;
+	s->margins[1] = b;
 }
 
 INLINE void add_group(const struct forest *f, const struct forest_group *g, uint32_t below,
 		      const uint8_t *rows, uint32_t n, float *margins)
 {
-	uint8_t at[2 * FOREST_TREES] __attribute__((aligned(64)));
-	const uint8_t *trees = f->lanes + g->lanes;
+	uint8_t at[(FOREST_ROWS + 1) * FOREST_TREES] __attribute__((aligned(64)));
 
-	for (uint32_t r = 0; r < n; r += 2) {
-		const uint8_t *row = rows + r * FOREST_COLUMNS_MAX;
-		float *out = margins + r * f->outputs;
+	for (uint32_t r = 0; r < n + n % 2; r++)
+		stand(f->lanes + g->lanes, rows + r * FOREST_COLUMNS_MAX, at + r * FOREST_TREES);
+	/* As many trees at a time as the first cache holds the slots of. */
+	for (uint32_t i = 0; i < g->n; i += SHARE)
+		for (uint32_t r = 0; r < n; r += 2) {
+			struct share s = {f,
+					  &f->tree[g->first + i],
+					  f->slots + g->slots +
+						  i * FOREST_LANE_NODES * FOREST_SLOT_BYTES(below),
+					  RTE_MIN(g->n - i, (uint32_t)SHARE),
+					  at + r * FOREST_TREES + i,
+					  rows + r * FOREST_COLUMNS_MAX,
+					  margins + r * f->outputs};
 
-		stand(trees, row, at);
-		stand(trees, row + FOREST_COLUMNS_MAX, at + FOREST_TREES);
-		if (f->outputs == 1)
-			sum_two(f, g, below, at, row, out);
-		else
-			add_two(f, g, below, at, row, out);
-	}
+			if (f->outputs == 1)
+				sum_two(&s, below);
+			else
+				add_two(&s, below);
+		}
 }
 
 TARGET void forest_trees_avx512(struct forest_slot *s, const float *matrix, uint32_t n,
