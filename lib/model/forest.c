@@ -22,7 +22,7 @@ struct forest *forest_create(const json_t *root, float base_score, uint64_t max_
 		forest_destroy(f);
 		return NULL;
 	}
-	f->ranked = forest_rank(f) && forest_pack(f);
+	f->ranked = forest_rank(f) && forest_pack(f) && forest_program(f);
 	return f;
 }
 
@@ -30,6 +30,7 @@ void forest_destroy(struct forest *f)
 {
 	if (f == NULL)
 		return;
+	forest_unprogram(f);
 	forest_unpack(f);
 	forest_unrank(f);
 	free(f->node);

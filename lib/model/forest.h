@@ -86,6 +86,31 @@ struct forest_group {
 	uint32_t slots;	   /* in forest.slots: FOREST_LANE_NODES slots a tree */
 };
 
+/* The levels of a tree that the row-lane kernels ask whole, in heap order. */
+struct forest_top {
+	uint32_t *rank4;  /* the rank less 128, four times */
+	uint16_t *offset; /* the column's place in a block: FOREST_ROWS bytes a column */
+};
+
+/* A node asked by itself: those who stand on `code` and go right take the next fresh code. */
+struct forest_single {
+	uint32_t code4, rank4, offset;
+};
+
+/*
+ * A tree for the row-lane kernels. The whole levels give each lane a code, 0 .. 2^whole - 1; each
+ * further level changes the codes of those that go right; the last code names the leaf.
+ */
+struct forest_program {
+	struct forest_top top;
+	struct forest_single *single;
+	uint8_t *planes; /* [4][width]: byte b of the leaf of each code */
+	float *leaf;	 /* [width] */
+	uint16_t width;	 /* 64, 128 or 256 */
+	uint8_t whole, levels;
+	uint16_t singles[FOREST_DEPTH_MAX]; /* of each further level */
+};
+
 enum forest_transform { FOREST_SIGMOID, FOREST_SOFTMAX };
 
 struct forest {
@@ -108,18 +133,13 @@ struct forest {
 	/* Trees output by output, in the model's order within one; output k ends at order_end[k].
 	 */
 	uint32_t *order, *order_end;
-	struct forest_top *top; /* [trees], in the model's order */
-	uint8_t *leaf_planes;	/* [trees][4][64]: byte b of leaf i, of trees up to 6 levels */
+	struct forest_program *program; /* [trees], in the model's order */
+	uint8_t *program_memory;
+	float *program_leaves;
 	struct forest_group *group;
 	uint32_t groups;
 	uint8_t *lanes;
 	uint8_t *slots;
-};
-
-/* The first six levels of a tree as the row-lane kernels read them. */
-struct forest_top {
-	uint32_t rank4[64];  /* the rank less 128, four times */
-	uint16_t offset[64]; /* the column's place in a block: 64 bytes a column */
 };
 
 /* What scoring writes: one per lcore. */

@@ -35,21 +35,6 @@ static void fill_complete(struct forest *f, const struct forest_tree *tree, uint
 	fill_complete(f, tree, is_leaf ? i : node->left + 1, 2 * h + 1);
 }
 
-static void fill_top(struct forest *f, uint32_t t)
-{
-	const struct forest_tree *tree = &f->tree[t];
-	struct forest_top *top = &f->top[t];
-
-	for (uint32_t h = 1; h < RTE_MIN(1U << tree->levels, 64U); h++) {
-		top->rank4[h] = (f->rank[tree->table + h] ^ 0x80U) * 0x01010101U;
-		top->offset[h] = (uint16_t)(f->column[tree->table + h] * FOREST_ROWS);
-	}
-	for (uint32_t i = 0; tree->levels <= 6 && i < 1U << tree->levels; i++)
-		for (uint32_t byte = 0; byte < 4; byte++)
-			f->leaf_planes[t * 256 + byte * 64 + i] =
-				((const uint8_t *)&f->leaf[tree->table + i])[byte];
-}
-
 static void fill_order(struct forest *f)
 {
 	uint32_t n = 0;
@@ -146,20 +131,16 @@ bool forest_pack(struct forest *f)
 	f->rank = aligned_zeroes(entries);
 	f->column = aligned_zeroes(entries);
 	f->leaf = aligned_zeroes(entries * sizeof(*f->leaf));
-	f->top = aligned_zeroes(f->trees * sizeof(*f->top));
-	f->leaf_planes = aligned_zeroes(f->trees * 256ULL);
 	f->order = calloc(f->trees, sizeof(*f->order));
 	f->order_end = calloc(f->outputs, sizeof(*f->order_end));
 	f->group = calloc(f->groups, sizeof(*f->group));
 	f->lanes = aligned_zeroes((uint64_t)f->groups * FOREST_LANE_NODES * 128);
 	f->slots = f->group != NULL ? aligned_zeroes(place_groups(f)) : NULL;
-	if (f->rank == NULL || f->column == NULL || f->leaf == NULL || f->top == NULL ||
-	    f->leaf_planes == NULL || f->order == NULL || f->order_end == NULL ||
-	    f->group == NULL || f->lanes == NULL || f->slots == NULL)
+	if (f->rank == NULL || f->column == NULL || f->leaf == NULL || f->order == NULL ||
+	    f->order_end == NULL || f->group == NULL || f->lanes == NULL || f->slots == NULL)
 		return false;
 	for (uint32_t t = 0; t < f->trees; t++) {
 		fill_complete(f, &f->tree[t], 0, 1);
-		fill_top(f, t);
 		fill_lane(f, t);
 		fill_slots(f, t);
 	}
@@ -172,8 +153,6 @@ void forest_unpack(struct forest *f)
 	free(f->rank);
 	free(f->column);
 	free(f->leaf);
-	free(f->top);
-	free(f->leaf_planes);
 	free(f->order);
 	free(f->order_end);
 	free(f->group);

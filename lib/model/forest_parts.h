@@ -53,6 +53,10 @@ static inline uint64_t forest_step(uint64_t h, const uint8_t *rank, uint8_t coun
 bool forest_pack(struct forest *f);
 void forest_unpack(struct forest *f);
 
+/* Fills program, from the tables. False: not enough memory. forest_unprogram() in any case. */
+bool forest_program(struct forest *f);
+void forest_unprogram(struct forest *f);
+
 /* Path: the ranks of n rows, row by row, FOREST_COLUMNS_MAX apart. */
 void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, uint8_t *rows);
 

@@ -1,6 +1,5 @@
 /*
- * The row-lane kernel: a lane is a row, 64 of them a register. Each tree is asked whole, six levels
- * at most; what lies below is walked row by row.
+ * The row-lane kernel: a lane is a row, 64 of them a register. forest_program.c says what is run.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -13,15 +12,15 @@
 typedef __m512i lanes;
 
 struct top {
-	const struct forest_top *tree;
+	struct forest_top tree;
 	const int8_t *columns;
 };
 
 INLINE lanes node(const struct top *t, uint32_t h)
 {
-	__m512i rank = _mm512_set1_epi32((int32_t)t->tree->rank4[h]);
+	__m512i rank = _mm512_set1_epi32((int32_t)t->tree.rank4[h]);
 
-	return _mm512_subs_epi8(rank, _mm512_load_si512(t->columns + t->tree->offset[h]));
+	return _mm512_subs_epi8(rank, _mm512_load_si512(t->columns + t->tree.offset[h]));
 }
 
 INLINE lanes choose(lanes right, lanes a, lanes b)
@@ -43,17 +42,58 @@ INLINE lanes finish(lanes v, uint32_t levels)
 
 #include "forest_select.h"
 
-/* Adds to sum[64] the leaves of a tree of up to 64: each byte of a leaf is looked up by itself. */
-INLINE void add_leaves(lanes leaf, const uint8_t *planes, float *sum)
+/* The codes after the levels that are asked node by node. */
+INLINE lanes go_on(const struct forest_program *p, lanes code, const int8_t *columns)
+{
+	const struct forest_single *single = p->single;
+	__m512i fresh = _mm512_set1_epi8((char)(1U << p->whole));
+
+	for (uint32_t level = 0; level < p->levels; level++) {
+		const struct forest_single *end = single + p->singles[level];
+		lanes next = code;
+
+		for (; single < end; single++) {
+			__m512i rank = _mm512_set1_epi32((int32_t)single->rank4);
+			__mmask64 here = _mm512_cmpeq_epi8_mask(
+				code, _mm512_set1_epi32((int32_t)single->code4));
+			__mmask64 right = _mm512_mask_cmplt_epi8_mask(
+				here, rank, _mm512_load_si512(columns + single->offset));
+
+			next = _mm512_mask_mov_epi8(next, right, fresh);
+			fresh = _mm512_sub_epi8(fresh, _mm512_set1_epi8(-1));
+		}
+		code = next;
+	}
+	return code;
+}
+
+/* One byte of the leaf of each lane. */
+INLINE __m512i look_up(const uint8_t *plane, uint32_t width, lanes code)
+{
+	__m512i low, high;
+
+	if (width == 64)
+		return _mm512_permutexvar_epi8(code, _mm512_load_si512(plane));
+	low = _mm512_permutex2var_epi8(_mm512_load_si512(plane), code,
+				       _mm512_load_si512(plane + 64));
+	if (width == 128)
+		return low;
+	high = _mm512_permutex2var_epi8(_mm512_load_si512(plane + 128), code,
+					_mm512_load_si512(plane + 192));
+	return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(code), high);
+}
+
+/* Adds the leaves to sum[64]; each byte of a leaf is looked up by itself. */
+INLINE void add_leaves(lanes code, const uint8_t *planes, uint32_t width, float *sum)
 {
 	/* So that the interleaving below, which stays within 16 bytes, ends with rows in order. */
 	const __m512i turn =
 		_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	__m512i byte[4], low, high, v[4];
 
-	leaf = _mm512_permutexvar_epi32(turn, leaf);
-	for (int i = 0; i < 4; i++)
-		byte[i] = _mm512_permutexvar_epi8(leaf, _mm512_load_si512(planes + i * 64));
+	code = _mm512_permutexvar_epi32(turn, code);
+	for (uint32_t i = 0; i < 4; i++)
+		byte[i] = look_up(planes + i * width, width, code);
 	low = _mm512_unpacklo_epi8(byte[0], byte[1]);
 	high = _mm512_unpacklo_epi8(byte[2], byte[3]);
 	v[0] = _mm512_unpacklo_epi16(low, high);
@@ -67,58 +107,40 @@ INLINE void add_leaves(lanes leaf, const uint8_t *planes, float *sum)
 							    _mm512_castsi512_ps(v[i])));
 }
 
-/* As add_leaves(), of a tree of more levels: `at` is where the six above lead to. */
-INLINE void walk_on(const struct forest *f, const struct forest_tree *tree, const int8_t *columns,
-		    lanes at, uint32_t below, uint32_t n, float *sum)
+INLINE lanes whole(const struct forest_program *p, const int8_t *columns)
 {
-	const uint8_t *rank = f->rank + tree->table;
-	const uint8_t *column = f->column + tree->table;
-	const float *leaf = f->leaf + tree->table - (64U << below);
-	uint8_t from[64] __attribute__((aligned(64)));
+	const struct top top = {p->top, columns};
 
-	_mm512_store_si512(from, at);
-	for (uint32_t r = 0; r < n; r++) {
-		uint64_t h = 64 + from[r];
-
-		for (uint32_t i = 0; i < below; i++)
-			h = forest_step(h, rank,
-					(uint8_t)columns[column[h] * FOREST_ROWS + r] ^ 0x80U);
-		sum[r] += leaf[h];
+	switch (p->whole) {
+	case 1:
+		return select_path(&top, 1);
+	case 2:
+		return select_path(&top, 2);
+	case 3:
+		return select_path(&top, 3);
+	case 4:
+		return select_path(&top, 4);
+	case 5:
+		return select_path(&top, 5);
+	case 6:
+		return select_path(&top, 6);
+	case 7:
+		return select_path(&top, 7);
+	default:
+		return select_path(&top, 8);
 	}
 }
 
-INLINE void add_tree(const struct forest *f, uint32_t t, const int8_t *columns, uint32_t n,
-		     float *sum)
+INLINE void add_tree(const struct forest_program *p, const int8_t *columns, float *sum)
 {
-	const struct forest_tree *tree = &f->tree[t];
-	const struct top top = {&f->top[t], columns};
-	const uint8_t *planes = f->leaf_planes + t * 256;
+	lanes code = go_on(p, whole(p, columns), columns);
 
-	switch (tree->levels) {
-	case 1:
-		add_leaves(select_path(&top, 1), planes, sum);
-		break;
-	case 2:
-		add_leaves(select_path(&top, 2), planes, sum);
-		break;
-	case 3:
-		add_leaves(select_path(&top, 3), planes, sum);
-		break;
-	case 4:
-		add_leaves(select_path(&top, 4), planes, sum);
-		break;
-	case 5:
-		add_leaves(select_path(&top, 5), planes, sum);
-		break;
-	case 6:
-		add_leaves(select_path(&top, 6), planes, sum);
-		break;
-	case 7:
-		walk_on(f, tree, columns, select_path(&top, 6), 1, n, sum);
-		break;
-	default:
-		walk_on(f, tree, columns, select_path(&top, 6), 2, n, sum);
-	}
+	if (p->width == 64)
+		add_leaves(code, p->planes, 64, sum);
+	else if (p->width == 128)
+		add_leaves(code, p->planes, 128, sum);
+	else
+		add_leaves(code, p->planes, 256, sum);
 }
 
 TARGET void forest_rows_avx512(struct forest_slot *s, const float *matrix, uint32_t n,
@@ -133,7 +155,7 @@ TARGET void forest_rows_avx512(struct forest_slot *s, const float *matrix, uint3
 		for (uint32_t r = 0; r < FOREST_ROWS; r++)
 			sum[r] = f->base_margin;
 		for (; i < f->order_end[k]; i++)
-			add_tree(f, f->order[i], s->columns, n, sum);
+			add_tree(&f->program[f->order[i]], s->columns, sum);
 		for (uint32_t r = 0; r < n; r++)
 			margins[r * f->outputs + k] = sum[r];
 	}

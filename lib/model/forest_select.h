@@ -45,24 +45,38 @@ ALWAYS lanes among_32(const struct top *t, uint32_t h, const lanes *above)
 	return choose(above[4], among_16(t, h, above), among_16(t, h + 16, above));
 }
 
-/* The leaf, or the node `levels` (1..6, known when compiled) below the root, counted from 0. */
+ALWAYS lanes among_64(const struct top *t, uint32_t h, const lanes *above)
+{
+	return choose(above[5], among_32(t, h, above), among_32(t, h + 32, above));
+}
+
+ALWAYS lanes among_128(const struct top *t, uint32_t h, const lanes *above)
+{
+	return choose(above[6], among_64(t, h, above), among_64(t, h + 64, above));
+}
+
+/* The leaf, or the node `levels` (1..8, known when compiled) below the root, counted from 0. */
 ALWAYS lanes select_path(const struct top *t, uint32_t levels)
 {
-	lanes bit[6], v; /* bit[5] is the root's, bit[6 - levels] the last level's */
+	lanes bit[8], v; /* bit[7] is the root's, bit[8 - levels] the last level's */
 
-	bit[5] = node(t, 1);
-	v = bit[5];
+	bit[7] = node(t, 1);
+	v = bit[7];
 	if (levels > 1)
-		v = bit[4] = among_2(t, 2, bit + 5);
+		v = bit[6] = among_2(t, 2, bit + 7);
 	if (levels > 2)
-		v = bit[3] = among_4(t, 4, bit + 4);
+		v = bit[5] = among_4(t, 4, bit + 6);
 	if (levels > 3)
-		v = bit[2] = among_8(t, 8, bit + 3);
+		v = bit[4] = among_8(t, 8, bit + 5);
 	if (levels > 4)
-		v = bit[1] = among_16(t, 16, bit + 2);
+		v = bit[3] = among_16(t, 16, bit + 4);
 	if (levels > 5)
-		v = among_32(t, 32, bit + 1);
-	for (uint32_t i = 7 - levels; i <= 5; i++)
+		v = bit[2] = among_32(t, 32, bit + 3);
+	if (levels > 6)
+		v = bit[1] = among_64(t, 64, bit + 2);
+	if (levels > 7)
+		v = among_128(t, 128, bit + 1);
+	for (uint32_t i = 9 - levels; i <= 7; i++)
 		v = push(v, bit[i]);
 	return finish(v, levels);
 }
