@@ -61,6 +61,8 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 		return true;
 	case FOREST_RANKS:
 		return f->ranked;
+	case FOREST_ROWS_AVX2:
+		return f->ranked && __builtin_cpu_supports("avx2");
 	case FOREST_TREES_AVX512:
 		return f->ranked && f->columns <= FOREST_ROW_COLUMNS && has_avx512();
 	case FOREST_ROWS_AVX512:
@@ -68,6 +70,23 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 	default:
 		return false;
 	}
+}
+
+enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows)
+{
+	static const struct {
+		uint32_t rows; /* up to so many */
+		enum forest_kernel kernel;
+	} best[] = {
+		{16, FOREST_TREES_AVX512},	 {3, FOREST_RANKS},
+		{32, FOREST_ROWS_AVX2},		 {FOREST_ROWS, FOREST_ROWS_AVX512},
+		{FOREST_ROWS, FOREST_ROWS_AVX2}, {FOREST_ROWS, FOREST_RANKS},
+	};
+
+	for (size_t i = 0; i < RTE_DIM(best); i++)
+		if (rows <= best[i].rows && forest_kernel_runs(f, best[i].kernel))
+			return best[i].kernel;
+	return FOREST_WALK;
 }
 
 struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel)
@@ -79,7 +98,9 @@ struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kerne
 	if (s == NULL)
 		return NULL;
 	s->forest = f;
-	s->kernel = kernel;
+	/* The AVX2 kernel by itself is proved with its own ranks. */
+	s->rank_columns = has_avx512() && kernel != FOREST_ROWS_AVX2 ? forest_rank_columns_avx512
+								     : forest_rank_columns_avx2;
 	s->rows = aligned_alloc(64, rows);
 	s->columns = aligned_alloc(64, rows);
 	s->turned = aligned_alloc(64, turned);
@@ -90,6 +111,8 @@ struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kerne
 		forest_slot_destroy(s);
 		return NULL;
 	}
+	for (uint32_t n = 1; n <= FOREST_ROWS; n++)
+		s->best[n] = (uint8_t)(kernel != FOREST_BEST ? kernel : forest_kernel_for(f, n));
 	memset(s->rows, 0, rows);
 	memset(s->columns, 0, rows);
 	return s;

@@ -145,7 +145,9 @@ struct forest {
 /* What scoring writes: one per lcore. */
 struct forest_slot {
 	const struct forest *forest;
-	enum forest_kernel kernel;
+	uint8_t best[FOREST_ROWS + 1]; /* kernel of a block of so many rows */
+	/* Ranks n rows into `columns`. */
+	void (*rank_columns)(struct forest_slot *s, const float *matrix, uint32_t n);
 	int8_t *columns; /* [columns][FOREST_ROWS], counts less 128 */
 	uint8_t *rows;	 /* [FOREST_ROWS][FOREST_ROW_COLUMNS or more] */
 	float *turned;	 /* [4][features][16]: the block's rows, features first */
@@ -164,6 +166,9 @@ void forest_destroy(struct forest *f);
 const char *forest_kernel_name(enum forest_kernel kernel);
 /* Whether this processor and this forest allow it. */
 bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel);
+
+/* The fastest kernel for a block of so many rows, of those that run. */
+enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows);
 
 /*
  * Whether every kernel that runs here gives XGBoost's bits (`xgboost`: a handle of the XGBoost

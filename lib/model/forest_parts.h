@@ -61,6 +61,7 @@ void forest_unprogram(struct forest *f);
 void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, uint8_t *rows);
 
 /* Path: the ranks of n rows into s->columns, column by column. */
+void forest_rank_columns_avx2(struct forest_slot *s, const float *matrix, uint32_t n);
 void forest_rank_columns_avx512(struct forest_slot *s, const float *matrix, uint32_t n);
 /* Path: into s->rows, row by row, FOREST_COLUMNS_MAX apart. */
 void forest_rank_rows_avx512(struct forest_slot *s, const float *matrix, uint32_t n);

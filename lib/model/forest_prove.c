@@ -12,6 +12,7 @@
 #include "model.h"
 
 #define RANDOM_ROWS 512
+#define SMALL_BATCH 27 /* whole batches are of full blocks */
 #define PROOF_SEED  20260101
 
 /* Where a feature's thresholds are in `uses`. */
@@ -114,6 +115,15 @@ static int compare(const struct proof *p, enum forest_kernel kernel, uint32_t fi
 	return 0;
 }
 
+static void score_in_pieces(struct proof *p, struct forest_slot *slot, uint32_t n, uint32_t piece)
+{
+	uint32_t features = p->forest->features, outputs = p->forest->outputs;
+
+	for (uint32_t i = 0; i < n; i += piece)
+		forest_score(slot, p->matrix + (size_t)i * features, RTE_MIN(n - i, piece),
+			     p->have[0] + (size_t)i * outputs, p->have[1] + (size_t)i * outputs);
+}
+
 static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const *slots,
 		      uint32_t first, uint32_t n, struct lj_error *err)
 {
@@ -122,10 +132,10 @@ static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const 
 	fill_rows(p, first, n);
 	if (lj_engine_xgboost.score(xgboost, p->matrix, n, p->wanted[0], p->wanted[1]) != 0)
 		return lj_error_set(err, EIO, "", "XGBoost does not score the rows of the proof");
-	for (enum forest_kernel k = FOREST_WALK; k < FOREST_KERNELS && ret == 0; k++) {
+	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS && ret == 0; k++) {
 		if (slots[k] == NULL)
 			continue;
-		forest_score(slots[k], p->matrix, n, p->have[0], p->have[1]);
+		score_in_pieces(p, slots[k], n, k == FOREST_BEST ? SMALL_BATCH : n);
 		ret = compare(p, k, first, n, err);
 	}
 	return ret;
@@ -133,7 +143,7 @@ static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const 
 
 static int open_slots(const struct forest *f, struct forest_slot **slots)
 {
-	for (enum forest_kernel k = FOREST_WALK; k < FOREST_KERNELS; k++) {
+	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++) {
 		slots[k] = forest_kernel_runs(f, k) ? forest_slot_create(f, k) : NULL;
 		if (slots[k] == NULL && forest_kernel_runs(f, k))
 			return -ENOMEM;
@@ -172,7 +182,7 @@ int forest_prove(const struct forest *f, void *xgboost, uint32_t *rows, struct l
 	for (uint32_t i = 0; i < *rows && ret == 0; i += LJ_MODEL_BATCH)
 		ret = prove_rows(&p, xgboost, slots, i,
 				 RTE_MIN(*rows - i, (uint32_t)LJ_MODEL_BATCH), err);
-	for (enum forest_kernel k = FOREST_WALK; k < FOREST_KERNELS; k++)
+	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++)
 		forest_slot_destroy(slots[k]);
 	for (uint32_t k = 0; k < 2; k++) {
 		free(p.wanted[k]);

@@ -150,7 +150,7 @@ TARGET void forest_rows_avx512(struct forest_slot *s, const float *matrix, uint3
 	float sum[FOREST_ROWS] __attribute__((aligned(64)));
 	uint32_t i = 0;
 
-	forest_rank_columns_avx512(s, matrix, n);
+	s->rank_columns(s, matrix, n);
 	for (uint32_t k = 0; k < f->outputs; k++) {
 		for (uint32_t r = 0; r < FOREST_ROWS; r++)
 			sum[r] = f->base_margin;

@@ -107,6 +107,14 @@ struct lj_opinion {
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
 			uint32_t n, struct lj_opinion *opinions);
 
+/* Probabilities[n][outputs] of rows[n][features], n <= LJ_MODEL_BATCH, by the slot's engine. 0 or
+ * -errno. */
+int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
+			float *probabilities);
+
+/* Copies up to `max` of the bundle's golden rows into matrix[max][features]; returns how many. */
+uint32_t lj_model_golden(const struct lj_model *m, float *matrix, uint32_t max);
+
 /*
  * Refuses a booster file that XGBoost would crash, loop or answer wrong on: not JSON or UBJ,
  * indices out of range, cycles, impossible counts, non-finite thresholds. Fills trees and outputs

@@ -163,6 +163,12 @@ static void form_opinion(const struct lj_model_info *info, const float *p, struc
 	o->score = 1 - p[0];
 }
 
+int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
+			float *probabilities)
+{
+	return m->engine->score(m->handle[slot], rows, n, NULL, probabilities);
+}
+
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
 			uint32_t n, struct lj_opinion *opinions)
 {
