@@ -8,6 +8,8 @@
 #include "forest_parts.h"
 #include "model.h"
 
+#define FEW_FOR_AVX2 8 /* rows: below, most of its lanes would be idle */
+
 struct forest *forest_create(const json_t *root, float base_score, uint64_t max_bytes,
 			     struct lj_error *err)
 {
@@ -72,21 +74,38 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 	}
 }
 
+/*
+ * Up to how many rows the tree-lane kernel costs less than a block of the row-lane one. In the time
+ * of one node that is asked whole (0.5 ns on AMD Zen 4, medians of the four shapes of bench_infer):
+ * a node asked by itself 1.8, a tree's leaves 20; and a row's walk through one tree 1.1, each level
+ * below the lanes 1.6 more.
+ */
+static uint32_t few_rows(const struct forest *f)
+{
+	double block = 0, row = 0;
+
+	for (uint32_t t = 0; t < f->trees; t++) {
+		const struct forest_program *p = &f->program[t];
+
+		block += 20 + (1U << p->whole);
+		for (uint32_t i = 0; i < p->levels; i++)
+			block += 1.8 * p->singles[i];
+		row += 1.1 + 1.6 * f->group[t / FOREST_TREES].below;
+	}
+	return (uint32_t)(block / row);
+}
+
 enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows)
 {
-	static const struct {
-		uint32_t rows; /* up to so many */
-		enum forest_kernel kernel;
-	} best[] = {
-		{16, FOREST_TREES_AVX512},	 {3, FOREST_RANKS},
-		{32, FOREST_ROWS_AVX2},		 {FOREST_ROWS, FOREST_ROWS_AVX512},
-		{FOREST_ROWS, FOREST_ROWS_AVX2}, {FOREST_ROWS, FOREST_RANKS},
-	};
-
-	for (size_t i = 0; i < RTE_DIM(best); i++)
-		if (rows <= best[i].rows && forest_kernel_runs(f, best[i].kernel))
-			return best[i].kernel;
-	return FOREST_WALK;
+	if (!f->ranked)
+		return FOREST_WALK;
+	if (forest_kernel_runs(f, FOREST_TREES_AVX512) && rows <= few_rows(f))
+		return FOREST_TREES_AVX512;
+	if (forest_kernel_runs(f, FOREST_ROWS_AVX512))
+		return FOREST_ROWS_AVX512;
+	if (rows > FEW_FOR_AVX2 && forest_kernel_runs(f, FOREST_ROWS_AVX2))
+		return FOREST_ROWS_AVX2;
+	return FOREST_RANKS;
 }
 
 struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel)

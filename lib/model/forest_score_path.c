@@ -1,9 +1,6 @@
 /* A batch in blocks of rows, each by the kernel that suits it. */
 #include "forest_parts.h"
 
-#define HALF (FOREST_ROWS / 2)
-#define FEW  8
-
 typedef void kernel_function(struct forest_slot *s, const float *matrix, uint32_t n,
 			     float *margins);
 
@@ -15,17 +12,6 @@ static kernel_function *const kernels[FOREST_KERNELS] = {
 	[FOREST_TREES_AVX512] = forest_trees_avx512,
 };
 
-/*
- * Rows of the next block. A register's worth where there is as much; what is left of a batch goes
- * in one more block, unless two of half the lanes and few rows cost less than one of all lanes.
- */
-static uint32_t block_of(uint32_t left)
-{
-	if (left >= FOREST_ROWS)
-		return FOREST_ROWS;
-	return left > HALF && left <= HALF + FEW ? HALF : left;
-}
-
 void forest_score(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
 		  float *probabilities)
 {
@@ -34,7 +20,7 @@ void forest_score(struct forest_slot *s, const float *matrix, uint32_t n, float 
 	for (uint32_t i = 0, rows; i < n; i += rows) {
 		float *out = margins != NULL ? margins + i * f->outputs : s->margins;
 
-		rows = block_of(n - i);
+		rows = RTE_MIN(n - i, (uint32_t)FOREST_ROWS);
 		kernels[s->best[rows]](s, matrix + (size_t)i * f->features, rows, out);
 		if (probabilities != NULL)
 			forest_transform(f, out, rows, probabilities + i * f->outputs);
