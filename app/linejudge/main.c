@@ -19,6 +19,7 @@
 #include "lj_clock.h"
 #include "lj_control.h"
 #include "lj_pipeline.h"
+#include "model_command.h"
 #include "options.h"
 
 #define WATCH_EVERY_US	  1000
@@ -182,8 +183,11 @@ int main(int argc, char **argv)
 	char runtime_dir[PATH_MAX] = "";
 	struct lj_pipeline *p;
 	struct options o;
-	int ret = options_parse(&o, argc, argv, &err);
+	int ret;
 
+	if (argc > 1 && strcmp(argv[1], "model") == 0)
+		return model_command(argc - 1, argv + 1);
+	ret = options_parse(&o, argc, argv, &err);
 	if (ret != 0) {
 		options_free(&o);
 		return ret > 0 ? EXIT_SUCCESS : fail(&err);

@@ -43,7 +43,9 @@ static const struct option_row rows[] = {
 
 static void print_help(void)
 {
-	printf("usage: linejudge --pcap FILE [...] | --iface NAME [...] | --config FILE [...] [-- EAL-ARGUMENT...]\n\n");
+	printf("usage: linejudge --pcap FILE [...] | --iface NAME [...] | --config FILE [...] "
+	       "[-- EAL-ARGUMENT...]\n"
+	       "       linejudge model check|bench DIR\n\n");
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
 		char option[64];
 

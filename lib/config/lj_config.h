@@ -92,6 +92,9 @@ struct lj_config {
 	} queue;
 	struct lj_strings models; /* empty: none */
 	struct {
+		uint32_t engine; /* enum lj_engine */
+	} model;
+	struct {
 		char target[LJ_CONFIG_TEXT]; /* "": no EVE */
 		bool append, early;
 		uint32_t flows;		/* enum lj_eve_flows */

@@ -216,8 +216,9 @@ int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
 
 		json_object_set_new(reply, info->name,
-				    json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:s}", "version",
-					      info->version, "engine", info->engine, "features",
+				    json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:s}",
+					      "version", info->version, "engine", info->engine,
+					      "engine_reason", info->engine_reason, "features",
 					      (int)info->features, "classes", (int)info->classes,
 					      "trees", (int)info->trees, "threshold", "", "sha256",
 					      info->sha256, "dir", lj_model_dir(models->model[m])));

@@ -71,6 +71,27 @@ static int warm_up(struct handle *h)
 	return ret;
 }
 
+/* The number, not the text of the file: XGBoost has a float parser of its own. */
+int xgboost_base_score(void *handle, float *base_score)
+{
+	struct handle *h = handle;
+	const char *text;
+	bst_ulong length;
+	json_t *config;
+	const char *base;
+
+	if (XGBoosterSaveJsonConfig(h->booster, &length, &text) != 0)
+		return -EIO;
+	config = json_loadb(text, length, 0, NULL);
+	base = json_string_value(json_object_get(
+		json_object_get(json_object_get(config, "learner"), "learner_model_param"),
+		"base_score"));
+	if (base != NULL)
+		*base_score = strtof(base, NULL);
+	json_decref(config);
+	return base != NULL ? 0 : -EPROTO;
+}
+
 static void *open_handle(const char *path, const struct lj_model *model, struct lj_error *err)
 {
 	struct handle *h = calloc(1, sizeof(*h));

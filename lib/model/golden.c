@@ -85,21 +85,38 @@ static int prove_row(const struct lj_model *m, const float *row, const char *pat
 	return 0;
 }
 
+/* The file behind its header, which must be the manifest's. NULL and `err`. */
+static FILE *open_golden(const struct lj_model *m, char *path, size_t size, struct lj_error *err)
+{
+	char *text = NULL;
+	size_t room = 0;
+	int ret;
+	FILE *f;
+
+	snprintf(path, size, "%s/%s", m->dir, m->manifest.golden);
+	f = fopen(path, "r");
+	if (f == NULL || getline(&text, &room, f) < 0)
+		ret = lj_error_set(err, EIO, path, "cannot be read, or has no header");
+	else
+		ret = check_header(text, m, path, err);
+	free(text);
+	if (ret == 0 || f == NULL)
+		return f;
+	fclose(f);
+	return NULL;
+}
+
 int golden_prove(const struct lj_model *m, struct lj_error *err)
 {
 	uint32_t columns = m->manifest.info.features + 2 * m->manifest.info.outputs, line = 1;
 	float *row = calloc(columns, sizeof(*row));
 	char path[1024], *text = NULL;
 	size_t size = 0;
-	int ret = 0;
-	FILE *f;
+	FILE *f = open_golden(m, path, sizeof(path), err);
+	int ret = f != NULL ? 0 : -EIO;
 
-	snprintf(path, sizeof(path), "%s/%s", m->dir, m->manifest.golden);
-	f = fopen(path, "r");
-	if (f == NULL || row == NULL || getline(&text, &size, f) < 0)
-		ret = lj_error_set(err, EIO, path, "cannot be read, or has no header");
-	else
-		ret = check_header(text, m, path, err);
+	if (row == NULL)
+		ret = lj_error_set(err, ENOMEM, path, "not enough memory");
 	while (ret == 0 && getline(&text, &size, f) >= 0) {
 		line++;
 		ret = read_row(text, row, columns, path, line, err);
@@ -113,4 +130,23 @@ int golden_prove(const struct lj_model *m, struct lj_error *err)
 	free(text);
 	free(row);
 	return ret;
+}
+
+uint32_t lj_model_golden(const struct lj_model *m, float *matrix, uint32_t max)
+{
+	uint32_t features = m->manifest.info.features, n = 0;
+	uint32_t columns = features + 2 * m->manifest.info.outputs;
+	float *row = calloc(columns, sizeof(*row));
+	char path[1024], *text = NULL;
+	FILE *f = open_golden(m, path, sizeof(path), NULL);
+	size_t size = 0;
+
+	while (f != NULL && row != NULL && n < max && getline(&text, &size, f) >= 0 &&
+	       read_row(text, row, columns, path, n + 2, NULL) == 0)
+		memcpy(matrix + (size_t)n++ * features, row, features * sizeof(*row));
+	if (f != NULL)
+		fclose(f);
+	free(text);
+	free(row);
+	return n;
 }

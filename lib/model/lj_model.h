@@ -22,6 +22,9 @@
 #define LJ_MODEL_SLOTS 64
 #define LJ_MODEL_BATCH 1024 /* most rows of one call */
 
+/* Of a booster file. 500 trees of depth 8 take about 4 MiB. */
+#define LJ_MODEL_BYTES_MAX (256ULL << 20)
+
 struct lj_model;
 
 /* An engine scores rows of float32; one handle per inference lcore, so none needs a lock. */
@@ -39,6 +42,15 @@ struct lj_engine_ops {
 	void (*close)(void *handle);
 };
 extern const struct lj_engine_ops lj_engine_xgboost;
+extern const struct lj_engine_ops lj_engine_forest;
+
+/* Which engine is asked for. */
+enum lj_engine {
+	LJ_ENGINE_AUTO,	   /* both are measured when the model opens, and the faster is kept */
+	LJ_ENGINE_XGBOOST, /* XGBoost's C API: the reference */
+	LJ_ENGINE_FOREST,  /* the model's trees by SIMD, the same bits */
+	LJ_ENGINE_MANIFEST /* as the bundle's manifest says */
+};
 
 /* The flow settings a model was trained under: the pipeline uses those of the first model unless
  * configured. */
@@ -53,6 +65,8 @@ struct lj_model_info {
 	char version[32];
 	char sha256[65]; /* of the booster file: the model's identity */
 	char engine[16];
+	char engine_reason[400]; /* why this engine */
+	uint32_t proof_rows; /* on which the forest engine was compared with XGBoost; 0: never */
 	uint32_t features, outputs, trees;
 	uint16_t classes;		     /* 2 for a binary model */
 	char class_name[LJ_CLASSES_MAX][32]; /* [0] is always the benign class */
@@ -65,6 +79,13 @@ struct lj_model_info {
  */
 struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err);
 void lj_model_close(struct lj_model *m);
+
+/*
+ * As lj_model_open(), by the engine asked for. The forest engine proves itself against XGBoost
+ * first; where it cannot, a warning says why and XGBoost scores.
+ */
+struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engine engine,
+				  struct lj_error *err);
 
 const struct lj_model_info *lj_model_info(const struct lj_model *m);
 const struct lj_feature_plan *lj_model_plan(const struct lj_model *m);
@@ -85,6 +106,14 @@ struct lj_opinion {
  */
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
 			uint32_t n, struct lj_opinion *opinions);
+
+/* Probabilities[n][outputs] of rows[n][features], n <= LJ_MODEL_BATCH, by the slot's engine. 0 or
+ * -errno. */
+int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
+			float *probabilities);
+
+/* Copies up to `max` of the bundle's golden rows into matrix[max][features]; returns how many. */
+uint32_t lj_model_golden(const struct lj_model *m, float *matrix, uint32_t max);
 
 /*
  * Refuses a booster file that XGBoost would crash, loop or answer wrong on: not JSON or UBJ,

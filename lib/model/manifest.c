@@ -171,9 +171,12 @@ static int get_head(const struct place *p, const json_t *root, struct manifest *
 		ret = get_text(p, root, "engine", "engine", engine, sizeof(engine));
 	if (ret != 0)
 		return ret;
-	if (strcmp(engine, "auto") != 0 && strcmp(engine, "xgboost") != 0)
-		return wrong(p, "engine", "is neither auto nor xgboost");
-	strcpy(m->info.engine, "xgboost");
+	if (strcmp(engine, "forest") == 0)
+		m->engine = LJ_ENGINE_FOREST;
+	else if (strcmp(engine, "xgboost") == 0)
+		m->engine = LJ_ENGINE_XGBOOST;
+	else if (strcmp(engine, "auto") != 0)
+		return wrong(p, "engine", "is neither auto, forest nor xgboost");
 	if (!json_is_number(threshold) || !(value > 0 && value <= 1))
 		return wrong(p, "threshold", "is not a number over 0 and up to 1");
 	m->info.threshold = (float)value;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forest.h"
 #include "model.h"
 
 static int check_hash(const struct lj_model *m, const char *name, const char *wanted,
@@ -21,39 +22,55 @@ static int check_hash(const struct lj_model *m, const char *name, const char *wa
 }
 
 /* What the booster file says must fit what the manifest says. */
-static int check_booster(struct lj_model *m, const char *path, struct lj_error *err)
+static int check_booster(struct lj_model *m, const struct lj_model_info *booster, const char *path,
+			 struct lj_error *err)
 {
-	struct lj_model_info *info = &m->manifest.info, booster = {0};
+	struct lj_model_info *info = &m->manifest.info;
 	uint32_t outputs = info->classes == 2 ? 1 : info->classes;
-	int ret = lj_model_validate(path, &booster, err);
 
-	if (ret != 0)
-		return ret;
-	if (booster.features != info->features)
+	if (booster->features != info->features)
 		return lj_error_set(err, EINVAL, path, "takes %u features, the manifest names %u",
-				    booster.features, info->features);
-	if (booster.outputs != outputs && booster.outputs != info->classes)
+				    booster->features, info->features);
+	if (booster->outputs != outputs && booster->outputs != info->classes)
 		return lj_error_set(err, EINVAL, path,
 				    "gives %u scores, the manifest names %u "
 				    "classes",
-				    booster.outputs, info->classes);
-	info->outputs = booster.outputs;
-	info->trees = booster.trees;
+				    booster->outputs, info->classes);
+	info->outputs = booster->outputs;
+	info->trees = booster->trees;
 	return 0;
 }
 
-static int open_slots(struct lj_model *m, const char *path, struct lj_error *err)
+static int open_scratch(struct lj_model *m, struct lj_error *err)
 {
 	for (uint16_t i = 0; i < m->slots; i++) {
 		m->matrix[i] = malloc(LJ_MODEL_BATCH * m->manifest.info.features * sizeof(float));
 		m->scores[i] = malloc(LJ_MODEL_BATCH * m->manifest.info.outputs * sizeof(float));
 		if (m->matrix[i] == NULL || m->scores[i] == NULL)
 			return lj_error_set(err, ENOMEM, m->dir, "not enough memory");
-		m->handle[i] = m->engine->open(path, m, err);
-		if (m->handle[i] == NULL)
-			return -EIO;
 	}
 	return 0;
+}
+
+static int open_booster(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
+{
+	struct lj_model_info booster = {0};
+	char path[1024];
+	json_t *root;
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/%s", m->dir, m->manifest.booster);
+	root = booster_read(path, &booster, err);
+	if (root == NULL)
+		return -EILSEQ;
+	ret = check_booster(m, &booster, path, err);
+	if (ret == 0)
+		ret = open_scratch(m, err);
+	if (ret == 0)
+		ret = engine_choose(m, engine == LJ_ENGINE_MANIFEST ? m->manifest.engine : engine,
+				    root, path, err);
+	json_decref(root);
+	return ret;
 }
 
 static int open_plan(struct lj_model *m, struct lj_error *err)
@@ -70,8 +87,13 @@ static int open_plan(struct lj_model *m, struct lj_error *err)
 
 struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err)
 {
+	return lj_model_open_by(dir, slots, LJ_ENGINE_MANIFEST, err);
+}
+
+struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engine engine,
+				  struct lj_error *err)
+{
 	struct lj_model *m = calloc(1, sizeof(*m));
-	char path[1024];
 
 	if (m == NULL) {
 		lj_error_set(err, ENOMEM, dir, "not enough memory");
@@ -83,15 +105,11 @@ struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error 
 	if (manifest_load(&m->manifest, dir, err) != 0 ||
 	    check_hash(m, m->manifest.booster, m->manifest.booster_sha256, err) != 0 ||
 	    check_hash(m, m->manifest.golden, m->manifest.golden_sha256, err) != 0 ||
-	    open_plan(m, err) != 0)
-		goto close;
-	snprintf(path, sizeof(path), "%s/%s", dir, m->manifest.booster);
-	if (check_booster(m, path, err) == 0 && open_slots(m, path, err) == 0 &&
-	    golden_prove(m, err) == 0)
-		return m;
-close:
-	lj_model_close(m);
-	return NULL;
+	    open_plan(m, err) != 0 || open_booster(m, engine, err) != 0) {
+		lj_model_close(m);
+		return NULL;
+	}
+	return m;
 }
 
 void lj_model_close(struct lj_model *m)
@@ -103,6 +121,7 @@ void lj_model_close(struct lj_model *m)
 		free(m->matrix[i]);
 		free(m->scores[i]);
 	}
+	forest_destroy(m->forest);
 	lj_feature_plan_destroy(m->plan);
 	manifest_free(&m->manifest);
 	free(m);
@@ -142,6 +161,12 @@ static void form_opinion(const struct lj_model_info *info, const float *p, struc
 			o->class_index = k;
 	}
 	o->score = 1 - p[0];
+}
+
+int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
+			float *probabilities)
+{
+	return m->engine->score(m->handle[slot], rows, n, NULL, probabilities);
 }
 
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,

@@ -11,6 +11,7 @@
 
 struct manifest {
 	struct lj_model_info info;
+	enum lj_engine engine;
 	char **features;		/* [info.features] */
 	char booster[256], golden[256]; /* file names in the folder */
 	char booster_sha256[65], golden_sha256[65];
@@ -21,6 +22,7 @@ struct lj_model {
 	struct manifest manifest;
 	struct lj_feature_plan *plan;
 	const struct lj_engine_ops *engine;
+	struct forest *forest; /* what the slots of the forest engine share; NULL for xgboost */
 	uint16_t slots;
 	void *handle[LJ_MODEL_SLOTS];
 	float *matrix[LJ_MODEL_SLOTS]; /* [LJ_MODEL_BATCH][features] */
@@ -31,8 +33,24 @@ struct lj_model {
 int manifest_load(struct manifest *m, const char *dir, struct lj_error *err);
 void manifest_free(struct manifest *m);
 
+/*
+ * Chooses the engine, opens it for every slot, proves the golden rows; says in the info which
+ * engine and why. `root` is the document of `path`. 0 or -errno.
+ */
+int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root, const char *path,
+		  struct lj_error *err);
+
 /* Whether every row of DIR/golden.csv comes out of the engine as it stands there. 0 or -errno. */
 int golden_prove(const struct lj_model *m, struct lj_error *err);
+
+/*
+ * The document of a booster file that lj_model_validate() passes, whose words it fills and says.
+ * The caller owns it. NULL and `err`.
+ */
+json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_error *err);
+
+/* base_score as the XGBoost engine's `handle` has read it. 0 or -errno. */
+int xgboost_base_score(void *handle, float *base_score);
 
 /* A UBJSON file (as XGBoost writes it) as JSON; NULL and `err`. The caller owns it. */
 json_t *ubj_load_file(const char *path, struct lj_error *err);

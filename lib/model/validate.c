@@ -4,15 +4,18 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "model.h"
 
-#define TREES_MAX    100000
-#define NODES_MAX    (1 << 24)
-#define FEATURES_MAX 65535
-#define LEAF_PARENT  2147483647
+#define TREES_MAX	100000
+#define NODES_MAX	(1 << 24)
+#define FEATURES_MAX	65535
+#define LEAF_PARENT	2147483647
+#define PARSED_PER_BYTE 40ULL
 
 struct tree {
 	const json_t *left, *right, *feature, *condition, *default_left;
@@ -59,6 +62,10 @@ static const char *check_node(const struct tree *t, size_t i, json_int_t feature
 		return NULL;
 	if (l <= 0 || r <= 0 || (size_t)l >= t->nodes || (size_t)r >= t->nodes || l == r)
 		return "a child index is out of range";
+	/* XGBoost adds one to the left child; what the file calls the right one it does not read.
+	 */
+	if (r != l + 1)
+		return "a right child does not follow its left one";
 	if (json_integer_value(feature) < 0 || json_integer_value(feature) >= features)
 		return "a split feature is out of range";
 	return NULL;
@@ -260,6 +267,50 @@ static int check_root(const json_t *root, const char *path, struct lj_model_info
 	return check_trees(model, features, info->outputs, path, err);
 }
 
+/* What the kernel says a program may still take without swapping; no limit where it says nothing.
+ */
+static uint64_t memory_available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	uint64_t kib = UINT64_MAX >> 10;
+	unsigned long long value;
+	char line[128];
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "MemAvailable: %llu kB", &value) == 1)
+			kib = value;
+	if (f != NULL)
+		fclose(f);
+	return kib << 10;
+}
+
+/*
+ * Parsed, a file takes up to forty times its bytes (a document's value for each byte of a typed
+ * array): what the memory does not hold is refused before the kernel kills for it.
+ */
+static int check_size(const char *path, struct lj_error *err)
+{
+	uint64_t available = memory_available();
+	struct stat status;
+	uint64_t bytes;
+
+	if (stat(path, &status) != 0)
+		return lj_error_set(err, errno, path, "%s", strerror(errno));
+	bytes = (uint64_t)status.st_size;
+	if (bytes > LJ_MODEL_BYTES_MAX)
+		return lj_error_set(err, EFBIG, path, "has %llu bytes; a model may have %llu",
+				    (unsigned long long)bytes,
+				    (unsigned long long)LJ_MODEL_BYTES_MAX);
+	if (bytes * PARSED_PER_BYTE > available)
+		return lj_error_set(
+			err, ENOMEM, path,
+			"has %llu bytes: reading it may take %llu times as much memory, "
+			"and %llu bytes are free",
+			(unsigned long long)bytes, (unsigned long long)PARSED_PER_BYTE,
+			(unsigned long long)available);
+	return 0;
+}
+
 static bool has_suffix(const char *path, const char *suffix)
 {
 	size_t length = strlen(path), n = strlen(suffix);
@@ -267,24 +318,35 @@ static bool has_suffix(const char *path, const char *suffix)
 	return length >= n && strcmp(path + length - n, suffix) == 0;
 }
 
-int lj_model_validate(const char *path, struct lj_model_info *info, struct lj_error *err)
+json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_error *err)
 {
 	json_error_t at;
 	json_t *root;
-	int ret;
 
+	if (check_size(path, err) != 0)
+		return NULL;
 	if (has_suffix(path, ".json")) {
 		root = json_load_file(path, 0, &at);
 		if (root == NULL)
-			return lj_error_set(err, EILSEQ, path, "line %d: %s", at.line, at.text);
+			lj_error_set(err, EILSEQ, path, "line %d: %s", at.line, at.text);
 	} else if (has_suffix(path, ".ubj")) {
 		root = ubj_load_file(path, err);
-		if (root == NULL)
-			return -EILSEQ;
 	} else {
-		return lj_error_set(err, ENOTSUP, path, "is neither .ubj nor .json");
+		root = NULL;
+		lj_error_set(err, ENOTSUP, path, "is neither .ubj nor .json");
 	}
-	ret = check_root(root, path, info, err);
+	if (root != NULL && check_root(root, path, info, err) != 0) {
+		json_decref(root);
+		root = NULL;
+	}
+	return root;
+}
+
+int lj_model_validate(const char *path, struct lj_model_info *info, struct lj_error *err)
+{
+	struct lj_error own = {0};
+	json_t *root = booster_read(path, info, err != NULL ? err : &own);
+
 	json_decref(root);
-	return ret;
+	return root != NULL ? 0 : -EILSEQ;
 }

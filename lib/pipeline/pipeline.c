@@ -39,9 +39,12 @@ int open_models(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
 
+	enum lj_engine engine = lj_config_given(c, "model.engine") ? (enum lj_engine)c->model.engine
+								   : LJ_ENGINE_MANIFEST;
+
 	for (uint32_t i = 0; i < c->models.n; i++) {
 		struct lj_model *m =
-			lj_model_open(c->models.item[i], (uint16_t)c->lcores.infer, err);
+			lj_model_open_by(c->models.item[i], (uint16_t)c->lcores.infer, engine, err);
 
 		if (m == NULL)
 			return -EINVAL;

@@ -1,0 +1,166 @@
+#include "model_command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lj_model.h"
+
+#define SAMPLES	     9
+#define SAMPLE_NS    4e6
+#define ENGINES	     2
+#define USAGE_STATUS 2
+
+static const uint32_t batches[] = {1, 4, 10, 16, 32, 64, 100, 256, 1000};
+
+static int fail(const struct lj_error *err)
+{
+	fprintf(stderr, "linejudge: %s: %s\n", err->where, err->what);
+	return EXIT_FAILURE;
+}
+
+static int check(const char *dir)
+{
+	struct lj_error err = {0};
+	struct lj_model *m = lj_model_open(dir, 1, &err);
+	const struct lj_model_info *info;
+	float *golden;
+
+	if (m == NULL)
+		return fail(&err);
+	info = lj_model_info(m);
+	golden = malloc((size_t)LJ_MODEL_BATCH * info->features * sizeof(*golden));
+	printf("%s: model %s, version %s\n", dir, info->name, info->version);
+	printf("booster: %u trees, %u features, %u outputs, sha256 %s\n", info->trees,
+	       info->features, info->outputs, info->sha256);
+	printf("classes:");
+	for (uint16_t k = 0; k < info->classes; k++)
+		printf(" %s", info->class_name[k]);
+	printf("; alert from %.6g\n", info->threshold);
+	if (golden != NULL)
+		printf("golden rows: %u, margins bit for bit\n",
+		       lj_model_golden(m, golden, LJ_MODEL_BATCH));
+	if (info->proof_rows > 0)
+		printf("proof: forest gives XGBoost's bits on %u rows around its thresholds\n",
+		       info->proof_rows);
+	printf("engine: %s (%s)\n", info->engine, info->engine_reason);
+	free(golden);
+	lj_model_close(m);
+	return EXIT_SUCCESS;
+}
+
+/* What bench measures: the same bundle by both engines, and its golden rows over and over. */
+struct bench {
+	struct lj_model *model[ENGINES];
+	float *rows; /* [LJ_MODEL_BATCH][features] */
+	float *scores;
+};
+
+/* This thread's own time: what others do with the processor meanwhile is not counted. */
+static double now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* ns a row; calls double, so that reading the clock weighs little. */
+static double sample(struct bench *b, int engine, uint32_t n)
+{
+	double start = now_ns(), end;
+	uint64_t rows = 0;
+
+	for (uint32_t calls = 1;; calls *= 2) {
+		for (uint32_t i = 0; i < calls; i++)
+			lj_model_score_rows(b->model[engine], 0, b->rows, n, b->scores);
+		rows += (uint64_t)calls * n;
+		end = now_ns();
+		if (end - start >= SAMPLE_NS)
+			return (end - start) / (double)rows;
+	}
+}
+
+/* Medians of samples that the engines give in turn. */
+static void measure(struct bench *b, uint32_t n, double median[ENGINES])
+{
+	double samples[ENGINES][SAMPLES];
+
+	for (int i = 0; i < SAMPLES; i++)
+		for (int e = 0; e < ENGINES; e++)
+			samples[e][i] = sample(b, e, n);
+	for (int e = 0; e < ENGINES; e++) {
+		qsort(samples[e], SAMPLES, sizeof(double), compare_doubles);
+		median[e] = samples[e][SAMPLES / 2];
+	}
+}
+
+static int open_bench(struct bench *b, const char *dir, struct lj_error *err)
+{
+	static const enum lj_engine engines[ENGINES] = {LJ_ENGINE_XGBOOST, LJ_ENGINE_FOREST};
+	const struct lj_model_info *info;
+	uint32_t n;
+
+	for (int e = 0; e < ENGINES; e++) {
+		b->model[e] = lj_model_open_by(dir, 1, engines[e], err);
+		if (b->model[e] == NULL)
+			return -1;
+	}
+	info = lj_model_info(b->model[0]);
+	b->rows = malloc((size_t)LJ_MODEL_BATCH * info->features * sizeof(float));
+	b->scores = malloc((size_t)LJ_MODEL_BATCH * info->outputs * sizeof(float));
+	if (b->rows == NULL || b->scores == NULL)
+		return lj_error_set(err, ENOMEM, dir, "not enough memory");
+	n = lj_model_golden(b->model[0], b->rows, LJ_MODEL_BATCH);
+	for (uint32_t i = n; i < LJ_MODEL_BATCH; i++)
+		memcpy(b->rows + (size_t)i * info->features,
+		       b->rows + (size_t)(i % n) * info->features, info->features * sizeof(float));
+	return 0;
+}
+
+static int bench(const char *dir)
+{
+	struct bench b = {0};
+	struct lj_error err = {0};
+	const char *name;
+	int ret = open_bench(&b, dir, &err);
+
+	if (ret == 0) {
+		name = lj_model_info(b.model[1])->engine;
+		printf("%s: ns a row, medians of %d samples in turn, golden rows\n", dir, SAMPLES);
+		if (strcmp(name, "forest") != 0)
+			printf("%s\n", lj_model_info(b.model[1])->engine_reason);
+		printf("%6s %12s %12s %8s\n", "batch", "xgboost", name, "ratio");
+	}
+	for (size_t i = 0; ret == 0 && i < RTE_DIM(batches); i++) {
+		double median[ENGINES];
+
+		measure(&b, batches[i], median);
+		printf("%6u %12.1f %12.1f %8.2f\n", batches[i], median[0], median[1],
+		       median[0] / median[1]);
+	}
+	for (int e = 0; e < ENGINES; e++)
+		lj_model_close(b.model[e]);
+	free(b.rows);
+	free(b.scores);
+	return ret == 0 ? EXIT_SUCCESS : fail(&err);
+}
+
+int model_command(int argc, char **argv)
+{
+	if (argc == 3 && strcmp(argv[1], "check") == 0)
+		return check(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "bench") == 0)
+		return bench(argv[2]);
+	fprintf(stderr, "usage: linejudge model check|bench DIR\n");
+	return USAGE_STATUS;
+}

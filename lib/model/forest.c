@@ -1,0 +1,150 @@
+/* The forest engine's making and its choice of kernel. */
+#include "forest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "forest_parts.h"
+#include "model.h"
+
+#define FEW_FOR_AVX2 8 /* rows: below, most of its lanes would be idle */
+
+struct forest *forest_create(const json_t *root, float base_score, uint64_t max_bytes,
+			     struct lj_error *err)
+{
+	struct forest *f = calloc(1, sizeof(*f));
+
+	if (f == NULL) {
+		lj_error_set(err, ENOMEM, "", "not enough memory");
+		return NULL;
+	}
+	forest_load_head(f, root, base_score);
+	if (forest_load(f, root, max_bytes, err) != 0) {
+		forest_destroy(f);
+		return NULL;
+	}
+	f->ranked = forest_rank(f) && forest_pack(f) && forest_program(f);
+	return f;
+}
+
+void forest_destroy(struct forest *f)
+{
+	if (f == NULL)
+		return;
+	forest_unprogram(f);
+	forest_unpack(f);
+	forest_unrank(f);
+	free(f->node);
+	free(f->tree);
+	free(f);
+}
+
+const char *forest_kernel_name(enum forest_kernel kernel)
+{
+	static const char *const names[FOREST_KERNELS] = {
+		"best", "walk", "ranks", "rows-avx2", "rows-avx512", "trees-avx512"};
+
+	return names[kernel];
+}
+
+static bool has_avx512(void)
+{
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+	       __builtin_cpu_supports("avx512vbmi");
+}
+
+bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
+{
+	switch (kernel) {
+	case FOREST_BEST:
+	case FOREST_WALK:
+		return true;
+	case FOREST_RANKS:
+		return f->ranked;
+	case FOREST_ROWS_AVX2:
+		return f->ranked && __builtin_cpu_supports("avx2");
+	case FOREST_TREES_AVX512:
+		return f->ranked && f->columns <= FOREST_ROW_COLUMNS && has_avx512();
+	case FOREST_ROWS_AVX512:
+		return f->ranked && has_avx512();
+	default:
+		return false;
+	}
+}
+
+/*
+ * Up to how many rows the tree-lane kernel costs less than a block of the row-lane one. In the time
+ * of one node that is asked whole (0.5 ns on AMD Zen 4, medians of the four shapes of bench_infer):
+ * a node asked by itself 1.8, a tree's leaves 20; and a row's walk through one tree 1.1, each level
+ * below the lanes 1.6 more.
+ */
+static uint32_t few_rows(const struct forest *f)
+{
+	double block = 0, row = 0;
+
+	for (uint32_t t = 0; t < f->trees; t++) {
+		const struct forest_program *p = &f->program[t];
+
+		block += 20 + (1U << p->whole);
+		for (uint32_t i = 0; i < p->levels; i++)
+			block += 1.8 * p->singles[i];
+		row += 1.1 + 1.6 * f->group[t / FOREST_TREES].below;
+	}
+	return (uint32_t)(block / row);
+}
+
+enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows)
+{
+	if (!f->ranked)
+		return FOREST_WALK;
+	if (forest_kernel_runs(f, FOREST_TREES_AVX512) && rows <= few_rows(f))
+		return FOREST_TREES_AVX512;
+	if (forest_kernel_runs(f, FOREST_ROWS_AVX512))
+		return FOREST_ROWS_AVX512;
+	if (rows > FEW_FOR_AVX2 && forest_kernel_runs(f, FOREST_ROWS_AVX2))
+		return FOREST_ROWS_AVX2;
+	return FOREST_RANKS;
+}
+
+struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel)
+{
+	struct forest_slot *s = calloc(1, sizeof(*s));
+	size_t rows = (FOREST_ROWS + 1) * FOREST_COLUMNS_MAX;
+	size_t turned = (size_t)FOREST_ROWS * (f->features + 16) * sizeof(float);
+
+	if (s == NULL)
+		return NULL;
+	s->forest = f;
+	/* The AVX2 kernel by itself is proved with its own ranks. */
+	s->rank_columns = has_avx512() && kernel != FOREST_ROWS_AVX2 ? forest_rank_columns_avx512
+								     : forest_rank_columns_avx2;
+	s->rows = aligned_alloc(64, rows);
+	s->columns = aligned_alloc(64, rows);
+	s->turned = aligned_alloc(64, turned);
+	s->sums = aligned_alloc(64, FOREST_ROWS * 2 * f->outputs * sizeof(float));
+	s->margins = aligned_alloc(64, FOREST_ROWS * f->outputs * sizeof(float));
+	if (s->rows == NULL || s->columns == NULL || s->turned == NULL || s->sums == NULL ||
+	    s->margins == NULL) {
+		forest_slot_destroy(s);
+		return NULL;
+	}
+	for (uint32_t n = 1; n <= FOREST_ROWS; n++)
+		s->best[n] = (uint8_t)(kernel != FOREST_BEST ? kernel : forest_kernel_for(f, n));
+	memset(s->rows, 0, rows);
+	memset(s->columns, 0, rows);
+	return s;
+}
+
+void forest_slot_destroy(struct forest_slot *s)
+{
+	if (s == NULL)
+		return;
+	free(s->rows);
+	free(s->columns);
+	free(s->turned);
+	free(s->sums);
+	free(s->margins);
+	free(s);
+}

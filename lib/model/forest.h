@@ -1,0 +1,187 @@
+/*
+ * Private: the forest engine. The model's own trees in our layout, walked by SIMD.
+ *
+ * Margins are bitwise XGBoost's: every output starts at the base margin and takes the leaves in the
+ * order of the trees, in float32. What a node asks, `x < threshold`, is asked of ranks: a column is
+ * a feature's values as the count of the model's own thresholds that are at or below them, in one
+ * byte, so 64 rows (or 64 trees) are asked at once and nothing is rounded.
+ *
+ * Thread: a forest is immutable once made and may be shared; a forest_slot belongs to one lcore.
+ */
+#ifndef FOREST_H
+#define FOREST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <rte_common.h>
+
+#include "lj_base.h"
+
+#define FOREST_ROWS	   64  /* of a block; the lanes of an AVX-512 register of bytes */
+#define FOREST_TREES	   64  /* of a group, likewise */
+#define FOREST_DEPTH_MAX   8   /* of a ranked tree: its table is complete, 2^depth leaves */
+#define FOREST_COLUMNS_MAX 256 /* of ranks: a column's number fits a byte */
+#define FOREST_CHUNK	   255 /* thresholds that a column's ranks can tell apart */
+#define FOREST_ROW_COLUMNS 128 /* the most that the tree-lane kernel holds in registers */
+
+/* How a block of rows is scored. Each gives the same bits. */
+enum forest_kernel {
+	FOREST_BEST,	     /* the fastest for the number of rows, of those below */
+	FOREST_WALK,	     /* scalar, thresholds compared as floats: takes every forest */
+	FOREST_RANKS,	     /* scalar, on ranks */
+	FOREST_ROWS_AVX2,    /* a lane a row, 32 rows */
+	FOREST_ROWS_AVX512,  /* a lane a row, 64 rows */
+	FOREST_TREES_AVX512, /* a lane a tree, one row: for few rows */
+	FOREST_KERNELS
+};
+
+/* A node as it is walked by float. A leaf leads to itself whatever it is asked. */
+struct forest_node {
+	float threshold; /* right when x >= threshold; NaN in a leaf */
+	float leaf;
+	uint32_t left; /* within the tree; right is the next one */
+	uint16_t feature;
+	uint16_t missing_right;
+};
+
+struct forest_tree {
+	uint32_t node;	/* its root, in forest.node */
+	uint32_t table; /* its complete table, in forest.rank, .column and .leaf */
+	uint32_t depth; /* edges to the deepest leaf */
+	uint16_t output;
+	uint16_t levels; /* of the complete table: the depth, at least 1 */
+};
+
+/* Up to FOREST_CHUNK thresholds of one feature, ascending, and the columns ranked by them. */
+struct forest_search {
+	uint16_t feature;
+	uint16_t n;
+	uint16_t levels;    /* of the binary search: 2^levels > n */
+	int16_t column[2];  /* missing goes left, missing goes right; -1: no node asks so */
+	float *threshold;   /* [256], ascending, NaN behind the last */
+	float *splitter;    /* [16] every 16th threshold, for a search in two steps */
+	float *level_table; /* thresholds in the order of a binary search, see rank_avx512 */
+};
+
+/*
+ * FOREST_TREES trees side by side, a lane each. forest.lanes has the first FOREST_LANE_LEVELS
+ * levels of all: of each node the 64 columns, then the 64 ranks less 128.
+ */
+#define FOREST_LANE_LEVELS 5
+#define FOREST_LANE_NODES  (1 << FOREST_LANE_LEVELS)
+
+/*
+ * Where a tree goes on below those levels: a slot for each node there, with all that a walk from it
+ * reads side by side (of `below` levels: 2^below leaves as float, then as many ranks, then as many
+ * columns in heap order, root 1), for it is seldom in the cache.
+ */
+#define FOREST_SLOT_BYTES(below) ((size_t)6 << (below))
+
+struct forest_group {
+	uint32_t first, n; /* trees, in the model's order */
+	uint32_t below;	   /* levels of its deepest tree below those */
+	uint32_t lanes;	   /* its place in forest.lanes */
+	uint32_t slots;	   /* in forest.slots: FOREST_LANE_NODES slots a tree */
+};
+
+/* The levels of a tree that the row-lane kernels ask whole, in heap order. */
+struct forest_top {
+	uint32_t *rank4;  /* the rank less 128, four times */
+	uint16_t *offset; /* the column's place in a block: FOREST_ROWS bytes a column */
+};
+
+/* A node asked by itself: those who stand on `code` and go right take the next fresh code. */
+struct forest_single {
+	uint32_t code4, rank4, offset;
+};
+
+/*
+ * A tree for the row-lane kernels. The whole levels give each lane a code, 0 .. 2^whole - 1; each
+ * further level changes the codes of those that go right; the last code names the leaf.
+ */
+struct forest_program {
+	struct forest_top top;
+	struct forest_single *single;
+	uint8_t *planes; /* [4][width]: byte b of the leaf of each code */
+	float *leaf;	 /* [width] */
+	uint16_t width;	 /* 64, 128 or 256 */
+	uint8_t whole, levels;
+	uint16_t singles[FOREST_DEPTH_MAX]; /* of each further level */
+};
+
+enum forest_transform { FOREST_SIGMOID, FOREST_SOFTMAX };
+
+struct forest {
+	uint32_t features, outputs, trees, nodes, depth;
+	float base_margin;
+	enum forest_transform transform;
+	struct forest_node *node;
+	struct forest_tree *tree;
+
+	/* What follows is there when `ranked`: trees not too deep, columns not too many. */
+	bool ranked;
+	uint32_t searches, columns;
+	struct forest_search *search;
+	float *search_memory;
+	/* Complete tables in heap order, root 1: go right when rank[h] < the row's count in
+	 * column[h]. */
+	uint8_t *rank;
+	uint8_t *column;
+	float *leaf;
+	/* Trees output by output, in the model's order within one; output k ends at order_end[k].
+	 */
+	uint32_t *order, *order_end;
+	struct forest_program *program; /* [trees], in the model's order */
+	uint8_t *program_memory;
+	float *program_leaves;
+	struct forest_group *group;
+	uint32_t groups;
+	uint8_t *lanes;
+	uint8_t *slots;
+};
+
+/* What scoring writes: one per lcore. */
+struct forest_slot {
+	const struct forest *forest;
+	uint8_t best[FOREST_ROWS + 1]; /* kernel of a block of so many rows */
+	/* Ranks n rows into `columns`. */
+	void (*rank_columns)(struct forest_slot *s, const float *matrix, uint32_t n);
+	int8_t *columns; /* [columns][FOREST_ROWS], counts less 128 */
+	uint8_t *rows;	 /* [FOREST_ROWS][FOREST_ROW_COLUMNS or more] */
+	float *turned;	 /* [4][features][16]: the block's rows, features first */
+	float *sums;	 /* [FOREST_ROWS + 1][outputs] */
+	float *margins;	 /* [FOREST_ROWS][outputs], where the caller wants none */
+};
+
+/*
+ * From a document that booster_read() passed. `base_score` as XGBoost reads it. NULL and `err`:
+ * not enough memory, or a forest larger than `max_bytes` in our layout (0: no limit).
+ */
+struct forest *forest_create(const json_t *root, float base_score, uint64_t max_bytes,
+			     struct lj_error *err);
+void forest_destroy(struct forest *f);
+
+const char *forest_kernel_name(enum forest_kernel kernel);
+/* Whether this processor and this forest allow it. */
+bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel);
+
+/* The fastest kernel for a block of so many rows, of those that run. */
+enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows);
+
+/*
+ * Whether every kernel that runs here gives XGBoost's bits (`xgboost`: a handle of the XGBoost
+ * engine) on rows around each threshold and random ones; `rows` says how many. 0 or -errno.
+ */
+int forest_prove(const struct forest *f, void *xgboost, uint32_t *rows, struct lj_error *err);
+
+/* The forest is borrowed. NULL: not enough memory. */
+struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel);
+void forest_slot_destroy(struct forest_slot *s);
+
+/* Path. margins[n][outputs], probabilities[n][outputs]; either may be NULL. */
+void forest_score(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
+		  float *probabilities);
+
+#endif

@@ -1,0 +1,80 @@
+/* Private: what the files of the forest engine do for each other. */
+#ifndef FOREST_PARTS_H
+#define FOREST_PARTS_H
+
+#include "forest.h"
+
+/* Of one search: thresholds, splitters, and the eight levels of its binary search. */
+#define FOREST_SEARCH_FLOATS (256 + 16 + 4 * 16 + 16 + 32 + 64 + 128)
+
+/* Fills features, outputs, transform, base_margin. */
+void forest_load_head(struct forest *f, const json_t *root, float base_score);
+/* Fills node and tree. 0 or -errno with `err`. */
+int forest_load(struct forest *f, const json_t *root, uint64_t max_bytes, struct lj_error *err);
+
+/* What an inner node asks. */
+struct forest_use {
+	float threshold;
+	uint16_t feature;
+	uint16_t missing_right;
+};
+
+/* All inner nodes' questions by feature and threshold; the caller frees. NULL: no memory. */
+struct forest_use *forest_uses(const struct forest *f, size_t *n);
+
+/*
+ * Fills search and columns. False, and nothing is filled, when the ranked kernels do not take the
+ * forest, or memory is short. forest_unrank() in any case.
+ */
+bool forest_rank(struct forest *f);
+void forest_unrank(struct forest *f);
+/* The column and rank that a node asks by. */
+uint8_t forest_column_of(const struct forest *f, const struct forest_node *node, uint8_t *rank);
+
+/* The count of a missing value where it goes right; and the rank of a padded node, where none does.
+ */
+#define FOREST_MISSING_RIGHT 255
+#define FOREST_NEVER_RIGHT   255
+
+/*
+ * One level down from h: 2 * h, and one more when rank[h] < count. Written out because compilers
+ * spend seven instructions on what carry and adc do in two.
+ */
+static inline uint64_t forest_step(uint64_t h, const uint8_t *rank, uint8_t count)
+{
+	__asm__("cmpb %[count], %[rank]\n\tadcq %[h], %[h]"
+		: [h] "+&r"(h)
+		: [count] "q"(count), [rank] "m"(rank[h])
+		: "cc");
+	return h;
+}
+
+/* Fills the tables of the ranked kernels. False as forest_rank(). forest_unpack() in any case. */
+bool forest_pack(struct forest *f);
+void forest_unpack(struct forest *f);
+
+/* Fills program, from the tables. False: not enough memory. forest_unprogram() in any case. */
+bool forest_program(struct forest *f);
+void forest_unprogram(struct forest *f);
+
+/* Path: the ranks of n rows, row by row, FOREST_COLUMNS_MAX apart. */
+void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, uint8_t *rows);
+
+/* Path: the ranks of n rows into s->columns, column by column. */
+void forest_rank_columns_avx2(struct forest_slot *s, const float *matrix, uint32_t n);
+void forest_rank_columns_avx512(struct forest_slot *s, const float *matrix, uint32_t n);
+/* Path: into s->rows, row by row, FOREST_COLUMNS_MAX apart. */
+void forest_rank_rows_avx512(struct forest_slot *s, const float *matrix, uint32_t n);
+
+/* Path: margins of up to FOREST_ROWS rows. The ranked ones rank the rows first. */
+void forest_walk(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
+void forest_ranks(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
+void forest_rows_avx2(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
+void forest_rows_avx512(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
+void forest_trees_avx512(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
+
+/* Path: XGBoost's own transforms of n rows. */
+void forest_transform(const struct forest *f, const float *margins, uint32_t n,
+		      float *probabilities);
+
+#endif

@@ -1,0 +1,161 @@
+/*
+ * What the row-lane kernels run for a tree. Its first levels are asked whole, which costs a lane
+ * nothing for where it is; levels of which less than half is there are asked node by node, each of
+ * the lanes that stand in it. So a tree costs what it has.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "forest_parts.h"
+
+/* Measured on AMD Zen 4: from 45 to 90 hardly matters, 30 costs a tenth. */
+#define WHOLE_PERCENT 75
+#define WHOLE_LEAST   5
+
+/* A tree's nodes where its lanes stand: the heap index of each code's node. */
+struct standing {
+	uint32_t at[256];
+	uint32_t n;
+};
+
+static bool is_inner(const struct forest *f, const struct forest_tree *tree, uint32_t h)
+{
+	return h >> tree->levels == 0 && f->rank[tree->table + h] != FOREST_NEVER_RIGHT;
+}
+
+static uint32_t whole_levels(const struct forest *f, const struct forest_tree *tree)
+{
+	uint32_t level = RTE_MIN(tree->levels, (uint16_t)WHOLE_LEAST);
+
+	for (; level < tree->levels; level++) {
+		uint32_t inner = 0;
+
+		for (uint32_t h = 1U << level; h < 2U << level; h++)
+			inner += is_inner(f, tree, h);
+		if (inner * 100 < (uint32_t)WHOLE_PERCENT << level)
+			break;
+	}
+	return level;
+}
+
+static void fill_whole(const struct forest *f, const struct forest_tree *tree,
+		       struct forest_program *p)
+{
+	for (uint32_t h = 1; h < 1U << p->whole; h++) {
+		p->top.rank4[h] = (f->rank[tree->table + h] ^ 0x80U) * 0x01010101U;
+		p->top.offset[h] = (uint16_t)(f->column[tree->table + h] * FOREST_ROWS);
+	}
+}
+
+/* One level's nodes: who goes left keeps the code, who goes right takes the next fresh one. */
+static void fill_level(const struct forest *f, const struct forest_tree *tree,
+		       struct forest_program *p, struct standing *s, struct forest_single *single)
+{
+	uint32_t codes = s->n, n = 0;
+
+	for (uint32_t code = 0; code < codes; code++) {
+		uint32_t h = s->at[code];
+
+		if (!is_inner(f, tree, h)) {
+			s->at[code] = 2 * h;
+			continue;
+		}
+		if (single != NULL)
+			single[n] = (struct forest_single){
+				.code4 = code * 0x01010101U,
+				.rank4 = (f->rank[tree->table + h] ^ 0x80U) * 0x01010101U,
+				.offset = f->column[tree->table + h] * FOREST_ROWS,
+			};
+		n++;
+		s->at[code] = 2 * h;
+		s->at[s->n++] = 2 * h + 1;
+	}
+	p->singles[p->levels++] = (uint16_t)n;
+}
+
+/* Walks the levels below the whole ones; fills the singles unless `single` is NULL. */
+static void fill_singles(const struct forest *f, const struct forest_tree *tree,
+			 struct forest_program *p, struct standing *s, struct forest_single *single)
+{
+	s->n = 1U << p->whole;
+	for (uint32_t i = 0; i < s->n; i++)
+		s->at[i] = s->n + i;
+	p->levels = 0;
+	for (uint32_t level = p->whole; level < tree->levels; level++) {
+		fill_level(f, tree, p, s, single);
+		if (single != NULL)
+			single += p->singles[p->levels - 1];
+	}
+	p->width = s->n <= 64 ? 64 : s->n <= 128 ? 128 : 256;
+}
+
+static void fill_leaves(const struct forest *f, const struct forest_tree *tree,
+			struct forest_program *p, const struct standing *s)
+{
+	for (uint32_t code = 0; code < s->n; code++) {
+		uint32_t i = s->at[code] - (1U << tree->levels);
+		uint8_t bytes[4];
+
+		p->leaf[code] = f->leaf[tree->table + i];
+		memcpy(bytes, &p->leaf[code], sizeof(bytes));
+		for (uint32_t b = 0; b < 4; b++)
+			p->planes[b * p->width + code] = bytes[b];
+	}
+}
+
+/* Where a program's parts are in its memory; its bytes. */
+static size_t place(struct forest_program *p, uint8_t *memory)
+{
+	size_t whole = 1U << p->whole, singles = 0, at;
+
+	for (uint32_t i = 0; i < p->levels; i++)
+		singles += p->singles[i];
+	p->planes = memory;
+	at = 4U * p->width;
+	p->top.rank4 = (uint32_t *)(memory + at);
+	at += whole * sizeof(uint32_t);
+	p->top.offset = (uint16_t *)(memory + at);
+	at = RTE_ALIGN_CEIL(at + whole * sizeof(uint16_t), 4UL);
+	p->single = (struct forest_single *)(memory + at);
+	return RTE_ALIGN_CEIL(at + singles * sizeof(struct forest_single), 64UL);
+}
+
+bool forest_program(struct forest *f)
+{
+	struct standing s;
+	size_t bytes = 0, leaves = 0;
+
+	f->program = calloc(f->trees, sizeof(*f->program));
+	if (f->program == NULL)
+		return false;
+	for (uint32_t t = 0; t < f->trees; t++) {
+		f->program[t].whole = (uint8_t)whole_levels(f, &f->tree[t]);
+		fill_singles(f, &f->tree[t], &f->program[t], &s, NULL);
+		bytes += place(&f->program[t], NULL);
+		leaves += f->program[t].width;
+	}
+	f->program_memory = aligned_alloc(64, bytes);
+	f->program_leaves = malloc(leaves * sizeof(float));
+	if (f->program_memory == NULL || f->program_leaves == NULL)
+		return false;
+	memset(f->program_memory, 0, bytes);
+	bytes = leaves = 0;
+	for (uint32_t t = 0; t < f->trees; t++) {
+		struct forest_program *p = &f->program[t];
+
+		bytes += place(p, f->program_memory + bytes);
+		p->leaf = f->program_leaves + leaves;
+		leaves += p->width;
+		fill_whole(f, &f->tree[t], p);
+		fill_singles(f, &f->tree[t], p, &s, p->single);
+		fill_leaves(f, &f->tree[t], p, &s);
+	}
+	return true;
+}
+
+void forest_unprogram(struct forest *f)
+{
+	free(f->program);
+	free(f->program_memory);
+	free(f->program_leaves);
+}

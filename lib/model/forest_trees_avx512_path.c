@@ -1,0 +1,171 @@
+/*
+ * The tree-lane kernel: a lane is a tree, 64 of them a register, one row at a time. A row's columns
+ * are in two registers, from which each lane picks the one it asks for. So few rows cost little;
+ * below five levels the trees are walked one by one.
+ */
+#include <immintrin.h>
+#include <string.h>
+
+#include "forest_parts.h"
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+#define SHARE 16
+
+typedef __m512i lanes;
+
+struct top {
+	const uint8_t *trees; /* forest.lanes from the group's place */
+	__m512i low, high;    /* the row's columns */
+};
+
+INLINE lanes node(const struct top *t, uint32_t h)
+{
+	__m512i column = _mm512_load_si512(t->trees + h * 128);
+	__m512i rank = _mm512_load_si512(t->trees + h * 128 + 64);
+
+	return _mm512_subs_epi8(rank, _mm512_permutex2var_epi8(t->low, column, t->high));
+}
+
+INLINE lanes choose(lanes right, lanes a, lanes b)
+{
+	return _mm512_ternarylogic_epi32(a, right, b, 0xb8);
+}
+
+INLINE lanes push(lanes v, lanes bit)
+{
+	return choose(_mm512_set1_epi8((char)0x80), _mm512_srli_epi16(v, 1), bit);
+}
+
+INLINE lanes finish(lanes v, uint32_t levels)
+{
+	return _mm512_and_si512(_mm512_srli_epi16(v, 8 - levels),
+				_mm512_set1_epi8((char)((1U << levels) - 1)));
+}
+
+#include "forest_select.h"
+
+/* Where each tree of the group stands five levels down, into at[64]. */
+TARGET __attribute__((noinline)) static void stand(const uint8_t *trees, const uint8_t *row,
+						   uint8_t *at)
+{
+	/* From counts to ranks. */
+	const __m512i sign = _mm512_set1_epi8((char)0x80);
+	const struct top top = {trees, _mm512_xor_si512(_mm512_load_si512(row), sign),
+				_mm512_xor_si512(_mm512_load_si512(row + 64), sign)};
+
+	_mm512_store_si512(at, select_path(&top, FOREST_LANE_LEVELS));
+}
+
+/* The leaf of a tree, `below` the level it stands on. */
+INLINE float walk_on(const uint8_t *slots, uint32_t at, uint32_t below, const uint8_t *row)
+{
+	const uint8_t *slot = slots + at * FOREST_SLOT_BYTES(below);
+	const uint8_t *rank = slot + (4U << below), *column = slot + (5U << below);
+	uint64_t h = 1;
+	float leaf;
+
+	for (uint32_t i = 0; i < below; i++)
+		h = forest_step(h, rank, row[column[h]]);
+	memcpy(&leaf, slot + 4 * (h - (1U << below)), sizeof(leaf));
+	return leaf;
+}
+
+/* Trees [from, to) of a group, that one row or two stand in. */
+struct share {
+	const struct forest *forest;
+	const struct forest_tree *tree; /* of the first */
+	const uint8_t *slots;		/* likewise */
+	uint32_t n;
+	const uint8_t *at; /* a row's, FOREST_TREES a row */
+	const uint8_t *row;
+	float *margins;
+};
+
+/* Two rows side by side: each sum waits for its last addition, so two wait together. */
+INLINE void add_two(const struct share *s, uint32_t below)
+{
+	const uint8_t *slots = s->slots;
+	float *next = s->margins + s->forest->outputs;
+
+	for (uint32_t j = 0; j < s->n; j++) {
+		uint32_t output = s->tree[j].output;
+
+		s->margins[output] += walk_on(slots, s->at[j], below, s->row);
+		next[output] +=
+			walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
+		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
+	}
+}
+
+/* As add_two(), where there is one output: the sums stay in registers. */
+INLINE void sum_two(const struct share *s, uint32_t below)
+{
+	const uint8_t *slots = s->slots;
+	float a = s->margins[0], b = s->margins[1];
+
+	for (uint32_t j = 0; j < s->n; j++) {
+		a += walk_on(slots, s->at[j], below, s->row);
+		b += walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
+		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
+	}
+	s->margins[0] = a;
+	s->margins[1] = b;
+}
+
+INLINE void add_group(const struct forest *f, const struct forest_group *g, uint32_t below,
+		      const uint8_t *rows, uint32_t n, float *margins)
+{
+	uint8_t at[(FOREST_ROWS + 1) * FOREST_TREES] __attribute__((aligned(64)));
+
+	for (uint32_t r = 0; r < n + n % 2; r++)
+		stand(f->lanes + g->lanes, rows + r * FOREST_COLUMNS_MAX, at + r * FOREST_TREES);
+	/* As many trees at a time as the first cache holds the slots of. */
+	for (uint32_t i = 0; i < g->n; i += SHARE)
+		for (uint32_t r = 0; r < n; r += 2) {
+			struct share s = {f,
+					  &f->tree[g->first + i],
+					  f->slots + g->slots +
+						  i * FOREST_LANE_NODES * FOREST_SLOT_BYTES(below),
+					  RTE_MIN(g->n - i, (uint32_t)SHARE),
+					  at + r * FOREST_TREES + i,
+					  rows + r * FOREST_COLUMNS_MAX,
+					  margins + r * f->outputs};
+
+			if (f->outputs == 1)
+				sum_two(&s, below);
+			else
+				add_two(&s, below);
+		}
+}
+
+TARGET void forest_trees_avx512(struct forest_slot *s, const float *matrix, uint32_t n,
+				float *margins)
+{
+	const struct forest *f = s->forest;
+	float *sums = s->sums; /* of an odd row's partner, too */
+
+	forest_rank_rows_avx512(s, matrix, n);
+	for (uint32_t i = 0; i < (n + 1) * f->outputs; i++)
+		sums[i] = f->base_margin;
+	for (uint32_t i = 0; i < f->groups; i++) {
+		const struct forest_group *g = &f->group[i];
+
+		switch (g->below) {
+		case 0:
+			add_group(f, g, 0, s->rows, n, sums);
+			break;
+		case 1:
+			add_group(f, g, 1, s->rows, n, sums);
+			break;
+		case 2:
+			add_group(f, g, 2, s->rows, n, sums);
+			break;
+		default:
+			add_group(f, g, 3, s->rows, n, sums);
+		}
+	}
+	for (uint32_t i = 0; i < n * f->outputs; i++)
+		margins[i] = sums[i];
+}

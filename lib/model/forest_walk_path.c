@@ -1,0 +1,117 @@
+/* The scalar kernels: by floats for every forest, by ranks for those that have them. */
+#include <math.h>
+#include <string.h>
+
+#include "forest_parts.h"
+
+/* Walks that run side by side, so that their loads overlap. */
+#define SIDE_BY_SIDE 8
+
+/* Over this depth most rows are in a leaf long before the deepest row: they stop by themselves. */
+#define LOCKSTEP_DEPTH 16
+
+static inline uint32_t step(const struct forest_node *nodes, uint32_t at, const float *row)
+{
+	const struct forest_node *node = &nodes[at];
+	float x = row[node->feature];
+
+	/* One of the two at most holds; in a leaf, whose threshold is NaN, neither. */
+	return node->left + ((x >= node->threshold) | (node->missing_right & (x != x)));
+}
+
+static float walk_one(const struct forest_node *nodes, const float *row)
+{
+	uint32_t at = 0;
+
+	while (nodes[at].left != at)
+		at = step(nodes, at, row);
+	return nodes[at].leaf;
+}
+
+static inline void walk_eight(const struct forest_node *nodes, uint32_t depth, const float *matrix,
+			      uint32_t features, float leaf[SIDE_BY_SIDE])
+{
+	uint32_t at[SIDE_BY_SIDE] = {0};
+
+	for (uint32_t level = 0; level < depth; level++)
+		for (uint32_t r = 0; r < SIDE_BY_SIDE; r++)
+			at[r] = step(nodes, at[r], matrix + (size_t)r * features);
+	for (uint32_t r = 0; r < SIDE_BY_SIDE; r++)
+		leaf[r] = nodes[at[r]].leaf;
+}
+
+void forest_walk(struct forest_slot *s, const float *matrix, uint32_t n, float *margins)
+{
+	const struct forest *f = s->forest;
+	float leaf[SIDE_BY_SIDE];
+
+	for (uint32_t i = 0; i < n * f->outputs; i++)
+		margins[i] = f->base_margin;
+	for (uint32_t t = 0; t < f->trees; t++) {
+		const struct forest_tree *tree = &f->tree[t];
+		const struct forest_node *nodes = f->node + tree->node;
+		float *out = margins + tree->output;
+		uint32_t r = 0;
+
+		for (; tree->depth <= LOCKSTEP_DEPTH && r + SIDE_BY_SIDE <= n; r += SIDE_BY_SIDE) {
+			walk_eight(nodes, tree->depth, matrix + (size_t)r * f->features,
+				   f->features, leaf);
+			for (uint32_t j = 0; j < SIDE_BY_SIDE; j++)
+				out[(r + j) * f->outputs] += leaf[j];
+		}
+		for (; r < n; r++)
+			out[r * f->outputs] += walk_one(nodes, matrix + (size_t)r * f->features);
+	}
+}
+
+/* Thresholds at or below x: eight halvings of up to 255, behind which stand NaN. */
+static inline uint32_t count_thresholds(const struct forest_search *s, float x)
+{
+	uint32_t count = 0;
+
+	for (uint32_t half = 1U << s->levels >> 1; half > 0; half >>= 1)
+		count += x >= s->threshold[count + half - 1] ? half : 0;
+	return count;
+}
+
+void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, uint8_t *rows)
+{
+	for (uint32_t i = 0; i < f->searches; i++) {
+		const struct forest_search *s = &f->search[i];
+
+		for (uint32_t r = 0; r < n; r++) {
+			float x = matrix[(size_t)r * f->features + s->feature];
+			uint8_t count = (uint8_t)count_thresholds(s, x);
+			uint8_t *row = rows + r * FOREST_COLUMNS_MAX;
+
+			if (s->column[0] >= 0)
+				row[s->column[0]] = count;
+			if (s->column[1] >= 0)
+				row[s->column[1]] = x != x ? FOREST_MISSING_RIGHT : count;
+		}
+	}
+}
+
+void forest_ranks(struct forest_slot *s, const float *matrix, uint32_t n, float *margins)
+{
+	const struct forest *f = s->forest;
+
+	forest_rank_rows(f, matrix, n, s->rows);
+	for (uint32_t i = 0; i < n * f->outputs; i++)
+		margins[i] = f->base_margin;
+	for (uint32_t t = 0; t < f->trees; t++) {
+		const struct forest_tree *tree = &f->tree[t];
+		const uint8_t *rank = f->rank + tree->table;
+		const uint8_t *column = f->column + tree->table;
+		const float *leaf = f->leaf + tree->table - (1U << tree->levels);
+
+		for (uint32_t r = 0; r < n; r++) {
+			const uint8_t *row = s->rows + r * FOREST_COLUMNS_MAX;
+			uint64_t h = 1;
+
+			for (uint32_t level = 0; level < tree->levels; level++)
+				h = forest_step(h, rank, row[column[h]]);
+			margins[r * f->outputs + tree->output] += leaf[h];
+		}
+	}
+}

@@ -1,0 +1,382 @@
+/*
+ * What a row costs to score: the forest engine and each of its kernels beside XGBoost's C API, in
+ * one run, by batch and model shape. `bench_infer [--json PATH|-] [--seconds S] [--models DIR]`.
+ *
+ * The models are trained here with a fixed seed, on made-up flows of 78 features; --models keeps
+ * them in a folder and takes them from there the next time.
+ */
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xgboost/c_api.h>
+
+#include "forest.h"
+#include "model.h"
+
+#define FEATURES   78
+#define CLASSES	   15
+#define LATENT	   10
+#define TRAIN_ROWS 20000
+#define TEST_ROWS  1024 /* rotated through, so that no branch is learnt by heart */
+#define SAMPLES	   9
+#define ENGINES	   (1 + FOREST_KERNELS) /* xgboost, then the kernels */
+
+static const uint32_t batches[] = {1, 4, 10, 16, 32, 64, 100, 256, 1000};
+
+struct shape {
+	const char *name;
+	uint32_t rounds, outputs;
+	const char *params[12];
+};
+
+static const struct shape shapes[] = {
+	{"100x6", 100, 1, {"max_depth", "6", "eta", "0.15"}},
+	{"500x8", 500, 1, {"max_depth", "8", "eta", "0.05"}},
+	{"15x100x6", 100, CLASSES, {"max_depth", "6", "eta", "0.15"}},
+	{"rf500x8",
+	 1,
+	 1,
+	 {"max_depth", "8", "eta", "1", "num_parallel_tree", "500", "subsample", "0.63",
+	  "colsample_bynode", "0.12"}},
+};
+
+struct data {
+	float *rows; /* [TRAIN_ROWS + TEST_ROWS][FEATURES] */
+	float *classes, *malicious;
+};
+
+struct bench {
+	struct lj_model model;
+	void *xgboost;
+	struct forest *forest;
+	struct forest_slot *slot[FOREST_KERNELS];
+	const float *rows;
+	float *out; /* [LJ_MODEL_BATCH][outputs] */
+	double sample_ns;
+};
+
+static uint64_t seed = 7;
+
+static double uniform(void)
+{
+	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return ((double)(seed >> 33) + 0.5) / 2147483648.0;
+}
+
+static double normal(void)
+{
+	return sqrt(-2 * log(uniform())) * cos(2 * M_PI * uniform());
+}
+
+/* Bytes and durations with heavy tails, counts, values that are often 0, flags, plain ones. */
+static float feature_value(uint32_t f, double v)
+{
+	if (f % 10 == 3 && uniform() < 0.02 + 0.003 * f)
+		return NAN;
+	if (f < 24)
+		return (float)exp(2 * v + 4);
+	if (f < 40)
+		return (float)floor(exp(1.1 * v + 2));
+	if (f < 52)
+		return v < 0.2 ? 0 : (float)exp(v);
+	if (f < 60)
+		return (float)fmin(fmax(floor(1.5 * v), 0), 6);
+	return (float)v;
+}
+
+static void make_row(const struct data *d, uint32_t r, double centre[CLASSES][LATENT],
+		     double mix[LATENT][FEATURES])
+{
+	uint32_t class = uniform() < 0.45 ? 0 : (uint32_t)(uniform() * CLASSES);
+	double latent[LATENT];
+
+	for (int i = 0; i < LATENT; i++)
+		latent[i] = normal() + 0.9 * centre[class][i];
+	latent[0] += 0.8 * sin(2 * latent[1]);
+	for (uint32_t f = 0; f < FEATURES; f++) {
+		double v = 0.7 * normal();
+
+		for (int i = 0; i < LATENT; i++)
+			v += 0.6 * latent[i] * mix[i][f];
+		d->rows[(size_t)r * FEATURES + f] = feature_value(f, v);
+	}
+	/* Some labels are wrong, as labels are. */
+	d->classes[r] = (float)(uniform() < 0.04 ? (uint32_t)(uniform() * CLASSES) : class);
+	d->malicious[r] = (d->classes[r] > 0) ^ (uniform() < 0.02);
+}
+
+static void make_data(struct data *d)
+{
+	static double centre[CLASSES][LATENT], mix[LATENT][FEATURES];
+	uint32_t n = TRAIN_ROWS + TEST_ROWS;
+
+	d->rows = malloc((size_t)n * FEATURES * sizeof(float));
+	d->classes = malloc(n * sizeof(float));
+	d->malicious = malloc(n * sizeof(float));
+	if (d->rows == NULL || d->classes == NULL || d->malicious == NULL)
+		exit(EXIT_FAILURE);
+	for (int i = 0; i < CLASSES * LATENT; i++)
+		centre[i / LATENT][i % LATENT] = normal();
+	for (int i = 0; i < LATENT * FEATURES; i++)
+		mix[i / FEATURES][i % FEATURES] = uniform() < 0.35 ? normal() : 0;
+	for (uint32_t r = 0; r < n; r++)
+		make_row(d, r, centre, mix);
+}
+
+static void must(int ret)
+{
+	if (ret == 0)
+		return;
+	fprintf(stderr, "bench_infer: XGBoost: %s\n", XGBGetLastError());
+	exit(EXIT_FAILURE);
+}
+
+static void train(const struct shape *s, const struct data *d, const char *path)
+{
+	BoosterHandle booster;
+	DMatrixHandle matrix;
+
+	must(XGDMatrixCreateFromMat(d->rows, TRAIN_ROWS, FEATURES, NAN, &matrix));
+	must(XGDMatrixSetFloatInfo(matrix, "label", s->outputs > 1 ? d->classes : d->malicious,
+				   TRAIN_ROWS));
+	must(XGBoosterCreate(&matrix, 1, &booster));
+	must(XGBoosterSetParam(booster, "nthread", "1"));
+	must(XGBoosterSetParam(booster, "tree_method", "hist"));
+	must(XGBoosterSetParam(booster, "seed", "1"));
+	must(XGBoosterSetParam(booster, "objective",
+			       s->outputs > 1 ? "multi:softprob" : "binary:logistic"));
+	if (s->outputs > 1)
+		must(XGBoosterSetParam(booster, "num_class", RTE_STR(CLASSES)));
+	for (int i = 0; s->params[i] != NULL; i += 2)
+		must(XGBoosterSetParam(booster, s->params[i], s->params[i + 1]));
+	for (uint32_t i = 0; i < s->rounds; i++)
+		must(XGBoosterUpdateOneIter(booster, (int)i, matrix));
+	must(XGBoosterSaveModel(booster, path));
+	XGBoosterFree(booster);
+	XGDMatrixFree(matrix);
+}
+
+static void open_bench(struct bench *b, const struct data *d, const char *path)
+{
+	struct lj_error err = {0};
+	json_t *root = booster_read(path, &b->model.manifest.info, &err);
+	uint32_t proof_rows;
+	float base_score;
+
+	b->rows = d->rows + (size_t)TRAIN_ROWS * FEATURES;
+	if (root != NULL)
+		b->xgboost = lj_engine_xgboost.open(path, &b->model, &err);
+	if (b->xgboost != NULL && xgboost_base_score(b->xgboost, &base_score) == 0)
+		b->forest = forest_create(root, base_score, 0, &err);
+	if (b->forest == NULL || forest_prove(b->forest, b->xgboost, &proof_rows, &err) != 0) {
+		fprintf(stderr, "bench_infer: %s: %s\n", path, err.what);
+		exit(EXIT_FAILURE);
+	}
+	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++)
+		b->slot[k] =
+			forest_kernel_runs(b->forest, k) ? forest_slot_create(b->forest, k) : NULL;
+	b->out = malloc(LJ_MODEL_BATCH * b->forest->outputs * sizeof(float));
+	json_decref(root);
+}
+
+static void close_bench(struct bench *b)
+{
+	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++)
+		forest_slot_destroy(b->slot[k]);
+	forest_destroy(b->forest);
+	lj_engine_xgboost.close(b->xgboost);
+	free(b->out);
+}
+
+/* This thread's own time: what others do with the processor meanwhile is not counted. */
+static double now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* Engine 0 is XGBoost, 1 + k the kernel k. */
+static void score_batch(struct bench *b, uint32_t engine, uint32_t first, uint32_t n)
+{
+	const float *rows = b->rows + (size_t)first * FEATURES;
+
+	if (engine == 0)
+		lj_engine_xgboost.score(b->xgboost, rows, n, NULL, b->out);
+	else
+		forest_score(b->slot[engine - 1], rows, n, NULL, b->out);
+}
+
+/* ns a row, over at least `sample_ns`; calls double, so that reading the clock weighs little. */
+static double sample(struct bench *b, uint32_t engine, uint32_t n)
+{
+	double start = now_ns(), end;
+	uint64_t rows = 0;
+	uint32_t at = 0;
+
+	for (uint32_t calls = 1;; calls *= 2) {
+		for (uint32_t i = 0; i < calls; i++) {
+			score_batch(b, engine, at, n);
+			at = at + 2 * n <= TEST_ROWS ? at + n : 0;
+		}
+		rows += (uint64_t)calls * n;
+		end = now_ns();
+		if (end - start >= b->sample_ns)
+			return (end - start) / (double)rows;
+	}
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Medians of samples taken in turn; 0 where an engine does not run. */
+static void measure(struct bench *b, uint32_t n, double median[ENGINES])
+{
+	double samples[ENGINES][SAMPLES];
+
+	for (int i = 0; i < SAMPLES; i++)
+		for (uint32_t e = 0; e < ENGINES; e++)
+			if (e == 0 || b->slot[e - 1] != NULL)
+				samples[e][i] = sample(b, e, n);
+	for (uint32_t e = 0; e < ENGINES; e++) {
+		bool runs = e == 0 || b->slot[e - 1] != NULL;
+
+		if (runs)
+			qsort(samples[e], SAMPLES, sizeof(double), compare_doubles);
+		median[e] = runs ? samples[e][SAMPLES / 2] : 0;
+	}
+}
+
+static const char *engine_name(uint32_t engine, char name[32])
+{
+	if (engine <= 1)
+		return engine == 0 ? "xgboost" : "forest";
+	snprintf(name, 32, "forest-%s", forest_kernel_name(engine - 1));
+	return name;
+}
+
+static void report(const char *model, uint32_t batch, const double median[ENGINES], FILE *text,
+		   json_t *json)
+{
+	char name[32];
+
+	for (uint32_t e = 0; e < ENGINES; e++) {
+		if (median[e] <= 0)
+			continue;
+		fprintf(text, "%-10s batch %4u  %-20s %10.1f ns a row  %6.2f times xgboost\n",
+			model, batch, engine_name(e, name), median[e], median[0] / median[e]);
+		json_array_append_new(json,
+				      json_pack("{s:s, s:s, s:i, s:f, s:f, s:f}", "model", model,
+						"engine", engine_name(e, name), "batch", (int)batch,
+						"ns_per_row", median[e], "xgboost_ns_per_row",
+						median[0], "ratio", median[0] / median[e]));
+	}
+	fflush(text);
+}
+
+static void run_shape(const struct shape *s, const struct data *d, const char *dir, double seconds,
+		      FILE *text, json_t *json)
+{
+	struct bench b = {
+		.sample_ns =
+			seconds * 1e9 / (RTE_DIM(shapes) * RTE_DIM(batches) * ENGINES * SAMPLES),
+	};
+	double median[ENGINES];
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s.ubj", dir, s->name);
+	if (access(path, R_OK) != 0)
+		train(s, d, path);
+	open_bench(&b, d, path);
+	fprintf(text, "# %s: %u trees, %u nodes, depth %u, %u columns of ranks\n", s->name,
+		b.forest->trees, b.forest->nodes, b.forest->depth, b.forest->columns);
+	for (size_t i = 0; i < RTE_DIM(batches); i++) {
+		measure(&b, batches[i], median);
+		report(s->name, batches[i], median, text, json);
+	}
+	close_bench(&b);
+}
+
+struct options {
+	const char *json, *models;
+	double seconds;
+};
+
+static void parse(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {{"json", required_argument, NULL, 'j'},
+					      {"seconds", required_argument, NULL, 's'},
+					      {"models", required_argument, NULL, 'm'},
+					      {0}};
+	int found;
+
+	*o = (struct options){.seconds = 1};
+	while ((found = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (found == 'j')
+			o->json = optarg;
+		else if (found == 'm')
+			o->models = optarg;
+		else if (found == 's' && atof(optarg) > 0)
+			o->seconds = atof(optarg);
+		else
+			goto usage;
+	}
+	if (optind == argc)
+		return;
+usage:
+	fprintf(stderr, "usage: bench_infer [--json PATH|-] [--seconds S] [--models DIR]\n");
+	exit(2);
+}
+
+static void remove_models(const char *dir)
+{
+	char path[512];
+
+	for (size_t i = 0; i < RTE_DIM(shapes); i++) {
+		snprintf(path, sizeof(path), "%s/%s.ubj", dir, shapes[i].name);
+		unlink(path);
+	}
+	rmdir(dir);
+}
+
+int main(int argc, char **argv)
+{
+	char dir[] = "/tmp/lj-bench-infer-XXXXXX";
+	json_t *json = json_array();
+	struct options o;
+	struct data d;
+	bool to_stdout;
+	FILE *text;
+	int ret = 0;
+
+	parse(&o, argc, argv);
+	to_stdout = o.json != NULL && strcmp(o.json, "-") == 0;
+	text = to_stdout ? stderr : stdout;
+	if (o.models == NULL && mkdtemp(dir) == NULL) {
+		perror(dir);
+		return EXIT_FAILURE;
+	}
+	make_data(&d);
+	for (size_t i = 0; i < RTE_DIM(shapes); i++)
+		run_shape(&shapes[i], &d, o.models != NULL ? o.models : dir, o.seconds, text, json);
+	if (o.json != NULL)
+		ret = to_stdout ? json_dumpf(json, stdout, JSON_INDENT(1))
+				: json_dump_file(json, o.json, JSON_INDENT(1));
+	if (o.models == NULL)
+		remove_models(dir);
+	json_decref(json);
+	free(d.rows);
+	free(d.classes);
+	free(d.malicious);
+	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

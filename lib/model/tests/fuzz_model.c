@@ -1,0 +1,64 @@
+/*
+ * libFuzzer: no bytes crash the walk over a booster file, the forest that is made of what it
+ * passes, or a kernel that scores with it. The first byte chooses JSON or UBJ.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "forest.h"
+#include "model.h"
+
+#define ROWS	     17
+#define FEATURES_MAX 4096 /* beyond, a row is too long to be worth the fuzzer's time */
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+static void score_all(const struct forest *f)
+{
+	float *matrix = malloc((size_t)ROWS * f->features * sizeof(*matrix));
+	float *scores = malloc((size_t)ROWS * f->outputs * sizeof(*scores));
+
+	for (size_t i = 0; matrix != NULL && i < (size_t)ROWS * f->features; i++)
+		matrix[i] = i % 7 == 0 ? NAN : (float)(i % 13) - 6;
+	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++) {
+		struct forest_slot *slot =
+			forest_kernel_runs(f, k) ? forest_slot_create(f, k) : NULL;
+
+		if (slot != NULL && matrix != NULL && scores != NULL)
+			forest_score(slot, matrix, ROWS, NULL, scores);
+		forest_slot_destroy(slot);
+	}
+	free(matrix);
+	free(scores);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+	struct lj_model_info info = {0};
+	struct lj_error err;
+	struct forest *f = NULL;
+	json_t *root;
+	char path[64];
+	FILE *file;
+
+	if (n == 0)
+		return 0;
+	snprintf(path, sizeof(path), "/tmp/lj-fuzz-%d.%s", (int)getpid(),
+		 bytes[0] & 1 ? "json" : "ubj");
+	file = fopen(path, "wb");
+	if (file == NULL)
+		return 0;
+	fwrite(bytes + 1, 1, n - 1, file);
+	fclose(file);
+	root = booster_read(path, &info, &err);
+	if (root != NULL && info.features <= FEATURES_MAX)
+		f = forest_create(root, 0.5f, 1 << 26, &err);
+	if (f != NULL)
+		score_all(f);
+	forest_destroy(f);
+	json_decref(root);
+	unlink(path);
+	return 0;
+}

@@ -1,0 +1,351 @@
+/*
+ * The forest engine against XGBoost, bit for bit: random boosters of every shape, edge rows, each
+ * kernel by itself.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "booster.h"
+#include "forest.h"
+#include "lj_test.h"
+#include "model.h"
+
+#define ROWS 333 /* several blocks, and a last one that is not full */
+
+static char dir[] = "/tmp/lj-test-forest-XXXXXX";
+
+/* A booster in both engines. */
+struct pair {
+	struct lj_model model;
+	void *xgboost;
+	struct forest *forest;
+};
+
+static void open_pair(struct pair *p, const struct shape *shape, uint64_t seed)
+{
+	json_t *root = random_booster(shape, seed);
+	struct lj_error err = {0};
+	float base_score = 0;
+	char path[128];
+
+	memset(p, 0, sizeof(*p));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
+	snprintf(path, sizeof(path), "%s/model.json", dir);
+	CU_ASSERT_EQUAL_FATAL(json_dump_file(root, path, JSON_REAL_PRECISION(9)), 0);
+	json_decref(root);
+	root = booster_read(path, &p->model.manifest.info, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
+	p->xgboost = lj_engine_xgboost.open(path, &p->model, &err);
+	if (p->xgboost == NULL)
+		printf("%s: %s\n", err.where, err.what);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p->xgboost);
+	CU_ASSERT_EQUAL(xgboost_base_score(p->xgboost, &base_score), 0);
+	p->forest = forest_create(root, base_score, 0, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p->forest);
+	json_decref(root);
+}
+
+static void close_pair(struct pair *p)
+{
+	forest_destroy(p->forest);
+	lj_engine_xgboost.close(p->xgboost);
+}
+
+/* Batches of `batch` through one kernel; how many of the floats differ from XGBoost's. */
+static uint32_t differences(const struct pair *p, enum forest_kernel kernel, const float *matrix,
+			    uint32_t batch, const float *margins, const float *probabilities)
+{
+	uint32_t outputs = p->forest->outputs, wrong = 0;
+	struct forest_slot *slot = forest_slot_create(p->forest, kernel);
+	float *m = calloc(ROWS * outputs, sizeof(*m)), *q = calloc(ROWS * outputs, sizeof(*q));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(slot);
+	for (uint32_t i = 0; i < ROWS; i += batch)
+		forest_score(slot, matrix + (size_t)i * p->forest->features,
+			     RTE_MIN(batch, ROWS - i), m + i * outputs, q + i * outputs);
+	for (uint32_t i = 0; i < ROWS * outputs; i++)
+		wrong += memcmp(&m[i], &margins[i], sizeof(*m)) != 0 ||
+			 memcmp(&q[i], &probabilities[i], sizeof(*q)) != 0;
+	forest_slot_destroy(slot);
+	free(m);
+	free(q);
+	return wrong;
+}
+
+static void compare(const struct shape *shape, uint64_t seed)
+{
+	static const uint32_t batches[] = {1, 3, 16, 17, 40, 64, ROWS};
+	float *matrix = malloc(ROWS * shape->features * sizeof(*matrix));
+	float *margins = calloc(ROWS * shape->outputs, sizeof(*margins));
+	float *probabilities = calloc(ROWS * shape->outputs, sizeof(*probabilities));
+	struct pair p;
+
+	open_pair(&p, shape, seed);
+	for (uint32_t i = 0; i < ROWS * shape->features; i++)
+		matrix[i] = edge_value(shape, i % shape->features, &seed);
+	CU_ASSERT_EQUAL(lj_engine_xgboost.score(p.xgboost, matrix, ROWS, margins, probabilities),
+			0);
+	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++)
+		for (size_t b = 0; forest_kernel_runs(p.forest, k) && b < RTE_DIM(batches); b++) {
+			uint32_t wrong =
+				differences(&p, k, matrix, batches[b], margins, probabilities);
+
+			if (wrong > 0)
+				printf("%s, batch %u: %u differ\n", forest_kernel_name(k),
+				       batches[b], wrong);
+			CU_ASSERT_EQUAL(wrong, 0);
+		}
+	close_pair(&p);
+	free(matrix);
+	free(margins);
+	free(probabilities);
+}
+
+static void every_depth_gives_xgboosts_bits(void)
+{
+	for (uint32_t depth = 0; depth <= 12; depth++) {
+		struct shape full = {20, 1, 70, depth, 100, 40, .base_score = "5E-1"};
+		struct shape ragged = {20, 1, 150, depth, 70, 40, .base_score = "2.3E-1"};
+
+		full.trees = depth > 9 ? 5 : 70;
+		compare(&full, depth);
+		compare(&ragged, 100 + depth);
+	}
+}
+
+static void several_classes_give_xgboosts_bits(void)
+{
+	for (uint32_t outputs = 2; outputs <= 16; outputs += 7)
+		for (uint32_t depth = 3; depth <= 8; depth += 5) {
+			struct shape s = {30, outputs, outputs * 9, depth, 85, 30};
+
+			compare(&s, outputs);
+			s.base_score = "1.7E-1";
+			compare(&s, outputs + 1);
+		}
+}
+
+static void dart_gives_xgboosts_bits(void)
+{
+	compare(&(struct shape){12, 1, 90, 6, 80, 50, true, 0, "3.7E-1"}, 1);
+	compare(&(struct shape){12, 3, 90, 8, 80, 50, true, 0, "3.7E-1"}, 2);
+	compare(&(struct shape){12, 1, 65, 10, 60, 50, true, 0, "9.9E-1"}, 3);
+}
+
+static void random_forests_give_xgboosts_bits(void)
+{
+	compare(&(struct shape){12, 1, 100, 8, 90, 50, false, 100, NULL}, 1);
+	compare(&(struct shape){12, 4, 120, 5, 90, 50, false, 10, NULL}, 2);
+	compare(&(struct shape){12, 4, 120, 5, 90, 50, true, 10, "4E-1"}, 3);
+}
+
+static void many_thresholds_a_feature_give_xgboosts_bits(void)
+{
+	struct pair p;
+
+	compare(&(struct shape){3, 1, 60, 8, 95, 255}, 1);
+	compare(&(struct shape){3, 1, 60, 8, 95, 256}, 2);
+	compare(&(struct shape){3, 1, 200, 8, 100, 3000}, 3);
+	compare(&(struct shape){1, 1, 400, 8, 100, 0}, 4);
+	open_pair(&p, &(struct shape){1, 1, 400, 8, 100, 0}, 4);
+	CU_ASSERT(p.forest->nodes / 2 > 65535 / 2);
+	close_pair(&p);
+}
+
+static void few_and_many_features_give_xgboosts_bits(void)
+{
+	compare(&(struct shape){1, 1, 3, 4, 90, 5}, 1);
+	compare(&(struct shape){78, 1, 100, 6, 90, 60}, 2);
+	compare(&(struct shape){200, 1, 64, 7, 90, 20}, 3);
+	compare(&(struct shape){1000, 1, 65, 5, 90, 20}, 4);
+}
+
+/* What reading the booster says; NULL root is freed. */
+static const char *refusal(json_t *root)
+{
+	static struct lj_error err;
+	struct lj_model_info info = {0};
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/bad.json", dir);
+	json_dump_file(root, path, JSON_REAL_PRECISION(9));
+	json_decref(root);
+	memset(&err, 0, sizeof(err));
+	root = booster_read(path, &info, &err);
+	CU_ASSERT_PTR_NULL(root);
+	CU_ASSERT_STRING_EQUAL(err.where, path);
+	json_decref(root);
+	return err.what;
+}
+
+static json_t *trees_model(json_t *root)
+{
+	return json_object_get(
+		json_object_get(json_object_get(root, "learner"), "gradient_booster"), "model");
+}
+
+static void a_million_trees_are_refused(void)
+{
+	json_t *root = random_booster(&(struct shape){2, 1, 1, 1, 100, 3}, 1);
+	json_t *model = trees_model(root), *tree, *trees, *info;
+
+	trees = json_object_get(model, "trees");
+	info = json_object_get(model, "tree_info");
+	tree = json_object();
+	for (uint32_t i = 1; i < 1000000; i++) {
+		json_array_append(trees, tree);
+		json_array_append_new(info, json_integer(0));
+	}
+	json_decref(tree);
+	json_object_set_new(json_object_get(model, "gbtree_model_param"), "num_trees",
+			    json_string("1000000"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(refusal(root), "num_trees"));
+}
+
+static void a_threshold_that_is_no_number_is_refused(void)
+{
+	json_t *root = random_booster(&(struct shape){2, 1, 1, 1, 100, 3}, 1);
+	json_t *tree = json_array_get(json_object_get(trees_model(root), "trees"), 0);
+
+	/* JSON has no NaN; a reader may take null, or a number that no float holds, for one. */
+	json_array_set_new(json_object_get(tree, "split_conditions"), 0, json_null());
+	CU_ASSERT_PTR_NOT_NULL(strstr(refusal(root), "finite"));
+}
+
+static void a_ubj_threshold_that_is_nan_is_refused(void)
+{
+	static const uint8_t bytes[] = {'{', 'i', 1,	'x',  '[', '$', 'd', '#',
+					'i', 1,	  0x7f, 0xc0, 0,   0,	'}'};
+	struct lj_model_info info = {0};
+	struct lj_error err = {0};
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/nan.ubj", dir);
+	f = fopen(path, "wb");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fwrite(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	CU_ASSERT_PTR_NULL(booster_read(path, &info, &err));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "finite"));
+}
+
+static void a_file_too_large_is_refused_unread(void)
+{
+	struct lj_model_info info = {0};
+	struct lj_error err = {0};
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/large.ubj", dir);
+	f = fopen(path, "wb");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_EQUAL(ftruncate(fileno(f), (off_t)LJ_MODEL_BYTES_MAX + 1), 0);
+	fclose(f);
+	CU_ASSERT_PTR_NULL(booster_read(path, &info, &err));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "a model may have"));
+	CU_ASSERT_STRING_EQUAL(err.where, path);
+	unlink(path);
+}
+
+static void a_forest_too_large_for_what_is_allowed_is_refused(void)
+{
+	json_t *root = random_booster(&(struct shape){9, 1, 50, 6, 90, 30}, 1);
+	struct lj_error err = {0};
+
+	CU_ASSERT_PTR_NULL(forest_create(root, 0.5f, 10000, &err));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "10000 are allowed"));
+	json_decref(root);
+}
+
+static void the_proof_finds_one_bit_in_one_leaf_or_threshold(void)
+{
+	/* Features enough that no path asks one twice: what a row cannot come to makes no
+	 * difference. */
+	struct shape shape = {400, 1, 12, 4, 100, 25};
+	struct lj_error err = {0};
+	uint32_t rows;
+	struct pair p;
+
+	open_pair(&p, &shape, 7);
+	CU_ASSERT_EQUAL(forest_prove(p.forest, p.xgboost, &rows, &err), 0);
+	CU_ASSERT(rows > 3 * 25);
+	for (uint32_t i = 0; i < p.forest->nodes; i += 7) {
+		struct forest_node *node = &p.forest->node[i], was = *node;
+
+		if (isnan(node->threshold))
+			node->leaf = nextafterf(node->leaf * 1.25f, INFINITY);
+		else
+			node->missing_right = !node->missing_right;
+		CU_ASSERT_NOT_EQUAL(forest_prove(p.forest, p.xgboost, &rows, &err), 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "kernel walk"));
+		*node = was;
+	}
+	for (uint32_t t = 0; t < p.forest->trees; t += 3) {
+		struct forest_node *root = &p.forest->node[p.forest->tree[t].node];
+		float was = root->threshold;
+
+		root->threshold = nextafterf(was, INFINITY);
+		CU_ASSERT_NOT_EQUAL(forest_prove(p.forest, p.xgboost, &rows, &err), 0);
+		root->threshold = was;
+	}
+	close_pair(&p);
+}
+
+static void the_engine_asked_for_scores(void)
+{
+	static const enum lj_engine wanted[] = {LJ_ENGINE_XGBOOST, LJ_ENGINE_FOREST,
+						LJ_ENGINE_AUTO};
+	float rows[2][40 * 200], scores[2][40];
+	struct lj_error err = {0};
+	char bundle[512];
+
+	snprintf(bundle, sizeof(bundle), "%s/models/default", getenv("LJ_SOURCE_ROOT"));
+	for (size_t i = 0; i < RTE_DIM(wanted); i++) {
+		struct lj_model *m = lj_model_open_by(bundle, 2, wanted[i], &err);
+		uint32_t n;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+		CU_ASSERT_FATAL(lj_model_info(m)->features <= 200);
+		CU_ASSERT(lj_model_info(m)->engine_reason[0] != '\0');
+		if (wanted[i] != LJ_ENGINE_AUTO)
+			CU_ASSERT_STRING_EQUAL(lj_model_info(m)->engine,
+					       wanted[i] == LJ_ENGINE_FOREST ? "forest"
+									     : "xgboost");
+		n = lj_model_golden(m, rows[i > 0], 40);
+		CU_ASSERT_EQUAL(n, 40);
+		CU_ASSERT_EQUAL(lj_model_score_rows(m, 1, rows[i > 0], n, scores[i > 0]), 0);
+		CU_ASSERT_EQUAL(memcmp(scores[0], scores[i > 0], sizeof(scores[0])), 0);
+		lj_model_close(m);
+	}
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"every depth gives XGBoost's bits", every_depth_gives_xgboosts_bits},
+		{"several classes give XGBoost's bits", several_classes_give_xgboosts_bits},
+		{"dart gives XGBoost's bits", dart_gives_xgboosts_bits},
+		{"random forests give XGBoost's bits", random_forests_give_xgboosts_bits},
+		{"many thresholds a feature give XGBoost's bits",
+		 many_thresholds_a_feature_give_xgboosts_bits},
+		{"few and many features give XGBoost's bits",
+		 few_and_many_features_give_xgboosts_bits},
+		{"a million trees are refused", a_million_trees_are_refused},
+		{"a threshold that is no number is refused",
+		 a_threshold_that_is_no_number_is_refused},
+		{"a UBJ threshold that is NaN is refused", a_ubj_threshold_that_is_nan_is_refused},
+		{"a file too large is refused unread", a_file_too_large_is_refused_unread},
+		{"a forest too large for what is allowed is refused",
+		 a_forest_too_large_for_what_is_allowed_is_refused},
+		{"the proof finds one bit in one leaf or threshold",
+		 the_proof_finds_one_bit_in_one_leaf_or_threshold},
+		{"the engine asked for scores", the_engine_asked_for_scores},
+	};
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	return lj_test_run("forest", tests, RTE_DIM(tests));
+}
