@@ -54,12 +54,15 @@ struct lj_config_port {
 	bool promiscuous;
 };
 
-#define LJ_CONFIG_KEYS 40
+#define LJ_CONFIG_KEYS 64
 
 struct lj_config {
 	struct {
 		struct lj_strings files;
 		bool tap;
+		uint32_t rss_mode; /* enum lj_rss_mode */
+		uint32_t rss_check, tap_reorder_us;
+		uint64_t leg_silence_ns;
 		struct lj_config_port port[LJ_CONFIG_PORTS];
 		uint32_t n_ports;
 	} capture;
