@@ -16,6 +16,7 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 
+#include "command.h"
 #include "lj_clock.h"
 #include "lj_control.h"
 #include "lj_pipeline.h"
@@ -178,8 +179,15 @@ int main(int argc, char **argv)
 	char runtime_dir[PATH_MAX] = "";
 	struct lj_pipeline *p;
 	struct options o;
-	int ret = options_parse(&o, argc, argv, &err);
+	int ret;
 
+	if (argc > 1 && argv[1][0] != '-') {
+		const struct program *program = program_find(argv[1]);
+
+		if (program != NULL)
+			return program->run(argc - 1, argv + 1);
+	}
+	ret = options_parse(&o, argc, argv, &err);
 	if (ret != 0) {
 		options_free(&o);
 		return ret > 0 ? EXIT_SUCCESS : fail(&err);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "command.h"
+
 /* An option sets a key of the configuration, or does something of its own (key NULL). */
 struct option_row {
 	const char *name, *argument, *key, *help;
@@ -46,6 +48,7 @@ static void print_help(void)
 			 rows[i].argument != NULL ? rows[i].argument : "");
 		printf("  %-20s %s\n", option, rows[i].help);
 	}
+	programs_help();
 }
 
 /* The model that comes with linejudge: beside the build, or where it was installed. */
