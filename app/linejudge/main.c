@@ -123,6 +123,7 @@ static void watch(struct lj_pipeline *p, struct lj_shell *shell)
 			lj_pipeline_end(p);
 			asked = true;
 		}
+		lj_pipeline_watch(p, lj_clock_wall_ns(rte_rdtsc()));
 		usleep(WATCH_EVERY_US);
 	}
 }

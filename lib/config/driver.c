@@ -1,9 +1,11 @@
 #include "lj_driver.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <rte_ethdev.h>
@@ -216,6 +218,42 @@ int lj_driver_load(struct lj_driver *d, const char *pmd, struct lj_error *err)
 	if (ret != 0)
 		lj_driver_free(d);
 	return ret;
+}
+
+static bool claims(const char *path, const char *id)
+{
+	json_t *root = json_load_file(path, 0, NULL);
+	const json_t *item;
+	bool found = false;
+	size_t i;
+
+	json_array_foreach (json_object_get(root, "pci_ids"), i, item)
+		found = found ||
+			(json_is_string(item) && strcasecmp(json_string_value(item), id) == 0);
+	json_decref(root);
+	return found;
+}
+
+int lj_driver_load_pci(struct lj_driver *d, const char *vendor, const char *device,
+		       struct lj_error *err)
+{
+	char folder[sizeof(d->path) - 48], pattern[sizeof(d->path)], id[32];
+	char name[sizeof(d->name)] = "generic";
+	glob_t found;
+
+	if (lj_drivers_folder(folder, sizeof(folder), err) == NULL)
+		return -ENOENT;
+	snprintf(id, sizeof(id), "%s:%s", vendor, device);
+	snprintf(pattern, sizeof(pattern), "%s/*.json", folder);
+	if (glob(pattern, 0, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			if (claims(found.gl_pathv[i], id))
+				snprintf(name, sizeof(name), "%.*s",
+					 (int)strcspn(strrchr(found.gl_pathv[i], '/') + 1, "."),
+					 strrchr(found.gl_pathv[i], '/') + 1);
+		globfree(&found);
+	}
+	return lj_driver_load(d, name, err);
 }
 
 void lj_driver_free(struct lj_driver *d)

@@ -48,6 +48,9 @@ char *lj_drivers_folder(char *out, size_t size, struct lj_error *err);
 
 /* Reads the file of a driver by DPDK's name for it or by ours. 0, or -errno and `err`. */
 int lj_driver_load(struct lj_driver *d, const char *pmd, struct lj_error *err);
+/* Likewise, of a PCI device by its ids ("8086", "1572"): generic's when no file claims it. */
+int lj_driver_load_pci(struct lj_driver *d, const char *vendor, const char *device,
+		       struct lj_error *err);
 void lj_driver_free(struct lj_driver *d);
 
 /* Which firmware goes with the running `dpdk` ("22.11.11"), or NULL when the file does not say. */

@@ -88,8 +88,16 @@ int show_port_info(struct lj_control *c, const char *param, json_t *reply, struc
 		struct lj_source *source = lj_pipeline_source(c->pipeline, i);
 		char text[512];
 
+		struct lj_leg_info leg;
+
 		lj_source_describe(source, text, sizeof(text));
-		json_object_set_new(reply, source->name, json_string(text));
+		lj_pipeline_leg(c->pipeline, i, &leg);
+		json_object_set_new(reply, source->name,
+				    leg.watched ? json_sprintf("%s, leg %s, %llu alarm%s", text,
+							       leg.silent ? "SILENT" : "heard",
+							       (unsigned long long)leg.alarms,
+							       leg.alarms == 1 ? "" : "s")
+						: json_string(text));
 	}
 	return 0;
 }

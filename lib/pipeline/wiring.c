@@ -169,10 +169,11 @@ static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 {
 	p->n_lcores = lj_config_role_lcores(p->config);
-	p->lcore = calloc(p->n_lcores, sizeof(*p->lcore));
-	if (p->lcore == NULL)
+	if (posix_memalign((void **)&p->lcore, 128, p->n_lcores * sizeof(*p->lcore)) != 0)
 		return no_memory("lcores", err);
+	memset(p->lcore, 0, p->n_lcores * sizeof(*p->lcore));
 	for (uint32_t i = 0; i < p->n_lcores; i++) {
+		lj_histogram_init(&p->lcore[i].loop_ns);
 		p->lcore[i].id = i + 1;
 		p->lcore[i].idle = (enum lj_idle_mode)p->config->idle.mode;
 		p->lcore[i].max_sleep_ns = p->config->idle.max_sleep_us * 1000ULL;

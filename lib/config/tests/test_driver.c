@@ -103,6 +103,17 @@ static void dpdks_names_lead_to_our_files(void)
 	lj_driver_free(&d);
 }
 
+static void pci_ids_lead_to_files(void)
+{
+	use_tree();
+	CU_ASSERT_EQUAL(lj_driver_load_pci(&d, "8086", "158B", &err), 0);
+	CU_ASSERT_STRING_EQUAL(d.name, "i40e");
+	lj_driver_free(&d);
+	CU_ASSERT_EQUAL(lj_driver_load_pci(&d, "14e4", "16d7", &err), 0);
+	CU_ASSERT_STRING_EQUAL(d.name, "generic");
+	lj_driver_free(&d);
+}
+
 static void what_is_wrong_in_a_file_is_said(void)
 {
 	static const struct {
@@ -140,6 +151,7 @@ int main(void)
 		{"the X710 is as its data sheet", the_x710_is_as_its_data_sheet},
 		{"every file of the tree is read", every_file_of_the_tree_is_read},
 		{"DPDK's names lead to our files", dpdks_names_lead_to_our_files},
+		{"PCI ids lead to files", pci_ids_lead_to_files},
 		{"what is wrong in a file is said", what_is_wrong_in_a_file_is_said},
 	};
 	char path[64];
