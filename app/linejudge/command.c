@@ -6,6 +6,7 @@
 
 static const struct program programs[] = {
 	{"rss-predict", "tell how a NIC would spread a capture over its queues", rss_predict_main},
+	{"doctor", "look for what is wrong with this machine", doctor_main},
 };
 
 const struct program *program_find(const char *word)

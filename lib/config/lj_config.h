@@ -42,6 +42,12 @@ enum lj_summary {
 	LJ_SUMMARY_NONE,
 };
 
+enum lj_doctor_at_start {
+	LJ_DOCTOR_REFUSE, /* what is fatal keeps linejudge from starting */
+	LJ_DOCTOR_WARN,
+	LJ_DOCTOR_OFF,
+};
+
 enum lj_huge {
 	LJ_HUGE_AUTO, /* hugepages when enough are free */
 	LJ_HUGE_ON,
@@ -97,6 +103,7 @@ struct lj_config {
 		char set[LJ_CONFIG_TEXT];
 		bool early;
 	} features;
+	uint32_t doctor;  /* enum lj_doctor_at_start */
 	uint32_t summary; /* enum lj_summary */
 	struct {
 		struct lj_strings args;
