@@ -130,9 +130,16 @@ static void warn_of(const struct lj_doctor *d)
 static int examine(const struct lj_config *c, struct lj_error *err)
 {
 	static struct lj_doctor d;
+	char **argv;
+	int argc;
 
 	if (lj_config_replay(c) || c->doctor == LJ_DOCTOR_OFF)
 		return 0;
+	/* What is wrong with the configuration goes before what is wrong with the machine. */
+	argv = lj_config_eal_args(c, &argc, err);
+	if (argv == NULL)
+		return -EINVAL;
+	lj_config_eal_free(argv);
 	lj_doctor_init(&d, c, "");
 	lj_doctor_examine(&d);
 	for (uint32_t i = 0; i < d.n_findings && c->doctor == LJ_DOCTOR_REFUSE; i++)

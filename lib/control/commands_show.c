@@ -92,11 +92,11 @@ int show_port_info(struct lj_control *c, const char *param, json_t *reply, struc
 
 		lj_source_describe(source, text, sizeof(text));
 		lj_pipeline_leg(c->pipeline, i, &leg);
+		/* The alarm comes first: telemetry cuts a text after 127 characters. */
 		json_object_set_new(reply, source->name,
-				    leg.watched ? json_sprintf("%s, leg %s, %llu alarm%s", text,
+				    leg.watched ? json_sprintf("leg %s, %llu alarms, %s",
 							       leg.silent ? "SILENT" : "heard",
-							       (unsigned long long)leg.alarms,
-							       leg.alarms == 1 ? "" : "s")
+							       (unsigned long long)leg.alarms, text)
 						: json_string(text));
 	}
 	return 0;

@@ -120,7 +120,7 @@ static void the_symmetric_key_is_read_back(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "net_null, "));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "link up"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "2 queues, RSS symmetric, key read back"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "mode 5tuple, RETA of 128 read back, 4096 pairs"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "key read back, tested"));
 	/* net_null leaves its RETA all zeros: it is dealt. */
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s->rss);
 	for (uint16_t i = 0; i < s->rss->reta_entries; i++)
