@@ -5,26 +5,30 @@
 
 #include "control.h"
 
-/* The fullest queue over the mean; 1 is even. */
-static double imbalance(const struct lj_pipeline *p, uint32_t source, uint64_t *packets)
+/* A port's queues together. Returns its imbalance: the fullest queue over the mean; 1 is even. */
+static double sum_queues(const struct lj_pipeline *p, uint32_t source, struct lj_queue_info *sum)
 {
 	uint16_t queues = lj_pipeline_source(p, source)->queues;
 	uint64_t max = 0;
 
-	*packets = 0;
+	*sum = (struct lj_queue_info){0};
 	for (uint16_t q = 0; q < queues; q++) {
 		struct lj_queue_info info;
 
 		lj_pipeline_queue(p, source, q, &info);
-		*packets += info.packets;
+		sum->packets += info.packets;
+		sum->bytes += info.bytes;
+		sum->checked += info.checked;
+		sum->unexpected += info.unexpected;
+		sum->parted += info.parted;
 		max = RTE_MAX(max, info.packets);
 	}
-	return *packets > 0 ? (double)max * queues / (double)*packets : 1;
+	return sum->packets > 0 ? (double)max * queues / (double)sum->packets : 1;
 }
 
 int show_port_queues(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
-	uint64_t packets;
+	struct lj_queue_info sum;
 	char *end;
 	unsigned long port = strtoul(param, &end, 10);
 	uint16_t queues;
@@ -33,7 +37,7 @@ int show_port_queues(struct lj_control *c, const char *param, json_t *reply, str
 		return lj_error_set(err, EINVAL, param, "is no port: there are 0..%u",
 				    lj_pipeline_sources(c->pipeline) - 1);
 	queues = lj_pipeline_source(c->pipeline, (uint32_t)port)->queues;
-	imbalance(c->pipeline, (uint32_t)port, &packets);
+	sum_queues(c->pipeline, (uint32_t)port, &sum);
 	for (uint16_t q = 0; q < queues; q++) {
 		struct lj_queue_info info;
 		char name[16];
@@ -45,9 +49,8 @@ int show_port_queues(struct lj_control *c, const char *param, json_t *reply, str
 			json_pack("{s:s, s:I, s:I, s:o}", "role", info.role, "packets",
 				  (json_int_t)info.packets, "bytes", (json_int_t)info.bytes,
 				  "share_percent",
-				  json_sprintf("%.2f", packets > 0 ? 100.0 * (double)info.packets /
-									     (double)packets
-								   : 0)));
+				  json_sprintf("%.2f", 100.0 * (double)info.packets /
+							       (double)RTE_MAX(sum.packets, 1u))));
 	}
 	return 0;
 }
@@ -62,19 +65,15 @@ static json_t *key_text(const struct lj_rss *rss)
 	return json_string(text);
 }
 
-/* The samples are counted by role, not by port: they are told once for all. */
 int show_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
-	struct lj_counters total;
-
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
-	counters_since_clear(c, &total);
 	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
 		const struct lj_source *s = lj_pipeline_source(c->pipeline, i);
 		const struct lj_rss *rss = s->rss;
-		uint64_t packets;
-		double uneven = imbalance(c->pipeline, i, &packets);
+		struct lj_queue_info sum;
+		double uneven = sum_queues(c->pipeline, i, &sum);
 
 		json_object_set_new(
 			reply, s->name,
@@ -86,10 +85,9 @@ int show_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_e
 				  rss != NULL ? key_text(rss) : json_string("-"), "key_bytes",
 				  rss != NULL ? (int)rss->key_bytes : 0, "reta_entries",
 				  rss != NULL ? (int)rss->reta_entries : 0, "imbalance",
-				  json_sprintf("%.3f", uneven), "checked",
-				  (json_int_t)total.value[LJ_C_rss_checked], "unexpected",
-				  (json_int_t)total.value[LJ_C_rss_unexpected], "parted",
-				  (json_int_t)total.value[LJ_C_rss_parted]));
+				  json_sprintf("%.3f", uneven), "checked", (json_int_t)sum.checked,
+				  "unexpected", (json_int_t)sum.unexpected, "parted",
+				  (json_int_t)sum.parted));
 	}
 	return 0;
 }

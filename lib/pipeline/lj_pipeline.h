@@ -79,6 +79,8 @@ const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p);
 struct lj_queue_info {
 	const char *role; /* who polls it */
 	uint64_t packets, bytes;
+	/* Samples, one in capture.rss_check: as the counters rss_... */
+	uint64_t checked, unexpected, parted;
 };
 void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t queue,
 		       struct lj_queue_info *info);

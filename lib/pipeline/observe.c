@@ -38,6 +38,9 @@ void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t qu
 	info->role = p->spreader != NULL ? p->spreader->role.name : p->worker[queue]->role.name;
 	info->packets = __atomic_load_n(&q->packets, __ATOMIC_RELAXED);
 	info->bytes = __atomic_load_n(&q->bytes, __ATOMIC_RELAXED);
+	info->checked = __atomic_load_n(&q->checked, __ATOMIC_RELAXED);
+	info->unexpected = __atomic_load_n(&q->unexpected, __ATOMIC_RELAXED);
+	info->parted = __atomic_load_n(&q->parted, __ATOMIC_RELAXED);
 }
 
 uint32_t lj_pipeline_loops(const struct lj_pipeline *p)

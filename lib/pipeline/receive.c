@@ -29,8 +29,8 @@ static uint16_t poll_queue(struct receiver *r, struct receive_queue *q,
  * One in check_every packets: by the hash that the NIC is known to use, where does it belong, and
  * where would its answer go? Not the queue it came by: the prediction fails, or the pair parts.
  */
-static void check_spread(struct receiver *r, const struct receive_queue *q,
-			 struct lj_counters *counters, const struct lj_packet *packets, uint16_t n)
+static void check_spread(struct receiver *r, struct receive_queue *q, struct lj_counters *counters,
+			 const struct lj_packet *packets, uint16_t n)
 {
 	const struct lj_rss *rss = q->source->rss;
 
@@ -38,20 +38,26 @@ static void check_spread(struct receiver *r, const struct receive_queue *q,
 		return;
 	for (; r->check_in < n; r->check_in += r->check_every) {
 		const struct lj_packet *p = &packets[r->check_in];
+		bool unexpected, parted;
 		uint32_t hash, reverse;
 
 		if (!lj_packet_rss_hash(rss, p, false, &hash))
 			continue;
 		lj_packet_rss_hash(rss, p, true, &reverse);
+		unexpected = lj_rss_queue(rss, hash) != q->queue;
+		parted = lj_rss_queue(rss, reverse) != q->queue;
+		count_word(&q->checked, 1);
+		count_word(&q->unexpected, unexpected);
+		count_word(&q->parted, parted);
 		lj_count(counters, LJ_C_rss_checked, 1);
-		lj_count(counters, LJ_C_rss_unexpected, lj_rss_queue(rss, hash) != q->queue);
-		lj_count(counters, LJ_C_rss_parted, lj_rss_queue(rss, reverse) != q->queue);
+		lj_count(counters, LJ_C_rss_unexpected, unexpected);
+		lj_count(counters, LJ_C_rss_parted, parted);
 	}
 	r->check_in -= n;
 }
 
-static uint16_t parse(struct receiver *r, const struct receive_queue *q,
-		      struct lj_counters *counters, struct lj_packet *packets)
+static uint16_t parse(struct receiver *r, struct receive_queue *q, struct lj_counters *counters,
+		      struct lj_packet *packets)
 {
 	uint16_t n = lj_packet_parse_burst(&r->parser, &r->burst, packets, NULL);
 

@@ -14,7 +14,8 @@ struct shared;
 struct receive_queue {
 	struct lj_source *source;
 	uint16_t queue;
-	uint64_t packets, bytes; /* taken from it. role: wo, control: ro */
+	/* Taken from it, and what samples of them showed. role: wo, control: ro */
+	uint64_t packets, bytes, checked, unexpected, parted;
 };
 
 struct receiver {

@@ -58,7 +58,7 @@ static int open_receiver(struct lj_pipeline *p, struct receiver *r, struct lj_co
 {
 	lj_parser_init(&r->parser, counters, !p->shared.replay);
 	for (uint32_t i = 0; i < p->n_sources; i++)
-		r->rx[r->n_rx++] = (struct receive_queue){p->source[i], queue, 0, 0};
+		r->rx[r->n_rx++] = (struct receive_queue){.source = p->source[i], .queue = queue};
 	r->check_every = p->config->capture.rss_check;
 	if (!reorders(p))
 		return 0;

@@ -93,7 +93,7 @@ static uint32_t receive_all(struct fake *f, uint16_t queue, uint32_t check_every
 	bool over = false;
 
 	memset(&receiver, 0, sizeof(receiver));
-	receiver.rx[0] = (struct receive_queue){&f->head, queue, 0, 0};
+	receiver.rx[0] = (struct receive_queue){.source = &f->head, .queue = queue};
 	receiver.n_rx = 1;
 	receiver.check_every = check_every;
 	lj_parser_init(&receiver.parser, &counters, false);
@@ -172,7 +172,7 @@ static void a_round_over_unstamped_legs_is_one_instant(void)
 	memset(&counters, 0, sizeof(counters));
 	for (uint16_t i = 0; i < 2; i++) {
 		open_fake(&legs[i], 0);
-		receiver.rx[i] = (struct receive_queue){&legs[i].head, i, 0, 0};
+		receiver.rx[i] = (struct receive_queue){.source = &legs[i].head, .queue = i};
 	}
 	receiver.n_rx = 2;
 	receiver.reorder = reorder_create(2, rte_get_tsc_hz());
