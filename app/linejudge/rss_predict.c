@@ -37,7 +37,8 @@ static void usage(void)
 	       "  --mode MODE       5tuple (default) or ip: what is hashed\n"
 	       "  --driver NAME     whose RETA size and key length: i40e (default), ice ...\n"
 	       "  --key HEX         another key than the symmetric 6D5A...\n"
-	       "  --json            print JSON\n",
+	       "  --json            print JSON\n\n"
+	       "What is not parsed (not IP, later fragments) is counted on queue 0.\n",
 	       LJ_SOURCE_QUEUES);
 }
 
@@ -128,8 +129,10 @@ static int set_up_rss(struct prediction *p, struct lj_error *err)
 	if (ret == 0 && driver.queues_max > 0 && p->queues > driver.queues_max)
 		ret = lj_error_set(err, ERANGE, "--queues", "%s has at most %u", driver.name,
 				   driver.queues_max);
-	p->rss.hashes_sctp_ports =
-		(driver.mode[p->mode].functions & RTE_ETH_RSS_NONFRAG_IPV4_SCTP) != 0;
+	p->rss.sctp = driver.mode[p->mode].functions & RTE_ETH_RSS_NONFRAG_IPV4_SCTP
+			      ? LJ_RSS_SCTP_PORTS
+		      : driver.sctp_unhashed ? LJ_RSS_SCTP_UNHASHED
+					     : LJ_RSS_SCTP_ADDRESSES;
 	lj_driver_free(&driver);
 	return ret == 0 && p->key != NULL ? parse_key(p, err) : ret;
 }

@@ -164,7 +164,9 @@ int rss_verify(struct port_rss *rss, uint16_t port, uint16_t queues, const char 
 	}
 	lj_rss_init(&rss->model, rss->request.mode, queues, rss->key_bytes, RETA_USUAL);
 	lj_rss_set_key(&rss->model, key, rss->key_bytes);
-	rss->model.hashes_sctp_ports = (rss->functions & FUNCTIONS_SCTP) != 0;
+	rss->model.sctp = rss->functions & FUNCTIONS_SCTP ? LJ_RSS_SCTP_PORTS
+			  : rss->request.sctp_unhashed	  ? LJ_RSS_SCTP_UNHASHED
+							  : LJ_RSS_SCTP_ADDRESSES;
 	if (settle_reta(rss, port, name))
 		return self_test(rss, name, err);
 	snprintf(rss->text, sizeof(rss->text),

@@ -103,6 +103,7 @@ struct lj_rss_request {
 	enum lj_rss_by by;
 	uint64_t functions; /* RTE_ETH_RSS_...; 0: all that suit the mode */
 	uint8_t key_bytes;  /* where the device does not say; 0: 40 */
+	bool sctp_unhashed; /* without its functions SCTP has no hash, rather than by addresses */
 };
 
 struct lj_port_config {

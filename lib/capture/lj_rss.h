@@ -47,12 +47,19 @@ enum lj_rss_mode {
 	LJ_RSS_IP,     /* addresses only: fragments stay with their flow */
 };
 
+/* What a NIC makes of SCTP, in mode 5tuple. */
+enum lj_rss_sctp {
+	LJ_RSS_SCTP_ADDRESSES, /* as any protocol without ports */
+	LJ_RSS_SCTP_PORTS,
+	LJ_RSS_SCTP_UNHASHED, /* queue 0, in mode ip, too: a packet type not asked for (i40e) */
+};
+
 /* How one port spreads. */
 struct lj_rss {
 	enum lj_rss_mode mode;
 	uint8_t key[LJ_RSS_KEY_MAX];
 	uint8_t key_bytes;
-	bool hashes_sctp_ports; /* mode 5tuple */
+	enum lj_rss_sctp sctp;
 	uint16_t queues;
 	uint16_t reta_entries; /* a power of two, at most LJ_RETA_MAX */
 	uint16_t reta[LJ_RETA_MAX];

@@ -118,6 +118,7 @@ static int read_rss(struct lj_driver *d, const json_t *rss, struct lj_error *err
 	if (reta < 1 || reta > LJ_RETA_MAX || (reta & (reta - 1)) != 0)
 		return lj_error_set(err, ERANGE, d->path,
 				    "rss.reta_entries is not a power of two up to %d", LJ_RETA_MAX);
+	d->sctp_unhashed = json_is_true(json_object_get(rss, "sctp_unhashed"));
 	d->key_bytes = (uint8_t)key;
 	d->reta_entries = (uint16_t)reta;
 	for (int mode = 0; mode < 2 && ret == 0; mode++) {

@@ -26,6 +26,7 @@ struct lj_driver {
 	char path[512];
 	char description[128];
 	bool has_rss;
+	bool sctp_unhashed; /* no SCTP function, no hash of SCTP */
 	uint8_t key_bytes;
 	uint16_t reta_entries;
 	struct {

@@ -13,9 +13,9 @@
 
 /*
  * The hash of the packet, or with `reverse` of the same packet sent the other way, in *hash. False
- * for what NICs do not hash by the facts we know: inside of a tunnel (MPLS, PPPoE ...). Fragments
- * are hashed by their addresses in either mode, as NICs do it, and so are ICMP and all without
- * ports.
+ * for what has none, or none that we know: SCTP where the NIC leaves it out, and the inside of a
+ * tunnel (MPLS, PPPoE ...). Fragments are hashed by their addresses in either mode, as NICs do it,
+ * and so are ICMP and all without ports.
  */
 bool lj_packet_rss_hash(const struct lj_rss *rss, const struct lj_packet *packet, bool reverse,
 			uint32_t *hash);

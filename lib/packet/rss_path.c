@@ -12,7 +12,7 @@ static bool hashes_ports(const struct lj_rss *rss, const struct lj_packet *packe
 	case IPPROTO_UDP:
 		return true;
 	case IPPROTO_SCTP:
-		return rss->hashes_sctp_ports;
+		return rss->sctp == LJ_RSS_SCTP_PORTS;
 	default:
 		return false;
 	}
@@ -27,6 +27,8 @@ bool lj_packet_rss_hash(const struct lj_rss *rss, const struct lj_packet *packet
 	uint8_t tuple[LJ_RSS_TUPLE_MAX];
 
 	if (packet->tunnel != LJ_TUNNEL_NONE)
+		return false;
+	if (key->proto == IPPROTO_SCTP && rss->sctp == LJ_RSS_SCTP_UNHASHED && !packet->fragment)
 		return false;
 	memcpy(tuple, key->addr[src] + 16 - bytes, bytes);
 	memcpy(tuple + bytes, key->addr[dst] + 16 - bytes, bytes);

@@ -75,6 +75,7 @@ static int settle_driver(const struct lj_pipeline *p, struct lj_port_config *ope
 		.by = d.mode[mode].by,
 		.functions = d.mode[mode].functions,
 		.key_bytes = d.key_bytes,
+		.sctp_unhashed = d.sctp_unhashed,
 	};
 	if (d.queues_max > 0 && open->queues > d.queues_max)
 		ret = lj_error_set(err, EINVAL, open->name, "%u receive queues asked, %s takes %u",

@@ -48,7 +48,7 @@ static void the_x710_is_as_its_data_sheet(void)
 	CU_ASSERT_EQUAL(d.descriptors_min, 64);
 	CU_ASSERT_EQUAL(d.descriptors_max, 4096);
 	CU_ASSERT_EQUAL(d.descriptors_multiple, 32);
-	CU_ASSERT(d.lldp_agent && d.scatter && d.quirks.n > 0);
+	CU_ASSERT(d.sctp_unhashed && d.lldp_agent && d.scatter && d.quirks.n > 0);
 	CU_ASSERT_EQUAL(d.mode[LJ_RSS_5TUPLE].by, LJ_RSS_BY_KEY);
 	CU_ASSERT_EQUAL(d.mode[LJ_RSS_IP].by, LJ_RSS_BY_FLOW);
 	/* Its SCTP hash takes in the verification tag, which parts the directions. */

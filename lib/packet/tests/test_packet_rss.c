@@ -76,13 +76,15 @@ static void a_fragment_is_hashed_by_its_addresses(void)
 
 static void sctp_ports_count_where_the_nic_hashes_them(void)
 {
-	uint32_t forth[3] = {0x0a000001, 0x0a000002, 12345u << 16 | 80};
+	uint32_t forth[3] = {0x0a000001, 0x0a000002, 12345u << 16 | 80}, hash;
 
 	asymmetric(LJ_RSS_5TUPLE);
 	parse_all(init4, sizeof(init4));
 	check(forth, 2, false);
-	rss.hashes_sctp_ports = true;
+	rss.sctp = LJ_RSS_SCTP_PORTS;
 	check(forth, 3, false);
+	rss.sctp = LJ_RSS_SCTP_UNHASHED;
+	CU_ASSERT_FALSE(lj_packet_rss_hash(&rss, &fact, false, &hash));
 }
 
 static void what_is_in_a_tunnel_is_not_predicted(void)
