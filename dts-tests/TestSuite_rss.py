@@ -116,8 +116,14 @@ class TestShow:
         Verify: it is in force.
         """
         config = {"capture": {"ports": [{"name": "net_null0", "queues": 2}], "rss_mode": "ip"}, "lcores": {"workers": 2}, "models": []}
-        with appliance(tmp_path, config, "lj-dts-rss-ip") as (_, telemetry):
-            verify(telemetry.ask("/linejudge/show/rss")["net_null0"]["mode"] == "ip", "another mode")
+        with appliance(tmp_path, config, "lj-dts-rss-ip") as (process, telemetry):
+            def read_back():
+                rss = telemetry.ask("/linejudge/show/rss")["net_null0"]
+                if rss["mode"] == "none":
+                    raise OSError("the port has not started yet")
+                return rss
+
+            verify(wait_for(read_back, process)["mode"] == "ip", "another mode")
 
 
 class TestTap:
