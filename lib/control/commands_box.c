@@ -5,52 +5,51 @@
 
 #include "control.h"
 
-/* A port's queues together. Returns its imbalance: the fullest queue over the mean; 1 is even. */
-static double sum_queues(const struct lj_pipeline *p, uint32_t source, struct lj_queue_info *sum)
+/*
+ * Reads a port's queues once, into `info` [LJ_SOURCE_QUEUES], since they count on meanwhile; `sum`
+ * is of what was read. Returns the imbalance: the fullest queue over the mean; 1 is even.
+ */
+static double read_queues(const struct lj_pipeline *p, uint32_t source, struct lj_queue_info *info,
+			  struct lj_queue_info *sum)
 {
 	uint16_t queues = lj_pipeline_source(p, source)->queues;
 	uint64_t max = 0;
 
 	*sum = (struct lj_queue_info){0};
 	for (uint16_t q = 0; q < queues; q++) {
-		struct lj_queue_info info;
-
-		lj_pipeline_queue(p, source, q, &info);
-		sum->packets += info.packets;
-		sum->bytes += info.bytes;
-		sum->checked += info.checked;
-		sum->unexpected += info.unexpected;
-		sum->parted += info.parted;
-		max = RTE_MAX(max, info.packets);
+		lj_pipeline_queue(p, source, q, &info[q]);
+		sum->packets += info[q].packets;
+		sum->bytes += info[q].bytes;
+		sum->checked += info[q].checked;
+		sum->unexpected += info[q].unexpected;
+		sum->parted += info[q].parted;
+		max = RTE_MAX(max, info[q].packets);
 	}
 	return sum->packets > 0 ? (double)max * queues / (double)sum->packets : 1;
 }
 
 int show_port_queues(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
-	struct lj_queue_info sum;
+	struct lj_queue_info info[LJ_SOURCE_QUEUES], sum;
+	uint16_t queues;
 	char *end;
 	unsigned long port = strtoul(param, &end, 10);
-	uint16_t queues;
 
 	if (end == param || *end != '\0' || port >= lj_pipeline_sources(c->pipeline))
 		return lj_error_set(err, EINVAL, param, "is no port: there are 0..%u",
 				    lj_pipeline_sources(c->pipeline) - 1);
 	queues = lj_pipeline_source(c->pipeline, (uint32_t)port)->queues;
-	sum_queues(c->pipeline, (uint32_t)port, &sum);
+	read_queues(c->pipeline, (uint32_t)port, info, &sum);
 	for (uint16_t q = 0; q < queues; q++) {
-		struct lj_queue_info info;
+		double share = (double)info[q].packets / (double)RTE_MAX(sum.packets, 1u);
 		char name[16];
 
-		lj_pipeline_queue(c->pipeline, (uint32_t)port, q, &info);
 		snprintf(name, sizeof(name), "queue%u", q);
-		json_object_set_new(
-			reply, name,
-			json_pack("{s:s, s:I, s:I, s:o}", "role", info.role, "packets",
-				  (json_int_t)info.packets, "bytes", (json_int_t)info.bytes,
-				  "share_percent",
-				  json_sprintf("%.2f", 100.0 * (double)info.packets /
-							       (double)RTE_MAX(sum.packets, 1u))));
+		json_object_set_new(reply, name,
+				    json_pack("{s:s, s:I, s:I, s:o}", "role", info[q].role,
+					      "packets", (json_int_t)info[q].packets, "bytes",
+					      (json_int_t)info[q].bytes, "share_percent",
+					      json_sprintf("%.2f", 100 * share)));
 	}
 	return 0;
 }
@@ -72,8 +71,8 @@ int show_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_e
 	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
 		const struct lj_source *s = lj_pipeline_source(c->pipeline, i);
 		const struct lj_rss *rss = s->rss;
-		struct lj_queue_info sum;
-		double uneven = sum_queues(c->pipeline, i, &sum);
+		struct lj_queue_info info[LJ_SOURCE_QUEUES], sum;
+		double uneven = read_queues(c->pipeline, i, info, &sum);
 
 		json_object_set_new(
 			reply, s->name,
