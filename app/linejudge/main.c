@@ -15,15 +15,17 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <rte_version.h>
 
+#include "command.h"
 #include "lj_clock.h"
 #include "lj_control.h"
+#include "lj_doctor.h"
+#include "lj_log.h"
 #include "lj_pipeline.h"
-#include "model_command.h"
 #include "options.h"
 
-#define WATCH_EVERY_US	  1000
-#define PORTS_EVERY_TURNS 100
+#define WATCH_EVERY_US 1000
 
 static volatile sig_atomic_t interrupted;
 
@@ -112,11 +114,72 @@ static int start_eal(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
+static void warn_of(const struct lj_doctor *d)
+{
+	for (uint32_t i = 0; i < d->n_findings; i++) {
+		const struct lj_finding *f = &d->finding[i];
+
+		if (f->severity >= LJ_WARNING)
+			lj_log(WARNING, "doctor: %s: %s: %s: %s; %s\n",
+			       lj_severity_name[f->severity], f->check, f->subject, f->what,
+			       f->remedy);
+	}
+}
+
+/* Before live capture: what is wrong with the machine is said, and what is fatal refuses. */
+static int examine(const struct lj_config *c, struct lj_error *err)
+{
+	static struct lj_doctor d;
+	char **argv;
+	int argc;
+
+	if (lj_config_replay(c) || c->doctor == LJ_DOCTOR_OFF)
+		return 0;
+	/* What is wrong with the configuration goes before what is wrong with the machine. */
+	argv = lj_config_eal_args(c, &argc, err);
+	if (argv == NULL)
+		return -EINVAL;
+	lj_config_eal_free(argv);
+	lj_doctor_init(&d, c, "");
+	lj_doctor_examine(&d);
+	for (uint32_t i = 0; i < d.n_findings && c->doctor == LJ_DOCTOR_REFUSE; i++)
+		if (d.finding[i].severity == LJ_FATAL)
+			return lj_error_set(
+				err, ENODEV, d.finding[i].subject,
+				"%s; %s (linejudge doctor tells all; doctor=warn starts "
+				"nevertheless)",
+				d.finding[i].what, d.finding[i].remedy);
+	warn_of(&d);
+	return 0;
+}
+
+/* What only open ports tell. */
+static void examine_firmware(const struct lj_pipeline *p, const struct lj_config *c)
+{
+	static struct lj_doctor d;
+
+	if (lj_config_replay(c) || c->doctor == LJ_DOCTOR_OFF)
+		return;
+	lj_doctor_init(&d, c, "");
+	for (uint32_t i = 0; i < lj_pipeline_sources(p); i++) {
+		const struct lj_source *s = lj_pipeline_source(p, i);
+		char pmd[64], firmware[64];
+		struct lj_driver driver;
+
+		if (lj_port_driver(s->name, pmd, sizeof(pmd), NULL) != 0 ||
+		    lj_driver_load(&driver, pmd, NULL) != 0)
+			continue;
+		lj_port_firmware(s, firmware, sizeof(firmware));
+		lj_doctor_firmware(&d, s->name, &driver, firmware, rte_version() + strlen("DPDK "));
+		lj_driver_free(&driver);
+	}
+	warn_of(&d);
+}
+
 /* Until the roles have finished. At the prompt a finished replay stays to be asked. */
 static void watch(struct lj_pipeline *p, struct lj_shell *shell)
 {
 	bool asked = false, open = shell != NULL;
-	uint64_t turns = 0;
 
 	while (!lj_pipeline_finished(p) || (open && !interrupted)) {
 		if (open)
@@ -125,8 +188,7 @@ static void watch(struct lj_pipeline *p, struct lj_shell *shell)
 			lj_pipeline_end(p);
 			asked = true;
 		}
-		if (turns++ % PORTS_EVERY_TURNS == 0)
-			lj_pipeline_watch(p);
+		lj_pipeline_watch(p, lj_clock_wall_ns(rte_rdtsc()));
 		usleep(WATCH_EVERY_US);
 	}
 }
@@ -145,6 +207,7 @@ static int run(const struct options *o, struct lj_pipeline *p, struct lj_error *
 		if (shell == NULL)
 			goto out;
 	}
+	examine_firmware(p, &o->config);
 	ret = lj_pipeline_start(p, err);
 	if (ret != 0)
 		goto out;
@@ -185,8 +248,12 @@ int main(int argc, char **argv)
 	struct options o;
 	int ret;
 
-	if (argc > 1 && strcmp(argv[1], "model") == 0)
-		return model_command(argc - 1, argv + 1);
+	if (argc > 1 && argv[1][0] != '-') {
+		const struct program *program = program_find(argv[1]);
+
+		if (program != NULL)
+			return program->run(argc - 1, argv + 1);
+	}
 	ret = options_parse(&o, argc, argv, &err);
 	if (ret != 0) {
 		options_free(&o);
@@ -206,7 +273,9 @@ int main(int argc, char **argv)
 		return ret;
 	}
 	catch_signals();
-	ret = start_eal(&o.config, &err);
+	ret = examine(&o.config, &err);
+	if (ret == 0)
+		ret = start_eal(&o.config, &err);
 	if (ret != 0) {
 		options_free(&o);
 		return fail(&err);

@@ -9,6 +9,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "lj_feature.h"
 
 /* An option sets a key of the configuration, or does something of its own (key NULL). */
@@ -54,6 +55,7 @@ static void print_help(void)
 			 rows[i].argument != NULL ? rows[i].argument : "");
 		printf("  %-20s %s\n", option, rows[i].help);
 	}
+	programs_help();
 }
 
 /* The model that comes with linejudge: beside the build, or where it was installed. */

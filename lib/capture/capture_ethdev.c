@@ -101,9 +101,10 @@ static int start(struct lj_source *source, struct lj_error *err)
 				    s->driver, rte_strerror(-ret));
 	s->started = true;
 	find_own_time(s);
-	ret = rss_verify(&s->rss, s->port, source->name, err);
+	ret = rss_verify(&s->rss, s->port, source->queues, source->name, err);
 	if (ret != 0)
 		stop(source);
+	source->rss = ret == 0 && s->rss.known ? &s->rss.model : NULL;
 	return ret;
 }
 
@@ -150,14 +151,14 @@ static void close_source(struct lj_source *source)
 static const struct lj_source_ops ops = {"ethdev", rx, start, stop, stats, describe, close_source};
 
 /* A PCI address as it is; of a vdev's arguments the name alone. */
-static int find_port(const struct lj_port_config *config, uint16_t *port, struct lj_error *err)
+static int find_port(const char *given, uint16_t *port, struct lj_error *err)
 {
 	char name[RTE_ETH_NAME_MAX_LEN];
 
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(config->name, ","), config->name);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(given, ","), given);
 	if (rte_eth_dev_get_port_by_name(name, port) == 0)
 		return 0;
-	return lj_error_set(err, ENODEV, config->name, "no such port: DPDK has not probed it (%s)",
+	return lj_error_set(err, ENODEV, given, "no such port: DPDK has not probed it (%s)",
 			    strchr(name, ':') != NULL
 				    ? "is it bound to vfio-pci?"
 				    : "its arguments or what they name may be wrong");
@@ -176,7 +177,7 @@ static uint16_t fit_frames(const struct lj_port_config *config, const struct rte
 		conf->rxmode.mtu = config->mtu;
 	if (frame <= RTE_MBUF_DEFAULT_DATAROOM)
 		return RTE_MBUF_DEFAULT_BUF_SIZE;
-	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) {
+	if ((info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) && !config->no_scatter) {
 		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
 		return RTE_MBUF_DEFAULT_BUF_SIZE;
 	}
@@ -316,7 +317,7 @@ static int set_up(struct port_source *s, const struct lj_port_config *config, st
 	snprintf(s->driver, sizeof(s->driver), "%s", info.driver_name);
 	snprintf(s->rss.text, sizeof(s->rss.text), "no RSS: the source fills its queues itself");
 	if (config->symmetric_rss && config->queues > 1)
-		rss_ask(&s->rss, &info, &conf);
+		rss_ask(&s->rss, &config->rss, &info, &conf);
 	s->source.head.spreads = s->rss.key_bytes > 0;
 	room_bytes = fit_frames(config, &info, &conf);
 	ret = configure(s, &conf, &tx_queues, err);
@@ -334,7 +335,7 @@ struct lj_source *ethdev_open(const struct lj_port_config *config, struct lj_err
 	struct port_source *s;
 	uint16_t port;
 
-	if (find_port(config, &port, err) != 0)
+	if (find_port(config->name, &port, err) != 0)
 		return NULL;
 	s = calloc(1, sizeof(*s));
 	if (s == NULL) {
@@ -351,4 +352,28 @@ struct lj_source *ethdev_open(const struct lj_port_config *config, struct lj_err
 		return &s->source.head;
 	close_source(&s->source.head);
 	return NULL;
+}
+
+int lj_port_driver(const char *name, char *driver, size_t size, struct lj_error *err)
+{
+	struct rte_eth_dev_info info;
+	uint16_t port;
+	int ret = find_port(name, &port, err);
+
+	if (ret != 0)
+		return ret;
+	ret = rte_eth_dev_info_get(port, &info);
+	if (ret != 0)
+		return lj_error_set(err, -ret, name, "does not say what it can: %s",
+				    rte_strerror(-ret));
+	snprintf(driver, size, "%s", info.driver_name);
+	return 0;
+}
+
+void lj_port_firmware(const struct lj_source *s, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (s->ops == &ops &&
+	    rte_eth_dev_fw_version_get(((const struct port_source *)s)->port, out, size) != 0)
+		out[0] = '\0';
 }

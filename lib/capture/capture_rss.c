@@ -6,24 +6,30 @@
 
 #include "lj_log.h"
 
-#define KEY_BYTES_USUAL 40 /* of a driver that does not say */
-#define FUNCTIONS	(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP)
+#define KEY_BYTES_USUAL	 40  /* of a driver that does not say */
+#define RETA_USUAL	 128 /* likewise */
+#define FUNCTIONS_IP	 RTE_ETH_RSS_IP
+#define FUNCTIONS_5TUPLE (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP)
+#define FUNCTIONS_SCTP	 (RTE_ETH_RSS_NONFRAG_IPV4_SCTP | RTE_ETH_RSS_NONFRAG_IPV6_SCTP)
 
-/* The 16-bit pattern that makes Toeplitz symmetric (Woo and Park, 2012). */
-static void symmetric_key(uint8_t *key, uint8_t bytes)
+static uint64_t wanted_functions(const struct lj_rss_request *request)
 {
-	for (uint8_t i = 0; i < bytes; i++)
-		key[i] = i % 2 == 0 ? 0x6d : 0x5a;
+	if (request->functions != 0)
+		return request->functions;
+	return request->mode == LJ_RSS_IP ? FUNCTIONS_IP : FUNCTIONS_5TUPLE;
 }
 
-void rss_ask(struct port_rss *rss, const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
+void rss_ask(struct port_rss *rss, const struct lj_rss_request *request,
+	     const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
 {
-	uint8_t bytes = info->hash_key_size > 0 ? info->hash_key_size : KEY_BYTES_USUAL;
+	uint8_t usual = request->key_bytes > 0 ? request->key_bytes : KEY_BYTES_USUAL;
+	uint8_t bytes = info->hash_key_size > 0 ? info->hash_key_size : usual;
 
-	rss->functions = info->flow_type_rss_offloads & FUNCTIONS;
-	if (bytes > RSS_KEY_MAX || rss->functions == 0)
+	rss->request = *request;
+	rss->functions = info->flow_type_rss_offloads & wanted_functions(request);
+	if (bytes > LJ_RSS_KEY_MAX || rss->functions == 0)
 		return;
-	symmetric_key(rss->key, bytes);
+	lj_rss_symmetric_key(rss->key, bytes);
 	rss->key_bytes = bytes;
 	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 	conf->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
@@ -36,26 +42,110 @@ void rss_ask(struct port_rss *rss, const struct rte_eth_dev_info *info, struct r
 
 static int read_key(uint16_t port, uint8_t *key)
 {
-	struct rte_eth_rss_conf have = {.rss_key = key, .rss_key_len = RSS_KEY_MAX};
+	struct rte_eth_rss_conf have = {.rss_key = key, .rss_key_len = LJ_RSS_KEY_MAX};
 
-	memset(key, 0, RSS_KEY_MAX);
+	memset(key, 0, LJ_RSS_KEY_MAX);
 	return rte_eth_dev_rss_hash_conf_get(port, &have);
 }
 
 /* Some drivers (i40e) write the key no earlier than at start, some (net_null) only when told once
- * more. */
-int rss_verify(struct port_rss *rss, uint16_t port, const char *name, struct lj_error *err)
+ * more. 0 with the key, or what the driver answers. */
+static int settle_key(struct port_rss *rss, uint16_t port, uint8_t *key)
 {
 	struct rte_eth_rss_conf want = {rss->key, rss->key_bytes, rss->functions};
-	uint8_t key[RSS_KEY_MAX];
+	int ret = read_key(port, key);
+
+	if (ret == 0 && memcmp(key, rss->key, rss->key_bytes) != 0 &&
+	    rte_eth_dev_rss_hash_update(port, &want) == 0)
+		ret = read_key(port, key);
+	return ret;
+}
+
+static int read_reta(struct lj_rss *model, uint16_t port)
+{
+	struct rte_eth_rss_reta_entry64 groups[LJ_RETA_MAX / RTE_ETH_RETA_GROUP_SIZE];
+	int ret;
+
+	memset(groups, 0, sizeof(groups));
+	for (uint16_t i = 0; i < model->reta_entries; i += RTE_ETH_RETA_GROUP_SIZE)
+		groups[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
+	ret = rte_eth_dev_rss_reta_query(port, groups, model->reta_entries);
+	for (uint16_t i = 0; i < model->reta_entries && ret == 0; i++)
+		model->reta[i] =
+			groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE];
+	return ret;
+}
+
+static int deal_reta(uint16_t port, uint16_t entries, uint16_t queues)
+{
+	struct rte_eth_rss_reta_entry64 groups[LJ_RETA_MAX / RTE_ETH_RETA_GROUP_SIZE];
+
+	for (uint16_t i = 0; i < entries; i++) {
+		groups[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
+		groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] = i % queues;
+	}
+	return rte_eth_dev_rss_reta_update(port, groups, entries);
+}
+
+/* Whether every queue has an entry, and no entry names a queue that is not there. */
+static bool reta_is_fair(const struct lj_rss *model)
+{
+	uint64_t seen = 0;
+
+	for (uint16_t i = 0; i < model->reta_entries; i++) {
+		if (model->reta[i] >= model->queues)
+			return false;
+		seen |= RTE_BIT64(model->reta[i]);
+	}
+	return (uint16_t)__builtin_popcountll(seen) == RTE_MIN(model->queues, model->reta_entries);
+}
+
+/* The RETA as the device has it. False when it cannot be told. */
+static bool settle_reta(struct port_rss *rss, uint16_t port, const char *name)
+{
+	struct rte_eth_dev_info info;
+	struct lj_rss *model = &rss->model;
+	int ret = rte_eth_dev_info_get(port, &info);
+
+	if (ret == 0 && info.reta_size > 0)
+		model->reta_entries = info.reta_size;
+	if (ret != 0 || model->reta_entries > LJ_RETA_MAX ||
+	    !rte_is_power_of_2(model->reta_entries) || read_reta(model, port) != 0)
+		return false;
+	if (reta_is_fair(model))
+		return true;
+	ret = deal_reta(port, model->reta_entries, model->queues);
+	if (ret == 0)
+		ret = read_reta(model, port);
+	if (ret != 0 || !reta_is_fair(model))
+		lj_log(WARNING, "%s: the RETA leaves a queue without traffic\n", name);
+	return ret == 0;
+}
+
+static int self_test(struct port_rss *rss, const char *name, struct lj_error *err)
+{
+	uint32_t parted = lj_rss_self_test(&rss->model);
+
+	if (parted > 0)
+		return lj_error_set(err, EIO, name,
+				    "RSS self-test: %u of %d pairs of tuple and reverse part by "
+				    "the key and the RETA read back: the two directions of a flow "
+				    "would reach different workers; use one queue",
+				    parted, LJ_RSS_TEST_PAIRS);
+	snprintf(rss->text, sizeof(rss->text), "RSS symmetric, key read back, tested");
+	rss->known = true;
+	return 0;
+}
+
+int rss_verify(struct port_rss *rss, uint16_t port, uint16_t queues, const char *name,
+	       struct lj_error *err)
+{
+	uint8_t key[LJ_RSS_KEY_MAX];
 	int ret;
 
 	if (rss->key_bytes == 0)
 		return 0;
-	ret = read_key(port, key);
-	if (ret == 0 && memcmp(key, rss->key, rss->key_bytes) != 0 &&
-	    rte_eth_dev_rss_hash_update(port, &want) == 0)
-		ret = read_key(port, key);
+	ret = settle_key(rss, port, key);
 	if (ret != 0) {
 		snprintf(rss->text, sizeof(rss->text),
 			 "RSS symmetric as asked; the key cannot be read");
@@ -67,6 +157,19 @@ int rss_verify(struct port_rss *rss, uint16_t port, const char *name, struct lj_
 				    "the driver did not take the symmetric RSS key: the two "
 				    "directions of a flow would reach different workers; use one "
 				    "queue");
-	snprintf(rss->text, sizeof(rss->text), "RSS symmetric, key read back");
+	if (rss->request.by == LJ_RSS_BY_FLOW) {
+		ret = rss_make_rules(port, rss->functions, name, err);
+		if (ret != 0)
+			return ret;
+	}
+	lj_rss_init(&rss->model, rss->request.mode, queues, rss->key_bytes, RETA_USUAL);
+	lj_rss_set_key(&rss->model, key, rss->key_bytes);
+	rss->model.sctp = rss->functions & FUNCTIONS_SCTP ? LJ_RSS_SCTP_PORTS
+			  : rss->request.sctp_unhashed	  ? LJ_RSS_SCTP_UNHASHED
+							  : LJ_RSS_SCTP_ADDRESSES;
+	if (settle_reta(rss, port, name))
+		return self_test(rss, name, err);
+	snprintf(rss->text, sizeof(rss->text),
+		 "RSS symmetric, key read back; the RETA cannot be read");
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include <rte_mbuf.h>
 
 #include "lj_base.h"
+#include "lj_rss.h"
 
 #define LJ_BURST_MAX	 64
 #define LJ_SOURCE_QUEUES 64
@@ -62,6 +63,7 @@ struct lj_source {
 	bool replay;		   /* can wait, keeps its own time, ends */
 	bool own_time;		   /* packet times are the capture's, not the wall clock's */
 	bool spreads;		   /* the source itself spreads flows over its queues (RSS) */
+	const struct lj_rss *rss;  /* how, as read back at start; NULL: does not, or cannot tell */
 	_Atomic int state;	   /* enum lj_source_state. rx lcore: wo; all: ro */
 };
 
@@ -91,6 +93,20 @@ struct lj_file_config {
  */
 struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err);
 
+/* How a driver is made to hash what we want; the key is symmetric either way. */
+enum lj_rss_by {
+	LJ_RSS_BY_KEY,	/* the functions asked for at configuration */
+	LJ_RSS_BY_FLOW, /* an rte_flow rule a packet type, which hashes its addresses only */
+};
+
+struct lj_rss_request {
+	enum lj_rss_mode mode;
+	enum lj_rss_by by;
+	uint64_t functions; /* RTE_ETH_RSS_...; 0: all that suit the mode */
+	uint8_t key_bytes;  /* where the device does not say; 0: 40 */
+	bool sctp_unhashed; /* without its functions SCTP has no hash, rather than by addresses */
+};
+
 struct lj_port_config {
 	const char *name; /* PCI address; vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap";
 			     "xdp:eth0"; "auto:eth0" */
@@ -101,12 +117,15 @@ struct lj_port_config {
 	uint32_t mtu;
 	bool promiscuous;
 	bool symmetric_rss; /* ask for the symmetric key when queues > 1 */
+	struct lj_rss_request rss;
+	bool no_scatter; /* larger mbufs rather than chains for long frames */
 	uint8_t leg;
 };
 
 /*
  * Sets up a port that the EAL has probed. `spreads` is whether the device has RSS and was asked for
- * it; start reads the key back and fails when the driver did not take it. No transmit queue is set
+ * it; start reads key and RETA back, pushes synthetic tuples and their reverses through them, and
+ * fails when the driver did not take the key or when a pair parts. No transmit queue is set
  * up, but for drivers that do not start without (net_tap, net_af_xdp in DPDK 22.11), and none is
  * ever used. Frames longer than an mbuf come as chains. An MTU of 1500 leaves the device's own as
  * it is. `own_time` is known once started.
@@ -141,6 +160,12 @@ bool lj_port_auto_pci(const char *name, char *pci, size_t size);
 /* The interface that such a name is about: "eth0" of "xdp:eth0,mode=generic"; other names as they
  * are. Returns out. */
 char *lj_port_interface(const char *name, char *out, size_t size);
+
+/* DPDK's name of the driver of a port that the EAL has probed ("net_i40e"). 0, or -errno and `err`.
+ */
+int lj_port_driver(const char *name, char *driver, size_t size, struct lj_error *err);
+/* The firmware of an open port, "" where the driver does not tell. */
+void lj_port_firmware(const struct lj_source *s, char *out, size_t size);
 
 /* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state
  * then. */

@@ -47,6 +47,12 @@ enum lj_summary {
 	LJ_SUMMARY_NONE,
 };
 
+enum lj_doctor_at_start {
+	LJ_DOCTOR_REFUSE, /* what is fatal keeps linejudge from starting */
+	LJ_DOCTOR_WARN,
+	LJ_DOCTOR_OFF,
+};
+
 enum lj_huge {
 	LJ_HUGE_AUTO, /* hugepages when enough are free */
 	LJ_HUGE_ON,
@@ -59,12 +65,15 @@ struct lj_config_port {
 	bool promiscuous;
 };
 
-#define LJ_CONFIG_KEYS 40
+#define LJ_CONFIG_KEYS 64
 
 struct lj_config {
 	struct {
 		struct lj_strings files;
 		bool tap;
+		uint32_t rss_mode; /* enum lj_rss_mode */
+		uint32_t rss_check, tap_reorder_us;
+		uint64_t leg_silence_ns;
 		struct lj_config_port port[LJ_CONFIG_PORTS];
 		uint32_t n_ports;
 	} capture;
@@ -105,6 +114,7 @@ struct lj_config {
 		char set[LJ_CONFIG_TEXT];
 		bool early;
 	} features;
+	uint32_t doctor;  /* enum lj_doctor_at_start */
 	uint32_t summary; /* enum lj_summary */
 	struct {
 		struct lj_strings args;

@@ -90,8 +90,16 @@ int show_port_info(struct lj_control *c, const char *param, json_t *reply, struc
 		uint16_t refusals;
 		char text[512];
 
+		struct lj_leg_info leg;
+
 		lj_source_describe(source, text, sizeof(text));
-		json_object_set_new(reply, source->name, json_string(text));
+		lj_pipeline_leg(c->pipeline, i, &leg);
+		/* The alarm comes first: telemetry cuts a text after 127 characters. */
+		json_object_set_new(reply, source->name,
+				    leg.watched ? json_sprintf("leg %s, %llu alarms, %s",
+							       leg.silent ? "SILENT" : "heard",
+							       (unsigned long long)leg.alarms, text)
+						: json_string(text));
 		refusal = lj_source_refusals(source, &refusals);
 		for (uint16_t r = 0; r < refusals; r++) {
 			snprintf(text, sizeof(text), "%s not by %s", source->name, refusal[r].way);

@@ -1,5 +1,6 @@
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <rte_pause.h>
@@ -47,6 +48,18 @@ static uint64_t charge(struct role *role, int work, uint64_t since)
 	return now;
 }
 
+/* A system call, so once a second. */
+static void read_usage(struct lcore *l, uint64_t now)
+{
+	struct rusage usage;
+
+	if (now - l->usage_tsc < rte_get_tsc_hz() || getrusage(RUSAGE_THREAD, &usage) != 0)
+		return;
+	l->usage_tsc = now;
+	__atomic_store_n(&l->involuntary_switches, (uint64_t)usage.ru_nivcsw, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->voluntary_switches, (uint64_t)usage.ru_nvcsw, __ATOMIC_RELAXED);
+}
+
 int lcore_main(void *arg)
 {
 	struct lcore *l = arg;
@@ -57,7 +70,7 @@ int lcore_main(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
 		bool worked = false, finished = true;
-		uint64_t slept_since;
+		uint64_t began = now, slept_since;
 
 		for (uint32_t i = 0; i < l->n_roles; i++) {
 			struct role *role = l->role[i];
@@ -70,6 +83,8 @@ int lcore_main(void *arg)
 			worked = worked || work > 0;
 			finished = finished && role->finished;
 		}
+		lj_histogram_record(&l->loop_ns, lj_cycles_to_ns(now - began));
+		read_usage(l, now);
 		if (finished)
 			return 0;
 		if (worked) {

@@ -75,9 +75,49 @@ uint32_t lj_pipeline_sinks(const struct lj_pipeline *p);
 const struct lj_sink *lj_pipeline_sink(const struct lj_pipeline *p, uint32_t i);
 const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p);
 
-/* Looks whether ports have lost packets since the last call, and lets the workers mark the records
- * that lived then. Main calls it several times a second. */
-void lj_pipeline_watch(struct lj_pipeline *p);
+/* What a role has taken from a source's queue. */
+struct lj_queue_info {
+	const char *role; /* who polls it */
+	uint64_t packets, bytes;
+	/* Samples, one in capture.rss_check: as the counters rss_... */
+	uint64_t checked, unexpected, parted;
+};
+void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t queue,
+		       struct lj_queue_info *info);
+
+/* An lcore's loop: all its roles polled once, without the rest in between. */
+struct lj_loop_info {
+	uint32_t lcore;
+	const struct lj_histogram *loop_ns;
+	/* As getrusage(RUSAGE_THREAD) tells, once a second: the scheduler took the CPU away; the
+	 * lcore gave it. */
+	uint64_t involuntary_switches, voluntary_switches;
+};
+uint32_t lj_pipeline_loops(const struct lj_pipeline *p);
+void lj_pipeline_loop(const struct lj_pipeline *p, uint32_t i, struct lj_loop_info *info);
+
+/*
+ * Looks, at most once a second, for losses and for silent legs of a tap, and at most ten times a
+ * second whether ports lose packets, so that records that live then are marked: call it often.
+ * main. What is seen is told by the two below, and a silent leg by a line in the log.
+ */
+void lj_pipeline_watch(struct lj_pipeline *p, uint64_t now_ns);
+
+/* A way to lose packets, flows or verdicts. Intervals are of a second. */
+#define LJ_DROPS_MAX 16
+struct lj_drop {
+	const char *name, *help;
+	uint64_t total, latest; /* since the start; in the latest interval */
+	uint64_t worst;		/* in the worst interval since the start */
+	uint64_t worst_at_ns;	/* its end, since the epoch; 0: there was none */
+};
+uint32_t lj_pipeline_drops(const struct lj_pipeline *p, struct lj_drop drops[LJ_DROPS_MAX]);
+
+struct lj_leg_info {
+	bool watched, silent;
+	uint64_t alarms; /* silences begun */
+};
+void lj_pipeline_leg(const struct lj_pipeline *p, uint32_t source, struct lj_leg_info *info);
 
 /* Sum over all roles and ports. */
 void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total);

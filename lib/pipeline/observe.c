@@ -28,6 +28,35 @@ struct lj_source *lj_pipeline_source(const struct lj_pipeline *p, uint32_t i)
 	return p->source[i];
 }
 
+void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t queue,
+		       struct lj_queue_info *info)
+{
+	const struct receiver *r =
+		p->spreader != NULL ? &p->spreader->receiver : &p->worker[queue]->receiver;
+	const struct receive_queue *q = &r->rx[source];
+
+	info->role = p->spreader != NULL ? p->spreader->role.name : p->worker[queue]->role.name;
+	info->packets = __atomic_load_n(&q->packets, __ATOMIC_RELAXED);
+	info->bytes = __atomic_load_n(&q->bytes, __ATOMIC_RELAXED);
+	info->checked = __atomic_load_n(&q->checked, __ATOMIC_RELAXED);
+	info->unexpected = __atomic_load_n(&q->unexpected, __ATOMIC_RELAXED);
+	info->parted = __atomic_load_n(&q->parted, __ATOMIC_RELAXED);
+}
+
+uint32_t lj_pipeline_loops(const struct lj_pipeline *p)
+{
+	return p->n_lcores;
+}
+
+void lj_pipeline_loop(const struct lj_pipeline *p, uint32_t i, struct lj_loop_info *info)
+{
+	const struct lcore *l = &p->lcore[i];
+
+	*info = (struct lj_loop_info){l->id, &l->loop_ns,
+				      __atomic_load_n(&l->involuntary_switches, __ATOMIC_RELAXED),
+				      __atomic_load_n(&l->voluntary_switches, __ATOMIC_RELAXED)};
+}
+
 uint32_t lj_pipeline_sinks(const struct lj_pipeline *p)
 {
 	return p->sink->n_sinks;
@@ -58,21 +87,6 @@ void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total)
 		total->value[LJ_C_port_ierrors] += stats.ierrors;
 		total->value[LJ_C_port_rx_nombuf] += stats.rx_nombuf;
 	}
-}
-
-void lj_pipeline_watch(struct lj_pipeline *p)
-{
-	uint64_t lost = 0;
-
-	for (uint32_t i = 0; i < p->n_sources; i++) {
-		struct lj_source_stats stats;
-
-		if (lj_source_stats(p->source[i], &stats) == 0)
-			lost += stats.imissed + stats.ierrors + stats.rx_nombuf;
-	}
-	if (lost > p->lost)
-		atomic_fetch_add_explicit(&p->shared.losses, 1, memory_order_relaxed);
-	p->lost = lost;
 }
 
 const struct lj_histogram *lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage)

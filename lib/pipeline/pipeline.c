@@ -7,6 +7,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
+#include "lj_driver.h"
 #include "lj_log.h"
 
 /* Flow settings: as configured, else as the first model was trained, else the defaults. */
@@ -58,6 +59,34 @@ int open_models(struct lj_pipeline *p, struct lj_error *err)
 	return p->shared.evidence != NULL ? 0 : -EINVAL;
 }
 
+/* What the driver's file says, as far as the configuration has no opinion. */
+static int settle_driver(const struct lj_pipeline *p, struct lj_port_config *open,
+			 struct lj_error *err)
+{
+	enum lj_rss_mode mode = (enum lj_rss_mode)p->config->capture.rss_mode;
+	struct lj_driver d;
+	char pmd[64];
+	int ret = lj_port_driver(open->name, pmd, sizeof(pmd), err);
+
+	if (ret == 0)
+		ret = lj_driver_load(&d, pmd, err);
+	if (ret != 0)
+		return ret;
+	open->no_scatter = !d.scatter;
+	open->rss = (struct lj_rss_request){
+		.mode = mode,
+		.by = d.mode[mode].by,
+		.functions = d.mode[mode].functions,
+		.key_bytes = d.key_bytes,
+		.sctp_unhashed = d.sctp_unhashed,
+	};
+	if (d.queues_max > 0 && open->queues > d.queues_max)
+		ret = lj_error_set(err, EINVAL, open->name, "%u receive queues asked, %s takes %u",
+				   open->queues, d.name, d.queues_max);
+	lj_driver_free(&d);
+	return ret;
+}
+
 int open_sources(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
@@ -76,7 +105,7 @@ int open_sources(struct lj_pipeline *p, struct lj_error *err)
 	}
 	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
 		const struct lj_config_port *port = &c->capture.port[i];
-		const struct lj_port_config open = {
+		struct lj_port_config open = {
 			.name = port->name,
 			.queues = (uint16_t)lj_config_port_queues(c, i),
 			.descriptors = (uint16_t)port->descriptors,
@@ -87,6 +116,8 @@ int open_sources(struct lj_pipeline *p, struct lj_error *err)
 			.leg = (uint8_t)port->leg,
 		};
 
+		if (settle_driver(p, &open, err) != 0)
+			return -EINVAL;
 		p->source[i] = lj_source_open_port(&open, err);
 		if (p->source[i] == NULL)
 			return -EINVAL;

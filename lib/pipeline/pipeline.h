@@ -3,6 +3,7 @@
 #define PIPELINE_H
 
 #include "role.h"
+#include "watch.h"
 
 struct lcore {
 	uint32_t id; /* of the EAL */
@@ -10,6 +11,9 @@ struct lcore {
 	uint32_t n_roles;
 	enum lj_idle_mode idle;
 	uint64_t max_sleep_ns;
+	/* lcore: wo, control: ro */
+	uint64_t usage_tsc, involuntary_switches, voluntary_switches;
+	struct lj_histogram loop_ns;
 };
 
 struct lj_pipeline {
@@ -33,7 +37,7 @@ struct lj_pipeline {
 	struct lcore *lcore; /* [n_lcores] */
 	uint32_t n_lcores;
 	uint64_t started_tsc;
-	uint64_t lost; /* by the ports, when lj_pipeline_watch() last looked */
+	struct watch watch;
 };
 
 /* Opening: each fills its part of `p`, which lj_pipeline_destroy() closes whatever was reached. 0

@@ -12,6 +12,7 @@
 
 #include "lj_clock.h"
 #include "lj_pipeline.h"
+#include "receive.h"
 #include "sequence.h"
 
 #define POLL_REFUSED (-1)
@@ -42,6 +43,7 @@ struct role {
 /* What every role can see. */
 struct shared {
 	bool replay;
+	uint64_t reorder_ns; /* longest that a tap's packets are held; 0: they are not */
 	bool ordered;	     /* replay with something to merge: order matters between lcores */
 	_Atomic int command; /* enum command */
 	struct flow_tuning flow;
@@ -51,22 +53,15 @@ struct shared {
 	struct lj_feature_plan *evidence; /* NULL unless a features file is written */
 };
 
-struct receive_queue {
-	struct lj_source *source;
-	uint16_t queue;
-};
-
 /* Takes from a spreader's queue, or from receive queues itself. */
 struct worker {
 	struct role role;
 	struct shared *shared;
 	struct lj_queue *spread; /* NULL: receives itself */
-	struct receive_queue rx[LJ_CONFIG_PORTS];
-	uint16_t n_rx, next_rx;
+	struct receiver receiver;
 	struct lj_queue *infer[LJ_CONFIG_ROLES];
 	uint16_t n_infer;
 
-	struct lj_parser parser;
 	struct sequencer sequencer;
 	struct lj_flow_table *table;
 	struct lj_flow_config flow_config;
@@ -78,23 +73,19 @@ struct worker {
 	struct lj_flow *due[SEQUENCE_MAX + 1];
 	uint64_t due_tsc;
 	bool ended; /* the capture's end has been seen */
-	struct lj_burst burst;
 };
 
 struct spreader {
 	struct role role;
 	struct shared *shared;
-	struct receive_queue rx[LJ_CONFIG_PORTS];
-	uint16_t n_rx, next_rx;
+	struct receiver receiver;
 	struct lj_queue *worker[LJ_CONFIG_ROLES];
 	uint16_t n_workers;
 
-	struct lj_parser parser;
 	struct sequencer sequencer;
 	uint16_t n_items, next_item;
 	uint16_t next_worker; /* of a tick that goes to all */
 	bool ended;
-	struct lj_burst burst;
 };
 
 struct inferrer {
@@ -128,12 +119,5 @@ int worker_poll(struct role *role, uint64_t now_tsc);
 int spreader_poll(struct role *role, uint64_t now_tsc);
 int inferrer_poll(struct role *role, uint64_t now_tsc);
 int sink_poll(struct role *role, uint64_t now_tsc);
-
-/*
- * One burst from the next of `rx` in turn, in `burst`; how many packets. When none came, `over`
- * says whether no source will ever bring any (ended, or told to end).
- */
-uint16_t receive(struct receive_queue *rx, uint16_t n_rx, uint16_t *next, struct shared *shared,
-		 struct lj_counters *counters, struct lj_burst *burst, bool *over);
 
 #endif

@@ -70,14 +70,12 @@ int spreader_poll(struct role *role, uint64_t now_tsc)
 		return POLL_REFUSED;
 	if (s->ended)
 		return 0;
-	received =
-		receive(s->rx, s->n_rx, &s->next_rx, s->shared, &role->counters, &s->burst, &over);
+	received = receive(&s->receiver, s->shared, &role->counters, s->sequencer.parsed, &parsed,
+			   &over);
 	if (received == 0 && over) {
 		s->ended = true;
 		s->n_items = sequence_end(&s->sequencer);
 	} else if (received > 0) {
-		parsed = lj_packet_parse_burst(&s->parser, &s->burst, s->sequencer.parsed);
-		lj_burst_free(&s->burst);
 		/* Live ticks tell the workers the time when they get no packets themselves. */
 		s->n_items = sequence_burst(&s->sequencer, parsed, true);
 	}

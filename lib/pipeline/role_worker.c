@@ -2,42 +2,13 @@
 
 #include "role.h"
 
-uint16_t receive(struct receive_queue *rx, uint16_t n_rx, uint16_t *next, struct shared *shared,
-		 struct lj_counters *counters, struct lj_burst *burst, bool *over)
-{
-	int command = atomic_load_explicit(&shared->command, memory_order_relaxed);
-	uint64_t bytes = 0;
-	bool all_over = true;
-
-	*over = command == COMMAND_END;
-	burst->count = 0;
-	if (command != COMMAND_RUN)
-		return 0;
-	for (uint16_t turn = 0; turn < n_rx && burst->count == 0; turn++) {
-		struct receive_queue *q = &rx[*next];
-
-		*next = *next + 1 == n_rx ? 0 : *next + 1;
-		if (lj_source_rx(q->source, q->queue, burst) == 0)
-			all_over = all_over && lj_source_state(q->source) != LJ_SOURCE_RUNNING;
-	}
-	if (burst->count == 0) {
-		*over = all_over;
-		return 0;
-	}
-	for (uint16_t i = 0; i < burst->count; i++)
-		bytes += burst->wire_bytes[i];
-	lj_count(counters, LJ_C_rx_packets, burst->count);
-	lj_count(counters, LJ_C_rx_bytes, bytes);
-	return burst->count;
-}
-
 /* Refills the items from the receive queues. How many packets were received. */
 static uint16_t receive_items(struct worker *w)
 {
 	uint16_t received, parsed;
 	bool over;
 
-	received = receive(w->rx, w->n_rx, &w->next_rx, w->shared, &w->role.counters, &w->burst,
+	received = receive(&w->receiver, w->shared, &w->role.counters, w->sequencer.parsed, &parsed,
 			   &over);
 	if (received == 0) {
 		if (over && !w->ended) {
@@ -46,8 +17,6 @@ static uint16_t receive_items(struct worker *w)
 		}
 		return 0;
 	}
-	parsed = lj_packet_parse_burst(&w->parser, &w->burst, w->sequencer.parsed);
-	lj_burst_free(&w->burst);
 	w->n_items = sequence_burst(&w->sequencer, parsed, w->shared->replay);
 	for (uint16_t i = 0; i < w->n_items; i++)
 		w->clock_ns = RTE_MAX(w->clock_ns, w->sequencer.item[i].time_ns);
@@ -157,8 +126,9 @@ static int expire(struct worker *w, uint64_t now_tsc)
 {
 	uint64_t clock_ns = w->clock_ns;
 
-	if (w->spread == NULL && !w->rx[0].source->own_time)
-		clock_ns = lj_clock_wall_ns(now_tsc);
+	/* Not past what the legs' order still holds back. */
+	if (w->spread == NULL && !w->receiver.rx[0].source->own_time)
+		clock_ns = lj_clock_wall_ns(now_tsc) - w->shared->reorder_ns;
 	w->n_due = lj_flow_advance(w->table, clock_ns, 0, w->due, LJ_BURST_MAX);
 	w->due_tsc = rte_rdtsc();
 	return w->n_due;

@@ -46,11 +46,27 @@ static struct lj_queue *join(const struct role *from, const struct role *to, uin
 	return q;
 }
 
-static void set_receive_queues(struct lj_pipeline *p, struct receive_queue *rx, uint16_t *n,
-			       uint16_t queue)
+/* Whether the ports are legs of a tap that are to be ordered. */
+static bool reorders(const struct lj_pipeline *p)
 {
+	return !p->shared.replay && p->n_sources > 1 && p->config->capture.tap_reorder_us > 0;
+}
+
+/* Queue q of every port goes to the same role, so both legs of a tap meet in one table. */
+static int open_receiver(struct lj_pipeline *p, struct receiver *r, struct lj_counters *counters,
+			 uint16_t queue, struct lj_error *err)
+{
+	lj_parser_init(&r->parser, counters, !p->shared.replay,
+		       p->config->packet.tunnels == LJ_TUNNELS_OUTER);
 	for (uint32_t i = 0; i < p->n_sources; i++)
-		rx[(*n)++] = (struct receive_queue){p->source[i], queue};
+		r->rx[r->n_rx++] = (struct receive_queue){.source = p->source[i], .queue = queue};
+	r->check_every = p->config->capture.rss_check;
+	if (!reorders(p))
+		return 0;
+	p->shared.reorder_ns = p->config->capture.tap_reorder_us * 1000ULL;
+	r->reorder = reorder_create(r->n_rx, p->config->capture.tap_reorder_us *
+						     (rte_get_tsc_hz() / 1000000));
+	return r->reorder != NULL ? 0 : no_memory("capture.tap_reorder_us", err);
 }
 
 static uint32_t kept_parts(const struct lj_pipeline *p)
@@ -90,12 +106,8 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
 	w->table = lj_flow_create(w->role.name, &w->flow_config, &w->role.counters);
 	if (w->table == NULL)
 		return no_memory("flow.capacity", err);
-	if (p->spreader == NULL) {
-		lj_parser_init(&w->parser, &w->role.counters, !p->shared.replay,
-			       p->config->packet.tunnels == LJ_TUNNELS_OUTER);
-		set_receive_queues(p, w->rx, &w->n_rx, (uint16_t)i);
-		return 0;
-	}
+	if (p->spreader == NULL)
+		return open_receiver(p, &w->receiver, &w->role.counters, (uint16_t)i, err);
 	w->spread = join(&p->spreader->role, &w->role, p->config->queue.spread,
 			 sizeof(struct lj_packet), err);
 	p->spread_queue[i] = p->spreader->worker[i] = w->spread;
@@ -158,10 +170,11 @@ static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 {
 	p->n_lcores = lj_config_role_lcores(p->config);
-	p->lcore = calloc(p->n_lcores, sizeof(*p->lcore));
-	if (p->lcore == NULL)
+	if (posix_memalign((void **)&p->lcore, 128, p->n_lcores * sizeof(*p->lcore)) != 0)
 		return no_memory("lcores", err);
+	memset(p->lcore, 0, p->n_lcores * sizeof(*p->lcore));
 	for (uint32_t i = 0; i < p->n_lcores; i++) {
+		lj_histogram_init(&p->lcore[i].loop_ns);
 		p->lcore[i].id = i + 1;
 		p->lcore[i].idle = (enum lj_idle_mode)p->config->idle.mode;
 		p->lcore[i].max_sleep_ns = p->config->idle.max_sleep_us * 1000ULL;
@@ -186,9 +199,7 @@ int open_roles(struct lj_pipeline *p, struct lj_error *err)
 			return no_memory("spread", err);
 		p->spreader->shared = &p->shared;
 		p->spreader->n_workers = (uint16_t)p->config->lcores.workers;
-		lj_parser_init(&p->spreader->parser, &p->spreader->role.counters, !p->shared.replay,
-			       p->config->packet.tunnels == LJ_TUNNELS_OUTER);
-		set_receive_queues(p, p->spreader->rx, &p->spreader->n_rx, 0);
+		ret = open_receiver(p, &p->spreader->receiver, &p->spreader->role.counters, 0, err);
 	}
 	for (uint32_t i = 0; i < p->config->lcores.workers && ret == 0; i++)
 		ret = open_worker(p, i, err);
@@ -220,9 +231,13 @@ void close_roles(struct lj_pipeline *p)
 		for (uint32_t i = 0; i < infer; i++)
 			lj_queue_destroy(p->infer_queue[w][i]);
 		lj_queue_destroy(p->spread_queue[w]);
-		if (p->worker[w] != NULL)
-			lj_flow_destroy(p->worker[w]->table);
+		if (p->worker[w] == NULL)
+			continue;
+		lj_flow_destroy(p->worker[w]->table);
+		reorder_destroy(p->worker[w]->receiver.reorder);
 	}
+	if (p->spreader != NULL)
+		reorder_destroy(p->spreader->receiver.reorder);
 	for (uint32_t i = 0; i < p->n_roles; i++)
 		free(p->role[i]);
 }

@@ -120,11 +120,51 @@ static void the_symmetric_key_is_read_back(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "net_null, "));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "link up"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "2 queues, RSS symmetric, key read back"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "key read back, tested"));
+	/* net_null leaves its RETA all zeros: it is dealt. */
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s->rss);
+	for (uint16_t i = 0; i < s->rss->reta_entries; i++)
+		CU_ASSERT_EQUAL(s->rss->reta[i], i % 2);
+	CU_ASSERT_EQUAL(lj_rss_self_test(s->rss), 0);
 	for (uint16_t q = 0; q < 2; q++) {
 		CU_ASSERT_EQUAL(lj_source_rx(s, q, &burst), LJ_BURST_MAX);
 		lj_burst_free(&burst);
 	}
 	lj_source_close(s);
+}
+
+static void addresses_only_by_rules_is_refused_where_there_are_none(void)
+{
+	const struct lj_port_config config = {
+		.name = "net_null3",
+		.queues = 2,
+		.descriptors = 64,
+		.mbufs = 1024,
+		.mtu = 1500,
+		.symmetric_rss = true,
+		.rss = {.mode = LJ_RSS_IP,
+			.by = LJ_RSS_BY_FLOW,
+			.functions = RTE_ETH_RSS_NONFRAG_IPV4_TCP},
+	};
+	struct lj_error err = {0};
+	struct lj_source *s = lj_source_open_port(&config, &err);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_NOT_EQUAL(lj_source_start(s, &err), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "refused for ipv4-tcp"));
+	CU_ASSERT_PTR_NULL(s->rss);
+	lj_source_close(s);
+}
+
+static void a_probed_port_names_its_driver(void)
+{
+	struct lj_error err = {0};
+	char driver[32];
+
+	CU_ASSERT_EQUAL(lj_port_driver("net_null0,size=64", driver, sizeof(driver), &err), 0);
+	CU_ASSERT_STRING_EQUAL(driver, "net_null");
+	CU_ASSERT_NOT_EQUAL(lj_port_driver("net_nowhere", driver, sizeof(driver), &err), 0);
+	CU_ASSERT_STRING_EQUAL(err.where, "net_nowhere");
 }
 
 static void a_frame_too_long_for_the_device_is_refused(void)
@@ -214,6 +254,7 @@ static void start_eal(void)
 			(char *)"--vdev=net_null0",
 			(char *)"--vdev=net_null1",
 			(char *)"--vdev=net_null2",
+			(char *)"--vdev=net_null3",
 			(char *)"--vdev=net_ring0",
 			pcap[0],
 			pcap[1],
@@ -242,7 +283,10 @@ int main(void)
 		 a_pcap_port_that_repeats_for_ever_lives_by_the_clock},
 		{"more queues than the device has are refused",
 		 more_queues_than_the_device_has_are_refused},
+		{"a probed port names its driver", a_probed_port_names_its_driver},
 		{"the symmetric key is read back", the_symmetric_key_is_read_back},
+		{"addresses only by rules is refused where there are none",
+		 addresses_only_by_rules_is_refused_where_there_are_none},
 		{"a frame too long for the device is refused",
 		 a_frame_too_long_for_the_device_is_refused},
 		{"a ring port hands on what is put in", a_ring_port_hands_on_what_is_put_in},

@@ -134,11 +134,23 @@ static void help_names_every_command_that_runs(void)
 		words[strcspn(words, ":")] = '\0';
 		while (words[0] != '\0' && words[strlen(words) - 1] == ' ')
 			words[strlen(words) - 1] = '\0';
+		if (strchr(line, '<') != NULL)
+			strcat(words, " 0");
 		ask(words);
 		CU_ASSERT_EQUAL(result, 0);
 		shown++;
 	}
 	CU_ASSERT(shown >= 12);
+}
+
+static void a_port_that_is_not_there_has_no_queues(void)
+{
+	CU_ASSERT(says("show port queues 0", "worker0"));
+	CU_ASSERT(says("show port queues 1", "there are 0..0"));
+	CU_ASSERT_EQUAL(result, -EINVAL);
+	CU_ASSERT(says("show port queues all", "is no port"));
+	CU_ASSERT(says("show drops", "imissed"));
+	CU_ASSERT(says("show rss", "none"));
 }
 
 /* Last: the capture runs through. */
@@ -169,6 +181,7 @@ int main(void)
 		 a_bad_setting_is_refused_with_its_range},
 		{"what is no command says so", what_is_no_command_says_so},
 		{"help names every command that runs", help_names_every_command_that_runs},
+		{"a port that is not there has no queues", a_port_that_is_not_there_has_no_queues},
 		{"numbers are those of the run, and count from clear",
 		 numbers_are_those_of_the_run_and_count_from_clear},
 	};

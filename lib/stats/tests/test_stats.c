@@ -169,8 +169,9 @@ static bool has_prefix(const char *name, const char *prefix)
 static bool is_beside_the_ledger(enum lj_counter which)
 {
 	static const char *const prefixes[] = {
-		"port_",	 "rx_bytes", "parse_bytes",    "spread_packets", "parse_fragments",
-		"parse_tunnels", "batches",  "verdict_alerts", "cycles_",	 "polls"};
+		"port_",	   "rx_bytes",	    "parse_bytes", "spread_packets",
+		"parse_fragments", "parse_tunnels", "batches",	   "verdict_alerts",
+		"cycles_",	   "polls",	    "rss_",	   "reorder_"};
 
 	for (size_t i = 0; i < RTE_DIM(prefixes); i++)
 		if (has_prefix(lj_counter_info[which].name, prefixes[i]))

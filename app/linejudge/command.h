@@ -1,0 +1,22 @@
+/* What `linejudge WORD ...` does besides watching: a program each. */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include "lj_base.h"
+
+struct program {
+	const char *name, *help;
+	int (*run)(int argc, char **argv); /* argv[0] is the word; returns the exit code */
+};
+
+/* The program that the word names, or NULL. */
+const struct program *program_find(const char *word);
+void programs_help(void);
+
+int rss_predict_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
+
+/* Prints an error as every part of linejudge does; returns EXIT_FAILURE. */
+int program_fail(const char *program, const struct lj_error *err);
+
+#endif

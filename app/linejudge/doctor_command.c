@@ -1,0 +1,89 @@
+/*
+ * linejudge doctor: examines this machine for a configuration. Exits with 0 when nothing is worse
+ * than a note, 2 with warnings, 3 when something is fatal; 1 when it could not examine.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "command.h"
+#include "lj_doctor.h"
+
+enum { EXIT_WARNING = 2, EXIT_FATAL = 3 };
+
+static void usage(void)
+{
+	printf("usage: linejudge doctor [--config FILE] [--set KEY=VALUE] [--json] [--root DIR]\n\n"
+	       "  --config FILE     the appliance to examine the machine for\n"
+	       "  --set KEY=VALUE   as linejudge's own; again for more\n"
+	       "  --json            print JSON\n"
+	       "  --root DIR        where /sys, /proc and /dev are looked for\n\n"
+	       "exits with 0: well; 1: could not examine; 2: warnings; 3: fatal\n");
+}
+
+static int parse_options(struct lj_config *c, int argc, char **argv, const char **root, bool *json,
+			 struct lj_error *err)
+{
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},	  {"root", required_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0}};
+	int option, ret = 0;
+
+	opterr = 0;
+	while (ret == 0 && (option = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			ret = lj_config_load(c, optarg, err);
+			break;
+		case 's':
+			ret = lj_config_set(c, optarg, err);
+			break;
+		case 'j':
+			*json = true;
+			break;
+		case 'r':
+			*root = optarg;
+			break;
+		case 'h':
+			usage();
+			return 1;
+		default:
+			ret = lj_error_set(err, EINVAL, argv[optind - 1],
+					   option == ':' ? "needs an argument (see --help)"
+							 : "no such option (see --help)");
+		}
+	}
+	if (ret == 0 && optind < argc)
+		ret = lj_error_set(err, EINVAL, argv[optind], "is not an option (see --help)");
+	return ret;
+}
+
+int doctor_main(int argc, char **argv)
+{
+	static struct lj_doctor doctor;
+	struct lj_error err = {0};
+	struct lj_config config;
+	const char *root = "";
+	bool json = false;
+	int ret;
+
+	lj_config_init(&config);
+	ret = parse_options(&config, argc, argv, &root, &json, &err);
+	if (ret == 0) {
+		lj_doctor_init(&doctor, &config, root);
+		lj_doctor_examine(&doctor);
+		lj_doctor_print(&doctor, json, stdout);
+	}
+	lj_config_free(&config);
+	if (ret != 0)
+		return ret > 0 ? EXIT_SUCCESS : program_fail("doctor", &err);
+	switch (lj_doctor_worst(&doctor)) {
+	case LJ_FATAL:
+		return EXIT_FATAL;
+	case LJ_WARNING:
+		return EXIT_WARNING;
+	default:
+		return EXIT_SUCCESS;
+	}
+}

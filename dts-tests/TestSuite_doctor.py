@@ -1,0 +1,295 @@
+"""linejudge doctor on made trees of /sys, /proc and /dev."""
+
+import fcntl
+import json
+
+import pytest
+
+from framework.linejudge import error_line, run, verify
+
+NIC = "0000:3b:00.0"
+CONFIG = {"capture": {"ports": [{"name": NIC, "queues": 2, "mbufs": 16384}]},
+          "lcores": {"workers": 2, "worker_cpus": "2,3"}, "flow": {"capacity": 65536}, "models": []}
+
+
+class Tree:
+    """A machine in which all is well, until a test changes it."""
+
+    def __init__(self, root):
+        self.root = root
+        for cpu in range(4):
+            self.write(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor", "performance")
+            self.write(f"sys/devices/system/node/node0/cpu{cpu}/online", "1")
+        self.write("sys/devices/system/cpu/isolated", "2-3")
+        self.hugepages(0, 2048)
+        self.write("proc/mounts", "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n")
+        self.write("dev/hugepages/.keep", "")
+        self.write("sys/module/vfio_pci/refcnt", "1")
+        self.nic(NIC)
+
+    def path(self, path):
+        return self.root / path
+
+    def write(self, path, text):
+        self.path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.path(path).write_text(text + "\n")
+
+    def link(self, path, target):
+        self.path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.path(path).unlink(missing_ok=True)
+        self.path(path).symlink_to(target)
+
+    def hugepages(self, node, pages):
+        self.write(f"sys/devices/system/node/node{node}/hugepages/hugepages-2048kB/free_hugepages", str(pages))
+
+    def nic(self, address, device="0x1572", driver="vfio-pci", group="7"):
+        at = f"sys/bus/pci/devices/{address}"
+        for name, text in {"vendor": "0x8086", "device": device, "numa_node": "0", "current_link_speed": "8.0 GT/s PCIe",
+                           "max_link_speed": "8.0 GT/s PCIe", "current_link_width": "8", "max_link_width": "8"}.items():
+            self.write(f"{at}/{name}", text)
+        self.link(f"{at}/driver", f"../../drivers/{driver}")
+        self.link(f"{at}/iommu_group", f"../../../../kernel/iommu_groups/{group}")
+        self.write(f"sys/kernel/iommu_groups/{group}/devices/{address}", "")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return Tree(tmp_path / "root")
+
+
+def examine(tree, tmp_path, config=None, *settings):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config or CONFIG))
+    done = run("doctor", "--config", path, "--root", tree.root, "--json", *settings)
+    verify(done.stderr == "", done.stderr)
+    report = json.loads(done.stdout)
+    code = {"fine": 0, "note": 0, "warning": 2, "fatal": 3}[report["worst"]]
+    verify(done.returncode == code, f"exit {done.returncode} for {report['worst']}")
+    return report
+
+
+def found(report, check, severity):
+    """The one finding of that kind; all that is bad comes with a remedy."""
+    for finding in report["findings"]:
+        if finding["severity"] in ("warning", "fatal"):
+            verify(finding["remedy"], f"no remedy: {finding}")
+    hits = [f for f in report["findings"] if f["check"] == check and f["severity"] == severity]
+    verify(len(hits) == 1, f"{len(hits)} of {check} {severity}: {json.dumps(report['findings'], indent=1)}")
+    return hits[0]
+
+
+def only_bad(report, check, severity):
+    """Nothing else is bad."""
+    hit = found(report, check, severity)
+    bad = [f for f in report["findings"] if f["severity"] in ("warning", "fatal")]
+    verify(bad == [hit], f"more is bad: {bad}")
+    return hit
+
+
+class TestHealth:
+    def test_a_well_machine_is_said_to_be_well(self, tree, tmp_path):
+        """
+        Steps: examine a tree in which all is right.
+        Verify: exit 0; every examination says fine.
+        """
+        report = examine(tree, tmp_path)
+        verify(report["worst"] == "note", report)
+        for check in ("versions", "hugepages", "stale files", "driver", "iommu", "pcie", "descriptors", "isolation", "governor",
+                      "numa"):
+            found(report, check, "fine")
+        found(report, "lldp", "note")
+
+    def test_the_text_has_the_remedies(self, tree, tmp_path):
+        """
+        Steps: the same with no hugepages, as text.
+        Verify: the remedy follows its finding.
+        """
+        tree.hugepages(0, 0)
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(CONFIG))
+        done = run("doctor", "--config", path, "--root", tree.root)
+        verify(done.returncode == 2 and "-> echo" in done.stdout, done.stdout)
+
+    def test_bad_usage_is_neither(self):
+        """
+        Steps: give it an unknown option.
+        Verify: exit 1 and one line.
+        """
+        verify("no such option" in error_line(run("doctor", "--sys", "/")), "not said")
+
+
+class TestMemory:
+    def test_hugepages_that_do_not_suffice(self, tree, tmp_path):
+        """
+        Steps: 20 MiB of hugepages; then with eal.huge on.
+        Verify: a warning, then fatal, with the number of pages.
+        """
+        tree.hugepages(0, 10)
+        hit = only_bad(examine(tree, tmp_path), "hugepages", "warning")
+        verify(hit["subject"] == "node 0" and "20 MiB free" in hit["what"] and "nr_hugepages" in hit["remedy"], hit)
+        only_bad(examine(tree, tmp_path, None, "--set", "eal.huge=on"), "hugepages", "fatal")
+
+    def test_hugepages_on_the_wrong_node(self, tree, tmp_path):
+        """
+        Steps: the NIC is on node 1, which has none.
+        Verify: node 1 is named; so are the workers, which are far from it.
+        """
+        tree.write(f"sys/bus/pci/devices/{NIC}/numa_node", "1")
+        tree.hugepages(1, 0)
+        report = examine(tree, tmp_path)
+        verify(found(report, "hugepages", "warning")["subject"] == "node 1", report)
+        verify("CPU 2,3" in found(report, "numa", "warning")["what"], report)
+
+    def test_hugetlbfs_is_not_mounted(self, tree, tmp_path):
+        """
+        Steps: no hugetlbfs in /proc/mounts.
+        Verify: a warning.
+        """
+        tree.write("proc/mounts", "proc /proc proc rw 0 0")
+        verify(only_bad(examine(tree, tmp_path), "hugepages", "warning")["subject"] == "hugetlbfs", "not said")
+
+    def test_stale_files_are_told_from_those_in_use(self, tree, tmp_path):
+        """
+        Steps: two hugepage files, one of them locked as DPDK locks its own.
+        Verify: one is stale.
+        """
+        for name in ("linejudgemap_0", "linejudgemap_1"):
+            tree.write(f"dev/hugepages/{name}", "x")
+        with open(tree.path("dev/hugepages/linejudgemap_1"), encoding="ascii") as used:
+            fcntl.flock(used, fcntl.LOCK_SH)
+            hit = only_bad(examine(tree, tmp_path), "stale files", "warning")
+        verify(hit["what"].startswith("1 hugepage files"), hit)
+
+
+class TestDevices:
+    def test_no_such_device(self, tree, tmp_path):
+        """
+        Steps: ask for an address that is not there.
+        Verify: fatal.
+        """
+        config = json.loads(json.dumps(CONFIG))
+        config["capture"]["ports"][0]["name"] = "0000:3b:00.1"
+        only_bad(examine(tree, tmp_path, config), "device", "fatal")
+
+    @pytest.mark.parametrize("driver, severity", [("i40e", "fatal"), ("uio_pci_generic", "warning")])
+    def test_the_driver_is_not_vfio(self, tree, tmp_path, driver, severity):
+        """
+        Steps: the device is the kernel's, or a UIO driver's.
+        Verify: fatal, or a warning; the remedy binds it.
+        """
+        tree.link(f"sys/bus/pci/devices/{NIC}/driver", f"../../drivers/{driver}")
+        hit = only_bad(examine(tree, tmp_path), "driver", severity)
+        verify(driver in hit["what"] and f"-b vfio-pci {NIC}" in hit["remedy"], hit)
+
+    def test_mlx5_stays_with_the_kernel(self, tree, tmp_path):
+        """
+        Steps: a ConnectX bound to mlx5_core, then to vfio-pci.
+        Verify: fine, then fatal.
+        """
+        tree.nic(NIC, device="0x1017", driver="mlx5_core")
+        tree.write(f"sys/bus/pci/devices/{NIC}/vendor", "0x15b3")
+        found(examine(tree, tmp_path), "driver", "fine")
+        tree.link(f"sys/bus/pci/devices/{NIC}/driver", "../../drivers/vfio-pci")
+        only_bad(examine(tree, tmp_path), "driver", "fatal")
+
+    def test_no_iommu(self, tree, tmp_path):
+        """
+        Steps: no IOMMU group; then vfio's unsafe mode.
+        Verify: fatal; then a warning.
+        """
+        tree.path(f"sys/bus/pci/devices/{NIC}/iommu_group").unlink()
+        verify("iommu=" in only_bad(examine(tree, tmp_path), "iommu", "fatal")["remedy"], "no remedy")
+        tree.write("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y")
+        only_bad(examine(tree, tmp_path), "iommu", "warning")
+
+    def test_a_group_shared_with_the_kernel(self, tree, tmp_path):
+        """
+        Steps: another device of the group is bound to a driver of the kernel.
+        Verify: fatal, and it is named.
+        """
+        tree.nic("0000:3b:00.1", driver="i40e")
+        verify("0000:3b:00.1" in only_bad(examine(tree, tmp_path), "iommu", "fatal")["what"], "not named")
+
+    def test_vfio_is_not_loaded(self, tree, tmp_path):
+        """
+        Steps: no vfio_pci module.
+        Verify: fatal.
+        """
+        tree.path("sys/module/vfio_pci/refcnt").unlink()
+        tree.path("sys/module/vfio_pci").rmdir()
+        only_bad(examine(tree, tmp_path), "vfio", "fatal")
+
+    @pytest.mark.parametrize("file, text", [("current_link_width", "4"), ("current_link_speed", "5.0 GT/s PCIe")])
+    def test_a_slot_too_narrow_or_slow(self, tree, tmp_path, file, text):
+        """
+        Steps: half the lanes; a generation behind.
+        Verify: a warning with both figures.
+        """
+        tree.write(f"sys/bus/pci/devices/{NIC}/{file}", text)
+        verify("x8 at 8.0 GT/s" in only_bad(examine(tree, tmp_path), "pcie", "warning")["what"], "no figures")
+
+    @pytest.mark.parametrize("descriptors", [8192, 1000])
+    def test_descriptors_beyond_the_limits(self, tree, tmp_path, descriptors):
+        """
+        Steps: more than an X710 has; no multiple of 32.
+        Verify: a warning with a number that fits.
+        """
+        config = json.loads(json.dumps(CONFIG))
+        config["capture"]["ports"][0]["descriptors"] = descriptors
+        hit = only_bad(examine(tree, tmp_path, config), "descriptors", "warning")
+        verify(int(hit["remedy"].split()[-1]) in (4096, 1024), hit)
+
+    def test_more_queues_than_there_are(self, tree, tmp_path):
+        """
+        Steps: 64 queues of a ring, which has 16.
+        Verify: fatal.
+        """
+        config = {"capture": {"ports": [{"name": "net_ring0", "queues": 64}]}, "lcores": {"workers": 64}, "models": []}
+        found(examine(tree, tmp_path, config), "queues", "fatal")
+
+
+class TestCpus:
+    def test_workers_are_not_isolated(self, tree, tmp_path):
+        """
+        Steps: only one worker's CPU is isolated.
+        Verify: a warning that names the other.
+        """
+        tree.write("sys/devices/system/cpu/isolated", "3")
+        hit = only_bad(examine(tree, tmp_path), "isolation", "warning")
+        verify("CPU 2" in hit["what"] and "isolcpus=2,3" in hit["remedy"], hit)
+
+    def test_workers_float(self, tree, tmp_path):
+        """
+        Steps: no worker_cpus.
+        Verify: a warning.
+        """
+        only_bad(examine(tree, tmp_path, None, "--set", "lcores.worker_cpus="), "isolation", "warning")
+
+    def test_the_governor_saves_power(self, tree, tmp_path):
+        """
+        Steps: CPU 3 is on powersave, and so is CPU 0, which is no worker's.
+        Verify: a warning that names CPU 3 only.
+        """
+        for cpu in (0, 3):
+            tree.write(f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor", "powersave")
+        hit = only_bad(examine(tree, tmp_path), "governor", "warning")
+        verify(hit["what"] == "not performance on CPU 3", hit)
+
+    def test_a_cpu_that_is_not_there(self, tree, tmp_path):
+        """
+        Steps: a worker on CPU 9 of four.
+        Verify: fatal.
+        """
+        found(examine(tree, tmp_path, None, "--set", "lcores.worker_cpus=2,9"), "cpus", "fatal")
+
+
+class TestStart:
+    def test_what_is_fatal_refuses_the_start(self, tmp_path):
+        """
+        Steps: start the appliance on a PCI device that is not there.
+        Verify: one line that names it and the doctor.
+        """
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps({"capture": {"ports": [{"name": "0000:ff:1f.7"}]}, "models": []}))
+        line = error_line(run("--config", path))
+        verify("0000:ff:1f.7" in line and "linejudge doctor" in line, line)

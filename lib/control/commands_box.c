@@ -1,0 +1,142 @@
+/* Commands about ports, queues, losses and stalls: what the NIC and the box do to the packets. */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "control.h"
+
+/*
+ * Reads a port's queues once, into `info` [LJ_SOURCE_QUEUES], since they count on meanwhile; `sum`
+ * is of what was read. Returns the imbalance: the fullest queue over the mean; 1 is even.
+ */
+static double read_queues(const struct lj_pipeline *p, uint32_t source, struct lj_queue_info *info,
+			  struct lj_queue_info *sum)
+{
+	uint16_t queues = lj_pipeline_source(p, source)->queues;
+	uint64_t max = 0;
+
+	*sum = (struct lj_queue_info){0};
+	for (uint16_t q = 0; q < queues; q++) {
+		lj_pipeline_queue(p, source, q, &info[q]);
+		sum->packets += info[q].packets;
+		sum->bytes += info[q].bytes;
+		sum->checked += info[q].checked;
+		sum->unexpected += info[q].unexpected;
+		sum->parted += info[q].parted;
+		max = RTE_MAX(max, info[q].packets);
+	}
+	return sum->packets > 0 ? (double)max * queues / (double)sum->packets : 1;
+}
+
+int show_port_queues(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	struct lj_queue_info info[LJ_SOURCE_QUEUES], sum;
+	uint16_t queues;
+	char *end;
+	unsigned long port = strtoul(param, &end, 10);
+
+	if (end == param || *end != '\0' || port >= lj_pipeline_sources(c->pipeline))
+		return lj_error_set(err, EINVAL, param, "is no port: there are 0..%u",
+				    lj_pipeline_sources(c->pipeline) - 1);
+	queues = lj_pipeline_source(c->pipeline, (uint32_t)port)->queues;
+	read_queues(c->pipeline, (uint32_t)port, info, &sum);
+	for (uint16_t q = 0; q < queues; q++) {
+		double share = (double)info[q].packets / (double)RTE_MAX(sum.packets, 1u);
+		char name[16];
+
+		snprintf(name, sizeof(name), "queue%u", q);
+		json_object_set_new(reply, name,
+				    json_pack("{s:s, s:I, s:I, s:o}", "role", info[q].role,
+					      "packets", (json_int_t)info[q].packets, "bytes",
+					      (json_int_t)info[q].bytes, "share_percent",
+					      json_sprintf("%.2f", 100 * share)));
+	}
+	return 0;
+}
+
+static json_t *key_text(const struct lj_rss *rss)
+{
+	char text[2 * 8 + 8];
+
+	snprintf(text, sizeof(text), "%02x%02x%02x%02x%02x%02x%02x%02x...", rss->key[0],
+		 rss->key[1], rss->key[2], rss->key[3], rss->key[4], rss->key[5], rss->key[6],
+		 rss->key[7]);
+	return json_string(text);
+}
+
+int show_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
+		const struct lj_source *s = lj_pipeline_source(c->pipeline, i);
+		const struct lj_rss *rss = s->rss;
+		struct lj_queue_info info[LJ_SOURCE_QUEUES], sum;
+		double uneven = read_queues(c->pipeline, i, info, &sum);
+
+		json_object_set_new(
+			reply, s->name,
+			json_pack("{s:s, s:i, s:o, s:i, s:i, s:o, s:I, s:I, s:I}", "mode",
+				  rss == NULL		   ? "none"
+				  : rss->mode == LJ_RSS_IP ? "ip"
+							   : "5tuple",
+				  "queues", (int)s->queues, "key",
+				  rss != NULL ? key_text(rss) : json_string("-"), "key_bytes",
+				  rss != NULL ? (int)rss->key_bytes : 0, "reta_entries",
+				  rss != NULL ? (int)rss->reta_entries : 0, "imbalance",
+				  json_sprintf("%.3f", uneven), "checked", (json_int_t)sum.checked,
+				  "unexpected", (json_int_t)sum.unexpected, "parted",
+				  (json_int_t)sum.parted));
+	}
+	return 0;
+}
+
+int show_drops(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	struct lj_drop drops[LJ_DROPS_MAX];
+	uint32_t n = lj_pipeline_drops(c->pipeline, drops);
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint32_t i = 0; i < n; i++) {
+		time_t at = (time_t)(drops[i].worst_at_ns / 1000000000);
+		char when[32] = "-";
+		struct tm tm;
+
+		if (drops[i].worst_at_ns != 0 && gmtime_r(&at, &tm) != NULL)
+			strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+		json_object_set_new(reply, drops[i].name,
+				    json_pack("{s:I, s:I, s:I, s:s, s:s}", "total",
+					      (json_int_t)drops[i].total, "latest_per_s",
+					      (json_int_t)drops[i].latest, "worst_per_s",
+					      (json_int_t)drops[i].worst, "worst_at", when, "means",
+					      drops[i].help));
+	}
+	return 0;
+}
+
+int show_stalls(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint32_t i = 0; i < lj_pipeline_loops(c->pipeline); i++) {
+		struct lj_loop_info info;
+		const struct lj_histogram *h;
+		char name[24];
+
+		lj_pipeline_loop(c->pipeline, i, &info);
+		h = info.loop_ns;
+		snprintf(name, sizeof(name), "lcore%u", info.lcore);
+		json_object_set_new(reply, name,
+				    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "loops",
+					      (json_int_t)h->count, "p50",
+					      (json_int_t)lj_histogram_percentile(h, 50), "p99",
+					      (json_int_t)lj_histogram_percentile(h, 99), "p999",
+					      (json_int_t)lj_histogram_percentile(h, 99.9), "worst",
+					      (json_int_t)h->max, "involuntary_switches",
+					      (json_int_t)info.involuntary_switches,
+					      "voluntary_switches",
+					      (json_int_t)info.voluntary_switches));
+	}
+	return 0;
+}

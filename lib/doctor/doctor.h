@@ -1,0 +1,39 @@
+/* Private: what the examinations share. */
+#ifndef DOCTOR_H
+#define DOCTOR_H
+
+#include "lj_doctor.h"
+
+#define DOCTOR_NODES 16
+#define DOCTOR_CPUS  1024
+
+/* Adds a finding; what and remedy are formatted texts, remedy after a '\n' in `fmt`. */
+void finding(struct lj_doctor *d, enum lj_severity severity, const char *check, const char *subject,
+	     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* The file's first line without its end, "" when it cannot be read. Returns whether it could. */
+bool read_text(const struct lj_doctor *d, char *out, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Its number, or `otherwise`. */
+long read_number(const struct lj_doctor *d, long otherwise, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The last part of what a link points to, "" when there is none. */
+void read_link_name(const struct lj_doctor *d, char *out, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+bool exists(const struct lj_doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* "0-3,8" as one flag a CPU. How many. */
+uint32_t parse_cpu_list(const char *list, bool cpus[DOCTOR_CPUS]);
+/* The NUMA node of a CPU or of a PCI device; 0 when the machine has one only. */
+uint32_t cpu_node(const struct lj_doctor *d, uint32_t cpu);
+uint32_t pci_node(const struct lj_doctor *d, const char *address);
+/* Whether the port is a PCI device; its full address in `address`. */
+bool port_is_pci(const struct lj_config_port *port, char address[16]);
+
+void examine_hugepages(struct lj_doctor *d);
+void examine_stale_files(struct lj_doctor *d);
+void examine_ports(struct lj_doctor *d);
+void examine_cpus(struct lj_doctor *d);
+void examine_versions(struct lj_doctor *d);
+
+#endif

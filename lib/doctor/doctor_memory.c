@@ -1,0 +1,184 @@
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <fcntl.h>
+
+#include "doctor.h"
+
+#define MIB (1ULL << 20)
+
+static bool has_pci(const struct lj_doctor *d)
+{
+	char address[16];
+
+	for (uint32_t i = 0; i < d->config->capture.n_ports; i++)
+		if (port_is_pci(&d->config->capture.port[i], address))
+			return true;
+	return false;
+}
+
+/* Where the workers run, or else where the first NIC is. */
+static uint32_t home_node(const struct lj_doctor *d)
+{
+	bool cpus[DOCTOR_CPUS];
+	char address[16];
+
+	parse_cpu_list(d->config->lcores.worker_cpus, cpus);
+	for (uint32_t cpu = 0; cpu < DOCTOR_CPUS; cpu++)
+		if (cpus[cpu])
+			return cpu_node(d, cpu);
+	for (uint32_t i = 0; i < d->config->capture.n_ports; i++)
+		if (port_is_pci(&d->config->capture.port[i], address))
+			return pci_node(d, address);
+	return 0;
+}
+
+/* Packet buffers lie where the NIC is, the rest where the workers are. */
+static void need_by_node(const struct lj_doctor *d, uint64_t need[DOCTOR_NODES])
+{
+	const struct lj_config *c = d->config;
+	struct lj_config_memory m;
+	uint32_t home = home_node(d);
+	char address[16];
+
+	lj_config_memory(c, &m);
+	memset(need, 0, DOCTOR_NODES * sizeof(need[0]));
+	need[home] = m.total - m.mbufs + 64 * MIB;
+	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
+		bool pci = port_is_pci(&c->capture.port[i], address);
+
+		need[pci ? pci_node(d, address) : home] += m.mbufs / c->capture.n_ports;
+	}
+}
+
+static uint64_t free_bytes(const struct lj_doctor *d, uint32_t node)
+{
+	static const uint32_t sizes_kb[] = {2048, 1048576};
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < RTE_DIM(sizes_kb); i++) {
+		long pages = read_number(d, -1,
+					 "/sys/devices/system/node/node%u/hugepages/"
+					 "hugepages-%ukB/free_hugepages",
+					 node, sizes_kb[i]);
+
+		if (pages < 0 && node == 0)
+			pages = read_number(
+				d, 0, "/sys/kernel/mm/hugepages/hugepages-%ukB/free_hugepages",
+				sizes_kb[i]);
+		bytes += (uint64_t)RTE_MAX(pages, 0) * sizes_kb[i] * 1024;
+	}
+	return bytes;
+}
+
+void examine_hugepages(struct lj_doctor *d)
+{
+	uint32_t huge = d->config->eal.huge;
+	enum lj_severity lacking = huge == LJ_HUGE_ON ? LJ_FATAL
+				   : has_pci(d)	      ? LJ_WARNING
+						      : LJ_NOTE;
+	uint64_t need[DOCTOR_NODES];
+	char subject[32];
+
+	if (lj_config_replay(d->config) || huge == LJ_HUGE_OFF) {
+		finding(d, LJ_NOTE, "hugepages", "all nodes", "not used by this configuration");
+		return;
+	}
+	need_by_node(d, need);
+	for (uint32_t node = 0; node < DOCTOR_NODES; node++) {
+		uint64_t have = free_bytes(d, node);
+
+		if (need[node] == 0)
+			continue;
+		snprintf(subject, sizeof(subject), "node %u", node);
+		if (have >= need[node])
+			finding(d, LJ_FINE, "hugepages", subject, "%llu MiB free, %llu needed",
+				(unsigned long long)(have / MIB),
+				(unsigned long long)(need[node] / MIB));
+		else
+			finding(d, lacking, "hugepages", subject,
+				"%llu MiB free, %llu needed\necho %llu > "
+				"/sys/devices/system/node/node%u/hugepages/hugepages-2048kB/"
+				"nr_hugepages (or hugepagesz=1G hugepages=N on the kernel's "
+				"command line)",
+				(unsigned long long)(have / MIB),
+				(unsigned long long)(need[node] / MIB),
+				(unsigned long long)((need[node] - have) / (2 * MIB) + 1 +
+						     have / (2 * MIB)),
+				node);
+	}
+}
+
+/* Whoever uses a hugepage file of DPDK's holds a lock on it. */
+static bool is_stale(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool stale;
+
+	if (fd < 0)
+		return false;
+	stale = flock(fd, LOCK_EX | LOCK_NB) == 0;
+	close(fd);
+	return stale;
+}
+
+static uint32_t count_stale(const struct lj_doctor *d, const char *mount, uint64_t *bytes)
+{
+	char pattern[512];
+	uint32_t stale = 0;
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s%s/*map_*", d->root, mount);
+	if (glob(pattern, 0, NULL, &found) != 0)
+		return 0;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		FILE *f;
+
+		if (!is_stale(found.gl_pathv[i]))
+			continue;
+		stale++;
+		f = fopen(found.gl_pathv[i], "r");
+		if (f != NULL && fseek(f, 0, SEEK_END) == 0)
+			*bytes += (uint64_t)ftell(f);
+		if (f != NULL)
+			fclose(f);
+	}
+	globfree(&found);
+	return stale;
+}
+
+void examine_stale_files(struct lj_doctor *d)
+{
+	char path[512], line[1024];
+	uint32_t mounts = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/proc/mounts", d->root);
+	f = fopen(path, "r");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		char mount[256], type[64];
+		uint64_t bytes = 0;
+		uint32_t stale;
+
+		if (sscanf(line, "%*s %255s %63s", mount, type) != 2 ||
+		    strcmp(type, "hugetlbfs") != 0)
+			continue;
+		mounts++;
+		stale = count_stale(d, mount, &bytes);
+		if (stale > 0)
+			finding(d, LJ_WARNING, "stale files", mount,
+				"%u hugepage files of %llu MiB that no process uses\nrm %s/*map_* "
+				"after every DPDK program has ended",
+				stale, (unsigned long long)(bytes / MIB), mount);
+		else
+			finding(d, LJ_FINE, "stale files", mount, "none");
+	}
+	if (f != NULL)
+		fclose(f);
+	if (mounts == 0 && has_pci(d))
+		finding(d, d->config->eal.huge == LJ_HUGE_ON ? LJ_FATAL : LJ_WARNING, "hugepages",
+			"hugetlbfs", "is not mounted\nmount -t hugetlbfs none /dev/hugepages");
+}

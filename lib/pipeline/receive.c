@@ -1,0 +1,134 @@
+#include "receive.h"
+
+#include "lj_packet_rss.h"
+#include "role.h"
+
+static void count_word(uint64_t *word, uint64_t n)
+{
+	__atomic_store_n(word, *word + n, __ATOMIC_RELAXED);
+}
+
+/* One burst of a queue, in r->burst. */
+static uint16_t poll_queue(struct receiver *r, struct receive_queue *q,
+			   struct lj_counters *counters)
+{
+	uint64_t bytes = 0;
+
+	if (lj_source_rx(q->source, q->queue, &r->burst) == 0)
+		return 0;
+	for (uint16_t i = 0; i < r->burst.count; i++)
+		bytes += r->burst.wire_bytes[i];
+	count_word(&q->packets, r->burst.count);
+	count_word(&q->bytes, bytes);
+	lj_count(counters, LJ_C_rx_packets, r->burst.count);
+	lj_count(counters, LJ_C_rx_bytes, bytes);
+	return r->burst.count;
+}
+
+/*
+ * One in check_every packets: by the hash that the NIC is known to use, where does it belong, and
+ * where would its answer go? Not the queue it came by: the prediction fails, or the pair parts.
+ */
+static void check_spread(struct receiver *r, struct receive_queue *q, struct lj_counters *counters,
+			 const struct lj_packet *packets, uint16_t n)
+{
+	const struct lj_rss *rss = q->source->rss;
+
+	if (r->check_every == 0 || rss == NULL)
+		return;
+	for (; r->check_in < n; r->check_in += r->check_every) {
+		const struct lj_packet *p = &packets[r->check_in];
+		bool unexpected, parted;
+		uint32_t hash, reverse;
+
+		if (!lj_packet_rss_hash(rss, p, false, &hash))
+			continue;
+		lj_packet_rss_hash(rss, p, true, &reverse);
+		unexpected = lj_rss_queue(rss, hash) != q->queue;
+		parted = lj_rss_queue(rss, reverse) != q->queue;
+		count_word(&q->checked, 1);
+		count_word(&q->unexpected, unexpected);
+		count_word(&q->parted, parted);
+		lj_count(counters, LJ_C_rss_checked, 1);
+		lj_count(counters, LJ_C_rss_unexpected, unexpected);
+		lj_count(counters, LJ_C_rss_parted, parted);
+	}
+	r->check_in -= n;
+}
+
+static uint16_t parse(struct receiver *r, struct receive_queue *q, struct lj_counters *counters,
+		      struct lj_packet *packets)
+{
+	uint16_t n = lj_packet_parse_burst(&r->parser, &r->burst, packets);
+
+	lj_burst_free(&r->burst);
+	check_spread(r, q, counters, packets, n);
+	return n;
+}
+
+/* The next queue in turn that has something. */
+static uint16_t receive_polled(struct receiver *r, struct lj_counters *counters,
+			       struct lj_packet *packets, uint16_t *n, bool *over)
+{
+	*over = true;
+	for (uint16_t turn = 0; turn < r->n_rx; turn++) {
+		struct receive_queue *q = &r->rx[r->next_rx];
+		uint16_t received;
+
+		r->next_rx = r->next_rx + 1 == r->n_rx ? 0 : r->next_rx + 1;
+		received = poll_queue(r, q, counters);
+		if (received > 0) {
+			*over = false;
+			*n = parse(r, q, counters, packets);
+			return received;
+		}
+		*over = *over && lj_source_state(q->source) != LJ_SOURCE_RUNNING;
+	}
+	return 0;
+}
+
+/* A round over all legs into the reorderer, then what may go on. */
+static uint16_t receive_ordered(struct receiver *r, bool running, struct lj_counters *counters,
+				struct lj_packet *packets, uint16_t *n, bool *over)
+{
+	uint64_t now_tsc = rte_rdtsc(), round_ns = lj_clock_wall_ns(now_tsc);
+	uint16_t received = 0, late;
+
+	for (uint16_t i = 0; i < r->n_rx && running; i++) {
+		struct receive_queue *q = &r->rx[i];
+		uint16_t got = 0, parsed;
+
+		if (!reorder_has_room(r->reorder, i)) {
+			*over = false;
+			continue;
+		}
+		got = poll_queue(r, q, counters);
+		*over = *over && got == 0 && lj_source_state(q->source) != LJ_SOURCE_RUNNING;
+		if (got == 0)
+			continue;
+		received += got;
+		parsed = parse(r, q, counters, r->parsed);
+		for (uint16_t k = 0; k < parsed && !q->source->own_time; k++)
+			r->parsed[k].time_ns = round_ns;
+		reorder_put(r->reorder, i, r->parsed, parsed, now_tsc);
+	}
+	*n = reorder_take(r->reorder, packets, LJ_BURST_MAX, now_tsc, *over, &late);
+	lj_count(counters, LJ_C_reorder_late, late);
+	return received > 0 ? received : *n;
+}
+
+uint16_t receive(struct receiver *r, struct shared *shared, struct lj_counters *counters,
+		 struct lj_packet *packets, uint16_t *n, bool *over)
+{
+	int command = atomic_load_explicit(&shared->command, memory_order_relaxed);
+
+	*n = 0;
+	*over = command == COMMAND_END;
+	if (r->reorder != NULL) {
+		*over = command != COMMAND_PAUSE;
+		return receive_ordered(r, command == COMMAND_RUN, counters, packets, n, over);
+	}
+	if (command != COMMAND_RUN)
+		return 0;
+	return receive_polled(r, counters, packets, n, over);
+}

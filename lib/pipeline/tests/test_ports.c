@@ -1,0 +1,158 @@
+/* Ports as a live pipeline sees them, stepped by hand, on DPDK's null and ring drivers. */
+#include <string.h>
+
+#include "lj_clock.h"
+#include "lj_pipeline.h"
+#include "lj_test.h"
+
+#define SECOND 1000000000ULL
+
+static struct lj_pipeline *open_ports(struct lj_config *c, const char *const *settings)
+{
+	struct lj_error err = {0};
+	struct lj_pipeline *p;
+
+	lj_config_init(c);
+	for (; *settings != NULL; settings++)
+		CU_ASSERT_EQUAL_FATAL(lj_config_set(c, *settings, &err), 0);
+	p = lj_pipeline_create(c, &err);
+	if (p == NULL)
+		fprintf(stderr, "%s: %s\n", err.where, err.what);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	for (uint32_t i = 0; i < lj_pipeline_sources(p); i++)
+		CU_ASSERT_EQUAL(lj_source_start(lj_pipeline_source(p, i), &err), 0);
+	return p;
+}
+
+static void both_legs_queue_q_is_polled_by_worker_q(void)
+{
+	struct lj_config c;
+	struct lj_pipeline *p = open_ports(
+		&c,
+		(const char *const[]){
+			"capture.ports=[{\"name\":\"net_null0\",\"queues\":3,\"mbufs\":2048,"
+			"\"descriptors\":64},{\"name\":\"net_null1\",\"queues\":3,\"mbufs\":2048,"
+			"\"descriptors\":64,\"leg\":1}]",
+			"lcores.workers=3", "flow.capacity=1024", NULL});
+
+	for (int i = 0; i < 10; i++)
+		lj_pipeline_step(p);
+	for (uint32_t source = 0; source < 2; source++)
+		for (uint16_t q = 0; q < 3; q++) {
+			struct lj_queue_info info;
+			char worker[16];
+
+			snprintf(worker, sizeof(worker), "worker%u", q);
+			lj_pipeline_queue(p, source, q, &info);
+			CU_ASSERT_STRING_EQUAL(info.role, worker);
+			CU_ASSERT(info.packets >= 5 * LJ_BURST_MAX);
+		}
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static bool silent(const struct lj_pipeline *p, uint32_t source, uint64_t alarms)
+{
+	struct lj_leg_info info;
+
+	lj_pipeline_leg(p, source, &info);
+	CU_ASSERT(info.watched);
+	CU_ASSERT_EQUAL(info.alarms, alarms);
+	return info.silent;
+}
+
+static void a_silent_leg_raises_one_alarm(void)
+{
+	struct lj_config c;
+	struct lj_pipeline *p = open_ports(
+		&c, (const char *const[]){
+			    "capture.ports=[{\"name\":\"net_null2\",\"mbufs\":2048},{\"name\":"
+			    "\"net_ring0\",\"mbufs\":2048,\"leg\":1}]",
+			    "flow.capacity=1024", "capture.leg_silence_s=10", NULL});
+	uint64_t now = 1000 * SECOND;
+
+	for (int i = 0; i < 30; i++, now += SECOND) {
+		lj_pipeline_step(p);
+		lj_pipeline_watch(p, now);
+		lj_pipeline_watch(p, now + SECOND / 2); /* too soon: nothing is looked at */
+		CU_ASSERT_EQUAL(silent(p, 0, 0), false);
+		CU_ASSERT_EQUAL(silent(p, 1, i >= 10), i >= 10);
+	}
+	/* When the other is silent, too, the link is idle, not half. */
+	lj_pipeline_pause(p, true);
+	for (int i = 0; i < 15; i++, now += SECOND)
+		lj_pipeline_watch(p, now);
+	CU_ASSERT_FALSE(silent(p, 0, 0));
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static const struct lj_drop *drop(const struct lj_pipeline *p, const char *name)
+{
+	static struct lj_drop drops[LJ_DROPS_MAX];
+	uint32_t n = lj_pipeline_drops(p, drops);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(drops[i].name, name) == 0)
+			return &drops[i];
+	return NULL;
+}
+
+static void the_worst_second_is_remembered(void)
+{
+	struct lj_config c;
+	struct lj_pipeline *p = open_ports(
+		&c, (const char *const[]){"capture.ports=[{\"name\":\"net_null3\",\"mbufs\":2048}]",
+					  "flow.capacity=1024", NULL});
+	struct lj_role_info role;
+	struct lj_counters *worker;
+
+	lj_pipeline_role(p, 0, &role);
+	worker = (struct lj_counters *)(uintptr_t)role.counters;
+	lj_pipeline_watch(p, 100 * SECOND);
+	lj_count(worker, LJ_C_batch_refused, 70);
+	lj_pipeline_watch(p, 101 * SECOND);
+	lj_count(worker, LJ_C_batch_refused, 20);
+	lj_pipeline_watch(p, 102 * SECOND);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(drop(p, "batch_refused"));
+	CU_ASSERT_EQUAL(drop(p, "batch_refused")->total, 90);
+	CU_ASSERT_EQUAL(drop(p, "batch_refused")->latest, 20);
+	CU_ASSERT_EQUAL(drop(p, "batch_refused")->worst, 70);
+	CU_ASSERT_EQUAL(drop(p, "batch_refused")->worst_at_ns, 101 * SECOND);
+	CU_ASSERT_EQUAL(drop(p, "imissed")->worst, 0);
+	CU_ASSERT_EQUAL(drop(p, "imissed")->worst_at_ns, 0);
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"both legs' queue q is polled by worker q",
+		 both_legs_queue_q_is_polled_by_worker_q},
+		{"a silent leg raises one alarm", a_silent_leg_raises_one_alarm},
+		{"the worst second is remembered", the_worst_second_is_remembered},
+	};
+	char *argv[] = {(char *)"test",
+			(char *)"--no-huge",
+			(char *)"-m128",
+			(char *)"--no-pci",
+			(char *)"--no-shconf",
+			(char *)"--no-telemetry",
+			(char *)"--lcores=0",
+			(char *)"--log-level=*:error",
+			(char *)"--file-prefix=lj-test-ports",
+			(char *)"--vdev=net_null0",
+			(char *)"--vdev=net_null1",
+			(char *)"--vdev=net_null2",
+			(char *)"--vdev=net_null3",
+			(char *)"--vdev=net_ring0"};
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/drivers-config", getenv("LJ_SOURCE_ROOT"));
+	setenv("LINEJUDGE_DRIVERS", path, 1);
+	if (rte_eal_init(RTE_DIM(argv), argv) < 0)
+		return EXIT_FAILURE;
+	lj_clock_init();
+	return lj_test_run("ports", tests, RTE_DIM(tests));
+}

@@ -1,0 +1,214 @@
+/* Sources that hand on made packets, so that what a NIC would do can be right or wrong at will. */
+#include <string.h>
+
+#include "lj_packet_rss.h"
+#include "lj_test.h"
+#include "role.h"
+
+#define PACKETS 512
+
+static struct rte_mempool *pool;
+static struct lj_rss rss;
+static struct shared shared;
+static struct lj_counters counters;
+static struct receiver receiver;
+static struct lj_packet packets[LJ_BURST_MAX];
+
+/* A NIC with two queues and traffic both ways; with `swap` 1 each queue gets the other's. */
+struct fake {
+	struct lj_source head;
+	uint32_t next[2];
+	uint32_t swap;
+	uint64_t time_ns;
+};
+
+static void fill(uint8_t frame[54], uint32_t i)
+{
+	static const uint8_t tcp[54] = {2, 0, 0,    0, 0, 1,  2,   0,	0, 0, 0,  2,
+					8, 0, 0x45, 0, 0, 40, 0,   0,	0, 0, 64, 6,
+					0, 0, 10,   0, 0, 0,  192, 168, 0, 0, 0,  80};
+	bool back = i & 1;
+	uint32_t flow = i / 2;
+
+	memcpy(frame, tcp, sizeof(tcp));
+	frame[46] = 0x50;
+	for (int half = 0; half < 2; half++) {
+		uint8_t *address = frame + 26 + 4 * (half ^ back);
+		uint8_t *port = frame + 34 + 2 * (half ^ back);
+
+		address[0] = half ? 192 : 10;
+		address[3] = (uint8_t)(flow * 7 + half);
+		port[0] = half ? 1 : (uint8_t)(flow >> 3);
+		port[1] = half ? 187 : (uint8_t)(flow * 31);
+	}
+}
+
+/* Where the NIC puts packet i: by its hash. */
+static uint16_t queue_of(uint32_t i)
+{
+	uint8_t frame[54];
+
+	fill(frame, i);
+	return lj_rss_queue(&rss, lj_toeplitz_hash(&rss.toeplitz, frame + 26, 12));
+}
+
+static uint16_t fake_rx(struct lj_source *s, uint16_t queue, struct lj_burst *burst)
+{
+	struct fake *f = (struct fake *)s;
+	uint16_t n = 0;
+
+	for (uint32_t *i = &f->next[queue]; *i < PACKETS && n < 32; (*i)++) {
+		struct rte_mbuf *m;
+
+		if (queue_of(*i) != (queue ^ f->swap))
+			continue;
+		m = rte_pktmbuf_alloc(pool);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+		fill((uint8_t *)rte_pktmbuf_append(m, 54), *i);
+		burst->mbuf[n] = m;
+		burst->time_ns[n] = ++f->time_ns;
+		burst->wire_bytes[n] = 60;
+		burst->leg[n++] = 0;
+	}
+	burst->count = n;
+	if (n == 0)
+		s->state = LJ_SOURCE_ENDED;
+	return n;
+}
+
+static const struct lj_source_ops fake_ops = {.name = "fake", .rx = fake_rx};
+
+static void open_fake(struct fake *f, uint32_t swap)
+{
+	memset(f, 0, sizeof(*f));
+	f->head.ops = &fake_ops;
+	f->head.rss = &rss;
+	f->head.queues = 2;
+	f->swap = swap;
+}
+
+static uint32_t receive_all(struct fake *f, uint16_t queue, uint32_t check_every)
+{
+	uint32_t all = 0;
+	bool over = false;
+
+	memset(&receiver, 0, sizeof(receiver));
+	receiver.rx[0] = (struct receive_queue){.source = &f->head, .queue = queue};
+	receiver.n_rx = 1;
+	receiver.check_every = check_every;
+	lj_parser_init(&receiver.parser, &counters, false, false);
+	while (!over) {
+		uint16_t n;
+
+		receive(&receiver, &shared, &counters, packets, &n, &over);
+		all += n;
+	}
+	CU_ASSERT_EQUAL(receiver.rx[0].packets, all);
+	CU_ASSERT_EQUAL(receiver.rx[0].bytes, 60 * all);
+	return all;
+}
+
+static uint32_t receive_both(uint32_t swap, uint32_t check_every)
+{
+	static struct fake f;
+	uint32_t all;
+
+	memset(&counters, 0, sizeof(counters));
+	open_fake(&f, swap);
+	all = receive_all(&f, 0, check_every);
+	f.head.state = LJ_SOURCE_RUNNING;
+	return all + receive_all(&f, 1, check_every);
+}
+
+static void a_nic_that_does_as_it_says_parts_nothing(void)
+{
+	lj_rss_init(&rss, LJ_RSS_5TUPLE, 2, 52, 512);
+	CU_ASSERT_EQUAL(receive_both(0, 1), PACKETS);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_rss_checked], PACKETS);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_rss_unexpected], 0);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_rss_parted], 0);
+}
+
+static void one_in_so_many_is_checked(void)
+{
+	lj_rss_init(&rss, LJ_RSS_5TUPLE, 2, 52, 512);
+	receive_both(0, 16);
+	CU_ASSERT(counters.value[LJ_C_rss_checked] >= PACKETS / 16);
+	CU_ASSERT(counters.value[LJ_C_rss_checked] <= PACKETS / 16 + 2);
+	receive_both(0, 0);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_rss_checked], 0);
+}
+
+static void packets_by_the_wrong_queue_are_seen(void)
+{
+	lj_rss_init(&rss, LJ_RSS_5TUPLE, 2, 52, 512);
+	CU_ASSERT_EQUAL(receive_both(1, 1), PACKETS);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_rss_unexpected], PACKETS);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_rss_parted], PACKETS);
+}
+
+static void an_asymmetric_key_is_seen_by_the_pairs_it_parts(void)
+{
+	uint8_t key[52];
+
+	lj_rss_init(&rss, LJ_RSS_5TUPLE, 2, 52, 512);
+	for (uint8_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(i * 73 + (i >> 1) * 11 + 5);
+	lj_rss_set_key(&rss, key, sizeof(key));
+	receive_both(0, 1);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_rss_unexpected], 0);
+	CU_ASSERT(counters.value[LJ_C_rss_parted] > PACKETS / 8);
+}
+
+static void a_round_over_unstamped_legs_is_one_instant(void)
+{
+	static struct fake legs[2];
+	uint64_t time_ns = 0;
+	uint32_t all = 0;
+	bool over = false;
+
+	lj_rss_init(&rss, LJ_RSS_5TUPLE, 2, 52, 512);
+	memset(&receiver, 0, sizeof(receiver));
+	memset(&counters, 0, sizeof(counters));
+	for (uint16_t i = 0; i < 2; i++) {
+		open_fake(&legs[i], 0);
+		receiver.rx[i] = (struct receive_queue){.source = &legs[i].head, .queue = i};
+	}
+	receiver.n_rx = 2;
+	receiver.reorder = reorder_create(2, rte_get_tsc_hz());
+	lj_parser_init(&receiver.parser, &counters, false, false);
+	while (!over) {
+		uint16_t n;
+
+		receive(&receiver, &shared, &counters, packets, &n, &over);
+		for (uint16_t i = 0; i < n; time_ns = packets[i++].time_ns)
+			CU_ASSERT(packets[i].time_ns >= time_ns);
+		all += n;
+	}
+	CU_ASSERT_EQUAL(all, PACKETS);
+	CU_ASSERT(time_ns > 1000000000ULL * PACKETS); /* the clock's, not the fake's */
+	CU_ASSERT_EQUAL(counters.value[LJ_C_reorder_late], 0);
+	reorder_destroy(receiver.reorder);
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"a NIC that does as it says parts nothing",
+		 a_nic_that_does_as_it_says_parts_nothing},
+		{"one in so many is checked", one_in_so_many_is_checked},
+		{"packets by the wrong queue are seen", packets_by_the_wrong_queue_are_seen},
+		{"an asymmetric key is seen by the pairs it parts",
+		 an_asymmetric_key_is_seen_by_the_pairs_it_parts},
+		{"a round over unstamped legs is one instant",
+		 a_round_over_unstamped_legs_is_one_instant},
+	};
+	int ret;
+
+	lj_test_eal("receive", NULL);
+	lj_clock_init();
+	pool = rte_pktmbuf_pool_create("receive", 1023, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+	ret = pool != NULL ? lj_test_run("receive", tests, RTE_DIM(tests)) : EXIT_FAILURE;
+	rte_mempool_free(pool);
+	return ret;
+}

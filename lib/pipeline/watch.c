@@ -1,0 +1,173 @@
+#include "watch.h"
+
+#include "lj_log.h"
+#include "pipeline.h"
+
+#define INTERVAL_NS	   1000000000ULL
+#define LOSSES_INTERVAL_NS 100000000ULL
+
+static const struct {
+	const char *name, *help;
+	enum lj_counter counter;
+} causes[DROP_CAUSES] = {
+	[DROP_IMISSED] = {"imissed", "receive ring full: the worker was late", LJ_C_port_imissed},
+	[DROP_IERRORS] = {"ierrors", "bad frames: optics, cable, MTU", LJ_C_port_ierrors},
+	[DROP_RX_NOMBUF] = {"rx_nombuf", "no mbuf free: raise mbufs", LJ_C_port_rx_nombuf},
+	[DROP_SPREAD] = {"spread_refused", "worker's queue full", LJ_C_spread_refused},
+	[DROP_FLOW] = {"flow_refused", "flow table full: raise flow.capacity", LJ_C_flow_refused},
+	[DROP_BATCH] = {"batch_refused", "inference late: more lcores", LJ_C_batch_refused},
+	[DROP_VERDICT] = {"verdict_refused", "sink late", LJ_C_verdict_refused},
+	[DROP_SINK] = {"sink_lost", "reader of the sink late or gone", LJ_C_sink_lost},
+};
+
+static void put(uint64_t *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+
+static uint64_t get(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static void watch_drops(struct lj_pipeline *p, uint64_t now_ns)
+{
+	struct lj_counters total;
+
+	lj_pipeline_total(p, &total);
+	for (int i = 0; i < DROP_CAUSES; i++) {
+		struct drop_watch *d = &p->watch.drop[i];
+		uint64_t now = total.value[causes[i].counter];
+		uint64_t latest = now > d->total ? now - d->total : 0;
+
+		put(&d->total, now);
+		if (p->watch.looked_ns == 0)
+			continue;
+		put(&d->latest, latest);
+		if (latest > d->worst) {
+			put(&d->worst, latest);
+			put(&d->worst_at_ns, now_ns);
+		}
+	}
+}
+
+/* The legs' packets as the roles have taken them. */
+static uint64_t source_packets(const struct lj_pipeline *p, uint32_t source)
+{
+	uint64_t packets = 0;
+
+	for (uint16_t q = 0; q < p->source[source]->queues; q++) {
+		struct lj_queue_info info;
+
+		lj_pipeline_queue(p, source, q, &info);
+		packets += info.packets;
+	}
+	return packets;
+}
+
+/* Two ports of one leg are one silence together. */
+static bool leg_heard(const struct lj_pipeline *p, uint32_t leg, uint64_t since_ns, bool same)
+{
+	for (uint32_t i = 0; i < p->n_sources; i++)
+		if ((p->config->capture.port[i].leg == leg) == same &&
+		    p->watch.leg[i].heard_ns > since_ns)
+			return true;
+	return false;
+}
+
+static void judge_leg(struct lj_pipeline *p, uint32_t i, uint64_t now_ns)
+{
+	uint64_t silence_ns = p->config->capture.leg_silence_ns;
+	uint32_t leg = p->config->capture.port[i].leg;
+	struct leg_watch *l = &p->watch.leg[i];
+	uint64_t since_ns = now_ns - silence_ns;
+
+	if (leg_heard(p, leg, since_ns, true)) {
+		if (l->silent)
+			lj_log(NOTICE, "%s: leg %u carries traffic again\n", p->source[i]->name,
+			       leg);
+		__atomic_store_n(&l->silent, false, __ATOMIC_RELAXED);
+		return;
+	}
+	if (l->silent || !leg_heard(p, leg, since_ns, false))
+		return;
+	lj_log(WARNING,
+	       "%s: leg %u has been silent for %.0f s while another leg carries traffic: half of "
+	       "each conversation is missing; look at the tap, its fibre and the port's link\n",
+	       p->source[i]->name, leg, (double)silence_ns / 1e9);
+	put(&l->alarms, l->alarms + 1);
+	__atomic_store_n(&l->silent, true, __ATOMIC_RELAXED);
+}
+
+static void watch_legs(struct lj_pipeline *p, uint64_t now_ns)
+{
+	uint64_t silence_ns = p->config->capture.leg_silence_ns;
+
+	if (p->shared.replay || p->n_sources < 2 || silence_ns == 0)
+		return;
+	for (uint32_t i = 0; i < p->n_sources; i++) {
+		struct leg_watch *l = &p->watch.leg[i];
+		uint64_t packets = source_packets(p, i);
+
+		if (packets != l->packets || p->watch.looked_ns == 0)
+			put(&l->heard_ns, now_ns);
+		l->packets = packets;
+	}
+	for (uint32_t i = 0; i < p->n_sources; i++)
+		judge_leg(p, i, now_ns);
+}
+
+/* The records that live while a port loses packets may lack some: the workers mark them. */
+static void watch_losses(struct lj_pipeline *p, uint64_t now_ns)
+{
+	struct watch *w = &p->watch;
+	uint64_t lost = 0;
+
+	if (p->shared.replay || now_ns < w->losses_looked_ns + LOSSES_INTERVAL_NS)
+		return;
+	w->losses_looked_ns = now_ns;
+	for (uint32_t i = 0; i < p->n_sources; i++) {
+		struct lj_source_stats stats;
+
+		if (lj_source_stats(p->source[i], &stats) == 0)
+			lost += stats.imissed + stats.ierrors + stats.rx_nombuf;
+	}
+	if (lost > w->lost)
+		atomic_fetch_add_explicit(&p->shared.losses, 1, memory_order_relaxed);
+	w->lost = lost;
+}
+
+void lj_pipeline_watch(struct lj_pipeline *p, uint64_t now_ns)
+{
+	struct watch *w = &p->watch;
+
+	watch_losses(p, now_ns);
+	if (w->looked_ns != 0 && now_ns < w->looked_ns + INTERVAL_NS)
+		return;
+	watch_drops(p, now_ns);
+	watch_legs(p, now_ns);
+	if (w->looked_ns != 0)
+		put(&w->interval_ns, now_ns - w->looked_ns);
+	put(&w->looked_ns, now_ns);
+}
+
+uint32_t lj_pipeline_drops(const struct lj_pipeline *p, struct lj_drop drops[LJ_DROPS_MAX])
+{
+	_Static_assert(DROP_CAUSES <= LJ_DROPS_MAX, "raise LJ_DROPS_MAX");
+	for (int i = 0; i < DROP_CAUSES; i++) {
+		const struct drop_watch *d = &p->watch.drop[i];
+
+		drops[i] = (struct lj_drop){causes[i].name,  causes[i].help, get(&d->total),
+					    get(&d->latest), get(&d->worst), get(&d->worst_at_ns)};
+	}
+	return DROP_CAUSES;
+}
+
+void lj_pipeline_leg(const struct lj_pipeline *p, uint32_t source, struct lj_leg_info *info)
+{
+	const struct leg_watch *l = &p->watch.leg[source];
+
+	info->watched = get(&l->heard_ns) != 0;
+	info->silent = __atomic_load_n(&l->silent, __ATOMIC_RELAXED);
+	info->alarms = get(&l->alarms);
+}
