@@ -67,10 +67,11 @@ static void configure(struct xdp_kernel *k)
 
 static int refuse_load(const struct xdp_kernel *k, int ret, struct lj_error *err)
 {
-	if (ret == -EPERM)
+	/* The verifier says EACCES of what CAP_PERFMON would permit, and of mistakes. */
+	if (ret == -EPERM || (ret == -EACCES && geteuid() != 0))
 		return lj_error_set(err, EPERM, k->config.name,
 				    "an XDP tap needs root, or the capabilities CAP_BPF, "
-				    "CAP_NET_ADMIN and CAP_NET_RAW");
+				    "CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW");
 	return lj_error_set(err, -ret, k->config.name, "the kernel does not take the program: %s",
 			    strerror(-ret));
 }
@@ -101,24 +102,6 @@ static int map_memory(struct xdp_kernel *k, struct lj_error *err)
 	return 0;
 }
 
-/* `polled` needs CAP_PERFMON besides; the tap goes without. */
-static int load(struct xdp_kernel *k, bool with_polled)
-{
-	int ret;
-
-	k->skeleton = xdp_tap__open();
-	if (k->skeleton == NULL)
-		return -errno;
-	configure(k);
-	bpf_program__set_autoload(k->skeleton->progs.polled, with_polled);
-	ret = xdp_tap__load(k->skeleton);
-	if (ret != 0) {
-		xdp_tap__destroy(k->skeleton);
-		k->skeleton = NULL;
-	}
-	return ret;
-}
-
 int xdp_kernel_open(struct xdp_kernel *k, const struct xdp_kernel_config *config,
 		    struct lj_error *err)
 {
@@ -130,9 +113,11 @@ int xdp_kernel_open(struct xdp_kernel *k, const struct xdp_kernel_config *config
 		return lj_error_set(err, ENODEV, config->name, "there is no interface %s",
 				    config->interface);
 	libbpf_set_print(log_libbpf);
-	ret = load(k, true);
-	if (ret != 0)
-		ret = load(k, false);
+	k->skeleton = xdp_tap__open();
+	if (k->skeleton == NULL)
+		return refuse_load(k, -errno, err);
+	configure(k);
+	ret = xdp_tap__load(k->skeleton);
 	if (ret != 0)
 		return refuse_load(k, ret, err);
 	return map_memory(k, err);
@@ -202,10 +187,8 @@ int xdp_kernel_attach(struct xdp_kernel *k, struct lj_error *err)
 
 void xdp_kernel_share_clock(struct xdp_kernel *k)
 {
-	int program = bpf_program__fd(k->skeleton->progs.polled);
-
-	if (program >= 0)
-		k->poll_link = bpf_raw_tracepoint_open("napi_poll", program);
+	k->poll_link =
+		bpf_raw_tracepoint_open("napi_poll", bpf_program__fd(k->skeleton->progs.polled));
 	k->skeleton->bss->share_clock = k->poll_link >= 0;
 }
 

@@ -64,8 +64,8 @@ bool xdp_kernel_strips_vlan(const struct xdp_kernel *k);
 /* The program's file descriptor, for test runs. */
 int xdp_kernel_program(const struct xdp_kernel *k);
 
-/* Packets of one poll of a driver share a reading of the clock from now on; without CAP_PERFMON, or
- * on a kernel without the tracepoint, they go on having their own. */
+/* Packets of one poll of a driver share a reading of the clock from now on; on a kernel without the
+ * tracepoint they go on having their own. */
 void xdp_kernel_share_clock(struct xdp_kernel *k);
 
 #endif
