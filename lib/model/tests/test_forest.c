@@ -158,6 +158,8 @@ static void few_and_many_features_give_xgboosts_bits(void)
 {
 	compare(&(struct shape){1, 1, 3, 4, 90, 5}, 1);
 	compare(&(struct shape){78, 1, 100, 6, 90, 60}, 2);
+	compare(&(struct shape){64, 1, 190, 7, 90, 20}, 5);
+	compare(&(struct shape){100, 3, 190, 8, 90, 20}, 6);
 	compare(&(struct shape){200, 1, 64, 7, 90, 20}, 3);
 	compare(&(struct shape){1000, 1, 65, 5, 90, 20}, 4);
 }
