@@ -34,6 +34,7 @@ static struct forest *proved_forest(struct lj_model *m, const json_t *root, void
 	else
 		f = forest_create(root, base_score, FOREST_BYTES_MAX, err);
 	if (f != NULL && forest_prove(f, reference, &m->manifest.info.proof_rows, err) != 0) {
+		m->manifest.info.proof_rows = 0;
 		forest_destroy(f);
 		f = NULL;
 	}
@@ -83,7 +84,7 @@ static bool forest_is_faster(struct lj_model *m, void *reference, struct lj_erro
 	float *matrix = calloc(MEASURE_ROWS * m->manifest.info.features, sizeof(*matrix));
 	float *scores = calloc(MEASURE_ROWS * m->manifest.info.outputs, sizeof(*scores));
 	double ns[2] = {0, 0};
-	char text[128];
+	char text[100];
 
 	if (handles[1] != NULL && matrix != NULL && scores != NULL) {
 		/* Rows that do not all take one path. */
@@ -111,7 +112,7 @@ static const struct lj_engine_ops *choose(struct lj_model *m, enum lj_engine wan
 	}
 	m->forest = proved_forest(m, root, reference, &err);
 	if (m->forest == NULL) {
-		say(m, "forest refused: %.300s", err.what);
+		say(m, "forest refused: %.110s", err.what);
 		lj_log(WARNING, "model %s: the forest engine refuses it, xgboost scores: %s\n",
 		       m->dir, err.what);
 		return &lj_engine_xgboost;
@@ -169,6 +170,7 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root,
 		close_handles(m);
 		ret = take(m, &lj_engine_xgboost, path, err);
 		if (ret == 0) {
+			m->manifest.info.proof_rows = 0;
 			say(m, "%s", "forest refused: it does not give the golden rows");
 			lj_log(WARNING,
 			       "model %s: the forest engine does not give the golden "

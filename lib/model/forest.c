@@ -8,6 +8,9 @@
 #include "forest_parts.h"
 #include "model.h"
 
+/* The most that a tree takes in all the tables of the ranked kernels. */
+#define RANKED_BYTES 9000ULL
+
 #define FEW_FOR_AVX2 8 /* rows: below, most of its lanes would be idle */
 
 struct forest *forest_create(const json_t *root, float base_score, uint64_t max_bytes,
@@ -24,7 +27,8 @@ struct forest *forest_create(const json_t *root, float base_score, uint64_t max_
 		forest_destroy(f);
 		return NULL;
 	}
-	f->ranked = forest_rank(f) && forest_pack(f) && forest_program(f);
+	f->ranked = (max_bytes == 0 || f->trees * RANKED_BYTES <= max_bytes) && forest_rank(f) &&
+		    forest_pack(f) && forest_program(f);
 	return f;
 }
 
@@ -66,7 +70,6 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 	case FOREST_ROWS_AVX2:
 		return f->ranked && __builtin_cpu_supports("avx2");
 	case FOREST_TREES_AVX512:
-		return f->ranked && f->columns <= FOREST_ROW_COLUMNS && has_avx512();
 	case FOREST_ROWS_AVX512:
 		return f->ranked && has_avx512();
 	default:

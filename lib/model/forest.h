@@ -24,7 +24,6 @@
 #define FOREST_DEPTH_MAX   8   /* of a ranked tree: its table is complete, 2^depth leaves */
 #define FOREST_COLUMNS_MAX 256 /* of ranks: a column's number fits a byte */
 #define FOREST_CHUNK	   255 /* thresholds that a column's ranks can tell apart */
-#define FOREST_ROW_COLUMNS 128 /* the most that the tree-lane kernel holds in registers */
 
 /* How a block of rows is scored. Each gives the same bits. */
 enum forest_kernel {
@@ -149,9 +148,9 @@ struct forest_slot {
 	/* Ranks n rows into `columns`. */
 	void (*rank_columns)(struct forest_slot *s, const float *matrix, uint32_t n);
 	int8_t *columns; /* [columns][FOREST_ROWS], counts less 128 */
-	uint8_t *rows;	 /* [FOREST_ROWS][FOREST_ROW_COLUMNS or more] */
+	uint8_t *rows;	 /* [FOREST_ROWS + 1][FOREST_COLUMNS_MAX], counts */
 	float *turned;	 /* [4][features][16]: the block's rows, features first */
-	float *sums;	 /* [FOREST_ROWS + 1][outputs] */
+	float *sums;	 /* [FOREST_ROWS + 1][outputs], at least */
 	float *margins;	 /* [FOREST_ROWS][outputs], where the caller wants none */
 };
 

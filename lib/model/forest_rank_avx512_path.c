@@ -7,7 +7,7 @@
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 #define GROUP		16 /* rows */
-#define RANK_ONE_BY_ONE 4  /* up to so many rows a group would be more work */
+#define RANK_ONE_BY_ONE 3  /* rows; a group for them would be more work */
 
 /* Features first: 4 values of each of 16 rows into out[4][16]. */
 INLINE void turn_4(const float *const rows[GROUP], uint32_t at, float *out)

@@ -1,7 +1,7 @@
 /*
  * The tree-lane kernel: a lane is a tree, 64 of them a register, one row at a time. A row's columns
- * are in two registers, from which each lane picks the one it asks for. So few rows cost little;
- * below five levels the trees are walked one by one.
+ * are in two or four registers, from which each lane picks the one it asks for. So few rows cost
+ * little; below five levels the trees are walked one by one.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -11,21 +11,28 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-#define SHARE 16
+#define SHARE  16
+#define NARROW 128 /* columns: two registers */
 
 typedef __m512i lanes;
 
 struct top {
 	const uint8_t *trees; /* forest.lanes from the group's place */
-	__m512i low, high;    /* the row's columns */
+	__m512i quarter[4];   /* the row's columns */
+	bool wide;	      /* more than two quarters of them are in use; known when compiled */
 };
 
 INLINE lanes node(const struct top *t, uint32_t h)
 {
 	__m512i column = _mm512_load_si512(t->trees + h * 128);
 	__m512i rank = _mm512_load_si512(t->trees + h * 128 + 64);
+	__m512i x = _mm512_permutex2var_epi8(t->quarter[0], column, t->quarter[1]);
 
-	return _mm512_subs_epi8(rank, _mm512_permutex2var_epi8(t->low, column, t->high));
+	if (t->wide)
+		x = _mm512_mask_mov_epi8(
+			x, _mm512_movepi8_mask(column),
+			_mm512_permutex2var_epi8(t->quarter[2], column, t->quarter[3]));
+	return _mm512_subs_epi8(rank, x);
 }
 
 INLINE lanes choose(lanes right, lanes a, lanes b)
@@ -46,16 +53,28 @@ INLINE lanes finish(lanes v, uint32_t levels)
 
 #include "forest_select.h"
 
-/* Where each tree of the group stands five levels down, into at[64]. */
-TARGET __attribute__((noinline)) static void stand(const uint8_t *trees, const uint8_t *row,
-						   uint8_t *at)
+INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, uint8_t *at)
 {
 	/* From counts to ranks. */
 	const __m512i sign = _mm512_set1_epi8((char)0x80);
-	const struct top top = {trees, _mm512_xor_si512(_mm512_load_si512(row), sign),
-				_mm512_xor_si512(_mm512_load_si512(row + 64), sign)};
+	struct top top = {.trees = trees, .wide = wide};
 
+	for (int i = 0; i < (wide ? 4 : 2); i++)
+		top.quarter[i] = _mm512_xor_si512(_mm512_load_si512(row + i * 64), sign);
 	_mm512_store_si512(at, select_path(&top, FOREST_LANE_LEVELS));
+}
+
+/* Where each tree of the group stands five levels down, into at[64]. */
+TARGET __attribute__((noinline)) static void stand_narrow(const uint8_t *trees, const uint8_t *row,
+							  uint8_t *at)
+{
+	stand(trees, row, false, at);
+}
+
+TARGET __attribute__((noinline)) static void stand_wide(const uint8_t *trees, const uint8_t *row,
+							uint8_t *at)
+{
+	stand(trees, row, true, at);
 }
 
 /* The leaf of a tree, `below` the level it stands on. */
@@ -120,7 +139,8 @@ INLINE void add_group(const struct forest *f, const struct forest_group *g, uint
 	uint8_t at[(FOREST_ROWS + 1) * FOREST_TREES] __attribute__((aligned(64)));
 
 	for (uint32_t r = 0; r < n + n % 2; r++)
-		stand(f->lanes + g->lanes, rows + r * FOREST_COLUMNS_MAX, at + r * FOREST_TREES);
+		(f->columns > NARROW ? stand_wide : stand_narrow)(
+			f->lanes + g->lanes, rows + r * FOREST_COLUMNS_MAX, at + r * FOREST_TREES);
 	/* As many trees at a time as the first cache holds the slots of. */
 	for (uint32_t i = 0; i < g->n; i += SHARE)
 		for (uint32_t r = 0; r < n; r += 2) {

@@ -65,7 +65,7 @@ struct lj_model_info {
 	char version[32];
 	char sha256[65]; /* of the booster file: the model's identity */
 	char engine[16];
-	char engine_reason[400]; /* why this engine */
+	char engine_reason[128]; /* why this engine; no longer than telemetry takes */
 	uint32_t proof_rows; /* on which the forest engine was compared with XGBoost; 0: never */
 	uint32_t features, outputs, trees;
 	uint16_t classes;		     /* 2 for a binary model */
