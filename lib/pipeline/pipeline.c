@@ -65,9 +65,11 @@ static int settle_driver(const struct lj_pipeline *p, struct lj_port_config *ope
 {
 	enum lj_rss_mode mode = (enum lj_rss_mode)p->config->capture.rss_mode;
 	struct lj_driver d;
-	char pmd[64];
-	int ret = lj_port_driver(open->name, pmd, sizeof(pmd), err);
+	char pmd[64] = "generic"; /* what takes an interface of the kernel's is not yet known */
+	int ret = 0;
 
+	if (!lj_port_is_kernels(open->name))
+		ret = lj_port_driver(open->name, pmd, sizeof(pmd), err);
 	if (ret == 0)
 		ret = lj_driver_load(&d, pmd, err);
 	if (ret != 0)
