@@ -61,6 +61,8 @@ static inline uint32_t mark(struct lj_host *h, enum mark kind, uint64_t a, uint6
 
 static void follow_clock(struct lj_host *h, const struct lj_host_fact *fact)
 {
+	if (fact->event == LJ_HOST_LOOK)
+		return;
 	if (fact->time_ns < h->clock_ns &&
 	    (fact->event != LJ_HOST_BEGIN || h->clock_ns - fact->time_ns <= CLOCK_BACK_NS))
 		return;

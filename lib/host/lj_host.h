@@ -148,6 +148,8 @@ struct lj_host_context {
 	bool opened;			    /* opening[] is known */
 };
 
+#define LJ_HOST_HOSTS 65536 /* that an inference lcore remembers, in 130 MiB */
+
 struct lj_host_config {
 	uint32_t hosts; /* remembered; conversations as many, services half: 1024..2^24 */
 	int socket_id;
@@ -166,8 +168,8 @@ uint64_t lj_host_memory(const struct lj_host_config *config);
 void lj_host_prefetch_places(const struct lj_host *h, const struct lj_host_fact *fact);
 void lj_host_prefetch(const struct lj_host *h, const struct lj_host_fact *fact);
 /*
- * Counts the fact. The clock is the latest time of all facts, but follows a begin that is over 600
- * s behind it: one frame with a wrong time does not stop it for good. Path.
+ * Counts the fact. The clock is the latest time of all begins and ends, but follows a begin that is
+ * over 600 s behind it: one frame with a wrong time does not stop it for good. Path.
  */
 void lj_host_observe(struct lj_host *h, const struct lj_host_fact *fact);
 /* What stands beside the fact's flow now. Path. */

@@ -224,7 +224,7 @@ static void *score_all(void *arg)
 		batch[i] = &flows[i];
 	}
 	for (int round = 0; round < 20; round++)
-		lj_model_score(s->model, s->slot, batch, FLOWS, s->opinion);
+		lj_model_score(s->model, s->slot, batch, NULL, FLOWS, s->opinion);
 	return NULL;
 }
 
@@ -247,7 +247,7 @@ static void slots_score_alike_whole_or_one_by_one_and_side_by_side(void)
 		const struct lj_flow *one = &f;
 		struct lj_opinion o;
 
-		CU_ASSERT_EQUAL(lj_model_score(m, 0, &one, 1, &o), 1);
+		CU_ASSERT_EQUAL(lj_model_score(m, 0, &one, NULL, 1, &o), 1);
 		CU_ASSERT_EQUAL(o.score, scorer[0].opinion[i].score);
 		CU_ASSERT_EQUAL(o.score, scorer[1].opinion[i].score);
 		CU_ASSERT(o.score > 0 && o.score < 1);
