@@ -148,7 +148,7 @@ struct lj_host_context {
 	bool opened;			    /* opening[] is known */
 };
 
-#define LJ_HOST_HOSTS 65536 /* that an inference lcore remembers, in 130 MiB */
+#define LJ_HOST_HOSTS 65536 /* that an inference lcore remembers, in 125 MiB */
 
 struct lj_host_config {
 	uint32_t hosts; /* remembered; conversations as many, services half: 1024..2^24 */
