@@ -4,11 +4,12 @@
 #include "host_table.h"
 #include "lj_memory.h"
 
-/* Marks and openings for each host that is remembered: flows have more ends than hosts. */
+/* For each host that is remembered: what it is marked with, and its flows that are open at a time.
+ */
 #define MARKS_PER_HOST	  16
 #define OPENINGS_PER_HOST 4
 
-/* Sets of a directory with room for `places` at three quarters full. */
+/* Sets of a directory with room for `places` or more. */
 static uint64_t sets_for(uint64_t places)
 {
 	return rte_align64pow2(RTE_MAX(places / WAYS, (uint64_t)2));

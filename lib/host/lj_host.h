@@ -19,8 +19,8 @@
  * Memory is fixed. Places are in sets of eight: who is new takes an empty or outlived place, then
  * that of the least recently used newcomer, and only then that of an established one (which was
  * met by a second flow). A flood from spoofed addresses so wears out newcomers' places, and at most
- * one established in each set. What is forgotten early is counted as host_evicted; a forgotten mark
- * makes a distinct count larger by one, never smaller.
+ * one established in each set. What is forgotten early is counted as host_evicted. A
+ * forgotten mark makes a distinct count larger by one.
  *
  * Every inference lcore that scores with host context has a stage of its own and observes the facts
  * of all flows (a worker sends a flow to the lcore that owns its initiator and the fact alone to

@@ -139,7 +139,7 @@ static void counts_stop_at_the_top(void)
 	lj_host_destroy(h);
 }
 
-/* 200 hosts talk to servers for ten minutes while a million spoofed sources come by. */
+/* 200 hosts have talked to servers for two minutes; then a million spoofed sources come by. */
 static void a_spoofed_flood_wears_out_newcomers_and_not_the_established(void)
 {
 	struct lj_host *h = stage_of(4096);
