@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -65,15 +66,15 @@ class TestReplay:
         verify(len(theirs) > 2000, f"argus gave {len(theirs)} flows")
         verify(ours == theirs, f"differ: {list((ours - theirs).items())[:3]} {list((theirs - ours).items())[:3]}")
 
-    @pytest.mark.parametrize("workers,infer,count", [(1, 2, 0), (2, 1, 0), (4, 2, 0), (4, 1, 1), (3, 2, 2)])
+    @pytest.mark.parametrize("workers,infer,count", [(1, 2, 0), (2, 1, 0), (2, 2, 0), (3, 1, 0), (4, 2, 0), (4, 1, 1), (3, 2, 2)])
     def test_output_does_not_depend_on_lcores(self, tmp_path, workers, infer, count):
         """
         Steps: replay with one worker and inference lcore, then with others, on other lcores, with queues as small as may be.
-        Verify: EVE and features are byte-identical.
+        Verify: EVE and features, host context among them, are byte-identical.
         """
         def outputs(*arguments):
             eve, table = tmp_path / "eve.json", tmp_path / "features.csv"
-            replay(DEMO, "--eve", eve, "--features", table, *arguments)
+            replay(DEMO, "--eve", eve, "--features", table, "--set", "features.set=linejudge,host", *arguments)
             return eve.read_bytes(), table.read_bytes()
 
         small = [a for key in ("spread", "infer", "sink") for a in ("--set", f"queue.{key}=64")]
@@ -134,6 +135,30 @@ class TestReplay:
         verify(summary["packets"] == 12124, "packets were lost")
         verify(summary["flows"] >= 2062, "flows were lost")
 
+    def test_host_context_sees_the_scan_and_counts_no_flow_twice(self, tmp_path):
+        """
+        Steps: write host context of the demo capture, without and with early verdicts.
+        Verify: the scanner's flows stand beside hundreds of ports, browsing does not; the final rows are the same.
+        """
+        def table(*arguments):
+            path = tmp_path / "features.csv"
+            replay(DEMO, "--model", "none", "--features", path, "--set", "features.set=host", *arguments)
+            with open(path, newline="", encoding="ascii") as file:
+                return list(csv.DictReader(file))
+        with open(DEMO_LABELS, newline="", encoding="ascii") as file:
+            family = {(r["src_ip"], r["src_port"], r["dst_ip"], r["dst_port"]): r["family"] for r in csv.DictReader(file)}
+        rows = table()
+        ports = collections.defaultdict(list)
+        for row in rows:
+            label = family.get((row["src_ip"], row["src_port"], row["dst_ip"], row["dst_port"]))
+            ports[label].append(float(row["host_src_600s_ports"]))
+        verify(max(ports["port-scan"]) >= 900, f"the scanner has {max(ports['port-scan'])} ports")
+        verify(max(ports["web"]) < 10, f"a browser has {max(ports['web'])} ports")
+        early = table("--set", "flow.classify_at=3", "--set", "features.early=true")
+        verify(len(early) > len(rows), "no early rows")
+        final = [row for row in early if not row["end_reason"].startswith("early")]
+        verify(final == rows, "early verdicts change what is counted")
+
     def test_early_verdicts_are_marked_and_linked(self, tmp_path):
         """
         Steps: ask for a verdict at the third packet.
@@ -154,10 +179,11 @@ class TestReplay:
         import numpy
         import xgboost
         eve, table = tmp_path / "eve.json", tmp_path / "features.csv"
-        replay(DEMO, "--eve", eve, "--features", table)
+        replay(DEMO, "--eve", eve, "--features", table, "--set", "features.set=linejudge,host")
+        with open(os.path.join(ROOT, "models", "default", "manifest.json"), encoding="ascii") as file:
+            names = json.load(file)["features"]
         with open(table, newline="", encoding="ascii") as file:
-            rows = list(csv.reader(file))
-        x = numpy.array([[float(v) if v else numpy.nan for v in row[9:]] for row in rows[1:]]).astype(numpy.float32)
+            x = numpy.array([[float(row[name] or "nan") for name in names] for row in csv.DictReader(file)]).astype(numpy.float32)
         booster = xgboost.Booster(model_file=os.path.join(ROOT, "models", "default", "model.ubj"))
         wanted = booster.predict(xgboost.DMatrix(x))
         got = [e["ml"]["score"] for e in events(eve) if e["event_type"] == "flow"]
@@ -205,3 +231,24 @@ class TestLabels:
         verify([capped(web) for _ in range(31)] == [1] * 30 + [None], "cap30")
         with pytest.raises(ValueError):
             lj_labels.Rule("maybe:*")
+
+
+class TestMerge:
+    def test_merged_captures_are_one_time_line_behind_shared_addresses(self, tmp_path):
+        """
+        Steps: merge the demo capture with itself, 100 s later, the first behind two shared addresses; replay.
+        Verify: all packets, each at a time of its own; flows of both, told apart by first_seen_ns; no more than two shared addresses.
+        """
+        sys.path.insert(0, TOOLS)
+        import lj_merge
+        merged, table = tmp_path / "merged.pcap", tmp_path / "features.csv"
+        owner = lj_merge.merge([(DEMO, 0, lj_merge.Sharing(2, 0)), (DEMO, 100, None)], merged)
+        verify(len(owner) == 2 * 12124, f"{len(owner)} packets")
+        summary = replay(merged, "--model", "none", "--features", table)
+        verify(summary["packets"] == len(owner), "packets were lost")
+        with open(table, newline="", encoding="ascii") as file:
+            rows = list(csv.DictReader(file))
+        kept = collections.Counter(owner[int(row["first_seen_ns"])] for row in rows)
+        verify(kept[1] == 2062, f"{kept[1]} flows of the capture that kept its addresses")
+        shared = {a for row in rows for a in (row["src_ip"], row["dst_ip"]) if a.startswith("100.64.")}
+        verify(len(shared) == 2, shared)

@@ -66,7 +66,7 @@ def main():
     print(f"\nCaught: {', '.join(sorted(caught)) or 'nothing'}. Missed, wholly or mostly: {', '.join(sorted(missed)) or 'nothing'}. "
           f"False alarms: {alarms} of {sum(seen[f] for f in seen if f in BENIGN)} benign flows.")
     if missed:
-        print("A missed attack is one whose single flows look like anybody's: the default model judges each flow alone. "
+        print("A missed attack is one that neither its flows nor what its hosts did lately tell apart from what the model knows as benign. "
               "See models/default/README.md.")
     return 0 if summary["ledger"]["balanced"] else 1
 

@@ -83,10 +83,11 @@ static int dry_run(const struct lj_config *c)
 			printf("sink\n");
 	}
 	lj_config_memory(c, &m);
-	printf("memory: flow tables %.1f MiB, queues %.1f MiB, packet buffers %.1f MiB, in all %.1f "
-	       "MiB\nhugepages: %s (%u MiB free)\n",
-	       (double)m.flow_tables / mib, (double)m.queues / mib, (double)m.mbufs / mib,
-	       (double)m.total / mib, m.huge ? "used" : "not used", m.hugepages_mb_free);
+	printf("memory: flow tables %.1f MiB, hosts %.1f MiB, queues %.1f MiB, packet buffers %.1f "
+	       "MiB, in all %.1f MiB\nhugepages: %s (%u MiB free)\n",
+	       (double)m.flow_tables / mib, (double)m.hosts / mib, (double)m.queues / mib,
+	       (double)m.mbufs / mib, (double)m.total / mib, m.huge ? "used" : "not used",
+	       m.hugepages_mb_free);
 	lj_config_eal_free(argv);
 	return EXIT_SUCCESS;
 }

@@ -9,8 +9,9 @@ struct lj_batcher {
 	bool ordered;
 	const struct lj_batch_tuning *tuning;
 	struct lj_counters *counters;
-	void *record[LJ_BATCH_MAX];
-	uint32_t n; /* taken from the merge and not yet done: they wait to become a batch */
+	void *record[LJ_BATCH_RECORDS];
+	uint32_t n_due; /* of them due flows */
+	uint32_t n;	/* taken from the merge and not yet done: they wait to become a batch */
 	uint64_t oldest_tsc; /* the earliest queued_tsc among them */
 	uint16_t n_queues;
 	struct lj_queue *queue[];

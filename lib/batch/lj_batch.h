@@ -2,7 +2,8 @@
  * Between the flow tables and the models: how due flows travel, and when enough of them wait.
  *
  * Workers offer, inference lcores take. A flow goes to the inference lcore that owns its initiator
- * (a fixed hash of the initiator's address), so that what is known of a host is in one place.
+ * (a fixed hash of the initiator's address). With host context the others get the flow's fact, in
+ * the same order, so that each knows of all flows (lj_host.h).
  */
 #ifndef LJ_BATCH_H
 #define LJ_BATCH_H
@@ -12,18 +13,27 @@
 #include <stdint.h>
 
 #include "lj_flow.h"
+#include "lj_host.h"
 #include "lj_merge.h"
 #include "lj_queue.h"
 #include "lj_stats.h"
 
 #define LJ_BATCH_MAX 1024
+/* Of all records that come with a batch, facts too. */
+#define LJ_BATCH_RECORDS (4 * LJ_BATCH_MAX)
 
-/* A due flow in a queue worker_infer: the flow itself is the message, valid for any model. */
+/*
+ * A due flow in a queue worker_infer: the flow itself is the message, valid for any model. Or a
+ * fact alone, of what has begun or of a flow that another lcore scores; then `flow` is not there.
+ */
 struct lj_due_flow {
 	struct lj_order order;
 	uint64_t due_tsc;    /* when the worker found it due */
 	uint64_t queued_tsc; /* when it was put into the queue */
-	uint64_t reserved[4];
+	bool fact_alone;
+	bool has_fact;
+	uint8_t reserved[30];
+	struct lj_host_fact fact;
 	struct lj_flow flow;
 };
 _Static_assert(sizeof(struct lj_due_flow) % 64 == 0, "lj_due_flow is whole cache lines");
@@ -37,6 +47,18 @@ uint16_t lj_batch_owner(const struct lj_flow *flow, uint16_t n);
  */
 bool lj_batch_offer(struct lj_queue *const *infer_queues, uint16_t n, const struct lj_flow *flow,
 		    uint64_t due_tsc, struct lj_counters *counters);
+/*
+ * Worker: the same with the flow's fact, which the other lcores get alone. With `wait` (a replay)
+ * also false when one of those has no room, and then none has got anything; otherwise what does not
+ * get in is counted as host_refused.
+ */
+bool lj_batch_offer_with(struct lj_queue *const *infer_queues, uint16_t n,
+			 const struct lj_flow *flow, const struct lj_host_fact *fact, bool wait,
+			 uint64_t due_tsc, struct lj_counters *counters);
+/* Worker: a fact for all of them; false as above. */
+bool lj_batch_offer_fact(struct lj_queue *const *infer_queues, uint16_t n, struct lj_order order,
+			 const struct lj_host_fact *fact, bool wait, uint64_t due_tsc,
+			 struct lj_counters *counters);
 void lj_batch_refuse(struct lj_counters *counters);
 /* Worker: tells all inference lcores that nothing before `order` will come. */
 void lj_batch_advance(struct lj_queue *const *infer_queues, uint16_t n, struct lj_order order);
@@ -48,7 +70,10 @@ struct lj_batch_tuning {
 };
 
 struct lj_batch {
-	uint32_t n;
+	uint32_t n; /* due flows */
+	uint32_t n_records;
+	void *const *records; /* [n_records] struct lj_due_flow: the due flows and, where they stand
+			       * in the order, facts alone */
 	const struct lj_due_flow *due[LJ_BATCH_MAX];
 	const struct lj_flow *flows[LJ_BATCH_MAX];
 };
@@ -65,7 +90,8 @@ void lj_batcher_destroy(struct lj_batcher *b);
 
 /*
  * Takes a batch when `size` flows wait, or the oldest has waited `deadline_us`, or a queue is half
- * full (to wait on would make its worker refuse), or nothing more can come; true with batch->n > 0.
+ * full (to wait on would make its worker refuse), or nothing more can come; true with
+ * batch->n_records > 0 (batch->n is 0 when only facts have come).
  * The flows stay in their queues until lj_batch_done(). Ordered: whatever may go out now is a
  * batch, up to `size`, for a worker may be waiting for the room. A size that has become smaller
  * holds from the next batch on.

@@ -163,17 +163,19 @@ static uint32_t free_hugepages_mb(void)
 
 void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 {
+	const struct lj_host_config hosts = {.hosts = LJ_HOST_HOSTS};
 	uint64_t workers = c->lcores.workers, infer = c->lcores.infer;
 
 	memset(m, 0, sizeof(*m));
 	m->flow_tables = lj_flow_memory(c->flow.capacity) * workers;
+	m->hosts = lj_host_memory(&hosts) * infer;
 	m->queues = workers * infer * c->queue.infer * sizeof(struct lj_due_flow) +
 		    infer * c->queue.sink * lj_verdict_bytes(0) +
 		    lj_config_spreads(c) * workers * c->queue.spread * sizeof(struct lj_packet);
 	for (uint32_t i = 0; i < c->capture.n_ports; i++)
 		m->mbufs += c->capture.port[i].mbufs *
 			    (uint64_t)(sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE);
-	m->total = m->flow_tables + m->queues + m->mbufs;
+	m->total = m->flow_tables + m->hosts + m->queues + m->mbufs;
 	m->hugepages_mb_free = free_hugepages_mb();
 	m->huge =
 		c->eal.huge == LJ_HUGE_ON || (c->eal.huge == LJ_HUGE_AUTO && !lj_config_replay(c) &&

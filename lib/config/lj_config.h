@@ -175,7 +175,7 @@ bool lj_config_spreads(const struct lj_config *c);
 
 /* Bytes the daemon will need, by part; for --dry-run. */
 struct lj_config_memory {
-	uint64_t flow_tables, queues, mbufs, total;
+	uint64_t flow_tables, hosts, queues, mbufs, total;
 	uint32_t hugepages_mb_free; /* of the machine now */
 	bool huge;		    /* hugepages will be used */
 };

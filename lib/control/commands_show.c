@@ -5,7 +5,7 @@
 static bool is_gauge(enum lj_counter which)
 {
 	return which == LJ_C_flow_active || which == LJ_C_batch_waiting ||
-	       which == LJ_C_verdict_waiting;
+	       which == LJ_C_host_held || which == LJ_C_verdict_waiting;
 }
 
 void counters_since_clear(struct lj_control *c, struct lj_counters *total)
@@ -51,6 +51,17 @@ int show_batch_stats(struct lj_control *c, const char *param, json_t *reply, str
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
 	return reply_counters(c, (const char *const[]){"batch", "model_", "verdict_", NULL}, reply);
+}
+
+int show_host_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	static const char *const prefixes[] = {"host_", NULL};
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	json_object_set_new(reply, "memory_bytes",
+			    json_integer((json_int_t)lj_pipeline_host_memory(c->pipeline)));
+	return reply_counters(c, prefixes, reply);
 }
 
 int show_counters(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)

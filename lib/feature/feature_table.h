@@ -4,7 +4,7 @@
 
 #include "lj_feature.h"
 
-typedef double feature_value(const struct lj_flow *f);
+typedef double feature_value(const struct lj_flow *f, const struct lj_host_context *h);
 
 extern const struct lj_feature_info feature_info[];
 extern feature_value *const feature_values[];

@@ -1,7 +1,7 @@
 /*
  * Names and numbers: every feature is a row of features.def (name, set, unit, record parts it
- * needs, expression over a `struct lj_flow`, help). A model's feature names alone decide what is
- * computed.
+ * needs, expression over a `struct lj_flow` and the context beside it, help). A model's feature
+ * names alone decide what is computed.
  *
  * Values are computed as double from the record's exact integers; a model's matrix is their
  * conversion to float32. A value that does not exist for a flow (a gap with one packet) is 0 where
@@ -18,6 +18,7 @@
 
 #include "lj_base.h"
 #include "lj_flow.h"
+#include "lj_host.h"
 
 /* Raised when the meaning of an existing feature changes: a bundle made under another version is
  * refused. */
@@ -25,7 +26,7 @@
 
 struct lj_feature_info {
 	const char *name;    /* canonical: "fwd_packets", "flow_gap_mean_us" ... */
-	const char *set;     /* "linejudge", "network", "cic", "netflow", "argus" */
+	const char *set;     /* "linejudge", "host", "network", "cic", "netflow", "argus" */
 	const char *unit;    /* "us", "bytes", "packets", "1/s", "" */
 	const char *formula; /* the expression's text */
 	const char *help;
@@ -53,8 +54,8 @@ struct lj_feature_plan;
  */
 struct lj_feature_plan *lj_feature_plan_create(const char *const *names, size_t n,
 					       struct lj_error *err);
-/* All features of a set, by canonical names: "linejudge", "network", "cic", "netflow", "argus", or
- * several joined by commas. NULL and `err`. */
+/* All features of a set, by canonical names: "linejudge", "host", "network", "cic", "netflow",
+ * "argus", or several joined by commas. NULL and `err`. */
 struct lj_feature_plan *lj_feature_plan_set(const char *sets, struct lj_error *err);
 void lj_feature_plan_destroy(struct lj_feature_plan *plan);
 
@@ -64,11 +65,13 @@ const char *lj_feature_plan_name(const struct lj_feature_plan *plan, size_t i);
 /* LJ_KEEP_* bits that tables must keep for this plan. */
 uint32_t lj_feature_plan_keep(const struct lj_feature_plan *plan);
 
-/* One flow's values into values[size]. Path. */
+/* One flow's values into values[size]. `context` may be NULL when LJ_KEEP_HOST is not in the plan's
+ * keep. Path. */
 void lj_feature_values(const struct lj_feature_plan *plan, const struct lj_flow *flow,
-		       double *values);
-/* Rows of float32, row-major: matrix[n][size]. Path. */
+		       const struct lj_host_context *context, double *values);
+/* Rows of float32, row-major: matrix[n][size], from flows[n] and contexts[n] (or NULL, as above).
+ * Path. */
 void lj_feature_extract(const struct lj_feature_plan *plan, const struct lj_flow *const *flows,
-			uint16_t n, float *matrix);
+			const struct lj_host_context *contexts, uint16_t n, float *matrix);
 
 #endif

@@ -157,7 +157,7 @@ static int check_sets(const char *sets, struct lj_error *err)
 		if (!known)
 			return lj_error_set(err, EINVAL, "features.set",
 					    "\"%.*s\" is no set of features "
-					    "(linejudge, network, cic, netflow, argus)",
+					    "(linejudge, host, network, cic, netflow, argus)",
 					    (int)n, at);
 		at += n;
 		if (*at == '\0')

@@ -5,6 +5,11 @@ const struct feature_set feature_sets[] = {
 	 "What the default model uses: nothing in it names a host or a network (no "
 	 "address, port, TTL or window). Lengths are IP lengths, times ns made us. What "
 	 "does not exist is NaN, which trees take as missing."},
+	{"host",
+	 "What the flow's hosts had been doing lately (`h`, explained in "
+	 "`lib/host/lj_host.h`): in sliding windows of 5, 60 and 600 s of packet time, of the "
+	 "initiator, the responder, the responder's port and the conversation. Taken when the "
+	 "flow is due, `host_begin_` when it began."},
 	{"network", "What was left out there, for people who want it all the same. A model learns "
 		    "the network it was trained on from these."},
 	{"cic",

@@ -3,7 +3,7 @@
 /* A row's expression stands once: the function and the formula's text are made of the same token.
  */
 #define LJ_FEATURE(set, name, unit, keep, expression, help, ...)                                   \
-	static double name##_of(const struct lj_flow *f)                                           \
+	static double name##_of(const struct lj_flow *f, const struct lj_host_context *h)          \
 	{                                                                                          \
 		return (double)(expression);                                                       \
 	}                                                                                          \
@@ -27,16 +27,19 @@ feature_value *const feature_values[] = {
 const size_t n_features = RTE_DIM(feature_info);
 
 void lj_feature_values(const struct lj_feature_plan *plan, const struct lj_flow *flow,
-		       double *values)
+		       const struct lj_host_context *context, double *values)
 {
 	for (size_t i = 0; i < plan->size; i++)
-		values[i] = plan->value[i](flow);
+		values[i] = plan->value[i](flow, context);
 }
 
 void lj_feature_extract(const struct lj_feature_plan *plan, const struct lj_flow *const *flows,
-			uint16_t n, float *matrix)
+			const struct lj_host_context *contexts, uint16_t n, float *matrix)
 {
-	for (uint16_t row = 0; row < n; row++)
+	for (uint16_t row = 0; row < n; row++) {
+		const struct lj_host_context *context = contexts != NULL ? &contexts[row] : NULL;
+
 		for (size_t i = 0; i < plan->size; i++)
-			*matrix++ = (float)plan->value[i](flows[row]);
+			*matrix++ = (float)plan->value[i](flows[row], context);
+	}
 }

@@ -1,14 +1,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sys/mman.h>
-
-#include <rte_eal.h>
 #include <rte_errno.h>
-#include <rte_malloc.h>
-#include <rte_memory.h>
 
 #include "flow_table.h"
+#include "lj_memory.h"
 
 /* Records beyond the capacity: as many as one update can have lent at most. */
 #define SPARE_RECORDS (2 * LJ_BURST_MAX)
@@ -27,46 +23,13 @@ uint64_t lj_flow_memory(uint32_t capacity)
 	       records * (sizeof(struct flow_slot) + sizeof(uint32_t));
 }
 
-/* An EAL that has not begun says it has hugepages, but it has no memory. */
-static bool eal_memory(void)
-{
-	return rte_eal_has_hugepages() && rte_eal_get_physmem_size() > 0;
-}
-
-/*
- * Zeroed memory: of the EAL, on the lcore's socket and there before it runs; without hugepages from
- * the kernel, which costs nothing until it is touched: a replay makes a table for a million flows
- * and uses a thousand.
- */
-static void *map(const char *name, size_t bytes, int socket_id)
-{
-	void *at;
-
-	if (eal_memory())
-		return rte_zmalloc_socket(name, bytes, RTE_CACHE_LINE_SIZE, socket_id);
-	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		  -1, 0);
-	if (at == MAP_FAILED)
-		return NULL;
-	madvise(at, bytes, MADV_HUGEPAGE);
-	return at;
-}
-
-static void unmap(void *at, size_t bytes)
-{
-	if (eal_memory())
-		rte_free(at);
-	else if (at != NULL)
-		munmap(at, bytes);
-}
-
 struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_config *config,
 				     struct lj_counters *counters)
 {
 	uint64_t buckets = bucket_count(config->capacity);
 	struct lj_flow_table *t;
 
-	t = map(name, sizeof(*t), config->socket_id);
+	t = lj_memory_map(name, sizeof(*t), config->socket_id);
 	if (t == NULL)
 		goto no_memory;
 	t->config = *config;
@@ -75,9 +38,9 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 	t->capacity = config->capacity + SPARE_RECORDS;
 	t->free = NONE;
 	memset(t->slot, 0xff, sizeof(t->slot));
-	t->buckets = map(name, buckets * sizeof(*t->buckets), config->socket_id);
-	t->slots = map(name, t->capacity * sizeof(*t->slots), config->socket_id);
-	t->expired = map(name, t->capacity * sizeof(*t->expired), config->socket_id);
+	t->buckets = lj_memory_map(name, buckets * sizeof(*t->buckets), config->socket_id);
+	t->slots = lj_memory_map(name, t->capacity * sizeof(*t->slots), config->socket_id);
+	t->expired = lj_memory_map(name, t->capacity * sizeof(*t->expired), config->socket_id);
 	if (t->buckets != NULL && t->slots != NULL && t->expired != NULL)
 		return t;
 no_memory:
@@ -90,10 +53,10 @@ void lj_flow_destroy(struct lj_flow_table *t)
 {
 	if (t == NULL)
 		return;
-	unmap(t->expired, t->capacity * sizeof(*t->expired));
-	unmap(t->slots, t->capacity * sizeof(*t->slots));
-	unmap(t->buckets, (t->bucket_mask + 1) * sizeof(*t->buckets));
-	unmap(t, sizeof(*t));
+	lj_memory_unmap(t->expired, t->capacity * sizeof(*t->expired));
+	lj_memory_unmap(t->slots, t->capacity * sizeof(*t->slots));
+	lj_memory_unmap(t->buckets, (t->bucket_mask + 1) * sizeof(*t->buckets));
+	lj_memory_unmap(t, sizeof(*t));
 }
 
 void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *config)
@@ -113,4 +76,10 @@ void lj_flow_note_loss(struct lj_flow_table *t)
 uint32_t lj_flow_active(const struct lj_flow_table *t)
 {
 	return t->active;
+}
+
+const struct lj_flow_begun *lj_flow_begun(const struct lj_flow_table *t, uint16_t *n)
+{
+	*n = t->n_begun;
+	return t->begun;
 }

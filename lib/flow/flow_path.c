@@ -277,6 +277,18 @@ static inline void add_packet(struct lj_flow_table *t, struct lj_flow *f, const 
 	account_packet(f, p, side, t->config.keep);
 }
 
+static void tell_begun(struct lj_flow_table *t, const struct lj_flow *f, const struct lj_packet *p,
+		       struct collected *c)
+{
+	t->begun[t->n_begun++] = (struct lj_flow_begun){
+		.key = f->key,
+		.first_ns = f->first_ns,
+		.flow_id = f->flow_id,
+		.order = {p->seq, c->tie++},
+		.initiator = f->initiator,
+	};
+}
+
 /* False when the packet has to wait until what is due has been settled. */
 static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
 			      struct collected *c)
@@ -298,6 +310,8 @@ static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const 
 			return true;
 		}
 		begin_record(t, f, p, before);
+		if (t->config.begun && before == NULL)
+			tell_begun(t, f, p, c);
 	} else {
 		lj_count(t->counters, LJ_C_flow_hit, 1);
 	}
@@ -393,6 +407,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	struct collected c = {due, 0, 0};
 	uint16_t i;
 
+	t->n_begun = 0;
 	prefetch(t, packets, n, guess);
 	for (i = 0; i < n && c.n < n; i++)
 		if (!update_one(t, record_of(t, &packets[i], guess[i]), &packets[i], &c))

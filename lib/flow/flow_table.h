@@ -77,6 +77,10 @@ struct lj_flow_table {
 	/* What a tick or a flush made due, and how much of it has been handed out. */
 	uint32_t *expired; /* [capacity] */
 	uint32_t n_expired, next_expired;
+
+	/* What the latest update began. */
+	uint16_t n_begun;
+	struct lj_flow_begun begun[LJ_BURST_MAX];
 };
 
 static inline struct lj_flow *record_at(const struct lj_flow_table *t, uint32_t index)

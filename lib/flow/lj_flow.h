@@ -38,6 +38,7 @@
 #define LJ_KEEP_SIZES	 0x20 /* sizes */
 #define LJ_KEEP_APP	 0x40 /* dns_id, dns_type, dns_ttl, ftp_code */
 #define LJ_KEEP_ALL	 0x7f
+#define LJ_KEEP_HOST	 0x80 /* no part of the record: host context beside it (lj_host.h) */
 
 struct lj_flow_config {
 	uint32_t capacity;	    /* records: 1024..2^27 */
@@ -48,6 +49,7 @@ struct lj_flow_config {
 	uint64_t active_timeout_ns; /* > 0 */
 	uint64_t tcp_linger_ns;	    /* how long a closed TCP flow waits for stragglers */
 	bool ordered;		    /* replay: due records in order */
+	bool begun;		    /* tell what begins: lj_flow_begun() */
 	int socket_id;
 };
 
@@ -62,8 +64,8 @@ uint64_t lj_flow_memory(uint32_t capacity);
 
 /*
  * New timeouts and classify_at; takes effect from the next packet of each flow, and at the next
- * wheel visit for silent ones. Owner lcore only. `keep`, `capacity`, `ordered` and `socket_id` are
- * ignored.
+ * wheel visit for silent ones. Owner lcore only. `keep`, `capacity`, `ordered`, `begun` and
+ * `socket_id` are ignored.
  */
 void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *config);
 
@@ -82,6 +84,19 @@ void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *con
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due);
 
+/* A record that has begun, parts after an active timeout apart. */
+struct lj_flow_begun {
+	struct lj_flow_key key;
+	uint64_t first_ns;
+	uint64_t flow_id;
+	struct lj_order order; /* among those of due records */
+	uint8_t initiator;
+};
+
+/* What the latest lj_flow_update() began, in order, *n of them (at most one a packet); none unless
+ * configured. The table's own, until the next update. */
+const struct lj_flow_begun *lj_flow_begun(const struct lj_flow_table *t, uint16_t *n);
+
 /*
  * Collects up to `max` records that have expired at `clock_ns`. Ordered tables: call until it
  * returns 0 for each tick, with the tick's seq. Live: once a poll, seq 0; looks at no more than
@@ -91,8 +106,10 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 uint16_t lj_flow_advance(struct lj_flow_table *t, uint64_t clock_ns, uint64_t seq,
 			 struct lj_flow **due, uint16_t max);
 
-/* The capture has ended: all records are due as flushed, ordered by (seq, flow_id). Call until it
- * returns 0. */
+/*
+ * The capture has ended: all records are due as flushed, as if its clock ran on over silence:
+ * ordered by (seq + when each would have expired in ns, flow_id). Call until it returns 0.
+ */
 uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **due, uint16_t max);
 
 /* Forgets the ended records of `due`, and begins the continuing ones; early ones go on. */

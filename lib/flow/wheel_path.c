@@ -5,12 +5,20 @@
 /* Live, a poll looks at no more records than this for each that it may make due. */
 #define LOOKS_PER_DUE 8
 
+/* When the record would be over if nothing more came. */
+static uint64_t over_ns(const struct lj_flow_table *t, const struct lj_flow *f)
+{
+	uint64_t idle_ns = f->last_ns + t->config.idle_timeout_ns;
+
+	if (f->state != LJ_FLOW_CLOSING)
+		return idle_ns;
+	return RTE_MIN(idle_ns, f->closed_ns + t->config.tcp_linger_ns);
+}
+
 uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f)
 {
-	uint64_t deadline = f->last_ns + t->config.idle_timeout_ns;
+	uint64_t deadline = over_ns(t, f);
 
-	if (f->state == LJ_FLOW_CLOSING)
-		deadline = RTE_MIN(deadline, f->closed_ns + t->config.tcp_linger_ns);
 	if (!f->early && t->config.classify_after_ns > 0)
 		deadline = RTE_MIN(deadline, f->first_ns + t->config.classify_after_ns);
 	return deadline;
@@ -130,21 +138,24 @@ static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
 	}
 }
 
-/* In place, without recursion or memory: heapsort by flow_id. */
+static bool comes_before(const struct lj_flow_table *t, uint32_t a, uint32_t b)
+{
+	return lj_order_before(record_at(t, a)->order, record_at(t, b)->order);
+}
+
+/* In place, without recursion or memory: heapsort by order. */
 static void sift(const struct lj_flow_table *t, uint32_t *heap, uint32_t root, uint32_t n)
 {
 	uint32_t index = heap[root];
-	uint64_t id = record_at(t, index)->flow_id;
 
 	for (;;) {
 		uint32_t child = 2 * root + 1;
 
 		if (child >= n)
 			break;
-		if (child + 1 < n &&
-		    record_at(t, heap[child + 1])->flow_id > record_at(t, heap[child])->flow_id)
+		if (child + 1 < n && comes_before(t, heap[child], heap[child + 1]))
 			child++;
-		if (record_at(t, heap[child])->flow_id <= id)
+		if (!comes_before(t, index, heap[child]))
 			break;
 		heap[root] = heap[child];
 		root = child;
@@ -217,7 +228,7 @@ uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **d
 				continue;
 			table_end(t, f,
 				  f->state == LJ_FLOW_CLOSING ? closing_reason(f) : LJ_DUE_FLUSHED,
-				  (struct lj_order){seq, f->flow_id});
+				  (struct lj_order){seq + over_ns(t, f), f->flow_id});
 			t->expired[t->n_expired++] = i;
 		}
 		if (t->config.ordered)

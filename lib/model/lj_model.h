@@ -100,12 +100,14 @@ struct lj_opinion {
 };
 
 /*
- * Opinions of `n` (<= LJ_MODEL_BATCH) flows. Scratch belongs to the slot. Does not fail: a model
- * that opened has proved that it scores; if the engine fails all the same, the score is NaN, the
- * class benign, and the return value < n.
+ * Opinions of `n` (<= LJ_MODEL_BATCH) flows and the contexts beside them (NULL when the model's
+ * plan does not keep LJ_KEEP_HOST). Scratch belongs to the slot. Does not fail: a model that opened
+ * has proved that it scores; if the engine fails all the same, the score is NaN, the class benign,
+ * and the return value < n.
  */
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
-			uint32_t n, struct lj_opinion *opinions);
+			const struct lj_host_context *contexts, uint32_t n,
+			struct lj_opinion *opinions);
 
 /* Probabilities[n][outputs] of rows[n][features], n <= LJ_MODEL_BATCH, by the slot's engine. 0 or
  * -errno. */

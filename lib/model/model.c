@@ -170,12 +170,13 @@ int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, ui
 }
 
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
-			uint32_t n, struct lj_opinion *opinions)
+			const struct lj_host_context *contexts, uint32_t n,
+			struct lj_opinion *opinions)
 {
 	const struct lj_model_info *info = &m->manifest.info;
 	float *scores = m->scores[slot];
 
-	lj_feature_extract(m->plan, flows, (uint16_t)n, m->matrix[slot]);
+	lj_feature_extract(m->plan, flows, contexts, (uint16_t)n, m->matrix[slot]);
 	if (m->engine->score(m->handle[slot], m->matrix[slot], n, NULL, scores) != 0) {
 		for (uint32_t i = 0; i < n; i++)
 			opinions[i] = (struct lj_opinion){.score = NAN, .classes = info->classes};

@@ -135,6 +135,9 @@ extern const char *const lj_stage_name[LJ_STAGES];
 /* The sink's histogram of a stage, in ns. */
 const struct lj_histogram *lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage);
 
+/* Bytes of all inference lcores' host stages; 0 when no model needs host context. */
+uint64_t lj_pipeline_host_memory(const struct lj_pipeline *p);
+
 /* What the sink has seen. sink: wo; control: ro */
 struct lj_tally {
 	uint64_t records, early, unclassified, alerts, wire_bytes;

@@ -72,6 +72,13 @@ const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p)
 	return &p->shared.models;
 }
 
+uint64_t lj_pipeline_host_memory(const struct lj_pipeline *p)
+{
+	const struct lj_host_config config = {.hosts = LJ_HOST_HOSTS};
+
+	return p->shared.hosts ? lj_host_memory(&config) * p->config->lcores.infer : 0;
+}
+
 void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total)
 {
 	*total = (struct lj_counters){0};

@@ -51,6 +51,8 @@ struct shared {
 	struct lj_batch_tuning batch;
 	struct lj_model_set models;
 	struct lj_feature_plan *evidence; /* NULL unless a features file is written */
+	bool hosts;			  /* a model or the evidence needs host context */
+	uint64_t host_seed;		  /* of the facts' hashes */
 };
 
 /* Takes from a spreader's queue, or from receive queues itself. */
@@ -71,6 +73,8 @@ struct worker {
 	uint16_t n_items, next_item; /* in sequencer.item */
 	uint16_t n_due, next_due;
 	struct lj_flow *due[SEQUENCE_MAX + 1];
+	uint16_t n_begun, next_begun; /* of what the latest update began */
+	const struct lj_flow_begun *begun;
 	uint64_t due_tsc;
 	bool ended; /* the capture's end has been seen */
 };
@@ -95,6 +99,8 @@ struct inferrer {
 	struct lj_batcher *batcher;
 	struct lj_queue *sink;
 	struct lj_opinion *opinions[LJ_MODELS_MAX];
+	struct lj_host *host;		  /* NULL: no model needs context */
+	struct lj_host_context *contexts; /* [LJ_BATCH_MAX], beside the batch's flows; or NULL */
 	struct lj_batch batch;
 	uint32_t next; /* of batch, when the sink's queue was full */
 	uint64_t taken_tsc, scored_tsc;

@@ -1,11 +1,45 @@
 #include "role.h"
 
+/* Facts ahead of the one at hand whose places, and then things, are asked for. */
+#define PLACES_AHEAD 8
+#define THINGS_AHEAD 4
+
+static const struct lj_host_fact *fact_at(const struct lj_batch *batch, uint32_t i)
+{
+	const struct lj_due_flow *due = i < batch->n_records ? batch->records[i] : NULL;
+
+	return due != NULL ? &due->fact : NULL;
+}
+
+/* Lets the host stage see all facts in their order, and takes the context of each due flow where it
+ * stands. */
+static void observe_hosts(struct inferrer *r)
+{
+	const struct lj_host_fact *ahead;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->batch.n_records; i++) {
+		const struct lj_due_flow *due = r->batch.records[i];
+
+		ahead = fact_at(&r->batch, i + PLACES_AHEAD);
+		if (ahead != NULL)
+			lj_host_prefetch_places(r->host, ahead);
+		ahead = fact_at(&r->batch, i + THINGS_AHEAD);
+		if (ahead != NULL)
+			lj_host_prefetch(r->host, ahead);
+		lj_host_observe(r->host, &due->fact);
+		if (!due->fact_alone)
+			lj_host_look(r->host, &due->fact, &r->contexts[n++]);
+	}
+	lj_count(&r->role.counters, LJ_C_host_taken, r->batch.n_records - n);
+}
+
 static void score(struct inferrer *r)
 {
 	const struct lj_model_set *models = &r->shared->models;
 
 	for (uint16_t m = 0; m < models->n; m++)
-		lj_model_score(models->model[m], r->slot, r->batch.flows, r->batch.n,
+		lj_model_score(models->model[m], r->slot, r->batch.flows, r->contexts, r->batch.n,
 			       r->opinions[m]);
 	r->scored_tsc = rte_rdtsc();
 	lj_count(&r->role.counters, LJ_C_model_scored, r->batch.n);
@@ -17,7 +51,8 @@ static void write_verdict(struct inferrer *r, struct lj_verdict *v, uint32_t i)
 
 	for (uint16_t m = 0; m < r->shared->models.n; m++)
 		opinions[m] = &r->opinions[m][i];
-	lj_verdict_make(v, r->batch.due[i], &r->shared->models, opinions, r->shared->evidence);
+	lj_verdict_make(v, r->batch.due[i], &r->shared->models, opinions, r->shared->evidence,
+			r->contexts != NULL ? &r->contexts[i] : NULL);
 	v->taken_tsc = r->taken_tsc;
 	v->scored_tsc = r->scored_tsc;
 	v->batch = r->batch.n;
@@ -42,7 +77,7 @@ static bool offer_verdicts(struct inferrer *r)
 			lj_count(&r->role.counters, LJ_C_verdict_refused, 1);
 		}
 	}
-	if (r->batch.n > 0)
+	if (r->batch.n_records > 0)
 		lj_batch_done(r->batcher, &r->batch);
 	r->batch.n = r->next = 0;
 	return true;
@@ -66,8 +101,10 @@ int inferrer_poll(struct role *role, uint64_t now_tsc)
 		}
 		return 0;
 	}
-	n = r->batch.n;
+	n = r->batch.n_records;
 	r->taken_tsc = rte_rdtsc();
+	if (r->host != NULL)
+		observe_hosts(r);
 	score(r);
 	return offer_verdicts(r) ? (int)n : POLL_REFUSED;
 }

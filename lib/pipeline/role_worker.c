@@ -38,28 +38,68 @@ static uint16_t take_items(struct worker *w)
 	return (uint16_t)n;
 }
 
+static bool offer_flow(struct worker *w, const struct lj_flow *flow)
+{
+	const struct lj_flow_config *c = &w->flow_config;
+	struct lj_host_fact fact;
+
+	if (!w->shared->hosts)
+		return lj_batch_offer(w->infer, w->n_infer, flow, w->due_tsc, &w->role.counters);
+	lj_host_fact_due(&fact, flow, c->idle_timeout_ns, c->tcp_linger_ns, w->shared->host_seed);
+	return lj_batch_offer_with(w->infer, w->n_infer, flow, &fact, w->shared->replay, w->due_tsc,
+				   &w->role.counters);
+}
+
+static bool offer_begun(struct worker *w, const struct lj_flow_begun *begun)
+{
+	struct lj_host_fact fact;
+
+	lj_host_fact_begin(&fact, begun, w->shared->host_seed);
+	return lj_batch_offer_fact(w->infer, w->n_infer, begun->order, &fact, w->shared->replay,
+				   w->due_tsc, &w->role.counters);
+}
+
+/* Hands on what has begun before `order`. False when a replay has to wait for room. */
+static bool offer_begun_before(struct worker *w, struct lj_order order)
+{
+	for (; w->next_begun < w->n_begun; w->next_begun++) {
+		const struct lj_flow_begun *begun = &w->begun[w->next_begun];
+
+		if (!lj_order_before(begun->order, order))
+			return true;
+		if (!offer_begun(w, begun)) {
+			lj_batch_advance(w->infer, w->n_infer, begun->order);
+			return false;
+		}
+	}
+	return true;
+}
+
 /*
- * Hands the due records on and settles them. False when a replay has to wait for room; then the
- * inference lcores are told what it is waiting with, since they may be waiting for this worker.
+ * Hands the due records on, and what has begun between them, and settles. False when a replay has
+ * to wait for room; then the inference lcores are told what it is waiting with, since they may be
+ * waiting for this worker.
  */
 static bool offer_due(struct worker *w)
 {
-	if (w->n_due == 0)
-		return true;
-	while (w->next_due < w->n_due) {
+	for (; w->next_due < w->n_due; w->next_due++) {
 		struct lj_flow *flow = w->due[w->next_due];
 
-		if (!lj_batch_offer(w->infer, w->n_infer, flow, w->due_tsc, &w->role.counters)) {
-			if (w->shared->replay) {
-				lj_batch_advance(w->infer, w->n_infer, flow->order);
-				return false;
-			}
-			lj_batch_refuse(&w->role.counters);
+		if (!offer_begun_before(w, flow->order))
+			return false;
+		if (offer_flow(w, flow))
+			continue;
+		if (w->shared->replay) {
+			lj_batch_advance(w->infer, w->n_infer, flow->order);
+			return false;
 		}
-		w->next_due++;
+		lj_batch_refuse(&w->role.counters);
 	}
-	lj_flow_settle(w->table, w->due, w->n_due);
-	w->n_due = w->next_due = 0;
+	if (!offer_begun_before(w, (struct lj_order){UINT64_MAX, UINT64_MAX}))
+		return false;
+	if (w->n_due > 0)
+		lj_flow_settle(w->table, w->due, w->n_due);
+	w->n_due = w->next_due = w->n_begun = w->next_begun = 0;
 	return true;
 }
 
@@ -83,6 +123,7 @@ static bool process_item(struct worker *w)
 		       item[run].kind == LJ_PACKET_DATA)
 			run++;
 		w->next_item += lj_flow_update(w->table, item, run, w->due, &w->n_due);
+		w->begun = lj_flow_begun(w->table, &w->n_begun);
 		w->due_tsc = rte_rdtsc();
 		return true;
 	}

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/random.h>
+
 #include <rte_malloc.h>
 
 #include "lj_log.h"
@@ -94,7 +96,8 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
 	w->n_infer = (uint16_t)p->config->lcores.infer;
 	w->flow_config = (struct lj_flow_config){
 		.capacity = p->config->flow.capacity,
-		.keep = kept_parts(p),
+		.keep = kept_parts(p) & LJ_KEEP_ALL,
+		.begun = p->shared.hosts,
 		.classify_at = t->classify_at,
 		.classify_after_ns = t->classify_after_ns,
 		.idle_timeout_ns = t->idle_timeout_ns,
@@ -112,6 +115,16 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
 			 sizeof(struct lj_packet), err);
 	p->spread_queue[i] = p->spreader->worker[i] = w->spread;
 	return w->spread != NULL ? 0 : -ENOMEM;
+}
+
+/* Everything the inference lcore needs to know of hosts. */
+static int open_host(struct inferrer *r)
+{
+	const struct lj_host_config config = {.hosts = LJ_HOST_HOSTS, .socket_id = SOCKET_ID_ANY};
+
+	r->host = lj_host_create(&config, &r->role.counters);
+	r->contexts = calloc(LJ_BATCH_MAX, sizeof(*r->contexts));
+	return r->host != NULL && r->contexts != NULL ? 0 : -ENOMEM;
 }
 
 static int open_inferrer(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
@@ -134,6 +147,8 @@ static int open_inferrer(struct lj_pipeline *p, uint32_t i, struct lj_error *err
 	r->batcher = lj_batcher_create(from, (uint16_t)p->config->lcores.workers, p->shared.ordered,
 				       &p->shared.batch, &r->role.counters);
 	if (r->batcher == NULL)
+		return no_memory(r->role.name, err);
+	if (p->shared.hosts && open_host(r) != 0)
 		return no_memory(r->role.name, err);
 	for (uint16_t m = 0; m < p->shared.models.n; m++) {
 		r->opinions[m] = calloc(LJ_BATCH_MAX, sizeof(struct lj_opinion));
@@ -192,6 +207,11 @@ int open_roles(struct lj_pipeline *p, struct lj_error *err)
 {
 	int ret = 0;
 
+	p->shared.hosts = (kept_parts(p) & LJ_KEEP_HOST) != 0;
+	/* Nobody can aim at a place who does not know the seed; a replay has to give the same. */
+	if (p->shared.hosts && !p->shared.replay &&
+	    getrandom(&p->shared.host_seed, sizeof(p->shared.host_seed), 0) < 0)
+		return lj_error_set(err, errno, "host", "no random numbers: %s", strerror(errno));
 	if (lj_config_spreads(p->config)) {
 		p->spreader = role_alloc(p, sizeof(*p->spreader), LJ_ROLE_SPREAD, "spread", 0,
 					 spreader_poll);
@@ -224,6 +244,8 @@ void close_roles(struct lj_pipeline *p)
 		if (p->inferrer[i] == NULL)
 			continue;
 		lj_batcher_destroy(p->inferrer[i]->batcher);
+		lj_host_destroy(p->inferrer[i]->host);
+		free(p->inferrer[i]->contexts);
 		for (uint16_t m = 0; m < LJ_MODELS_MAX; m++)
 			free(p->inferrer[i]->opinions[m]);
 	}

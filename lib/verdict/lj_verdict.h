@@ -41,11 +41,12 @@ uint32_t lj_verdict_bytes(size_t n_values);
 
 /*
  * Writes verdict `v` from a due flow and the opinions of the set's models (opinions[m] is model m's
- * of this flow). `evidence` may be NULL; its values are computed here.
+ * of this flow). `evidence` may be NULL; its values are computed here, from the flow and `context`
+ * (NULL when the plan does not keep LJ_KEEP_HOST).
  */
 void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
-		     const struct lj_feature_plan *evidence);
+		     const struct lj_feature_plan *evidence, const struct lj_host_context *context);
 
 /* The opinion that decided; NULL without models. */
 const struct lj_opinion *lj_verdict_decisive(const struct lj_verdict *v);

@@ -21,7 +21,7 @@ static uint16_t most_severe(const struct lj_verdict *v)
 
 void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
-		     const struct lj_feature_plan *evidence)
+		     const struct lj_feature_plan *evidence, const struct lj_host_context *context)
 {
 	v->order = due->order;
 	v->due_tsc = due->due_tsc;
@@ -37,7 +37,7 @@ void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 	if (evidence == NULL)
 		return;
 	v->n_values = (uint32_t)lj_feature_plan_size(evidence);
-	lj_feature_values(evidence, &due->flow, v->values);
+	lj_feature_values(evidence, &due->flow, context, v->values);
 }
 
 const struct lj_opinion *lj_verdict_decisive(const struct lj_verdict *v)

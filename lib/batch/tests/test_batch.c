@@ -424,6 +424,71 @@ static void a_replay_comes_out_the_same_for_any_interleaving(void)
 	}
 }
 
+static void a_fact_goes_to_all_and_the_flow_to_its_owner(void)
+{
+	const struct lj_host_fact fact = {.event = LJ_HOST_END, .flow_id = 9};
+	struct lj_flow f = flow_from(0x0a000001, 7);
+	uint16_t owner = lj_batch_owner(&f, 3);
+
+	open_all(3, QUEUE_FLOWS, false, 8, 0);
+	CU_ASSERT(lj_batch_offer_with(queue, 3, &f, &fact, true, 1, &counters));
+	for (uint16_t i = 0; i < 3; i++) {
+		const struct lj_due_flow *due = lj_queue_at(queue[i], 0);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(due);
+		CU_ASSERT_EQUAL(due->fact_alone, i != owner);
+		CU_ASSERT_EQUAL(due->fact.flow_id, 9);
+		CU_ASSERT_EQUAL(due->order.seq, 7);
+	}
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), 1);
+	CU_ASSERT_EQUAL(counted(LJ_C_host_queued), 2);
+	close_all();
+}
+
+static void a_replay_puts_a_fact_into_all_queues_or_into_none(void)
+{
+	const struct lj_host_fact fact = {.event = LJ_HOST_BEGIN};
+
+	open_all(2, QUEUE_FLOWS, false, 8, 0);
+	offer_many(1, QUEUE_FLOWS, NOON);
+	CU_ASSERT_FALSE(
+		lj_batch_offer_fact(queue, 2, (struct lj_order){1, 0}, &fact, true, 1, &counters));
+	CU_ASSERT_EQUAL(lj_queue_count(queue[0]), 0);
+	CU_ASSERT_EQUAL(counted(LJ_C_host_refused), 0);
+	/* Live, nobody waits. */
+	CU_ASSERT(
+		lj_batch_offer_fact(queue, 2, (struct lj_order){1, 0}, &fact, false, 1, &counters));
+	CU_ASSERT_EQUAL(lj_queue_count(queue[0]), 1);
+	CU_ASSERT_EQUAL(counted(LJ_C_host_refused), 1);
+	close_all();
+}
+
+static void facts_take_no_place_in_a_batch(void)
+{
+	const struct lj_host_fact fact = {.event = LJ_HOST_BEGIN};
+
+	open_all(1, QUEUE_FLOWS, false, 3, 0);
+	for (uint64_t i = 0; i < 12; i++) {
+		bool offered = i % 4 == 3 ? offer_at(0, i, NOON)
+					  : lj_batch_offer_fact(queue, 1, (struct lj_order){i, 0},
+								&fact, true, 1, &counters);
+
+		CU_ASSERT(offered);
+	}
+	CU_ASSERT_EQUAL_FATAL(take(NOON), 3);
+	CU_ASSERT_EQUAL(batch.n_records, 12);
+	for (uint32_t i = 0; i < batch.n_records; i++)
+		CU_ASSERT_EQUAL(((struct lj_due_flow *)batch.records[i])->fact_alone, i % 4 != 3);
+	lj_batch_done(batcher, &batch);
+	CU_ASSERT(
+		lj_batch_offer_fact(queue, 1, (struct lj_order){20, 0}, &fact, true, 1, &counters));
+	CU_ASSERT(lj_batch_take(batcher, NOON, &batch));
+	CU_ASSERT_EQUAL(batch.n, 0);
+	CU_ASSERT_EQUAL(batch.n_records, 1);
+	lj_batch_done(batcher, &batch);
+	close_all();
+}
+
 static const struct lj_test tests[] = {
 	{"a due flow travels as a copy, with its order and both stamps",
 	 a_due_flow_travels_as_a_copy},
@@ -446,6 +511,11 @@ static const struct lj_test tests[] = {
 	{"queued = waiting + taken, at every step", the_ledger_of_queued_flows_balances},
 	{"an ordered batch waits for nobody but the order",
 	 an_ordered_batch_waits_for_nobody_but_the_order},
+	{"a fact goes to all, and the flow to its owner",
+	 a_fact_goes_to_all_and_the_flow_to_its_owner},
+	{"a replay puts a fact into all queues or into none",
+	 a_replay_puts_a_fact_into_all_queues_or_into_none},
+	{"facts take no place in a batch", facts_take_no_place_in_a_batch},
 	{"a replay comes out the same for any interleaving",
 	 a_replay_comes_out_the_same_for_any_interleaving},
 };

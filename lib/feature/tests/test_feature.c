@@ -51,16 +51,22 @@ static struct lj_flow sample(void)
 	return f;
 }
 
-static double value_of(const char *name, const struct lj_flow *f)
+static double value_beside(const char *name, const struct lj_flow *f,
+			   const struct lj_host_context *context)
 {
 	struct lj_error err = {0};
 	struct lj_feature_plan *plan = lj_feature_plan_create(&name, 1, &err);
 	double value = -1;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(plan);
-	lj_feature_values(plan, f, &value);
+	lj_feature_values(plan, f, context, &value);
 	lj_feature_plan_destroy(plan);
 	return value;
+}
+
+static double value_of(const char *name, const struct lj_flow *f)
+{
+	return value_beside(name, f, NULL);
 }
 
 #define MS 1000000ULL
@@ -225,6 +231,33 @@ static struct lj_flow lone_datagram(void)
 	};
 }
 
+/* Every number a different one. */
+static struct lj_host_context full_context(void)
+{
+	struct lj_host_context h = {
+		.rhythm = {.gaps = 4,
+			   .ends = 3,
+			   .gap_us = {1000, 3000, 2000, 6000},
+			   .bytes = {{100, 200, 600}, {50, 50, 80}},
+			   .duration_ms = {10, 20, 40},
+			   .size = {5, 6, 5}},
+		.opened = true,
+	};
+	struct lj_host_view *views[] = {h.src, h.src_in, h.dst, h.dst_out, h.service, h.pair};
+
+	for (uint32_t k = 0; k < RTE_DIM(views) * LJ_HOST_WINDOWS; k++) {
+		struct lj_host_view *v = &views[k / LJ_HOST_WINDOWS][k % LJ_HOST_WINDOWS];
+
+		for (uint32_t i = 0; i < LJ_HOST_COUNTS; i++)
+			v->count[i] = k * 20 + (i == LJ_HOST_ENDED ? 100 : 0) + i + 1;
+		v->sent = 1000 + k;
+		v->received = 3000 + 7 * k * k;
+	}
+	for (uint16_t i = 0; i < LJ_HOST_OPENINGS; i++)
+		h.opening[i] = (uint16_t)(10 + i);
+	return h;
+}
+
 static void check(const char *name, double got, double wanted)
 {
 	if (isnan(wanted) ? isnan(got) : fabs(got - wanted) <= 1e-9 * fmax(1, fabs(wanted)))
@@ -244,12 +277,15 @@ static void every_feature_is_what_a_person_computes(void)
 #undef EXPECTED
 	};
 	struct lj_flow tcp = tcp_flow(), lone = lone_datagram();
+	struct lj_host_context full = full_context(), empty = {0};
 
 	CU_ASSERT_EQUAL_FATAL(RTE_DIM(expected), lj_feature_count());
 	for (size_t i = 0; i < RTE_DIM(expected); i++) {
 		CU_ASSERT_STRING_EQUAL(expected[i].name, lj_feature_info(i)->name);
-		check(expected[i].name, value_of(expected[i].name, &tcp), expected[i].tcp);
-		check(expected[i].name, value_of(expected[i].name, &lone), expected[i].lone);
+		check(expected[i].name, value_beside(expected[i].name, &tcp, &full),
+		      expected[i].tcp);
+		check(expected[i].name, value_beside(expected[i].name, &lone, &empty),
+		      expected[i].lone);
 	}
 }
 
@@ -268,13 +304,14 @@ static void what_does_not_exist_is_missing(void)
 static void every_feature_gives_a_value_of_an_empty_record(void)
 {
 	struct lj_feature_plan *plan =
-		lj_feature_plan_set("linejudge,network,cic,netflow,argus", NULL);
+		lj_feature_plan_set("linejudge,host,network,cic,netflow,argus", NULL);
+	static const struct lj_host_context empty;
 	static double values[1024];
 	struct lj_flow f;
 
 	memset(&f, 0, sizeof(f));
 	CU_ASSERT_EQUAL_FATAL(lj_feature_plan_size(plan), lj_feature_count());
-	lj_feature_values(plan, &f, values);
+	lj_feature_values(plan, &f, &empty, values);
 	for (size_t i = 0; i < lj_feature_count(); i++)
 		CU_ASSERT(!isinf(values[i]));
 	lj_feature_plan_destroy(plan);
@@ -299,13 +336,29 @@ static void a_matrix_is_the_values_as_float32(void)
 	float matrix[6];
 	double values[3];
 
-	lj_feature_values(plan, &f, values);
-	lj_feature_extract(plan, flows, 2, matrix);
+	lj_feature_values(plan, &f, NULL, values);
+	lj_feature_extract(plan, flows, NULL, 2, matrix);
 	CU_ASSERT_EQUAL(matrix[3], (float)values[0]);
 	CU_ASSERT_EQUAL(matrix[4], (float)values[1]);
 	CU_ASSERT(isnan(matrix[5]));
 	CU_ASSERT_EQUAL(lj_feature_plan_keep(plan), LJ_KEEP_TCP);
 	CU_ASSERT_STRING_EQUAL(lj_feature_plan_name(plan, 1), "duration_us");
+	lj_feature_plan_destroy(plan);
+}
+
+static void each_row_has_its_own_context(void)
+{
+	static const char *const names[] = {"host_src_5s_flows", "packets"};
+	struct lj_feature_plan *plan = lj_feature_plan_create(names, 2, NULL);
+	struct lj_host_context contexts[2] = {full_context()};
+	struct lj_flow f = sample();
+	const struct lj_flow *flows[2] = {&f, &f};
+	float matrix[4];
+
+	lj_feature_extract(plan, flows, contexts, 2, matrix);
+	CU_ASSERT_EQUAL(matrix[0], 1);
+	CU_ASSERT_EQUAL(matrix[2], 0);
+	CU_ASSERT(lj_feature_plan_keep(plan) & LJ_KEEP_HOST);
 	lj_feature_plan_destroy(plan);
 }
 
@@ -335,6 +388,7 @@ int main(void)
 		{"the default set names no host and no network",
 		 the_default_set_names_no_host_and_no_network},
 		{"a matrix is the values as float32", a_matrix_is_the_values_as_float32},
+		{"each row has its own context", each_row_has_its_own_context},
 		{"an unknown name is quoted with the nearest",
 		 an_unknown_name_is_quoted_with_the_nearest},
 	};

@@ -267,6 +267,52 @@ static void new_timeouts_take_effect(void)
 	lj_flow_destroy(t);
 }
 
+static void what_begins_is_told_once_in_the_order_of_due_records(void)
+{
+	struct lj_flow_config config = standard;
+	struct lj_flow_table *t;
+	const struct lj_flow_begun *begun;
+	uint16_t n;
+
+	config.begun = true;
+	t = table_with(config);
+	feed(t, packet(1, true, START, S | A, 0));
+	begun = lj_flow_begun(t, &n);
+	CU_ASSERT_EQUAL_FATAL(n, 1);
+	CU_ASSERT_EQUAL(begun[0].first_ns, START);
+	CU_ASSERT_EQUAL(begun[0].initiator, 0);
+	CU_ASSERT_EQUAL(begun[0].flow_id, lj_flow_id(&begun[0].key, START));
+	feed(t, packet(1, false, START + 1, A, 0));
+	lj_flow_begun(t, &n);
+	CU_ASSERT_EQUAL(n, 0);
+	/* One packet ends the old flow and begins another: in this order. */
+	feed(t, packet(1, false, START + 200 * SECOND, S, 0));
+	begun = lj_flow_begun(t, &n);
+	CU_ASSERT_EQUAL_FATAL(n, 1);
+	CU_ASSERT_EQUAL_FATAL(n_due, 1);
+	CU_ASSERT_TRUE(lj_order_before(due[0]->order, begun[0].order));
+	lj_flow_settle(t, due, n_due);
+	lj_flow_destroy(t);
+}
+
+static void a_continuing_part_does_not_begin(void)
+{
+	struct lj_flow_config config = standard;
+	struct lj_flow_table *t;
+	uint16_t n;
+
+	config.begun = true;
+	config.active_timeout_ns = 10 * SECOND;
+	t = table_with(config);
+	feed(t, packet(1, false, START, S, 0));
+	feed(t, packet(1, false, START + 11 * SECOND, A, 0));
+	CU_ASSERT_EQUAL(n_due, 1);
+	lj_flow_begun(t, &n);
+	CU_ASSERT_EQUAL(n, 0);
+	lj_flow_settle(t, due, n_due);
+	lj_flow_destroy(t);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -293,6 +339,9 @@ int main(void)
 		{"the id of a flow is the same in every run",
 		 the_id_of_a_flow_is_the_same_in_every_run},
 		{"new timeouts take effect", new_timeouts_take_effect},
+		{"what begins is told once, in the order of due records",
+		 what_begins_is_told_once_in_the_order_of_due_records},
+		{"a continuing part does not begin", a_continuing_part_does_not_begin},
 	};
 
 	return lj_test_run("flow", tests, RTE_DIM(tests));

@@ -253,6 +253,11 @@ static void twin_tick(const struct lj_packet *mark, struct outcome *out, uint32_
 
 		if (!w->live)
 			continue;
+		/* The end lets the clock run on, to when each would have expired. */
+		if (mark->kind == LJ_PACKET_END)
+			order.seq +=
+				RTE_MIN(w->o.last_ns + IDLE_NS,
+					w->closed_ns != 0 ? w->closed_ns + LINGER_NS : UINT64_MAX);
 		if (mark->kind == LJ_PACKET_END)
 			twin_due(w, w->closed_ns != 0 ? twin_closing(w) : LJ_DUE_FLUSHED, order,
 				 out, n);

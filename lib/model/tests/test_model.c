@@ -216,6 +216,15 @@ static struct lj_flow flow(uint32_t i)
 	return f;
 }
 
+static struct lj_host_context context(uint32_t i)
+{
+	struct lj_host_context h = {.opened = i % 2};
+
+	h.src[LJ_HOST_600S].count[LJ_HOST_FLOWS] = i;
+	h.src[LJ_HOST_600S].count[LJ_HOST_PORTS] = i / 2;
+	return h;
+}
+
 #define FLOWS 200
 
 struct scorer {
@@ -227,16 +236,19 @@ struct scorer {
 static void *score_all(void *arg)
 {
 	static struct lj_flow flows[FLOWS];
+	static struct lj_host_context contexts[FLOWS];
 	struct scorer *s = arg;
 	const struct lj_flow *batch[FLOWS];
 
 	for (uint32_t i = 0; i < FLOWS; i++) {
-		if (s->slot == 0)
+		if (s->slot == 0) {
 			flows[i] = flow(i);
+			contexts[i] = context(i);
+		}
 		batch[i] = &flows[i];
 	}
 	for (int round = 0; round < 20; round++)
-		lj_model_score(s->model, s->slot, batch, FLOWS, s->opinion);
+		lj_model_score(s->model, s->slot, batch, contexts, FLOWS, s->opinion);
 	return NULL;
 }
 
@@ -256,10 +268,11 @@ static void slots_score_alike_whole_or_one_by_one_and_side_by_side(void)
 	pthread_join(thread, NULL);
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		struct lj_flow f = flow(i);
+		struct lj_host_context h = context(i);
 		const struct lj_flow *one = &f;
 		struct lj_opinion o;
 
-		CU_ASSERT_EQUAL(lj_model_score(m, 0, &one, 1, &o), 1);
+		CU_ASSERT_EQUAL(lj_model_score(m, 0, &one, &h, 1, &o), 1);
 		CU_ASSERT_EQUAL(o.score, scorer[0].opinion[i].score);
 		CU_ASSERT_EQUAL(o.score, scorer[1].opinion[i].score);
 		CU_ASSERT(o.score > 0 && o.score < 1);

@@ -42,7 +42,7 @@ static struct lj_verdict verdict_of(const float *scores, uint16_t n)
 	}
 	due.flow.flow_id = 42;
 	memset(&v, 0xa5, sizeof(v));
-	lj_verdict_make(&v, &due, &some, opinions, NULL);
+	lj_verdict_make(&v, &due, &some, opinions, NULL, NULL);
 	return v;
 }
 
@@ -114,7 +114,7 @@ static void evidence_is_written_behind_the_verdict(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(v);
 	CU_ASSERT_EQUAL(lj_verdict_bytes(2) % 64, 0);
 	CU_ASSERT(lj_verdict_bytes(2) >= sizeof(*v) + 2 * sizeof(double));
-	lj_verdict_make(v, &due, &none, NULL, plan);
+	lj_verdict_make(v, &due, &none, NULL, plan, NULL);
 	CU_ASSERT_EQUAL(v->n_values, 2);
 	CU_ASSERT_EQUAL(v->values[0], 9);
 	CU_ASSERT_EQUAL(v->values[1], 443);

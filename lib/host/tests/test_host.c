@@ -1,0 +1,308 @@
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "host_fixture.h"
+
+static void a_window_covers_its_four_subwindows_and_no_more(void)
+{
+	static const struct {
+		int window;
+		uint64_t grain_ns;
+	} cases[] = {{LJ_HOST_5S, SECOND * 5 / 4},
+		     {LJ_HOST_60S, 15 * SECOND},
+		     {LJ_HOST_600S, 150 * SECOND}};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct lj_host *h = stage_of(1024);
+		uint64_t begin_ns = START / cases[i].grain_ns * cases[i].grain_ns;
+		int w = cases[i].window;
+
+		begin(h, 1, 2, 80, begin_ns);
+		CU_ASSERT_EQUAL(look(h, 1, 2, 80, begin_ns)->src[w].count[LJ_HOST_FLOWS], 1);
+		CU_ASSERT_EQUAL(look(h, 1, 2, 80, begin_ns + 4 * cases[i].grain_ns - 1)
+					->src[w]
+					.count[LJ_HOST_FLOWS],
+				1);
+		CU_ASSERT_EQUAL(look(h, 1, 2, 80, begin_ns + 4 * cases[i].grain_ns)
+					->src[w]
+					.count[LJ_HOST_FLOWS],
+				0);
+		lj_host_destroy(h);
+	}
+}
+
+static void a_peer_seen_again_counts_once_and_as_late_as_it_was_seen(void)
+{
+	struct lj_host *h = stage_of(1024);
+	const struct lj_host_context *c;
+
+	begin(h, 1, 2, 80, START);
+	begin(h, 1, 2, 80, START + 2 * SECOND);
+	begin(h, 1, 3, 80, START + 2 * SECOND);
+	c = look(h, 1, 2, 80, START + 2 * SECOND);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_5S].count[LJ_HOST_FLOWS], 3);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_5S].count[LJ_HOST_PEERS], 2);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_5S].count[LJ_HOST_PORTS], 1);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_5S].count[LJ_HOST_PAIRS], 2);
+	/* The first flow has left the window, the peer has not. */
+	c = look(h, 1, 2, 80, START + 5 * SECOND);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_5S].count[LJ_HOST_FLOWS], 2);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_5S].count[LJ_HOST_PEERS], 2);
+	lj_host_destroy(h);
+}
+
+static void the_responder_knows_all_who_came(void)
+{
+	struct lj_host *h = stage_of(1024);
+	const struct lj_host_context *c;
+
+	for (uint32_t i = 0; i < 50; i++)
+		begin(h, 100 + i, 2, (uint16_t)(80 + i % 2), START);
+	c = look(h, 100, 2, 80, START);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_60S].count[LJ_HOST_FLOWS], 1);
+	CU_ASSERT_EQUAL(c->dst[LJ_HOST_60S].count[LJ_HOST_FLOWS], 50);
+	CU_ASSERT_EQUAL(c->dst[LJ_HOST_60S].count[LJ_HOST_PEERS], 50);
+	CU_ASSERT_EQUAL(c->dst[LJ_HOST_60S].count[LJ_HOST_PORTS], 2);
+	CU_ASSERT_EQUAL(c->service[LJ_HOST_60S].count[LJ_HOST_PEERS], 25);
+	lj_host_destroy(h);
+}
+
+static void a_look_counts_nothing(void)
+{
+	struct lj_host *h = stage_of(1024);
+
+	begin(h, 1, 2, 80, START);
+	for (int i = 0; i < 5; i++)
+		look(h, 1, 2, 80, START + SECOND);
+	end(h, 1, 2, 80, START + SECOND, LJ_HOST_HALF_OPEN);
+	CU_ASSERT_EQUAL(look(h, 1, 2, 80, START + SECOND)->src[0].count[LJ_HOST_FLOWS], 1);
+	CU_ASSERT_EQUAL(look(h, 1, 2, 80, START + SECOND)->src[0].count[LJ_HOST_ENDED], 1);
+	CU_ASSERT_EQUAL(look(h, 1, 2, 80, START + SECOND)->src[0].count[LJ_HOST_HALF_OPENS], 1);
+	lj_host_destroy(h);
+}
+
+static void the_opening_is_what_stood_beside_the_flow_as_it_began(void)
+{
+	struct lj_host *h = stage_of(1024);
+	struct lj_host_fact f = fact(LJ_HOST_BEGIN, 1, 2, 80, START + SECOND);
+	struct lj_host_context c;
+
+	begin(h, 1, 3, 81, START);
+	f.flow_id = 77;
+	lj_host_observe(h, &f);
+	for (uint32_t i = 0; i < 20; i++)
+		begin(h, 1, 4 + i, 80, START + 2 * SECOND);
+	f.event = LJ_HOST_END;
+	lj_host_observe(h, &f);
+	lj_host_look(h, &f, &c);
+	CU_ASSERT_TRUE(c.opened);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_FLOWS_60S], 2);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_PORTS_60S], 2);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_PAIR_FLOWS_60S], 1);
+	CU_ASSERT_EQUAL(c.src[LJ_HOST_60S].count[LJ_HOST_FLOWS], 22);
+	f.flow_id = 78;
+	lj_host_look(h, &f, &c);
+	CU_ASSERT_FALSE(c.opened);
+	lj_host_destroy(h);
+}
+
+static void an_end_makes_nobody_known(void)
+{
+	struct lj_host *h = stage_of(1024);
+
+	end(h, 1, 2, 80, START, LJ_HOST_UNANSWERED);
+	CU_ASSERT_EQUAL(look(h, 1, 2, 80, START)->src[0].count[LJ_HOST_ENDED], 0);
+	CU_ASSERT_EQUAL(lj_counter_read(&counters, LJ_C_host_held), 0);
+	lj_host_destroy(h);
+}
+
+static void one_wrong_time_does_not_stop_the_clock(void)
+{
+	struct lj_host *h = stage_of(1024);
+	uint64_t year = 365 * 24 * 3600 * SECOND;
+
+	begin(h, 1, 2, 80, START);
+	begin(h, 1, 2, 80, START + year);
+	for (int i = 0; i < 10; i++)
+		begin(h, 1, 2, 80, START + (uint64_t)i * SECOND);
+	CU_ASSERT_EQUAL(look(h, 1, 2, 80, START + 9 * SECOND)->src[0].count[LJ_HOST_FLOWS], 5);
+	lj_host_destroy(h);
+}
+
+static void counts_stop_at_the_top(void)
+{
+	struct lj_host *h = stage_of(1024);
+
+	for (uint32_t i = 0; i < 70000; i++)
+		begin(h, 1, 2, 80, START);
+	CU_ASSERT_EQUAL(look(h, 1, 2, 80, START)->src[0].count[LJ_HOST_FLOWS], UINT16_MAX);
+	lj_host_destroy(h);
+}
+
+/* 200 hosts have talked to servers for two minutes; then a million spoofed sources come by. */
+static void a_spoofed_flood_wears_out_newcomers_and_not_the_established(void)
+{
+	struct lj_host *h = stage_of(4096);
+	uint32_t spoofed = 1000000, kept = 0;
+	uint64_t held;
+
+	for (uint32_t s = 0; s < 120; s++)
+		for (uint32_t host = 0; host < 200; host++)
+			begin(h, host, 200 + host % 8, 443, START + s * SECOND);
+	for (uint32_t i = 0; i < 500; i++)
+		for (uint32_t k = 0; k < 2000; k++)
+			begin(h, spoofed++, 200, 80, START + 120 * SECOND + i * SECOND / 10);
+	for (uint32_t host = 0; host < 200; host++)
+		kept += look(h, host, 200 + host % 8, 443, START + 170 * SECOND)
+				->src[LJ_HOST_600S]
+				.count[LJ_HOST_FLOWS] == 120;
+	CU_ASSERT_TRUE(kept >= 196);
+	CU_ASSERT_EQUAL(
+		look(h, 1, 200, 80, START + 170 * SECOND)->dst[LJ_HOST_5S].count[LJ_HOST_PEERS],
+		74000);
+	held = lj_counter_read(&counters, LJ_C_host_held);
+	CU_ASSERT_TRUE(held <= 4096 + 4096 + 2048);
+	CU_ASSERT_TRUE(lj_counter_read(&counters, LJ_C_host_evicted) > 1900000);
+	lj_host_destroy(h);
+}
+
+static void memory_is_what_was_said_whatever_comes(void)
+{
+	struct lj_host_config small = {.hosts = 1024}, large = {.hosts = 65536};
+
+	CU_ASSERT_TRUE(lj_host_memory(&small) < 4u << 20);
+	CU_ASSERT_TRUE(lj_host_memory(&large) < 160u << 20);
+	CU_ASSERT_TRUE(lj_host_memory(&large) > 60 * lj_host_memory(&small));
+}
+
+static struct lj_flow tcp_flow(void)
+{
+	struct lj_flow f = {.key = {.addr = {{1}, {2}}, .port = {80, 40000}, .proto = IPPROTO_TCP},
+			    .initiator = 1,
+			    .first_ns = START,
+			    .last_ns = START + SECOND,
+			    .closed_ns = START + SECOND / 2,
+			    .due = LJ_DUE_FIN,
+			    .syn_ns = START};
+
+	f.side[0].packets = f.side[1].packets = 3;
+	return f;
+}
+
+static struct lj_host_fact fact_of(const struct lj_flow *f)
+{
+	struct lj_host_fact made;
+
+	lj_host_fact_due(&made, f, 120 * SECOND, SECOND, 5);
+	return made;
+}
+
+static void a_due_flow_says_how_it_went(void)
+{
+	struct lj_flow f = tcp_flow();
+
+	f.synack_ns = f.ack_ns = START + 1;
+	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_SILENT);
+	f.side[1].payload_sum = 10;
+	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_ANSWERED);
+	f.side[1].payload_sum = 0;
+	f.ack_ns = 0;
+	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_HALF_OPEN);
+	f.synack_ns = 0;
+	f.tcp[1].flags_all = LJ_TCP_RST;
+	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_REJECTED);
+	f.side[1].packets = 0;
+	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_UNANSWERED);
+	f.key.proto = IPPROTO_UDP;
+	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_UNANSWERED);
+	f.side[1].packets = 1;
+	f.side[0].payload_sum = 1;
+	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_ANSWERED);
+}
+
+static void an_end_stands_where_packet_times_say_it_was_over(void)
+{
+	struct lj_flow f = tcp_flow();
+
+	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + SECOND * 3 / 2);
+	f.due = LJ_DUE_IDLE;
+	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + 121 * SECOND);
+	f.due = LJ_DUE_FLUSHED;
+	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + 121 * SECOND);
+	f.due = LJ_DUE_ACTIVE;
+	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + SECOND);
+	CU_ASSERT_EQUAL(fact_of(&f).event, LJ_HOST_END);
+}
+
+static void early_verdicts_and_later_parts_only_look(void)
+{
+	struct lj_flow f = tcp_flow();
+
+	f.due = LJ_DUE_EARLY_PACKETS;
+	f.early_ns = START + 7;
+	CU_ASSERT_EQUAL(fact_of(&f).event, LJ_HOST_LOOK);
+	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + 7);
+	f.due = LJ_DUE_IDLE;
+	CU_ASSERT_EQUAL(fact_of(&f).event, LJ_HOST_END);
+	f.part = 1;
+	CU_ASSERT_EQUAL(fact_of(&f).event, LJ_HOST_LOOK);
+}
+
+static void begin_and_end_name_the_same_ends(void)
+{
+	struct lj_flow f = tcp_flow();
+	struct lj_flow_begun begun = {.key = f.key, .initiator = f.initiator, .first_ns = START};
+	struct lj_host_fact first, last = fact_of(&f);
+
+	lj_host_fact_begin(&first, &begun, 5);
+	CU_ASSERT_EQUAL(first.initiator, last.initiator);
+	CU_ASSERT_EQUAL(first.responder, last.responder);
+	CU_ASSERT_NOT_EQUAL(first.initiator, first.responder);
+	CU_ASSERT_EQUAL(first.port, 80);
+	CU_ASSERT_EQUAL(last.port, 80);
+	f.key.proto = IPPROTO_ICMP;
+	CU_ASSERT_EQUAL(fact_of(&f).port, 0);
+}
+
+static void nearly_equal_sizes_are_one_size(void)
+{
+	struct lj_flow a = tcp_flow(), b = tcp_flow();
+
+	a.side[0].payload_sum = 1000;
+	b.side[0].payload_sum = 1010;
+	CU_ASSERT_EQUAL(fact_of(&a).size, fact_of(&b).size);
+	b.side[0].payload_sum = 1300;
+	CU_ASSERT_NOT_EQUAL(fact_of(&a).size, fact_of(&b).size);
+	b = a;
+	b.side[0].packets++;
+	CU_ASSERT_NOT_EQUAL(fact_of(&a).size, fact_of(&b).size);
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"a window covers its four sub-windows and no more",
+		 a_window_covers_its_four_subwindows_and_no_more},
+		{"a peer seen again counts once, and as late as it was seen",
+		 a_peer_seen_again_counts_once_and_as_late_as_it_was_seen},
+		{"the responder knows all who came", the_responder_knows_all_who_came},
+		{"a look counts nothing", a_look_counts_nothing},
+		{"the opening is what stood beside the flow as it began",
+		 the_opening_is_what_stood_beside_the_flow_as_it_began},
+		{"an end makes nobody known", an_end_makes_nobody_known},
+		{"one wrong time does not stop the clock", one_wrong_time_does_not_stop_the_clock},
+		{"counts stop at the top", counts_stop_at_the_top},
+		{"a spoofed flood wears out newcomers and not the established",
+		 a_spoofed_flood_wears_out_newcomers_and_not_the_established},
+		{"memory is what was said", memory_is_what_was_said_whatever_comes},
+		{"a due flow says how it went", a_due_flow_says_how_it_went},
+		{"an end stands where packet times say it was over",
+		 an_end_stands_where_packet_times_say_it_was_over},
+		{"early verdicts and later parts only look",
+		 early_verdicts_and_later_parts_only_look},
+		{"begin and end name the same ends", begin_and_end_name_the_same_ends},
+		{"nearly equal sizes are one size", nearly_equal_sizes_are_one_size},
+	};
+
+	return lj_test_run("host", tests, RTE_DIM(tests));
+}

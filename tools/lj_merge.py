@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""Merges captures on one time line, as if one link had carried them, some behind shared addresses.
+
+    tools/lj_merge.py --out merged.pcap --shared 4 CAPTURE[@OFFSET_S] ...
+
+Each capture begins OFFSET_S after the first. With --shared N the private IPv4 addresses of the captures are folded into N
+(100.64.0.1 ...), as behind a NAT; those given by --attack keep theirs. Every packet has a time of its own, to the
+nanosecond, so that a flow's first_seen_ns tells which capture it came from. Checksums are left as they were.
+"""
+
+import argparse
+import struct
+import sys
+
+BASE_NS = 1_600_000_000_000_000_000
+MAGIC_US, MAGIC_NS = 0xA1B2C3D4, 0xA1B23C4D
+VLAN_TYPES = (b"\x81\x00", b"\x88\xa8")
+
+
+def read_pcap(path):
+    """(time_ns, wire length, frame) of each packet of an Ethernet pcap."""
+    with open(path, "rb") as file:
+        data = file.read()
+    magic = struct.unpack_from("<I", data)[0]
+    order = "<" if magic in (MAGIC_US, MAGIC_NS) else ">"
+    magic, link = struct.unpack_from(order + "I16xI", data)
+    if magic not in (MAGIC_US, MAGIC_NS) or link != 1:
+        raise ValueError(f"{path}: not a pcap of Ethernet")
+    scale, at = (1000 if magic == MAGIC_US else 1), 24
+    record = struct.Struct(order + "IIII")
+    while at + 16 <= len(data):
+        seconds, fraction, captured, wire = record.unpack_from(data, at)
+        at += 16
+        yield seconds * 1_000_000_000 + fraction * scale, wire, data[at:at + captured]
+        at += captured
+
+
+def is_private(address):
+    """RFC 1918, broadcast addresses of a /24 apart."""
+    first, second = address[0], address[1]
+    return address[3] != 255 and (first == 10 or (first == 192 and second == 168) or (first == 172 and second & 0xF0 == 16))
+
+
+class Sharing:
+    """Folds one capture's private addresses into `shared` ones; the `shift`-th of them is its first."""
+
+    def __init__(self, shared, shift):
+        self.shared, self.shift, self.known = shared, shift, {}
+
+    def _address(self, address):
+        if address not in self.known:
+            number = (self.shift + len(self.known)) % self.shared
+            self.known[address] = bytes((100, 64, number >> 8, 1 + (number & 0xFF)))
+        return self.known[address]
+
+    def __call__(self, frame):
+        at = 12
+        while frame[at:at + 2] in VLAN_TYPES:
+            at += 4
+        if frame[at:at + 2] != b"\x08\x00" or len(frame) < at + 22:
+            return frame
+        source, target = frame[at + 14:at + 18], frame[at + 18:at + 22]
+        if is_private(source):
+            source = self._address(source)
+        if is_private(target):
+            target = self._address(target)
+        return frame[:at + 14] + source + target + frame[at + 22:]
+
+
+def merge(parts, out):
+    """`parts`: (path, offset in s, None or a Sharing). Returns {time_ns: index of the part} of every packet written."""
+    packets = []
+    for index, (path, offset_s, sharing) in enumerate(parts):
+        begin_ns = None
+        for time_ns, wire, frame in read_pcap(path):
+            begin_ns = time_ns if begin_ns is None else begin_ns
+            at_ns = max(BASE_NS + time_ns - begin_ns + int(offset_s * 1e9), BASE_NS)
+            packets.append((at_ns, index, wire, sharing(frame) if sharing else frame))
+    packets.sort(key=lambda packet: packet[:2])
+    owner, latest = {}, 0
+    with open(out, "wb") as file:
+        file.write(struct.pack("<IHHiIII", MAGIC_NS, 2, 4, 0, 0, 262144, 1))
+        for time_ns, index, wire, frame in packets:
+            latest = max(time_ns, latest + 1)
+            owner[latest] = index
+            file.write(struct.pack("<IIII", latest // 1_000_000_000, latest % 1_000_000_000, len(frame), wire) + frame)
+    return owner
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--shared", type=int, default=0, help="addresses that private ones are folded into; 0: none are")
+    parser.add_argument("--attack", action="append", default=[], help="a capture that keeps its addresses; again for more")
+    parser.add_argument("captures", nargs="+", help="CAPTURE or CAPTURE@OFFSET_S")
+    arguments = parser.parse_args()
+    parts = []
+    for i, text in enumerate(arguments.captures + arguments.attack):
+        path, _, offset = text.rpartition("@") if "@" in text else (text, "", "0")
+        shares = arguments.shared > 0 and i < len(arguments.captures)
+        parts.append((path, float(offset), Sharing(arguments.shared, i) if shares else None))
+    print(f"{arguments.out}: {len(merge(parts, arguments.out))} packets of {len(parts)} captures", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
