@@ -19,9 +19,9 @@
 #include "lj_clock.h"
 #include "lj_control.h"
 #include "lj_pipeline.h"
+#include "lj_service.h"
 #include "options.h"
-
-#define WATCH_EVERY_US 1000
+#include "watch.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -110,27 +110,53 @@ static int start_eal(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
-/* Until the roles have finished. At the prompt a finished replay stays to be asked. */
-static void watch(struct lj_pipeline *p, struct lj_shell *shell)
+/*
+ * Everything is open and runs: from here on the process needs to be nobody in particular. The
+ * telemetry socket is of the EAL's making, so its owner and mode are set afterwards.
+ */
+static int confine(const struct lj_config *c, const struct lj_identity *identity,
+		   struct lj_error *err)
 {
-	bool asked = false, open = shell != NULL;
+	const struct lj_confinement confinement = {
+		.identity = identity,
+		.filter = c->service.seccomp == LJ_SECCOMP_ON ||
+			  (c->service.seccomp == LJ_SECCOMP_AUTO && c->service.user[0] != '\0'),
+		.kernel_ports = lj_config_kernel_ports(c),
+	};
+	mode_t mode = (mode_t)strtoul(c->telemetry.mode, NULL, 8);
+	char path[PATH_MAX];
+	int ret = 0;
 
-	while (!lj_pipeline_finished(p) || (open && !interrupted)) {
-		if (open)
-			open = lj_shell_poll(shell);
-		if ((interrupted || (shell != NULL && !open)) && !asked) {
-			lj_pipeline_end(p);
-			asked = true;
-		}
-		usleep(WATCH_EVERY_US);
-	}
+	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", rte_eal_get_runtime_dir());
+	if (access(path, F_OK) == 0 && !lj_config_replay(c))
+		ret = lj_service_share(path, identity, c->telemetry.group, mode, err);
+	return ret == 0 ? lj_service_confine(&confinement, err) : ret;
 }
 
-static int run(const struct options *o, struct lj_pipeline *p, struct lj_error *err)
+/* What the run came to; 0 or -errno. */
+static int conclude(const struct lj_config *c, struct lj_pipeline *p, struct lj_error *err)
+{
+	int ret = lj_pipeline_result(p, err);
+	FILE *out = stdout;
+
+	/* Where verdicts or features go to stdout, the summary must not be among them. */
+	if (strcmp(c->eve.target, "-") == 0 || strcmp(c->features.csv, "-") == 0)
+		out = stderr;
+	if (!lj_summary_print(p, (enum lj_summary)c->summary, out) && ret == 0)
+		ret = lj_error_set(err, EPROTO, "ledger",
+				   "does not balance: packets or flows were lost uncounted");
+	if (ret == 0 && interrupted && lj_config_replay(c))
+		ret = lj_error_set(err, EINTR, "replay",
+				   "interrupted by signal %d; what was read is classified",
+				   (int)interrupted);
+	return ret;
+}
+
+static int run(const struct options *o, const struct lj_identity *identity, struct lj_pipeline *p,
+	       struct lj_error *err)
 {
 	struct lj_control *control = lj_control_create(p, err);
 	struct lj_shell *shell = NULL;
-	FILE *out = stdout;
 	int ret = -EINVAL;
 
 	if (control == NULL)
@@ -143,19 +169,15 @@ static int run(const struct options *o, struct lj_pipeline *p, struct lj_error *
 	ret = lj_pipeline_start(p, err);
 	if (ret != 0)
 		goto out;
-	watch(p, shell);
+	ret = confine(&o->config, identity, err);
+	if (ret == 0)
+		lj_service_ready();
+	else
+		lj_pipeline_end(p);
+	watch(p, &o->config, shell, &interrupted);
 	lj_pipeline_join(p);
-	ret = lj_pipeline_result(p, err);
-	/* Where verdicts or features go to stdout, the summary must not be among them. */
-	if (strcmp(o->config.eve.target, "-") == 0 || strcmp(o->config.features.csv, "-") == 0)
-		out = stderr;
-	if (!lj_summary_print(p, (enum lj_summary)o->config.summary, out) && ret == 0)
-		ret = lj_error_set(err, EPROTO, "ledger",
-				   "does not balance: packets or flows were lost uncounted");
-	if (ret == 0 && interrupted && lj_config_replay(&o->config))
-		ret = lj_error_set(err, EINTR, "replay",
-				   "interrupted by signal %d; what was read is classified",
-				   (int)interrupted);
+	if (ret == 0)
+		ret = conclude(&o->config, p, err);
 out:
 	lj_shell_destroy(shell);
 	lj_control_destroy(control);
@@ -176,6 +198,7 @@ int main(int argc, char **argv)
 {
 	struct lj_error err = {0}, close_err = {0};
 	char runtime_dir[PATH_MAX] = "";
+	struct lj_identity identity;
 	struct lj_pipeline *p;
 	struct options o;
 	int ret = options_parse(&o, argc, argv, &err);
@@ -198,14 +221,16 @@ int main(int argc, char **argv)
 		return ret;
 	}
 	catch_signals();
-	ret = start_eal(&o.config, &err);
+	ret = lj_service_identity(o.config.service.user, o.config.service.group, &identity, &err);
+	if (ret == 0)
+		ret = start_eal(&o.config, &err);
 	if (ret != 0) {
 		options_free(&o);
 		return fail(&err);
 	}
 	snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
 	p = lj_pipeline_create(&o.config, &err);
-	ret = p != NULL ? run(&o, p, &err) : -EINVAL;
+	ret = p != NULL ? run(&o, &identity, p, &err) : -EINVAL;
 	if (ret != 0)
 		fail(&err);
 	if (lj_pipeline_destroy(p, &close_err) != 0 && ret == 0)

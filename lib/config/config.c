@@ -81,6 +81,30 @@ bool lj_config_given(const struct lj_config *c, const char *key)
 	return false;
 }
 
+/* Of the vdevs only these stand on an interface of the kernel's. */
+bool lj_config_kernel_ports(const struct lj_config *c)
+{
+	static const char *const kernel[] = {"net_af_packet", "net_af_xdp", "net_tap", "net_pcap",
+					     "xdp:"};
+
+	for (uint32_t i = 0; i < c->capture.n_ports; i++)
+		for (size_t k = 0; k < RTE_DIM(kernel); k++)
+			if (strncmp(c->capture.port[i].name, kernel[k], strlen(kernel[k])) == 0)
+				return true;
+	return false;
+}
+
+static int check_mode(const struct lj_config *c, struct lj_error *err)
+{
+	char *end;
+	unsigned long mode = strtoul(c->telemetry.mode, &end, 8);
+
+	if (c->telemetry.mode[0] != '\0' && *end == '\0' && mode <= 0777)
+		return 0;
+	return lj_error_set(err, EINVAL, "telemetry.mode",
+			    "\"%s\" is not an octal mode such as 0660", c->telemetry.mode);
+}
+
 static int check_ports(const struct lj_config *c, struct lj_error *err)
 {
 	char where[64];
@@ -130,6 +154,8 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 	if (roles > 126)
 		return lj_error_set(err, EINVAL, "lcores.workers",
 				    "%u roles are more than the 126 lcores of this DPDK", roles);
+	if (check_mode(c, err) != 0)
+		return -EINVAL;
 	return check_ports(c, err);
 }
 

@@ -4,12 +4,21 @@
 
 #include "role.h"
 
+/* What main knows of an lcore's progress. main: wo; all: ro */
+struct heart {
+	_Atomic uint64_t polls;	    /* of all its roles, at the latest look */
+	_Atomic uint64_t since_tsc; /* when they had last grown */
+	_Atomic bool stalled, finished;
+	_Atomic uint64_t silent_ns, stalls, longest_ns;
+};
+
 struct lcore {
 	uint32_t id; /* of the EAL */
 	struct role *role[LJ_CONFIG_ROLES * 2 + 2];
 	uint32_t n_roles;
 	enum lj_idle_mode idle;
 	uint64_t max_sleep_ns;
+	struct heart heart;
 };
 
 struct lj_pipeline {
@@ -32,6 +41,7 @@ struct lj_pipeline {
 	struct lcore *lcore; /* [n_lcores] */
 	uint32_t n_lcores;
 	uint64_t started_tsc;
+	uint64_t looked_tsc; /* of keepalive. main */
 };
 
 /* Opening: each fills its part of `p`, which lj_pipeline_destroy() closes whatever was reached. 0
