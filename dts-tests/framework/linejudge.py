@@ -65,21 +65,27 @@ class Telemetry:
         self.socket.connect(os.path.join(runtime_dir(), prefix, "dpdk_telemetry.v2"))
         self.info = json.loads(self.socket.recv(1024))
 
-    def ask(self, command):
+    def ask_raw(self, command):
         self.socket.send(command.encode())
-        return json.loads(self.socket.recv(self.info["max_output_len"]))[command.split(",")[0]]
+        return self.socket.recv(self.info["max_output_len"])
+
+    def ask(self, command):
+        return json.loads(self.ask_raw(command))[command.split(",")[0]]
 
     def close(self):
         self.socket.close()
 
 
 @contextlib.contextmanager
-def appliance(tmp_path, config, prefix):
-    """Runs linejudge on a configuration until the block ends, then asks it to stop; yields (process, telemetry)."""
+def appliance(tmp_path, config, prefix, **options):
+    """
+    Runs linejudge on a configuration until the block ends, then asks it to stop; yields (process, telemetry). `options` are
+    Popen's. What it has said is read from process.stdout and process.stderr after the block.
+    """
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     with subprocess.Popen([BINARY, "--config", str(path), "--set", f"eal.file_prefix={prefix}", "--summary", "json"],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as process:
         try:
             telemetry = wait_for(lambda: Telemetry(prefix), process)
             wait_for(lambda: telemetry.ask("/linejudge/show/tuning")["batch_size"], process)
