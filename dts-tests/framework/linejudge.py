@@ -80,7 +80,7 @@ class Telemetry:
 def appliance(tmp_path, config, prefix, **options):
     """
     Runs linejudge on a configuration until the block ends, then asks it to stop; yields (process, telemetry). `options` are
-    Popen's. What it has said is read from process.stdout and process.stderr after the block.
+    Popen's. Who wants what it says ends it in the block, by a signal and communicate().
     """
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
