@@ -72,6 +72,15 @@ class Telemetry:
     def ask(self, command):
         return json.loads(self.ask_raw(command))[command.split(",")[0]]
 
+    def ask_all(self, command):
+        """All pages of a reply that may be too long for one."""
+        rows, following = {}, 0
+        while following is not None:
+            page = self.ask(command if following == 0 else f"{command},{following}") or {}
+            following = page.pop("next", None)
+            rows.update(page)
+        return rows
+
     def close(self):
         self.socket.close()
 
