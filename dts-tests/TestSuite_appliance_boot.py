@@ -29,9 +29,9 @@ def records(lines):
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
+def image(tmp_path_factory, package):
     folder = tmp_path_factory.mktemp("image")
-    build_image(folder)
+    build_image(folder, package)
     return folder
 
 
@@ -108,6 +108,20 @@ class TestApplianceBoot:
         verify(alerts >= verdicts["alerts"], f"{alerts} alerts in EVE, {verdicts['alerts']} in telemetry")
         # Who spoke first, and when, is in some features: scores near the threshold may fall on its other side.
         verify(abs(alerts - wanted["alerts"]) <= wanted["alerts"] // 10, f"{alerts} alerts, the replay has {wanted['alerts']}")
+
+    def test_an_instance_runs_for_a_numa_node(self, guest):
+        """
+        Steps: with the service stopped, start linejudge@0 on the same ports.
+        Verify: ready, its memory bound to node 0, its telemetry under its own prefix; stopping it leaves nothing failed.
+        """
+        guest.run("cp /etc/linejudge/linejudge.json /etc/linejudge/node0.json && systemctl start linejudge@0")
+        facts = guest.run("systemctl show -p SubState -p NUMAPolicy -p NUMAMask linejudge@0")
+        for fact in ("SubState=running", "NUMAPolicy=bind", "NUMAMask=0"):
+            verify(fact in facts, facts)
+        answer = guest.run("printf '/linejudge/show/port/stats\\nquit\\n' | dpdk-telemetry.py -f linejudge0")
+        verify("0000_00_03_0" in answer, answer)
+        guest.run("systemctl stop linejudge@0")
+        verify(guest.run("systemctl is-failed linejudge@0", check=False) == "inactive\n", "it did not end well")
 
     def test_a_killed_daemon_is_started_anew(self, guest):
         """

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from framework.linejudge import DEMO, ROOT, replay, verify
+from framework.linejudge import DEMO, replay, verify
 
 UNITS = ("linejudge.service", "linejudge@.service", "linejudge-ports.service", "linejudge-ports@.service",
          "linejudge-hugepages.service")
@@ -20,14 +20,9 @@ def output(*command, **options):
 
 
 @pytest.fixture(scope="module")
-def package():
-    return output(os.path.join(ROOT, "tools", "package")).split()[-1]
-
-
-@pytest.fixture(scope="module")
 def unpacked(package, tmp_path_factory):
     root = tmp_path_factory.mktemp("package")
-    output("dpkg", "-x", os.path.join(ROOT, package), root)
+    output("dpkg", "-x", package, root)
     return root
 
 
@@ -37,19 +32,19 @@ class TestPackage:
         Steps: list the package's files.
         Verify: binary, model, configuration, units, scripts, manual pages; dependencies on what the binary links.
         """
-        listing = output("dpkg-deb", "-c", package, cwd=ROOT)
+        listing = output("dpkg-deb", "-c", package)
         for path in ("usr/bin/linejudge", "usr/share/linejudge/models/default/model.ubj", "etc/linejudge/linejudge.json",
                      "usr/lib/linejudge/bind-ports", "usr/lib/sysusers.d/linejudge.conf", "usr/lib/tmpfiles.d/linejudge.conf",
                      "usr/lib/sysctl.d/linejudge.conf", "usr/share/man/man8/linejudge.8.gz",
                      "usr/share/man/man5/linejudge.json.5.gz", *(f"lib/systemd/system/{unit}" for unit in UNITS)):
             verify(f"./{path}\n" in listing, f"{path} is not in the package")
-        fields = output("dpkg-deb", "-f", package, cwd=ROOT)
+        fields = output("dpkg-deb", "-f", package)
         for library in ("librte-eal23", "libxgboost0", "libseccomp2", "libsystemd0", "libcap2"):
             verify(library in fields, f"does not depend on {library}: {fields}")
 
     def test_lintian_has_nothing_to_say(self, package):
         """Verify: no error and no warning."""
-        done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", package], cwd=ROOT, stdout=subprocess.PIPE,
+        done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", package], stdout=subprocess.PIPE,
                               text=True, check=False)
         verify(done.returncode == 0, done.stdout)
 

@@ -99,10 +99,11 @@ class TestPrivileges:
 
     def test_ports_on_kernel_interfaces_keep_two_capabilities_on_main(self, tmp_path):
         """
-        Steps: the same on net_pcap, which stands for drivers that need the kernel to let go.
+        Steps: the same on net_af_packet, whose driver needs the kernel to let go.
         Verify: NET_ADMIN and NET_RAW on the main thread, nothing on the others.
         """
-        with appliance(tmp_path, confined(models=[]), "lj-dts-kept") as (process, telemetry):
+        config = confined(capture={"ports": [{"name": "net_af_packet0,iface=lo"}]}, models=[])
+        with appliance(tmp_path, config, "lj-dts-kept") as (process, telemetry):
             wait_bare(process)
             kept = {thread["Pid"]: int(thread["CapEff"], 16) for thread in statuses(process.pid)}
             verify(kept.pop(str(process.pid)) == 1 << 12 | 1 << 13, "not those two")

@@ -1,6 +1,7 @@
 """Options, the test run from YAML, and the result table."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -9,7 +10,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from framework import report, topology  # noqa: E402: importable only now
 
-NO_LINK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "conf", "no_link.yaml")
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+NO_LINK = os.path.join(ROOT, "dts-tests", "conf", "no_link.yaml")
 
 
 def pytest_addoption(parser):
@@ -23,6 +25,13 @@ def test_run(request):
     run = topology.load(request.config.getoption("--conf"))
     seconds = request.config.getoption("--soak-seconds")
     return run if seconds is None else dict(run, soak_seconds=seconds)
+
+
+@pytest.fixture(scope="session")
+def package():
+    """The Debian package of the tree; its path."""
+    done = subprocess.run([os.path.join(ROOT, "tools", "package")], stdout=subprocess.PIPE, text=True, check=True)
+    return os.path.join(ROOT, done.stdout.split()[-1])
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from framework.linejudge import ROOT, TIMEOUT_S, verify
+from framework.linejudge import ROOT, TIMEOUT_S, run, verify
 
 OVERLAY = os.path.join(ROOT, "dts-tests", "appliance", "overlay")
 BOOT_S = 240
@@ -37,9 +37,10 @@ NICS = {
 }
 
 
-def build_image(folder):
-    """Kernel and initrd of the package that tools/package builds, in `folder`."""
-    subprocess.run([os.path.join(ROOT, "tools", "appliance-image"), str(folder)], check=True, stdout=subprocess.DEVNULL)
+def build_image(folder, package):
+    """Kernel and initrd with the Debian package, in `folder`."""
+    subprocess.run([os.path.join(ROOT, "tools", "appliance-image"), "--package", package, str(folder)], check=True,
+                   stdout=subprocess.DEVNULL)
 
 
 def extra_archive(folder, nic):
@@ -49,6 +50,13 @@ def extra_archive(folder, nic):
         os.makedirs(os.path.join(extra, "etc", "linejudge"))
         with open(os.path.join(extra, "etc", "linejudge", "linejudge.json"), "w", encoding="utf-8") as file:
             json.dump(config_for(nic), file)
+        if "doctor" not in run("--help").stdout:
+            # This build has no preflight to run before the start.
+            drop_in = os.path.join(extra, "etc", "systemd", "system", "linejudge.service.d")
+            os.makedirs(drop_in)
+            with open(os.path.join(drop_in, "preflight.conf"), "w", encoding="ascii") as file:
+                file.write("[Service]\nExecStartPre=\n")
+            subprocess.run(["cp", "-a", drop_in, drop_in.replace("linejudge.", "linejudge@.")], check=True)
         path = os.path.join(folder, f"{nic}.cpio")
         with open(path, "wb") as archive:
             names = subprocess.run(["find", "."], cwd=extra, stdout=subprocess.PIPE, check=True).stdout

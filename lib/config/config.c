@@ -81,16 +81,16 @@ bool lj_config_given(const struct lj_config *c, const char *key)
 	return false;
 }
 
-/* Of the vdevs only these stand on an interface of the kernel's. */
 bool lj_config_kernel_ports(const struct lj_config *c)
 {
-	static const char *const kernel[] = {"net_af_packet", "net_af_xdp", "net_tap", "net_pcap",
-					     "xdp:"};
+	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
+		const char *name = c->capture.port[i].name;
 
-	for (uint32_t i = 0; i < c->capture.n_ports; i++)
-		for (size_t k = 0; k < RTE_DIM(kernel); k++)
-			if (strncmp(c->capture.port[i].name, kernel[k], strlen(kernel[k])) == 0)
-				return true;
+		/* net_tap makes its interface; net_af_packet, net_af_xdp and net_pcap name one. */
+		if (strstr(name, "iface=") != NULL || strncmp(name, "net_tap", 7) == 0 ||
+		    strncmp(name, "xdp:", 4) == 0)
+			return true;
+	}
 	return false;
 }
 
