@@ -126,3 +126,28 @@ class TestBootScripts:
         done = subprocess.run([script], env=dict(os.environ, **wishes, HUGEPAGES_2048KB_NODE7="1"), stderr=subprocess.PIPE, text=True,
                               check=False)
         verify(done.returncode == 1 and "node 7" in done.stderr, done.stderr)
+
+    def test_a_port_is_silenced_and_given_to_vfio(self, unpacked, tmp_path):
+        """
+        Steps: bind a port whose firmware has an LLDP agent (files stand for sysfs, scripts for ethtool and ip).
+        Verify: the agent is disabled before the driver goes, vfio-pci is asked for, and that it did not take the port is said.
+        """
+        device, tools = tmp_path / "pci/devices/0000:01:00.0", tmp_path / "bin"
+        (device / "net/eth9").mkdir(parents=True)
+        (device / "i40e").mkdir()
+        (device / "driver").symlink_to(device / "i40e")
+        tools.mkdir()
+        for tool, answer in (("ethtool", "disable-fw-lldp : off"), ("ip", "")):
+            (tools / tool).write_text(f"#!/bin/sh\necho {tool} \"$@\" >> {tmp_path}/called\necho '{answer}'\n")
+            (tools / tool).chmod(0o755)
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps({"capture": {"ports": [{"name": "0000:01:00.0"}]}}))
+        env = dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}", LINEJUDGE=str(unpacked / "usr/bin/linejudge"),
+                   SYSFS_PCI=str(tmp_path / "pci"))
+        done = subprocess.run([unpacked / "usr/lib/linejudge/bind-ports", "bind", config], env=env, stderr=subprocess.PIPE, text=True,
+                              check=False)
+        called = (tmp_path / "called").read_text()
+        verify("ethtool --set-priv-flags eth9 disable-fw-lldp on" in called and "ip link set eth9 down" in called, called)
+        verify((device / "driver_override").read_text() == "vfio-pci\n", "another driver is asked for")
+        verify((device / "i40e/unbind").read_text() == "0000:01:00.0\n", "the kernel's driver keeps it")
+        verify(done.returncode == 1 and "vfio-pci does not take it" in done.stderr, done.stderr)

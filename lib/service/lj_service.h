@@ -25,7 +25,7 @@ void lj_service_ready(void);
 void lj_service_stopping(void);
 /* One line for `systemctl status`. */
 void lj_service_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* How often at most ns may pass between pings, as the service manager asks; 0: it does not. */
+/* Most ns that may pass between two pings, as the service manager asks; 0: it does not. */
 uint64_t lj_service_watchdog_ns(void);
 /* All is well. Leaving these out has the service manager end and restart the daemon. */
 void lj_service_ping(void);
