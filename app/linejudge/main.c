@@ -174,7 +174,7 @@ static int run(const struct options *o, const struct lj_identity *identity, stru
 		lj_service_ready();
 	else
 		lj_pipeline_end(p);
-	watch(p, &o->config, shell, &interrupted);
+	watch(p, &o->config, ret == 0 ? shell : NULL, &interrupted);
 	lj_pipeline_join(p);
 	if (ret == 0)
 		ret = conclude(&o->config, p, err);

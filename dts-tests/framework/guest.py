@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -70,6 +71,8 @@ class Tap:
     def __init__(self, name, queues):
         self.name, self.sent = name, 0
         mode = ["multi_queue"] if queues > 1 else []
+        # A run that was killed may have left it.
+        subprocess.run(["ip", "link", "del", name], stderr=subprocess.DEVNULL, check=False)
         subprocess.run(["ip", "tuntap", "add", name, "mode", "tap", *mode], check=True)
         with open(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "w", encoding="ascii") as file:
             file.write("1")
@@ -224,6 +227,7 @@ class Guest:
             self.process.wait()
         for tap in self.taps:
             tap.close()
+        shutil.rmtree(os.path.dirname(self.shell_path))
 
 
 @contextlib.contextmanager
