@@ -15,17 +15,15 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
-#include <rte_version.h>
 
 #include "command.h"
+#include "examine.h"
 #include "lj_clock.h"
 #include "lj_control.h"
-#include "lj_doctor.h"
-#include "lj_log.h"
 #include "lj_pipeline.h"
+#include "lj_service.h"
 #include "options.h"
-
-#define WATCH_EVERY_US 1000
+#include "watch.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -83,21 +81,21 @@ static int dry_run(const struct lj_config *c)
 			printf("sink\n");
 	}
 	lj_config_memory(c, &m);
-	printf("memory: flow tables %.1f MiB, hosts %.1f MiB, queues %.1f MiB, packet buffers %.1f "
-	       "MiB, in all %.1f MiB\nhugepages: %s (%u MiB free)\n",
-	       (double)m.flow_tables / mib, (double)m.hosts / mib, (double)m.queues / mib,
-	       (double)m.mbufs / mib, (double)m.total / mib, m.huge ? "used" : "not used",
-	       m.hugepages_mb_free);
+	printf("memory: flow tables %.1f MiB, queues %.1f MiB, packet buffers %.1f MiB, in all %.1f "
+	       "MiB\nhugepages: %s (%u MiB free)\n",
+	       (double)m.flow_tables / mib, (double)m.queues / mib, (double)m.mbufs / mib,
+	       (double)m.total / mib, m.huge ? "used" : "not used", m.hugepages_mb_free);
 	lj_config_eal_free(argv);
 	return EXIT_SUCCESS;
 }
 
-static int start_eal(const struct lj_config *c, struct lj_error *err)
+static int start_eal(const struct lj_config *c, char ***args, struct lj_error *err)
 {
 	int argc, ret;
 	char **argv = lj_config_eal_args(c, &argc, err);
 	char **given;
 
+	*args = argv;
 	if (argv == NULL)
 		return -EINVAL;
 	/* rte_eal_init() keeps and permutes argv. */
@@ -115,90 +113,53 @@ static int start_eal(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
-static void warn_of(const struct lj_doctor *d)
+/*
+ * Everything is open and runs: from here on the process needs to be nobody in particular. The
+ * telemetry socket is of the EAL's making, so its owner and mode are set afterwards.
+ */
+static int confine(const struct lj_config *c, const struct lj_identity *identity,
+		   struct lj_error *err)
 {
-	for (uint32_t i = 0; i < d->n_findings; i++) {
-		const struct lj_finding *f = &d->finding[i];
+	const struct lj_confinement confinement = {
+		.identity = identity,
+		.filter = c->service.seccomp == LJ_SECCOMP_ON ||
+			  (c->service.seccomp == LJ_SECCOMP_AUTO && c->service.user[0] != '\0'),
+		.kernel_ports = lj_config_kernel_ports(c),
+	};
+	mode_t mode = (mode_t)strtoul(c->telemetry.mode, NULL, 8);
+	char path[PATH_MAX];
+	int ret = 0;
 
-		if (f->severity >= LJ_WARNING)
-			lj_log(WARNING, "doctor: %s: %s: %s: %s; %s\n",
-			       lj_severity_name[f->severity], f->check, f->subject, f->what,
-			       f->remedy);
-	}
+	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", rte_eal_get_runtime_dir());
+	if (access(path, F_OK) == 0 && !lj_config_replay(c))
+		ret = lj_service_share(path, identity, c->telemetry.group, mode, err);
+	return ret == 0 ? lj_service_confine(&confinement, err) : ret;
 }
 
-/* Before live capture: what is wrong with the machine is said, and what is fatal refuses. */
-static int examine(const struct lj_config *c, struct lj_error *err)
+/* What the run came to; 0 or -errno. */
+static int conclude(const struct lj_config *c, struct lj_pipeline *p, struct lj_error *err)
 {
-	static struct lj_doctor d;
-	char **argv;
-	int argc;
+	int ret = lj_pipeline_result(p, err);
+	FILE *out = stdout;
 
-	if (lj_config_replay(c) || c->doctor == LJ_DOCTOR_OFF)
-		return 0;
-	/* What is wrong with the configuration goes before what is wrong with the machine. */
-	argv = lj_config_eal_args(c, &argc, err);
-	if (argv == NULL)
-		return -EINVAL;
-	lj_config_eal_free(argv);
-	lj_doctor_init(&d, c, "");
-	lj_doctor_examine(&d);
-	for (uint32_t i = 0; i < d.n_findings && c->doctor == LJ_DOCTOR_REFUSE; i++)
-		if (d.finding[i].severity == LJ_FATAL)
-			return lj_error_set(
-				err, ENODEV, d.finding[i].subject,
-				"%s; %s (linejudge doctor tells all; doctor=warn starts "
-				"nevertheless)",
-				d.finding[i].what, d.finding[i].remedy);
-	warn_of(&d);
-	return 0;
+	/* Where verdicts or features go to stdout, the summary must not be among them. */
+	if (strcmp(c->eve.target, "-") == 0 || strcmp(c->features.csv, "-") == 0)
+		out = stderr;
+	if (!lj_summary_print(p, (enum lj_summary)c->summary, out) && ret == 0)
+		ret = lj_error_set(err, EPROTO, "ledger",
+				   "does not balance: packets or flows were lost uncounted");
+	if (ret == 0 && interrupted && lj_config_replay(c))
+		ret = lj_error_set(err, EINTR, "replay",
+				   "interrupted by signal %d; what was read is classified",
+				   (int)interrupted);
+	return ret;
 }
 
-/* What only open ports tell. */
-static void examine_firmware(const struct lj_pipeline *p, const struct lj_config *c)
-{
-	static struct lj_doctor d;
-
-	if (lj_config_replay(c) || c->doctor == LJ_DOCTOR_OFF)
-		return;
-	lj_doctor_init(&d, c, "");
-	for (uint32_t i = 0; i < lj_pipeline_sources(p); i++) {
-		const struct lj_source *s = lj_pipeline_source(p, i);
-		char pmd[64], firmware[64];
-		struct lj_driver driver;
-
-		if (lj_port_driver(s->name, pmd, sizeof(pmd), NULL) != 0 ||
-		    lj_driver_load(&driver, pmd, NULL) != 0)
-			continue;
-		lj_port_firmware(s, firmware, sizeof(firmware));
-		lj_doctor_firmware(&d, s->name, &driver, firmware, rte_version() + strlen("DPDK "));
-		lj_driver_free(&driver);
-	}
-	warn_of(&d);
-}
-
-/* Until the roles have finished. At the prompt a finished replay stays to be asked. */
-static void watch(struct lj_pipeline *p, struct lj_shell *shell)
-{
-	bool asked = false, open = shell != NULL;
-
-	while (!lj_pipeline_finished(p) || (open && !interrupted)) {
-		if (open)
-			open = lj_shell_poll(shell);
-		if ((interrupted || (shell != NULL && !open)) && !asked) {
-			lj_pipeline_end(p);
-			asked = true;
-		}
-		lj_pipeline_watch(p, lj_clock_wall_ns(rte_rdtsc()));
-		usleep(WATCH_EVERY_US);
-	}
-}
-
-static int run(const struct options *o, struct lj_pipeline *p, struct lj_error *err)
+static int run(const struct options *o, const struct lj_identity *identity, struct lj_pipeline *p,
+	       struct lj_error *err)
 {
 	struct lj_control *control = lj_control_create(p, err);
 	struct lj_shell *shell = NULL;
-	FILE *out = stdout;
 	int ret = -EINVAL;
 
 	if (control == NULL)
@@ -212,19 +173,15 @@ static int run(const struct options *o, struct lj_pipeline *p, struct lj_error *
 	ret = lj_pipeline_start(p, err);
 	if (ret != 0)
 		goto out;
-	watch(p, shell);
+	ret = confine(&o->config, identity, err);
+	if (ret == 0)
+		lj_service_ready();
+	else
+		lj_pipeline_end(p);
+	watch(p, &o->config, ret == 0 ? shell : NULL, &interrupted);
 	lj_pipeline_join(p);
-	ret = lj_pipeline_result(p, err);
-	/* Where verdicts or features go to stdout, the summary must not be among them. */
-	if (strcmp(o->config.eve.target, "-") == 0 || strcmp(o->config.features.csv, "-") == 0)
-		out = stderr;
-	if (!lj_summary_print(p, (enum lj_summary)o->config.summary, out) && ret == 0)
-		ret = lj_error_set(err, EPROTO, "ledger",
-				   "does not balance: packets or flows were lost uncounted");
-	if (ret == 0 && interrupted && lj_config_replay(&o->config))
-		ret = lj_error_set(err, EINTR, "replay",
-				   "interrupted by signal %d; what was read is classified",
-				   (int)interrupted);
+	if (ret == 0)
+		ret = conclude(&o->config, p, err);
 out:
 	lj_shell_destroy(shell);
 	lj_control_destroy(control);
@@ -245,7 +202,9 @@ int main(int argc, char **argv)
 {
 	struct lj_error err = {0}, close_err = {0};
 	char runtime_dir[PATH_MAX] = "";
+	struct lj_identity identity;
 	struct lj_pipeline *p;
+	char **eal_args = NULL; /* the EAL's, until it is cleaned up */
 	struct options o;
 	int ret;
 
@@ -274,21 +233,25 @@ int main(int argc, char **argv)
 		return ret;
 	}
 	catch_signals();
-	ret = examine(&o.config, &err);
+	ret = lj_service_identity(o.config.service.user, o.config.service.group, &identity, &err);
 	if (ret == 0)
-		ret = start_eal(&o.config, &err);
+		ret = examine(&o.config, &err);
+	if (ret == 0)
+		ret = start_eal(&o.config, &eal_args, &err);
 	if (ret != 0) {
+		lj_config_eal_free(eal_args);
 		options_free(&o);
 		return fail(&err);
 	}
 	snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
 	p = lj_pipeline_create(&o.config, &err);
-	ret = p != NULL ? run(&o, p, &err) : -EINVAL;
+	ret = p != NULL ? run(&o, &identity, p, &err) : -EINVAL;
 	if (ret != 0)
 		fail(&err);
 	if (lj_pipeline_destroy(p, &close_err) != 0 && ret == 0)
 		ret = fail(&close_err);
 	rte_eal_cleanup();
+	lj_config_eal_free(eal_args);
 	if (lj_config_replay(&o.config) && o.config.eal.file_prefix[0] == '\0')
 		remove_runtime_dir(runtime_dir);
 	options_free(&o);

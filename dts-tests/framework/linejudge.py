@@ -72,9 +72,21 @@ class Telemetry:
         self.socket.connect(os.path.join(runtime_dir(), prefix, "dpdk_telemetry.v2"))
         self.info = json.loads(self.socket.recv(1024))
 
-    def ask(self, command):
+    def ask_raw(self, command):
         self.socket.send(command.encode())
-        return json.loads(self.socket.recv(self.info["max_output_len"]))[command.split(",")[0]]
+        return self.socket.recv(self.info["max_output_len"])
+
+    def ask(self, command):
+        return json.loads(self.ask_raw(command))[command.split(",")[0]]
+
+    def ask_all(self, command):
+        """All pages of a reply that may be too long for one."""
+        rows, following = {}, 0
+        while following is not None:
+            page = self.ask(command if following == 0 else f"{command},{following}") or {}
+            following = page.pop("next", None)
+            rows.update(page)
+        return rows
 
     def close(self):
         self.socket.close()
@@ -82,21 +94,21 @@ class Telemetry:
 
 def polling(telemetry):
     """Telemetry answers before the capture starts; once the roles poll, it has."""
-    lcores = telemetry.ask("/linejudge/show/lcores")
+    lcores = telemetry.ask_all("/linejudge/show/lcores")
     if not lcores or not all(role["polls"] for role in lcores.values()):
         raise OSError("not started")
 
 
 @contextlib.contextmanager
-def appliance(tmp_path, config, prefix, within=()):
+def appliance(tmp_path, config, prefix, within=(), **options):
     """
     Runs linejudge on a configuration until the block ends, then asks it to stop; yields (process, telemetry). `within`: the words
-    of a command to run it by.
+    of a command to run it by. `options` are Popen's. Who wants what it says ends it in the block, by a signal and communicate().
     """
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     with subprocess.Popen([*within, BINARY, "--config", str(path), "--set", f"eal.file_prefix={prefix}", "--summary", "json"],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as process:
         try:
             telemetry = wait_for(lambda: Telemetry(prefix), process)
             wait_for(lambda: polling(telemetry), process)

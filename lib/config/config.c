@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config_table.h"
+#include "lj_capture.h"
 
 const struct key config_keys[] = {
 #define LJ_KEY(path, type, member, min, max, standard, choices, help)                              \
@@ -81,6 +82,30 @@ bool lj_config_given(const struct lj_config *c, const char *key)
 	return false;
 }
 
+bool lj_config_kernel_ports(const struct lj_config *c)
+{
+	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
+		const char *name = c->capture.port[i].name;
+
+		/* net_tap makes its interface; net_af_packet, net_af_xdp and net_pcap name one. */
+		if (strstr(name, "iface=") != NULL || strncmp(name, "net_tap", 7) == 0 ||
+		    lj_port_is_kernels(name))
+			return true;
+	}
+	return false;
+}
+
+static int check_mode(const struct lj_config *c, struct lj_error *err)
+{
+	char *end;
+	unsigned long mode = strtoul(c->telemetry.mode, &end, 8);
+
+	if (c->telemetry.mode[0] != '\0' && *end == '\0' && mode <= 0777)
+		return 0;
+	return lj_error_set(err, EINVAL, "telemetry.mode",
+			    "\"%s\" is not an octal mode such as 0660", c->telemetry.mode);
+}
+
 static int check_ports(const struct lj_config *c, struct lj_error *err)
 {
 	char where[64];
@@ -130,6 +155,8 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 	if (roles > 126)
 		return lj_error_set(err, EINVAL, "lcores.workers",
 				    "%u roles are more than the 126 lcores of this DPDK", roles);
+	if (check_mode(c, err) != 0)
+		return -EINVAL;
 	return check_ports(c, err);
 }
 

@@ -59,6 +59,17 @@ enum lj_huge {
 	LJ_HUGE_OFF,
 };
 
+enum lj_stall_policy {
+	LJ_STALL_REPORT,
+	LJ_STALL_RESTART, /* abort, for the service manager to start anew */
+};
+
+enum lj_seccomp {
+	LJ_SECCOMP_AUTO, /* when there is a service user */
+	LJ_SECCOMP_ON,
+	LJ_SECCOMP_OFF,
+};
+
 struct lj_config_port {
 	char name[LJ_CONFIG_TEXT]; /* PCI address, or a vdev with its arguments */
 	uint32_t queues, descriptors, mbufs, mtu, leg;
@@ -117,6 +128,17 @@ struct lj_config {
 	uint32_t doctor;  /* enum lj_doctor_at_start */
 	uint32_t summary; /* enum lj_summary */
 	struct {
+		uint32_t stall_ms, restart_ms; /* stall_ms 0: not looked for */
+		uint32_t policy;	       /* enum lj_stall_policy */
+	} keepalive;
+	struct {
+		char user[LJ_CONFIG_TEXT], group[LJ_CONFIG_TEXT];
+		uint32_t seccomp; /* enum lj_seccomp */
+	} service;
+	struct {
+		char group[LJ_CONFIG_TEXT], mode[LJ_CONFIG_TEXT]; /* mode: octal */
+	} telemetry;
+	struct {
 		struct lj_strings args;
 		char file_prefix[LJ_CONFIG_TEXT];
 		uint32_t huge; /* enum lj_huge */
@@ -172,6 +194,10 @@ uint32_t lj_config_port_queues(const struct lj_config *c, uint32_t i);
 
 /* Whether one receive queue has to feed several workers. */
 bool lj_config_spreads(const struct lj_config *c);
+
+/* Whether a port is a kernel interface, whose driver keeps needing rights that vfio-pci does not.
+ */
+bool lj_config_kernel_ports(const struct lj_config *c);
 
 /* Bytes the daemon will need, by part; for --dry-run. */
 struct lj_config_memory {

@@ -187,6 +187,29 @@ int show_lcores(struct lj_control *c, const char *param, json_t *reply, struct l
 	return 0;
 }
 
+int show_keepalive(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint32_t i = 0; i < lj_pipeline_lcores(c->pipeline); i++) {
+		struct lj_health health;
+		char name[32];
+
+		lj_pipeline_health(c->pipeline, i, &health);
+		snprintf(name, sizeof(name), "lcore%u", health.lcore);
+		json_object_set_new(reply, name,
+				    json_pack("{s:s, s:s, s:I, s:I, s:I}", "roles", health.roles,
+					      "state",
+					      health.finished  ? "finished"
+					      : health.stalled ? "stalled"
+							       : "alive",
+					      "silent_us", (json_int_t)(health.silent_ns / 1000),
+					      "stalls", (json_int_t)health.stalls, "longest_us",
+					      (json_int_t)(health.longest_ns / 1000)));
+	}
+	return 0;
+}
+
 json_t *latency_json(const struct lj_histogram *h)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)h->count,

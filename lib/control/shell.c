@@ -151,8 +151,12 @@ bool lj_shell_poll(struct lj_shell *s)
 {
 	struct pollfd stdin_ready = {.fd = STDIN_FILENO, .events = POLLIN};
 
-	while (!s->quit && poll(&stdin_ready, 1, 0) > 0)
-		if (cmdline_poll(s->cmdline) == RDLINE_EXITED)
+	while (!s->quit && poll(&stdin_ready, 1, 0) > 0) {
+		int status = cmdline_poll(s->cmdline);
+
+		/* Negative at the end of the input: Ctrl-D, or a pipe that is closed. */
+		if (status == RDLINE_EXITED || status < 0)
 			s->quit = true;
+	}
 	return !s->quit;
 }

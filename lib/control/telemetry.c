@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_telemetry.h>
@@ -84,9 +85,63 @@ static void add_reply(struct rte_tel_data *d, const json_t *reply)
 	}
 }
 
+/* Of the 16 KiB of a reply, and the 256 entries of a dict, with room for "next" and the path. */
+#define PAGE_BYTES   (15 * 1024)
+#define PAGE_ENTRIES 250
+
+/*
+ * Where a reply is too long for the socket (rows would vanish without a word) it is cut into pages:
+ * "next" is what to ask with for the following one, as in /linejudge/show/lcores,64.
+ */
+static void cut_to_page(json_t *reply, size_t first)
+{
+	size_t used = 0, entries = 0, at = 0;
+	size_t next = 0;
+	const char *key;
+	json_t *value;
+	void *tmp;
+
+	json_object_foreach_safe(reply, tmp, key, value)
+	{
+		bool on_page = at >= first && next == 0;
+		size_t bytes = strlen(key) + strlen("\"\": , ") +
+			       json_dumpb(value, NULL, 0, JSON_ENCODE_ANY);
+
+		if (on_page && (used + bytes > PAGE_BYTES || entries == PAGE_ENTRIES)) {
+			next = at;
+			on_page = false;
+		}
+		at++;
+		if (!on_page) {
+			json_object_del(reply, key);
+			continue;
+		}
+		used += bytes;
+		entries++;
+	}
+	if (next > 0)
+		json_object_set_new(reply, "next", json_integer((json_int_t)next));
+}
+
+/* The first row asked for by a number after a command that has no parameter of its own; else 0. */
+static size_t first_row(const struct command *command, const char **params)
+{
+	char *end;
+	unsigned long first;
+
+	if (command == NULL || command->param != NULL || *params == NULL || **params == '\0')
+		return 0;
+	first = strtoul(*params, &end, 10);
+	if (*end != '\0')
+		return 0;
+	*params = NULL;
+	return first;
+}
+
 static int answer(const char *path, const char *params, struct rte_tel_data *d)
 {
 	const struct command *command = find(path);
+	size_t first = first_row(command, &params);
 	json_t *reply = json_object();
 
 	rte_tel_data_start_dict(d);
@@ -96,6 +151,7 @@ static int answer(const char *path, const char *params, struct rte_tel_data *d)
 	else
 		command_call(active, command, params, reply);
 	pthread_mutex_unlock(&answering);
+	cut_to_page(reply, first);
 	add_reply(d, reply);
 	json_decref(reply);
 	return 0;

@@ -151,6 +151,27 @@ const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p);
 /* Seconds from start to the last role's finish (or to now). */
 double lj_pipeline_elapsed_s(const struct lj_pipeline *p);
 
+/* --- keepalive --- */
+
+/*
+ * Looks at the progress of every lcore: one whose roles have not completed a poll for
+ * keepalive.stall_ms is stalled. That, and its end, are logged with the lcore's and its roles'
+ * names. Returns for how long the worst one has been stalled, in ns; 0 when all are well. In a
+ * replay, which may wait for a pipe or a disk, nothing is looked for. main, every few ms.
+ */
+uint64_t lj_pipeline_keepalive(struct lj_pipeline *p);
+
+/* What the latest look found. Any thread. */
+struct lj_health {
+	uint32_t lcore;
+	char roles[96]; /* "worker0 infer0" */
+	bool finished, stalled;
+	uint64_t silent_ns;	     /* since the latest progress seen */
+	uint64_t stalls, longest_ns; /* since the start */
+};
+uint32_t lj_pipeline_lcores(const struct lj_pipeline *p);
+void lj_pipeline_health(const struct lj_pipeline *p, uint32_t i, struct lj_health *health);
+
 /* --- tuning while it runs: main --- */
 
 struct lj_tuning {

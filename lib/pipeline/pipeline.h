@@ -5,6 +5,14 @@
 #include "role.h"
 #include "watch.h"
 
+/* What main knows of an lcore's progress. main: wo; all: ro */
+struct heart {
+	_Atomic uint64_t polls;	    /* of all its roles, at the latest look */
+	_Atomic uint64_t since_tsc; /* when they had last grown */
+	_Atomic bool stalled, finished;
+	_Atomic uint64_t silent_ns, stalls, longest_ns;
+};
+
 struct lcore {
 	uint32_t id; /* of the EAL */
 	struct role *role[LJ_CONFIG_ROLES * 2 + 2];
@@ -14,6 +22,7 @@ struct lcore {
 	/* lcore: wo, control: ro */
 	uint64_t usage_tsc, involuntary_switches, voluntary_switches;
 	struct lj_histogram loop_ns;
+	struct heart heart;
 };
 
 struct lj_pipeline {
@@ -38,6 +47,7 @@ struct lj_pipeline {
 	uint32_t n_lcores;
 	uint64_t started_tsc;
 	struct watch watch;
+	uint64_t looked_tsc; /* of keepalive. main */
 };
 
 /* Opening: each fills its part of `p`, which lj_pipeline_destroy() closes whatever was reached. 0

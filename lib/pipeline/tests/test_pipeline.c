@@ -158,6 +158,56 @@ static void what_cannot_be_opened_leaves_nothing_open(void)
 	}
 }
 
+/* Stepping counts no polls, as an lcore that is stuck does not. */
+static void silence_is_a_stall_until_progress_is_seen(void)
+{
+	struct lj_error err = {0};
+	struct lj_health health;
+	struct lj_pipeline *p;
+	struct lj_config c;
+
+	lj_config_init(&c);
+	CU_ASSERT_EQUAL(
+		lj_config_set(&c, "capture.ports=[{\"name\":\"net_null0\",\"mbufs\":1024}]", &err),
+		0);
+	CU_ASSERT_EQUAL(lj_config_set(&c, "flow.capacity=1024", &err), 0);
+	CU_ASSERT_EQUAL(lj_config_set(&c, "lcores.count=1", &err), 0);
+	CU_ASSERT_EQUAL(lj_config_set(&c, "keepalive.stall_ms=50", &err), 0);
+	p = lj_pipeline_create(&c, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL(lj_pipeline_keepalive(p), 0);
+	for (int i = 0; i < 10000 && lj_pipeline_keepalive(p) == 0; i++)
+		usleep(1000);
+	lj_pipeline_health(p, 0, &health);
+	CU_ASSERT(health.stalled && !health.finished);
+	CU_ASSERT_EQUAL(health.stalls, 1);
+	CU_ASSERT(health.silent_ns >= 50000000 && health.longest_ns >= 50000000);
+	CU_ASSERT_STRING_EQUAL(health.roles, "worker0 infer0 sink");
+	lj_pipeline_end(p);
+	while (!lj_pipeline_finished(p))
+		lj_pipeline_step(p);
+	CU_ASSERT_EQUAL(lj_pipeline_keepalive(p), 0);
+	lj_pipeline_health(p, 0, &health);
+	CU_ASSERT(!health.stalled && health.finished);
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static void a_replay_may_be_silent(void)
+{
+	struct lj_pipeline *p;
+	struct lj_config c;
+
+	p = open_demo(&c,
+		      (const char *const[]){"flow.capacity=1024", "keepalive.stall_ms=1", NULL});
+	for (int i = 0; i < 5; i++) {
+		CU_ASSERT_EQUAL(lj_pipeline_keepalive(p), 0);
+		usleep(1000);
+	}
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -170,9 +220,12 @@ int main(void)
 		{"tuning reaches the workers", tuning_reaches_the_workers},
 		{"what cannot be opened leaves nothing open",
 		 what_cannot_be_opened_leaves_nothing_open},
+		{"silence is a stall until progress is seen",
+		 silence_is_a_stall_until_progress_is_seen},
+		{"a replay may be silent", a_replay_may_be_silent},
 	};
 
-	lj_test_eal("pipeline", NULL);
+	lj_test_eal("pipeline", "net_null0");
 	lj_clock_init();
 	return lj_test_run("pipeline", tests, RTE_DIM(tests));
 }

@@ -1,0 +1,87 @@
+"""More than the machine can take: packets and flows are refused by name, the rest is classified, and the ledger balances."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from framework.linejudge import DEMO, TIMEOUT_S, appliance, verify, wait_for
+
+# The demo capture for ever, as fast as a port gives it, into tables and queues far too small for it.
+ENDLESS = f"net_pcap0,rx_pcap={DEMO},infinite_rx=1"
+SMALL = {"capture": {"ports": [{"name": ENDLESS, "mbufs": 32768}]}, "flow": {"capacity": 1024, "idle_timeout_s": 0.001, "tcp_linger_s": 0},
+         "queue": {"infer": 64, "sink": 64, "spread": 64}}
+
+
+def summary_of(process):
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    verify(process.returncode in (0, 1), f"exit {process.returncode}: {err}")
+    return json.loads(out), err
+
+
+def until(process, telemetry, command, condition):
+    def attempt():
+        answer = telemetry.ask(command)
+        if not condition(answer):
+            raise OSError(f"{command}: {answer}")
+        return answer
+
+    return wait_for(attempt, process)
+
+
+class TestOverload:
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_what_does_not_fit_is_refused_by_name(self, tmp_path, workers):
+        """
+        Steps: run the endless capture into small tables and queues until flows were evicted and refused.
+        Verify: evictions and refusals are counted by name, flows still are scored and written, telemetry answers, the ledger balances.
+        """
+        eve = tmp_path / "eve.json"
+        config = dict(SMALL, lcores={"workers": workers}, eve={"target": str(eve)})
+        with appliance(tmp_path, config, "lj-dts-overload") as (process, telemetry):
+            until(process, telemetry, "/linejudge/show/batch/stats", lambda c: c["batch_refused"] > 1000 and c["model_scored"] > 1000)
+            until(process, telemetry, "/linejudge/show/flow/stats", lambda c: c["flow_ended"] > 10_000)
+            if workers > 1:
+                until(process, telemetry, "/linejudge/show/packet/stats", lambda c: c["spread_refused"] > 1000)
+            summary, _ = summary_of(process)
+        verify(summary["ledger"]["balanced"], summary["ledger"])
+        verify(summary["refused"]["batch_refused"] > 1000, summary["refused"])
+        with open(eve, encoding="utf-8") as file:
+            lines = sum(json.loads(line)["event_type"] in ("flow", "alert") for line in file)
+        written = sum(summary["verdicts"].values()) + summary["alerts"]
+        verify(lines == written, f"{lines} lines, {written} verdicts and alerts")
+
+    def test_a_sink_that_takes_nothing_loses_only_its_own(self, tmp_path):
+        """
+        Steps: the same with EVE to /dev/full.
+        Verify: packets and scoring go on; lost lines are counted and said; the ledger balances.
+        """
+        config = dict(SMALL, eve={"target": "/dev/full"})
+        with appliance(tmp_path, config, "lj-dts-full") as (process, telemetry):
+            first = until(process, telemetry, "/linejudge/show/sink/stats", lambda c: any(row["lost"] > 100 for row in c.values()))
+            verify(all(row["written"] == 0 for row in first.values()), first)
+            scored = telemetry.ask("/linejudge/show/batch/stats")["model_scored"]
+            until(process, telemetry, "/linejudge/show/batch/stats", lambda c: c["model_scored"] > scored)
+            summary, err = summary_of(process)
+        verify(summary["ledger"]["balanced"], summary["ledger"])
+        verify("/dev/full" in err and "lines lost" in err, err)
+
+    def test_after_the_storm_all_is_as_before(self, tmp_path):
+        """
+        Steps: overload; stop taking packets; wait until all queues are empty.
+        Verify: nothing waits, every line of the ledger balances at rest, and taking up again goes on.
+        """
+        with appliance(tmp_path, SMALL, "lj-dts-after") as (process, telemetry):
+            until(process, telemetry, "/linejudge/show/batch/stats", lambda c: c["batch_refused"] > 1000)
+            telemetry.ask("/linejudge/stop")
+            until(process, telemetry, "/linejudge/show/batch/stats", lambda c: c["batch_waiting"] == c["verdict_waiting"] == 0)
+            until(process, telemetry, "/linejudge/show/ledger", lambda rows: all(row["difference"] == 0 for row in rows.values()))
+            before = telemetry.ask("/linejudge/show/packet/stats")["rx_packets"]
+            time.sleep(0.1)
+            verify(telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] == before, "still receives")
+            telemetry.ask("/linejudge/start")
+            until(process, telemetry, "/linejudge/show/packet/stats", lambda c: c["rx_packets"] > before)
+            summary, _ = summary_of(process)
+        verify(summary["ledger"]["balanced"], summary["ledger"])

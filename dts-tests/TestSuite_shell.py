@@ -1,0 +1,102 @@
+"""Transcripts at the prompt, as a person types them: prompt, completion, help, errors, the way out."""
+
+import pexpect
+import pytest
+
+from framework.linejudge import BINARY, DEMO, verify
+
+PROMPT = "linejudge> "
+
+
+@pytest.fixture
+def shell():
+    """A person's terminal, with a replay that has finished and stays to be asked."""
+    session = pexpect.spawn(BINARY, ["--pcap", DEMO, "--interactive"], encoding="utf-8", timeout=30, dimensions=(50, 160))
+    session.expect_exact(PROMPT)
+    yield session
+    if session.isalive():
+        session.sendline("quit")
+        session.expect(pexpect.EOF)
+    session.close()
+
+
+def told(shell, line):
+    """What the line is answered with, up to the next prompt."""
+    shell.sendline(line)
+    # The line is echoed with the prompt redrawn; its answer ends at the next prompt.
+    shell.expect_exact(line)
+    shell.expect_exact(PROMPT)
+    return shell.before
+
+
+class TestPromptTranscripts:
+    def test_every_command_that_shows_answers(self, shell):
+        """
+        Steps: type each show command that help lists.
+        Verify: an answer without an error; help has a line for each.
+        """
+        listed = told(shell, "help")
+        commands = [line.split("  ")[0].strip() for line in listed.splitlines() if line.startswith("show ")]
+        verify(len(commands) >= 12, listed)
+        for command in commands:
+            answer = told(shell, command)
+            verify(answer.strip() and "error" not in answer.split() and "Bad arguments" not in answer, f"{command}: {answer}")
+
+    def test_tab_completes_words_and_offers_choices(self, shell):
+        """
+        Steps: type the beginning of words and TAB; an ambiguous one with TAB twice.
+        Verify: the word is completed; the choices are offered.
+        """
+        shell.send("sho\t")
+        shell.expect_exact("show ")
+        shell.send("lat\t")
+        shell.expect_exact("latency")
+        shell.sendline("")
+        shell.expect("decision +[0-9]+")
+        shell.expect_exact(PROMPT)
+        shell.send("set timeout \t\t")
+        for choice in ("idle", "active", "linger"):
+            shell.expect_exact(choice)
+        # Ctrl-C gives a new line without running this one.
+        shell.send("\x03")
+        shell.expect_exact(PROMPT)
+
+    @pytest.mark.parametrize("line,words", [
+        ("shwo flow stats", "Command not found"), ("show flow", "Bad arguments|not found|Ambiguous|Incomplete"),
+        ("set batch size", "Bad arguments"), ("set batch size many", "is not a number"), ("set batch size 0", "1..1024"),
+        ("set timeout idle -1", "is not in 0.001..86400"), ("set classify at 99999999999", "4294967295"),
+    ])
+    def test_a_line_that_is_wrong_says_why(self, shell, line, words):
+        """Verify: one answer that names what is wrong, and the prompt again."""
+        shell.sendline(line)
+        shell.expect(words)
+        shell.expect_exact(PROMPT)
+
+    def test_a_setting_is_shown_by_the_next_question(self, shell):
+        """
+        Steps: set three settings; show tuning.
+        Verify: all of them.
+        """
+        told(shell, "set batch size 7")
+        told(shell, "set timeout idle 2.5")
+        told(shell, "set classify at 4")
+        tuning = told(shell, "show tuning")
+        for name, value in (("batch_size", "7"), ("idle_timeout_ms", "2500"), ("classify_at", "4")):
+            verify([name, value] in [line.split() for line in tuning.splitlines()], tuning)
+
+    @pytest.mark.parametrize("way", ["quit", "end of input", "interrupt"])
+    def test_every_way_out_ends_the_run_well(self, shell, way):
+        """
+        Steps: type quit; close the input by Ctrl-D; send SIGINT.
+        Verify: the summary with a balanced ledger; exit 0 (an interrupted replay: 1, and it says so).
+        """
+        if way == "quit":
+            shell.sendline("quit")
+        elif way == "end of input":
+            shell.send("\x04")
+        else:
+            shell.kill(2)
+        shell.expect("ledger balances")
+        shell.expect(pexpect.EOF)
+        shell.close()
+        verify(shell.exitstatus == (1 if way == "interrupt" else 0), shell.exitstatus)
