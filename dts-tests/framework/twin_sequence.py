@@ -1,0 +1,79 @@
+"""One side's TCP sequence space: what was sent again, what came out of order, what is missing. Two judges of the same packets."""
+
+from framework.twin_capture import FIN, RST, SYN
+
+
+class Judge:
+    """Counts; a subclass says what a packet with old data is. `next` is one past the highest number sent, on a line without end."""
+
+    def __init__(self, packets):
+        self.again, self.again_bytes, self.out_of_order, self.missing = 0, 0, 0, 0
+        self.next = None
+        for p in packets:
+            if p.flags & RST:  # a reset's number may be anything its receiver accepts
+                continue
+            control = bool(p.flags & SYN) + bool(p.flags & FIN)
+            # Of all numbers that are the same modulo 2^32 the one nearest to what is expected.
+            begin = p.seq if self.next is None else self.next + (p.seq - self.next + 2**31) % 2**32 - 2**31
+            end = begin + p.payload + control
+            if self.next is None or (p.flags & SYN and end != self.next):
+                self.new_space(begin, end)
+                self.next = end
+            elif end > begin:
+                self.judge(begin, end, p.payload, control)
+                self.next = max(self.next, end)
+
+    def sent_again(self, count):
+        self.again += 1
+        self.again_bytes += count
+
+
+class BySize(Judge):
+    """As lib/flow has it: the bytes missing are a number, and old data that fits into it was late, other old data is sent again."""
+
+    def new_space(self, begin, end):
+        pass
+
+    def judge(self, begin, end, payload, control):
+        if begin >= self.next:
+            self.out_of_order += begin > self.next
+            self.missing += begin - self.next
+        elif end > self.next:
+            self.sent_again(min(self.next - begin, payload))
+        elif end - begin <= self.missing:
+            self.out_of_order += 1
+            self.missing -= end - begin
+        elif begin != self.next - 1 or control:  # not a keep-alive probe
+            self.sent_again(payload)
+
+
+class ByPlace(Judge):
+    """The truth: the set of bytes seen."""
+
+    def new_space(self, begin, end):
+        self.begin, self.seen = begin, [(begin, end)]
+
+    def judge(self, begin, end, payload, control):
+        known = sum(max(min(b, end) - max(a, begin), 0) for a, b in self.seen)
+        if begin > self.next:
+            self.out_of_order += 1
+            self.missing += begin - self.next
+        elif begin < self.next:
+            late = min(end, self.next) - max(begin, self.begin) - known  # not what is older than the first number seen
+            self.missing -= max(late, 0)
+            if known == 0:
+                self.out_of_order += 1
+            elif (begin, end) != (self.next - 1, self.next) or control:  # not a keep-alive probe
+                self.sent_again(min(known, payload))
+        self.begin = min(self.begin, begin)
+        self.seen = merged(self.seen + [(begin, end)])
+
+
+def merged(spans):
+    result = []
+    for a, b in sorted(spans):
+        if result and a <= result[-1][1]:
+            result[-1] = (result[-1][0], max(result[-1][1], b))
+        else:
+            result.append((a, b))
+    return result
