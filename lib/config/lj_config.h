@@ -30,6 +30,11 @@ enum lj_idle_mode {
 	LJ_IDLE_POLL,	  /* never give the CPU away */
 };
 
+enum lj_tunnels_mode {
+	LJ_TUNNELS_INNER, /* flows are those inside of tunnels */
+	LJ_TUNNELS_OUTER, /* a tunnel is one flow */
+};
+
 enum lj_when {
 	LJ_WHEN_LIVE, /* in live capture, not in a replay */
 	LJ_WHEN_ALWAYS,
@@ -72,6 +77,9 @@ struct lj_config {
 		uint32_t mode; /* enum lj_idle_mode */
 		uint32_t max_sleep_us;
 	} idle;
+	struct {
+		uint32_t tunnels; /* enum lj_tunnels_mode */
+	} packet;
 	struct {
 		uint32_t capacity, classify_at;
 		uint64_t classify_after_ns, idle_timeout_ns, active_timeout_ns, tcp_linger_ns;

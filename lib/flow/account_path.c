@@ -7,6 +7,8 @@
 #define SUBFLOW_GAP_NS	    SECOND_NS
 #define BULK_GAP_NS	    SECOND_NS
 #define BULK_PACKETS	    4
+/* What our own features need. */
+#define KEEP_OWN (LJ_KEEP_TCP | LJ_KEEP_PAYLOAD | LJ_KEEP_ACTIVITY | LJ_KEEP_SPLT)
 
 /* Kinds of packet in lj_flow_tcp.history; their letters stand in the same order below. */
 #define HISTORY_SYN	      0x01
@@ -69,6 +71,7 @@ static inline void account_payload(struct lj_flow_side *s, const struct lj_packe
 	s->header_sum += p->l3_bytes - p->payload_bytes;
 	s->ttl_min = RTE_MIN(s->ttl_min, p->ttl);
 	s->ttl_max = RTE_MAX(s->ttl_max, p->ttl);
+	s->ttl_last = p->ttl;
 	s->flag_fin += (p->tcp_flags & LJ_TCP_FIN) != 0;
 	s->flag_psh += (p->tcp_flags & LJ_TCP_PSH) != 0;
 	if ((p->tcp_flags & ~(LJ_TCP_FIN | LJ_TCP_PSH | LJ_TCP_ACK)) == 0)
@@ -198,6 +201,7 @@ static inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int
 	t->flags_all |= flags;
 	t->window_min = RTE_MIN(t->window_min, p->tcp_window);
 	t->window_max = RTE_MAX(t->window_max, p->tcp_window);
+	t->window_last = p->tcp_window;
 	t->zero_windows += p->tcp_window == 0 && !(flags & LJ_TCP_RST);
 	if (p->payload_bytes > 0 && (t->min_header == 0 || p->l4_header_bytes < t->min_header))
 		t->min_header = p->l4_header_bytes;
@@ -283,6 +287,29 @@ static inline void account_splt(struct lj_flow_splt *s, const struct lj_packet *
 	s->sides |= (uint16_t)(side << i);
 }
 
+/* NetFlow v2's histogram; what is longer than 1514 is in none. */
+static inline void account_size(uint32_t sizes[LJ_SIZES], uint32_t l3_bytes)
+{
+	uint32_t bin = (l3_bytes > 128) + (l3_bytes > 256) + (l3_bytes > 512) + (l3_bytes > 1024);
+
+	if (l3_bytes <= 1514)
+		sizes[bin]++;
+}
+
+static void account_application(struct lj_flow *f, const struct lj_packet *p)
+{
+	if (p->application == LJ_APPLICATION_FTP_REPLY) {
+		f->ftp_code = p->ftp_code;
+		return;
+	}
+	if (f->dns_id == 0 && f->dns_type == 0) {
+		f->dns_id = p->dns_id;
+		f->dns_type = p->dns_type;
+	}
+	if (f->dns_ttl == 0)
+		f->dns_ttl = p->dns_ttl;
+}
+
 /* `keep` is a constant where this is inlined: parts that are not kept are not even asked for. */
 static __rte_always_inline void account(struct lj_flow *f, const struct lj_packet *p, int side,
 					uint32_t keep)
@@ -305,7 +332,8 @@ static __rte_always_inline void account(struct lj_flow *f, const struct lj_packe
 	}
 	if (keep & LJ_KEEP_PAYLOAD)
 		account_payload(s, p);
-	if ((keep & LJ_KEEP_TCP) && p->key.proto == IPPROTO_TCP)
+	if ((keep & LJ_KEEP_TCP) && p->key.proto == IPPROTO_TCP &&
+	    likely(p->fragment != LJ_FRAGMENT_LATER))
 		account_tcp(f, p, side);
 	if ((keep & LJ_KEEP_ACTIVITY) && (gap > SUBFLOW_GAP_NS || f->packets == 0))
 		account_activity(&f->activity, f, p->time_ns, gap);
@@ -313,7 +341,11 @@ static __rte_always_inline void account(struct lj_flow *f, const struct lj_packe
 		account_bulk(f->bulk, side, p);
 	if ((keep & LJ_KEEP_SPLT) && f->packets < LJ_SPLT_MAX)
 		account_splt(&f->splt, p, side, gap);
-	if (p->fragment)
+	if (keep & LJ_KEEP_SIZES)
+		account_size(f->sizes, p->l3_bytes);
+	if ((keep & LJ_KEEP_APP) && unlikely(p->application != LJ_APPLICATION_NONE))
+		account_application(f, p);
+	if (unlikely(p->fragment != LJ_FRAGMENT_NONE))
 		f->fragments++;
 	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
 	f->packets++;
@@ -330,8 +362,8 @@ void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint
 	case LJ_KEEP_ALL:
 		account(f, p, side, LJ_KEEP_ALL);
 		break;
-	case LJ_KEEP_ALL & ~LJ_KEEP_BULK: /* our own features */
-		account(f, p, side, LJ_KEEP_ALL & ~LJ_KEEP_BULK);
+	case KEEP_OWN:
+		account(f, p, side, KEEP_OWN);
 		break;
 	default:
 		account(f, p, side, keep);

@@ -35,7 +35,9 @@
 #define LJ_KEEP_ACTIVITY 0x04 /* activity */
 #define LJ_KEEP_BULK	 0x08 /* bulk[] */
 #define LJ_KEEP_SPLT	 0x10 /* splt */
-#define LJ_KEEP_ALL	 0x1f
+#define LJ_KEEP_SIZES	 0x20 /* sizes */
+#define LJ_KEEP_APP	 0x40 /* dns_id, dns_type, dns_ttl, ftp_code */
+#define LJ_KEEP_ALL	 0x7f
 
 struct lj_flow_config {
 	uint32_t capacity;	    /* records: 1024..2^27 */

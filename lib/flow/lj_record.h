@@ -20,6 +20,7 @@
 #include "lj_packet.h"
 #include "lj_queue.h"
 
+#define LJ_SIZES    5
 #define LJ_SPLT_MAX 16 /* first packets whose length, gap and side are kept */
 
 /* Why a record is due for a verdict. The end reasons are those of IPFIX flowEndReason (RFC 5102,
@@ -63,7 +64,7 @@ struct lj_flow_side {
 	uint32_t flag_fin, flag_psh; /* packets with the flag; the rarer ones below */
 	uint16_t flag_syn, flag_rst; /* these stop at 65535 */
 	uint16_t flag_urg, flag_ece, flag_cwr;
-	uint8_t ttl_min, ttl_max;
+	uint8_t ttl_min, ttl_max, ttl_last;
 };
 LJ_ASSERT_LINES(struct lj_flow_side, 2);
 
@@ -85,7 +86,9 @@ struct lj_flow_tcp {
 	uint8_t seen;	     /* 1: next_seq is valid */
 	uint32_t min_header; /* smallest L4 header with payload; CICFlowMeter's min_seg_size */
 	uint8_t history;     /* bit per kind of packet already in the record's history */
-	uint8_t reserved[7];
+	uint8_t reserved8;
+	uint16_t window_last;
+	uint32_t reserved32;
 };
 LJ_ASSERT_LINES(struct lj_flow_tcp, 1);
 
@@ -158,7 +161,7 @@ struct lj_flow {
 	uint8_t tunnel;		      /* enum lj_tunnel */
 	uint8_t tos[2];		      /* of each side's first packet */
 	uint8_t icmp_type, icmp_code; /* of the first packet */
-	uint8_t reserved8;
+	uint8_t lossy;	/* packets were lost on its way in while it lived: it may lack some */
 	uint32_t index; /* own place in the table */
 	uint32_t fragments;
 
@@ -175,7 +178,12 @@ struct lj_flow {
 	uint64_t closed_ns; /* when FIN both ways or RST was seen */
 	uint8_t fin_sides;  /* bit s: side s has sent FIN */
 	uint8_t rst_side_plus1;
-	uint8_t reserved[30];
+	uint16_t ftp_code; /* of the latest reply; 0 none */
+	/* Packets of either side by IP bytes: up to 128, 256, 512, 1024, 1514. */
+	uint32_t sizes[LJ_SIZES];
+	uint32_t dns_ttl; /* of the first A answer; 0 none */
+	uint16_t dns_id;  /* of the first DNS message */
+	uint16_t dns_type;
 };
 LJ_ASSERT_LINES(struct lj_flow, 17);
 

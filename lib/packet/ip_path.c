@@ -26,10 +26,27 @@ static void mapped(uint8_t out[16], const uint8_t *ipv4)
 	memcpy(out + 12, ipv4, 4);
 }
 
+/* What is above the IP header: a fragment of something, or an L4 header and what that carries. */
+static int parse_upper(struct frame *f, struct lj_packet *packet, const struct upper *u,
+		       uint32_t fragment_id)
+{
+	int refused;
+
+	if (unlikely(packet->fragment == LJ_FRAGMENT_LATER))
+		return fragment_join(f->parser, packet, u, fragment_id)
+			       ? ACCEPTED
+			       : LJ_C_parse_ignored_fragment;
+	refused = parse_l4(f, packet, u);
+	if (refused == ACCEPTED && unlikely(packet->fragment == LJ_FRAGMENT_FIRST))
+		fragment_begin(f->parser, packet, fragment_id);
+	return refused;
+}
+
 int parse_ipv4(struct frame *f, struct lj_packet *packet)
 {
-	uint8_t scratch[IPV4_BYTES], src[16], dst[16];
+	uint8_t scratch[IPV4_BYTES];
 	const uint8_t *ip = parse_bytes(f, f->at, IPV4_BYTES, scratch);
+	struct upper u;
 	uint32_t header, total;
 	uint16_t fragment;
 
@@ -45,17 +62,19 @@ int parse_ipv4(struct frame *f, struct lj_packet *packet)
 	if (header < IPV4_BYTES || total < header)
 		return LJ_C_parse_malformed_ip_header;
 	fragment = be16(ip + 6);
-	if ((fragment & 0x1fff) != 0)
-		return LJ_C_parse_ignored_fragment;
-	packet->fragment = (fragment & 0x2000) != 0;
+	packet->fragment = (fragment & 0x1fff) != 0   ? LJ_FRAGMENT_LATER
+			   : (fragment & 0x2000) != 0 ? LJ_FRAGMENT_FIRST
+						      : LJ_FRAGMENT_NONE;
 	packet->l3_bytes = total;
 	packet->ttl = ip[8];
 	packet->tos = ip[1];
 	packet->key.version = 4;
-	mapped(src, ip + 12);
-	mapped(dst, ip + 16);
+	u.proto = ip[9];
+	u.bytes = total - header;
+	mapped(u.src, ip + 12);
+	mapped(u.dst, ip + 16);
 	f->at += header;
-	return parse_l4(f, packet, ip[9], total - header, src, dst);
+	return parse_upper(f, packet, &u, be16(ip + 4));
 }
 
 static bool is_extension(uint8_t next)
@@ -75,13 +94,14 @@ static bool is_extension(uint8_t next)
 	}
 }
 
-/* Walks the extension headers; `next` becomes the upper layer, `left` what follows them. */
-static int parse_extensions(struct frame *f, struct lj_packet *packet, uint8_t *next,
-			    uint32_t *left)
+/* Walks the extension headers; u->proto becomes the upper layer, u->bytes what follows them. After
+ * a later fragment's header nothing of use follows. */
+static int parse_extensions(struct frame *f, struct lj_packet *packet, struct upper *u,
+			    uint32_t *fragment_id)
 {
 	uint8_t scratch[8];
 
-	for (int n = 0; is_extension(*next); n++) {
+	for (int n = 0; is_extension(u->proto) && packet->fragment != LJ_FRAGMENT_LATER; n++) {
 		const uint8_t *p = parse_bytes(f, f->at, 8, scratch);
 		uint32_t bytes;
 
@@ -89,20 +109,22 @@ static int parse_extensions(struct frame *f, struct lj_packet *packet, uint8_t *
 			return LJ_C_parse_malformed_truncated;
 		if (n == EXTENSIONS_MAX)
 			return LJ_C_parse_ignored_nesting;
-		if (*next == NEXT_FRAGMENT) {
+		if (u->proto == NEXT_FRAGMENT) {
 			bytes = 8;
-			packet->fragment = 1;
-			if ((be16(p + 2) & 0xfff8) != 0)
-				return LJ_C_parse_ignored_fragment;
-		} else if (*next == NEXT_AH) {
+			/* Neither offset nor more to come: an atomic fragment (RFC 6946). */
+			packet->fragment = (be16(p + 2) & 0xfff8) != 0 ? LJ_FRAGMENT_LATER
+					   : (p[3] & 1) != 0	       ? LJ_FRAGMENT_FIRST
+								       : LJ_FRAGMENT_NONE;
+			*fragment_id = be32(p + 4);
+		} else if (u->proto == NEXT_AH) {
 			bytes = (p[1] + 2u) * 4;
 		} else {
 			bytes = (p[1] + 1u) * 8;
 		}
-		if (bytes > *left)
+		if (bytes > u->bytes)
 			return LJ_C_parse_malformed_ip_header;
-		*next = p[0];
-		*left -= bytes;
+		u->proto = p[0];
+		u->bytes -= bytes;
 		f->at += bytes;
 	}
 	return ACCEPTED;
@@ -110,29 +132,31 @@ static int parse_extensions(struct frame *f, struct lj_packet *packet, uint8_t *
 
 int parse_ipv6(struct frame *f, struct lj_packet *packet)
 {
-	uint8_t scratch[IPV6_BYTES], src[16], dst[16], next;
+	uint8_t scratch[IPV6_BYTES];
 	const uint8_t *ip = parse_bytes(f, f->at, IPV6_BYTES, scratch);
-	uint32_t left;
+	struct upper u;
+	uint32_t fragment_id = 0;
 	int refused;
 
 	if (ip == NULL)
 		return LJ_C_parse_malformed_truncated;
 	if (ip[0] >> 4 != 6)
 		return LJ_C_parse_malformed_ip_version;
-	left = be16(ip + 4);
+	u.bytes = be16(ip + 4);
 	/* A jumbogram (RFC 2675) says 0, as segmentation offload does. */
-	if (left == 0 && f->wire_bytes > f->at + IPV6_BYTES)
-		left = f->wire_bytes - f->at - IPV6_BYTES;
-	next = ip[6];
-	packet->l3_bytes = IPV6_BYTES + left;
+	if (u.bytes == 0 && f->wire_bytes > f->at + IPV6_BYTES)
+		u.bytes = f->wire_bytes - f->at - IPV6_BYTES;
+	u.proto = ip[6];
+	packet->fragment = LJ_FRAGMENT_NONE;
+	packet->l3_bytes = IPV6_BYTES + u.bytes;
 	packet->ttl = ip[7];
 	packet->tos = (uint8_t)(be16(ip) >> 4);
 	packet->key.version = 6;
-	memcpy(src, ip + 8, 16);
-	memcpy(dst, ip + 24, 16);
+	memcpy(u.src, ip + 8, 16);
+	memcpy(u.dst, ip + 24, 16);
 	f->at += IPV6_BYTES;
-	refused = parse_extensions(f, packet, &next, &left);
+	refused = parse_extensions(f, packet, &u, &fragment_id);
 	if (refused != ACCEPTED)
 		return refused;
-	return parse_l4(f, packet, next, left, src, dst);
+	return parse_upper(f, packet, &u, fragment_id);
 }

@@ -8,20 +8,20 @@
 #define SCTP_BYTES  12
 #define ICMP_BYTES  8
 #define TCP_OPTIONS 40
+#define TUNNELS_MAX 4
 
-/* Puts the lower (address, port) first; `side` is where the sender stands. */
-static void make_key(struct lj_packet *packet, uint8_t proto, const uint8_t src[16],
-		     const uint8_t dst[16], uint16_t src_port, uint16_t dst_port)
+void parse_key(struct lj_packet *packet, const struct upper *u, uint16_t src_port,
+	       uint16_t dst_port)
 {
-	int order = memcmp(src, dst, 16);
+	int order = memcmp(u->src, u->dst, 16);
 	bool swapped = order > 0 || (order == 0 && src_port > dst_port);
 
 	packet->side = swapped;
-	memcpy(packet->key.addr[swapped], src, 16);
-	memcpy(packet->key.addr[!swapped], dst, 16);
+	memcpy(packet->key.addr[swapped], u->src, 16);
+	memcpy(packet->key.addr[!swapped], u->dst, 16);
 	packet->key.port[swapped] = src_port;
 	packet->key.port[!swapped] = dst_port;
-	packet->key.proto = proto;
+	packet->key.proto = u->proto;
 }
 
 /* MSS and window scale of a SYN, as far as they were captured. */
@@ -46,47 +46,46 @@ static void parse_tcp_options(struct frame *f, struct lj_packet *packet, uint32_
 	}
 }
 
-static int parse_tcp(struct frame *f, struct lj_packet *packet, uint32_t l4_bytes,
-		     const uint8_t *src, const uint8_t *dst)
+static int parse_tcp(struct frame *f, struct lj_packet *packet, const struct upper *u)
 {
 	uint8_t scratch[TCP_BYTES];
 	const uint8_t *tcp = parse_bytes(f, f->at, TCP_BYTES, scratch);
 	uint32_t header;
 
 	if (tcp == NULL)
-		return l4_bytes < TCP_BYTES ? LJ_C_parse_malformed_l4_header
+		return u->bytes < TCP_BYTES ? LJ_C_parse_malformed_l4_header
 					    : LJ_C_parse_malformed_truncated;
 	header = (uint32_t)(tcp[12] >> 4) * 4;
 	/* The rest of a first fragment's header may be in the next one. */
-	if (header < TCP_BYTES || l4_bytes < TCP_BYTES || (header > l4_bytes && !packet->fragment))
+	if (header < TCP_BYTES || u->bytes < TCP_BYTES || (header > u->bytes && !packet->fragment))
 		return LJ_C_parse_malformed_l4_header;
-	header = RTE_MIN(header, l4_bytes);
+	header = RTE_MIN(header, u->bytes);
 	packet->l4_header_bytes = (uint16_t)header;
-	packet->payload_bytes = l4_bytes - header;
+	packet->payload_bytes = u->bytes - header;
 	packet->tcp_seq = be32(tcp + 4);
 	packet->tcp_ack = be32(tcp + 8);
 	packet->tcp_flags = tcp[13];
 	packet->tcp_window = be16(tcp + 14);
 	if ((packet->tcp_flags & LJ_TCP_SYN) && header > TCP_BYTES)
 		parse_tcp_options(f, packet, header - TCP_BYTES);
-	make_key(packet, IPPROTO_TCP, src, dst, be16(tcp), be16(tcp + 2));
+	parse_key(packet, u, be16(tcp), be16(tcp + 2));
 	return ACCEPTED;
 }
 
 /* UDP and SCTP: ports first, a header of fixed length. */
-static int parse_ports(struct frame *f, struct lj_packet *packet, uint8_t proto, uint32_t header,
-		       uint32_t l4_bytes, const uint8_t *src, const uint8_t *dst)
+static int parse_ports(struct frame *f, struct lj_packet *packet, const struct upper *u,
+		       uint32_t header)
 {
 	uint8_t scratch[4];
 	const uint8_t *p = parse_bytes(f, f->at, 4, scratch);
 
-	if (l4_bytes < header)
+	if (u->bytes < header)
 		return LJ_C_parse_malformed_l4_header;
 	if (p == NULL)
 		return LJ_C_parse_malformed_truncated;
 	packet->l4_header_bytes = (uint16_t)header;
-	packet->payload_bytes = l4_bytes - header;
-	make_key(packet, proto, src, dst, be16(p), be16(p + 2));
+	packet->payload_bytes = u->bytes - header;
+	parse_key(packet, u, be16(p), be16(p + 2));
 	return ACCEPTED;
 }
 
@@ -98,44 +97,76 @@ static bool has_identifier(uint8_t proto, uint8_t type)
 	return type == 0 || type == 8 || (type >= 13 && type <= 18);
 }
 
-static int parse_icmp(struct frame *f, struct lj_packet *packet, uint8_t proto, uint32_t l4_bytes,
-		      const uint8_t *src, const uint8_t *dst)
+static int parse_icmp(struct frame *f, struct lj_packet *packet, const struct upper *u)
 {
 	uint8_t scratch[ICMP_BYTES];
 	const uint8_t *p;
 	uint16_t id;
 
-	if (l4_bytes < 4)
+	if (u->bytes < 4)
 		return LJ_C_parse_malformed_l4_header;
 	/* Some ICMP messages are 4 bytes long; the identifier is then not there. */
-	p = parse_bytes(f, f->at, RTE_MIN(l4_bytes, (uint32_t)ICMP_BYTES), scratch);
+	p = parse_bytes(f, f->at, RTE_MIN(u->bytes, (uint32_t)ICMP_BYTES), scratch);
 	if (p == NULL)
 		return LJ_C_parse_malformed_truncated;
 	packet->icmp_type = p[0];
 	packet->icmp_code = p[1];
-	packet->l4_header_bytes = (uint16_t)RTE_MIN(l4_bytes, (uint32_t)ICMP_BYTES);
-	packet->payload_bytes = l4_bytes - packet->l4_header_bytes;
-	id = l4_bytes >= 6 && has_identifier(proto, p[0]) ? be16(p + 4) : 0;
-	make_key(packet, proto, src, dst, id, id);
+	packet->l4_header_bytes = (uint16_t)RTE_MIN(u->bytes, (uint32_t)ICMP_BYTES);
+	packet->payload_bytes = u->bytes - packet->l4_header_bytes;
+	id = u->bytes >= 6 && has_identifier(u->proto, p[0]) ? be16(p + 4) : 0;
+	parse_key(packet, u, id, id);
 	return ACCEPTED;
 }
 
-int parse_l4(struct frame *f, struct lj_packet *packet, uint8_t proto, uint32_t l4_bytes,
-	     const uint8_t src[16], const uint8_t dst[16])
+/* The facts of what the packet carries, where it is a tunnel and that can be read. */
+static int look_inside(struct frame *f, struct lj_packet *packet)
 {
-	switch (proto) {
+	struct lj_packet inner = {.time_ns = packet->time_ns,
+				  .wire_bytes = packet->wire_bytes,
+				  .leg = packet->leg,
+				  .vlan = packet->vlan};
+	struct frame inside = *f;
+	enum lj_tunnel tunnel;
+
+	if (packet->fragment != LJ_FRAGMENT_NONE || f->parser->outer)
+		return ACCEPTED;
+	tunnel = parse_tunnel(&inside, packet);
+	if (tunnel == LJ_TUNNEL_NONE)
+		return ACCEPTED;
+	inner.tunnel = (uint8_t)tunnel;
+	if (++inside.tunnels > TUNNELS_MAX || parse_layers(&inside, &inner) != ACCEPTED) {
+		lj_count(f->parser->counters, LJ_C_parse_tunnels_closed, 1);
+		return ACCEPTED;
+	}
+	lj_count(f->parser->counters, LJ_C_parse_tunnels_opened, 1);
+	*packet = inner;
+	return ACCEPTED;
+}
+
+int parse_l4(struct frame *f, struct lj_packet *packet, const struct upper *u)
+{
+	int refused;
+
+	switch (u->proto) {
 	case IPPROTO_TCP:
-		return parse_tcp(f, packet, l4_bytes, src, dst);
+		refused = parse_tcp(f, packet, u);
+		if (refused == ACCEPTED)
+			parse_application(f, packet);
+		return refused;
 	case IPPROTO_UDP:
-		return parse_ports(f, packet, proto, UDP_BYTES, l4_bytes, src, dst);
+		refused = parse_ports(f, packet, u, UDP_BYTES);
+		if (refused != ACCEPTED)
+			return refused;
+		parse_application(f, packet);
+		return look_inside(f, packet);
 	case IPPROTO_SCTP:
-		return parse_ports(f, packet, proto, SCTP_BYTES, l4_bytes, src, dst);
+		return parse_ports(f, packet, u, SCTP_BYTES);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return parse_icmp(f, packet, proto, l4_bytes, src, dst);
+		return parse_icmp(f, packet, u);
 	default:
-		packet->payload_bytes = l4_bytes;
-		make_key(packet, proto, src, dst, 0, 0);
-		return ACCEPTED;
+		packet->payload_bytes = u->bytes;
+		parse_key(packet, u, 0, 0);
+		return look_inside(f, packet);
 	}
 }

@@ -1,10 +1,17 @@
 /*
  * A burst of mbufs into a burst of facts.
  *
- * Ethernet II, 802.1Q and QinQ, MPLS, PPPoE, IPv4 with options, IPv6 with extension headers, TCP,
- * UDP, SCTP, ICMP, ICMPv6, and any other protocol by its number. Pure: reads the mbuf, writes the
- * facts, counts what it refuses by a named reason. Never reads past what was captured; lengths are
- * the headers', not the capture's.
+ * Ethernet II and SNAP, 802.1Q and QinQ, MPLS, PPPoE, IPv4 with options, IPv6 with extension
+ * headers, TCP, UDP, SCTP, ICMP, ICMPv6, and any other protocol by its number. Reads the mbuf,
+ * writes the facts, counts what it refuses by a named reason. Never reads past what was captured;
+ * lengths are the headers', not the capture's.
+ *
+ * Tunnels (enum lj_tunnel) are opened, up to four in one another: the facts are those of the
+ * innermost packet. Where what is inside can't be read (not IP, cut off, more than four) they are
+ * those of the packet around it. So they are, too, with `outer`, and for a tunnel's own fragments.
+ *
+ * Later fragments get the ports of their first one, which a parser remembers for 30 s of packet
+ * time, 1,024 datagrams at most; those without are counted as parse_ignored_fragment.
  *
  * Thread: a parser belongs to one lcore.
  */
@@ -74,23 +81,70 @@ struct lj_packet {
 	uint8_t kind;	   /* enum lj_packet_kind */
 	uint8_t icmp_type; /* ICMP, ICMPv6 */
 	uint8_t icmp_code;
-	uint8_t fragment;   /* 1: any fragment of an IP packet */
-	uint8_t tunnel;	    /* enum lj_tunnel: what the flow was carried in; 0 none */
-	uint16_t tcp_mss;   /* option of a SYN; 0 none */
-	uint8_t tcp_wscale; /* option of a SYN, plus 1; 0 none */
-	uint8_t reserved[25];
+	uint8_t fragment;    /* enum lj_fragment_kind */
+	uint8_t tunnel;	     /* enum lj_tunnel: what the flow was carried in, innermost */
+	uint16_t tcp_mss;    /* option of a SYN; 0 none */
+	uint8_t tcp_wscale;  /* option of a SYN, plus 1; 0 none */
+	uint8_t application; /* enum lj_application: which of the fields below are there */
+	uint16_t dns_id;
+	uint16_t dns_type; /* QTYPE of the first question; 0 none */
+	uint32_t dns_ttl;  /* s, of the first A or AAAA answer; 0 none */
+	uint16_t ftp_code; /* reply code, 100..659 */
+	uint8_t reserved[14];
 };
 LJ_ASSERT_LINES(struct lj_packet, 2);
 
+enum lj_fragment_kind {
+	LJ_FRAGMENT_NONE,
+	LJ_FRAGMENT_FIRST,
+	LJ_FRAGMENT_LATER, /* has no L4 header: TCP's fields are not there */
+};
+
+enum lj_application {
+	LJ_APPLICATION_NONE,
+	LJ_APPLICATION_DNS_QUERY,
+	LJ_APPLICATION_DNS_ANSWER,
+	LJ_APPLICATION_FTP_REPLY,
+};
+
 enum lj_tunnel {
 	LJ_TUNNEL_NONE,
-	LJ_TUNNEL_MPLS,
-	LJ_TUNNEL_PPPOE,
+	LJ_TUNNEL_MPLS,	   /* RFC 3032 */
+	LJ_TUNNEL_PPPOE,   /* RFC 2516 */
+	LJ_TUNNEL_GRE,	   /* RFC 2784, 2890; NVGRE (RFC 7637); PPTP (RFC 2637) */
+	LJ_TUNNEL_ERSPAN,  /* draft-foschiano-erspan: types I, II and III */
+	LJ_TUNNEL_IPIP,	   /* RFC 2003, 2473: IPv4 in IP, IPv6 in IPv6 */
+	LJ_TUNNEL_6IN4,	   /* RFC 4213, 6to4 and ISATAP too */
+	LJ_TUNNEL_ETHERIP, /* RFC 3378 */
+	LJ_TUNNEL_VXLAN,   /* RFC 7348 */
+	LJ_TUNNEL_GENEVE,  /* RFC 8926 */
+	LJ_TUNNEL_GTPU,	   /* 3GPP TS 29.281 */
+	LJ_TUNNEL_TEREDO,  /* RFC 4380 */
+	LJ_TUNNELS,
+};
+
+#define LJ_FRAGMENT_SETS       256
+#define LJ_FRAGMENT_WAYS       4
+#define LJ_FRAGMENT_TIMEOUT_NS 30000000000ULL /* as Linux's ipfrag_time */
+
+/* The flow of a datagram whose first fragment was seen. */
+struct lj_fragment {
+	struct lj_flow_key key;
+	uint64_t time_ns;
+	uint32_t id;
+	uint8_t side;
+	uint8_t reserved[11];
+};
+
+struct lj_fragments {
+	struct lj_fragment way[LJ_FRAGMENT_WAYS];
 };
 
 struct lj_parser {
 	uint64_t seed[4];	      /* of the key hash */
 	struct lj_counters *counters; /* the owner's */
+	bool outer;		      /* leave tunnels closed */
+	struct lj_fragments fragments[LJ_FRAGMENT_SETS];
 };
 
 /*
@@ -99,15 +153,18 @@ struct lj_parser {
  */
 uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4]);
 
-/* Fixed seed: replay. Random (getrandom): live. */
-void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed);
+/* Fixed seed: replay. Random (getrandom): live. `outer`: flows are those of the tunnels, not those
+ * inside. */
+void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed,
+		    bool outer);
+/* "gre", "vxlan" ...; "" for none. Constant text. */
+const char *lj_tunnel_name(enum lj_tunnel tunnel);
 
 /*
  * Facts of the accepted packets, in order, packed at the front of `packets` (room for
- * burst->count). Returns how many; the rest are counted by reason. `index[i]` (may be NULL) is
- * which of the burst packet i is. The mbufs stay the caller's.
+ * burst->count). Returns how many; the rest are counted by reason. The mbufs stay the caller's.
  */
 uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
-			       struct lj_packet *packets, uint8_t *index);
+			       struct lj_packet *packets);
 
 #endif

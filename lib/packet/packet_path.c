@@ -6,43 +6,49 @@
 #include "parse.h"
 
 #define ETHER_BYTES	14
+#define LLC_TYPES_FROM	1536 /* below, the EtherType is a length: IEEE 802.3 */
 #define PREFETCH_AHEAD	4
-#define VLAN_TAGS_MAX	4
+#define LAYERS_MAX	12 /* tags, labels and headers under one IP header */
 #define MPLS_LABELS_MAX 8
 
-enum {
-	TYPE_IPV4 = 0x0800,
-	TYPE_IPV6 = 0x86dd,
-	TYPE_VLAN = 0x8100,
-	TYPE_QINQ = 0x88a8,
-	TYPE_QINQ_OLD = 0x9100,
-	TYPE_MPLS = 0x8847,
-	TYPE_MPLS_MULTICAST = 0x8848,
-	TYPE_PPPOE_SESSION = 0x8864,
-};
-
-static int parse_tags(struct frame *f, struct lj_packet *packet, uint16_t *type)
+/* IEEE 802.3 with LLC and SNAP (RFC 1042) is followed, too. */
+static int parse_ethernet(struct frame *f)
 {
-	uint8_t scratch[4];
+	static const uint8_t snap[6] = {0xaa, 0xaa, 3, 0, 0, 0};
+	uint8_t scratch[ETHER_BYTES];
+	const uint8_t *p = parse_bytes(f, f->at, ETHER_BYTES, scratch);
 
-	for (int tags = 0; *type == TYPE_VLAN || *type == TYPE_QINQ || *type == TYPE_QINQ_OLD;
-	     tags++) {
-		const uint8_t *tag = parse_bytes(f, f->at, 4, scratch);
-
-		if (tag == NULL)
-			return LJ_C_parse_malformed_truncated;
-		if (tags == VLAN_TAGS_MAX)
-			return LJ_C_parse_ignored_nesting;
-		if (tags == 0)
-			packet->vlan = be16(tag) & 0x0fff;
-		*type = be16(tag + 2);
-		f->at += 4;
-	}
-	return ACCEPTED;
+	if (p == NULL)
+		return LJ_C_parse_malformed_truncated;
+	f->type = be16(p + 12);
+	f->at += ETHER_BYTES;
+	if (likely(f->type >= LLC_TYPES_FROM))
+		return FOLLOWED;
+	p = parse_bytes(f, f->at, 8, scratch);
+	if (p == NULL || memcmp(p, snap, sizeof(snap)) != 0)
+		return LJ_C_parse_ignored_ethertype;
+	f->type = be16(p + 6);
+	f->at += 8;
+	return FOLLOWED;
 }
 
-/* Pops the label stack; what is under it shows in its first nibble (RFC 4928). */
-static int parse_mpls(struct frame *f, struct lj_packet *packet, uint16_t *type)
+static int parse_tag(struct frame *f, struct lj_packet *packet)
+{
+	uint8_t scratch[4];
+	const uint8_t *tag = parse_bytes(f, f->at, 4, scratch);
+
+	if (tag == NULL)
+		return LJ_C_parse_malformed_truncated;
+	if (packet->vlan == 0)
+		packet->vlan = be16(tag) & 0x0fff;
+	f->type = be16(tag + 2);
+	f->at += 4;
+	return FOLLOWED;
+}
+
+/* Pops the label stack; what is under it shows in its first nibble (RFC 4928), where a pseudowire
+ * puts a control word that begins with 0 before an Ethernet frame (RFC 4385, 4448). */
+static int parse_mpls(struct frame *f, struct lj_packet *packet)
 {
 	uint8_t scratch[4];
 	const uint8_t *p;
@@ -58,54 +64,97 @@ static int parse_mpls(struct frame *f, struct lj_packet *packet, uint16_t *type)
 		bottom = p[2] & 1;
 		f->at += 4;
 	}
-	p = parse_bytes(f, f->at, 1, scratch);
-	if (p == NULL)
-		return LJ_C_parse_malformed_truncated;
-	*type = p[0] >> 4 == 4 ? TYPE_IPV4 : p[0] >> 4 == 6 ? TYPE_IPV6 : 0;
-	return ACCEPTED;
+	p = parse_bytes(f, f->at, 4, scratch);
+	f->type = TYPE_IP_BY_VERSION;
+	if (p != NULL && be16(p) >> 12 == 0) {
+		f->type = TYPE_ETHERNET;
+		f->at += 4;
+	}
+	return FOLLOWED;
 }
 
-/* RFC 2516: six bytes of PPPoE, then PPP's protocol. */
-static int parse_pppoe(struct frame *f, struct lj_packet *packet, uint16_t *type)
+static int parse_ip_by_version(struct frame *f)
 {
-	uint8_t scratch[8];
-	const uint8_t *p = parse_bytes(f, f->at, 8, scratch);
+	uint8_t scratch[1];
+	const uint8_t *p = parse_bytes(f, f->at, 1, scratch);
 
 	if (p == NULL)
 		return LJ_C_parse_malformed_truncated;
+	if (p[0] >> 4 != 4 && p[0] >> 4 != 6)
+		return LJ_C_parse_ignored_ethertype;
+	f->type = p[0] >> 4 == 4 ? TYPE_IPV4 : TYPE_IPV6;
+	return FOLLOWED;
+}
+
+/* RFC 1661, with or without address and control fields, and a protocol field of one or two bytes.
+ */
+static int parse_ppp(struct frame *f)
+{
+	uint8_t scratch[4];
+	const uint8_t *p = parse_bytes(f, f->at, 4, scratch);
+	uint32_t at = 0, protocol;
+
+	if (p == NULL)
+		return LJ_C_parse_malformed_truncated;
+	if (p[0] == 0xff && p[1] == 3)
+		at = 2;
+	protocol = p[at] & 1 ? p[at] : be16(p + at);
+	f->at += at + (p[at] & 1 ? 1 : 2);
+	f->type = protocol == 0x21 ? TYPE_IPV4 : protocol == 0x57 ? TYPE_IPV6 : 0;
+	return FOLLOWED;
+}
+
+/* RFC 2516: six bytes of PPPoE, then PPP. */
+static int parse_pppoe(struct frame *f, struct lj_packet *packet)
+{
 	packet->tunnel = LJ_TUNNEL_PPPOE;
-	*type = be16(p + 6) == 0x0021 ? TYPE_IPV4 : be16(p + 6) == 0x0057 ? TYPE_IPV6 : 0;
-	f->at += 8;
-	return ACCEPTED;
+	f->at += 6;
+	f->type = TYPE_PPP;
+	return FOLLOWED;
 }
 
-static int parse_frame(struct frame *f, struct lj_packet *packet)
+int parse_layers(struct frame *f, struct lj_packet *packet)
 {
-	uint8_t scratch[ETHER_BYTES];
-	const uint8_t *ether = parse_bytes(f, 0, ETHER_BYTES, scratch);
-	uint16_t type;
-	int refused;
+	int result = FOLLOWED;
 
-	if (ether == NULL)
-		return LJ_C_parse_malformed_truncated;
-	type = be16(ether + 12);
-	f->at = ETHER_BYTES;
-	refused = parse_tags(f, packet, &type);
-	if (refused == ACCEPTED && (type == TYPE_MPLS || type == TYPE_MPLS_MULTICAST))
-		refused = parse_mpls(f, packet, &type);
-	else if (refused == ACCEPTED && type == TYPE_PPPOE_SESSION)
-		refused = parse_pppoe(f, packet, &type);
-	if (refused != ACCEPTED)
-		return refused;
-	if (likely(type == TYPE_IPV4))
-		return parse_ipv4(f, packet);
-	if (type == TYPE_IPV6)
-		return parse_ipv6(f, packet);
-	return LJ_C_parse_ignored_ethertype;
+	for (int layers = 0; result == FOLLOWED; layers++) {
+		if (layers == LAYERS_MAX)
+			return LJ_C_parse_ignored_nesting;
+		switch (f->type) {
+		case TYPE_IPV4:
+			return parse_ipv4(f, packet);
+		case TYPE_IPV6:
+			return parse_ipv6(f, packet);
+		case TYPE_ETHERNET:
+			result = parse_ethernet(f);
+			break;
+		case TYPE_VLAN:
+		case TYPE_QINQ:
+		case TYPE_QINQ_OLD:
+			result = parse_tag(f, packet);
+			break;
+		case TYPE_MPLS:
+		case TYPE_MPLS_MULTICAST:
+			result = parse_mpls(f, packet);
+			break;
+		case TYPE_IP_BY_VERSION:
+			result = parse_ip_by_version(f);
+			break;
+		case TYPE_PPPOE_SESSION:
+			result = parse_pppoe(f, packet);
+			break;
+		case TYPE_PPP:
+			result = parse_ppp(f);
+			break;
+		default:
+			return LJ_C_parse_ignored_ethertype;
+		}
+	}
+	return result;
 }
 
 uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
-			       struct lj_packet *packets, uint8_t *index)
+			       struct lj_packet *packets)
 {
 	uint16_t accepted = 0;
 	uint64_t bytes = 0;
@@ -115,12 +164,13 @@ uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst
 	for (uint16_t i = 0; i < burst->count; i++) {
 		const struct rte_mbuf *m = burst->mbuf[i];
 		struct lj_packet *packet = &packets[accepted];
-		struct frame f = {m,
-				  rte_pktmbuf_mtod(m, const uint8_t *),
-				  m->data_len,
-				  m->pkt_len,
-				  burst->wire_bytes[i],
-				  0};
+		struct frame f = {.parser = p,
+				  .mbuf = m,
+				  .data = rte_pktmbuf_mtod(m, const uint8_t *),
+				  .contiguous = m->data_len,
+				  .captured = m->pkt_len,
+				  .wire_bytes = burst->wire_bytes[i],
+				  .type = TYPE_ETHERNET};
 		int refused;
 
 		if (i + PREFETCH_AHEAD < burst->count)
@@ -129,15 +179,13 @@ uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst
 		packet->time_ns = burst->time_ns[i];
 		packet->wire_bytes = burst->wire_bytes[i];
 		packet->leg = burst->leg[i];
-		refused = parse_frame(&f, packet);
+		refused = parse_layers(&f, packet);
 		if (unlikely(refused != ACCEPTED)) {
 			lj_count(p->counters, refused, 1);
 			continue;
 		}
 		packet->hash = lj_flow_key_hash(&packet->key, p->seed);
 		bytes += packet->wire_bytes;
-		if (index != NULL)
-			index[accepted] = (uint8_t)i;
 		accepted++;
 	}
 	lj_count(p->counters, LJ_C_parse_accepted, accepted);

@@ -1,8 +1,8 @@
 /*
  * Private: what the parsing steps hand from one to the next.
  *
- * A step returns ACCEPTED, or the counter of its refusal. `l3` and `l4` are offsets from the start
- * of the frame; nothing below `captured` may be read unless parse_bytes() gave it.
+ * A step returns ACCEPTED, FOLLOWED (`type` and `at` say what comes next), or the counter of its
+ * refusal. Nothing may be read unless parse_bytes() gave it.
  */
 #ifndef PARSE_H
 #define PARSE_H
@@ -12,14 +12,34 @@
 #include "lj_packet.h"
 
 #define ACCEPTED (-1)
+#define FOLLOWED (-2)
+
+/* EtherTypes that are followed. */
+enum {
+	TYPE_IPV4 = 0x0800,
+	TYPE_ETHERNET = 0x6558, /* Transparent Ethernet Bridging: a whole frame */
+	TYPE_VLAN = 0x8100,
+	TYPE_IPV6 = 0x86dd,
+	TYPE_PPP = 0x880b,
+	TYPE_MPLS = 0x8847,
+	TYPE_MPLS_MULTICAST = 0x8848,
+	TYPE_PPPOE_SESSION = 0x8864,
+	TYPE_QINQ = 0x88a8,
+	TYPE_QINQ_OLD = 0x9100,
+	/* Not in the registry: any IP, as its first nibble says (MPLS, GTP-U). */
+	TYPE_IP_BY_VERSION = 0x10000,
+};
 
 struct frame {
+	struct lj_parser *parser;
 	const struct rte_mbuf *mbuf;
 	const uint8_t *data; /* the first segment */
 	uint32_t contiguous; /* bytes in it */
 	uint32_t captured;   /* bytes in all segments */
 	uint32_t wire_bytes;
-	uint32_t at; /* offset of what is parsed next */
+	uint32_t at;   /* offset of what is parsed next */
+	uint32_t type; /* and what it is */
+	uint32_t tunnels;
 };
 
 /* `n` > 0 bytes at `offset`: in the frame itself, or copied to `scratch` where segments meet. NULL
@@ -44,15 +64,41 @@ static inline uint32_t be32(const uint8_t *p)
 	return (uint32_t)be16(p) << 16 | be16(p + 2);
 }
 
+/* Everything from f->at on, of which f->type says what it is, to the facts. */
+int parse_layers(struct frame *f, struct lj_packet *packet);
+
 /* From an IP header at f->at to the facts. */
 int parse_ipv4(struct frame *f, struct lj_packet *packet);
 int parse_ipv6(struct frame *f, struct lj_packet *packet);
 
+/* What an IP header says of the layer above: `proto` and its `bytes` at f->at, and the addresses in
+ * key form. */
+struct upper {
+	uint8_t proto;
+	uint32_t bytes;
+	uint8_t src[16], dst[16];
+};
+
+/* Ends the key. */
+int parse_l4(struct frame *f, struct lj_packet *packet, const struct upper *u);
+
+/* Puts the lower (address, port) first; `side` is where the sender stands. */
+void parse_key(struct lj_packet *packet, const struct upper *u, uint16_t src_port,
+	       uint16_t dst_port);
+
 /*
- * From the upper-layer header at f->at, of which the IP header says `l4_bytes` follow; src and dst
- * are the addresses in key form. Ends the key.
+ * Whether a tunnel is opened at f->at, in a packet whose outer facts are in `packet`: then its
+ * kind, and f is at what it carries. LJ_TUNNEL_NONE otherwise, f unchanged.
  */
-int parse_l4(struct frame *f, struct lj_packet *packet, uint8_t proto, uint32_t l4_bytes,
-	     const uint8_t src[16], const uint8_t dst[16]);
+enum lj_tunnel parse_tunnel(struct frame *f, const struct lj_packet *packet);
+
+/* DNS and FTP: the few fields that features ask for. */
+void parse_application(const struct frame *f, struct lj_packet *packet);
+
+/* Remembers the flow of a first fragment. `id` is the IP header's identification. */
+void fragment_begin(struct lj_parser *p, const struct lj_packet *packet, uint32_t id);
+/* Gives a later fragment the key of its first one; false when that was not seen. */
+bool fragment_join(struct lj_parser *p, struct lj_packet *packet, const struct upper *u,
+		   uint32_t id);
 
 #endif

@@ -75,7 +75,7 @@ int spreader_poll(struct role *role, uint64_t now_tsc)
 		s->ended = true;
 		s->n_items = sequence_end(&s->sequencer);
 	} else if (received > 0) {
-		parsed = lj_packet_parse_burst(&s->parser, &s->burst, s->sequencer.parsed, NULL);
+		parsed = lj_packet_parse_burst(&s->parser, &s->burst, s->sequencer.parsed);
 		lj_burst_free(&s->burst);
 		/* Live ticks tell the workers the time when they get no packets themselves. */
 		s->n_items = sequence_burst(&s->sequencer, parsed, true);

@@ -46,7 +46,7 @@ static uint16_t receive_items(struct worker *w)
 		}
 		return 0;
 	}
-	parsed = lj_packet_parse_burst(&w->parser, &w->burst, w->sequencer.parsed, NULL);
+	parsed = lj_packet_parse_burst(&w->parser, &w->burst, w->sequencer.parsed);
 	lj_burst_free(&w->burst);
 	w->n_items = sequence_burst(&w->sequencer, parsed, w->shared->replay);
 	for (uint16_t i = 0; i < w->n_items; i++)

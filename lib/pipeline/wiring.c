@@ -91,7 +91,8 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
 	if (w->table == NULL)
 		return no_memory("flow.capacity", err);
 	if (p->spreader == NULL) {
-		lj_parser_init(&w->parser, &w->role.counters, !p->shared.replay);
+		lj_parser_init(&w->parser, &w->role.counters, !p->shared.replay,
+			       p->config->packet.tunnels == LJ_TUNNELS_OUTER);
 		set_receive_queues(p, w->rx, &w->n_rx, (uint16_t)i);
 		return 0;
 	}
@@ -185,8 +186,8 @@ int open_roles(struct lj_pipeline *p, struct lj_error *err)
 			return no_memory("spread", err);
 		p->spreader->shared = &p->shared;
 		p->spreader->n_workers = (uint16_t)p->config->lcores.workers;
-		lj_parser_init(&p->spreader->parser, &p->spreader->role.counters,
-			       !p->shared.replay);
+		lj_parser_init(&p->spreader->parser, &p->spreader->role.counters, !p->shared.replay,
+			       p->config->packet.tunnels == LJ_TUNNELS_OUTER);
 		set_receive_queues(p, p->spreader->rx, &p->spreader->n_rx, 0);
 	}
 	for (uint32_t i = 0; i < p->config->lcores.workers && ret == 0; i++)

@@ -150,7 +150,7 @@ static void parse_all(struct bench *b, struct lj_parser *parser)
 			burst.time_ns[i] = done + i;
 			burst.wire_bytes[i] = FRAME_MAX;
 		}
-		n = lj_packet_parse_burst(parser, &burst, packets, NULL);
+		n = lj_packet_parse_burst(parser, &burst, packets);
 		b->sum += packets[n - 1].hash;
 	}
 }
@@ -169,7 +169,7 @@ static void measure(struct bench *b, double *ns, double *cycles)
 	static struct lj_counters counters;
 	struct lj_parser parser;
 
-	lj_parser_init(&parser, &counters, false);
+	lj_parser_init(&parser, &counters, false, false);
 	for (int i = 0; i <= REPEATS; i++) {
 		uint64_t at = clock_ns(), tsc = rte_rdtsc_precise();
 

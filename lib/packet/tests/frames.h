@@ -65,8 +65,8 @@ static inline uint16_t parse_shaped(const uint8_t *bytes, const struct shape *s)
 	}
 	mbuf[0].pkt_len = s->captured;
 	mbuf[0].nb_segs = n;
-	lj_parser_init(&parser, &counters, false);
-	got = lj_packet_parse_burst(&parser, &burst, &fact, NULL);
+	lj_parser_init(&parser, &counters, false, false);
+	got = lj_packet_parse_burst(&parser, &burst, &fact);
 	while (n > 0)
 		free(heap[--n]);
 	return got;

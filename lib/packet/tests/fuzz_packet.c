@@ -19,8 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	uint64_t counted = 0;
 
 	memcpy(frame, bytes, length);
-	lj_parser_init(&parser, &counters, false);
-	counted = lj_packet_parse_burst(&parser, &burst, &packet, NULL);
+	lj_parser_init(&parser, &counters, false, false);
+	counted = lj_packet_parse_burst(&parser, &burst, &packet);
 	if (counted == 1 && packet.payload_bytes > packet.l3_bytes)
 		abort();
 	for (int i = LJ_C_parse_ignored_ethertype; i <= LJ_C_parse_malformed_l4_header; i++)

@@ -34,7 +34,7 @@ static int parse(const uint8_t *bytes, uint16_t n, uint16_t split)
 
 	memset(mbuf, 0, sizeof(mbuf));
 	memset(&counters, 0, sizeof(counters));
-	lj_parser_init(&parser, &counters, false);
+	lj_parser_init(&parser, &counters, false, false);
 	memcpy(first, bytes, head);
 	mbuf[0].buf_addr = first;
 	mbuf[0].data_len = head;
@@ -49,7 +49,7 @@ static int parse(const uint8_t *bytes, uint16_t n, uint16_t split)
 		mbuf[1].buf_addr = second;
 		mbuf[1].data_len = n - split;
 	}
-	got = lj_packet_parse_burst(&parser, &burst, &fact, NULL);
+	got = lj_packet_parse_burst(&parser, &burst, &fact);
 	free(first);
 	free(second);
 	return got;

@@ -168,9 +168,9 @@ static bool has_prefix(const char *name, const char *prefix)
 /* Whether a counter is no term of the ledger: it counts bytes, cycles, or what is counted twice. */
 static bool is_beside_the_ledger(enum lj_counter which)
 {
-	static const char *const prefixes[] = {"port_",		 "rx_bytes", "parse_bytes",
-					       "spread_packets", "batches",  "verdict_alerts",
-					       "cycles_",	 "polls"};
+	static const char *const prefixes[] = {
+		"port_",	 "rx_bytes", "parse_bytes",    "spread_packets", "parse_fragments",
+		"parse_tunnels", "batches",  "verdict_alerts", "cycles_",	 "polls"};
 
 	for (size_t i = 0; i < RTE_DIM(prefixes); i++)
 		if (has_prefix(lj_counter_info[which].name, prefixes[i]))
