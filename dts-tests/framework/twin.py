@@ -7,7 +7,7 @@ import math
 import subprocess
 
 from framework import linejudge
-from framework.twin_capture import packets
+from framework.twin_packet import packets
 from framework.twin_features import features
 from framework.twin_flows import meter
 from framework.twin_sequence import BySize

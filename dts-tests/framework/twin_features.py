@@ -5,7 +5,8 @@ None stands for what does not exist. Integers are exact; the rest is float.
 
 import math
 
-from framework.twin_capture import ACK, CWR, ECE, FIN, ICMP, ICMPV6, PSH, RST, SYN, TCP, UDP, URG
+from framework.twin_packet import ACK, CWR, ECE, FIN, ICMP, ICMPV6, PSH, RST, SYN, TCP, UDP, URG
+from framework.twin_application import dns, ftp_code
 from framework.twin_sequence import BySize
 
 SECOND = 10**9
@@ -85,7 +86,7 @@ class Side:
         self.headers = self.bytes - self.payload
         self.gaps = gaps(packets)
         self.with_payload = sum(p.payload > 0 for p in packets)
-        tcp = packets if proto == TCP else []
+        tcp = [p for p in packets if proto == TCP and not p.later_fragment]
         self.flags = [p.flags for p in tcp]
         self.windows = [p.window for p in tcp]
         self.sequence = sequence(tcp)
@@ -258,7 +259,7 @@ def cic_gaps(out, name, values):
 
 
 def cic_side(out, name, s, v, bulks):
-    headers = [p.l4_header for p in s.packets if p.payload > 0]
+    headers = [p.l4_header for p in s.packets if p.payload > 0 and not p.later_fragment]
     out.update({
         f"total_length_of_{name}_packet": s.payload,
         f"{name}_packet_length_max": zero(most(s.payloads)), f"{name}_packet_length_min": zero(least(s.payloads)),
@@ -289,7 +290,8 @@ def argus(v):
         "bytes": sum(frame_bytes(s, header) for s in v.side), "app_bytes": v.payload,
         "pcr": over(v.side[0].payload - v.side[1].payload, v.payload),
         "loss": sum(again), "retrans": sum(again), "ploss": over(100 * sum(again), v.n + sum(again)),
-        "tcp_rtt": zero(whole) / SECOND, "syn_ack": zero(synack) / SECOND, "ack_dat": zero(ack) / SECOND,
+        "mean": v.span / SECOND, "stddev": 0, "sum": v.span / SECOND, "min": v.span / SECOND, "max": v.span / SECOND, "trans": 1,
+        "state": argus_state(v), "tcp_rtt": zero(whole) / SECOND, "syn_ack": zero(synack) / SECOND, "ack_dat": zero(ack) / SECOND,
     }
     for name, s, load in zip(("src", "dst"), v.side, loads):
         out.update({
@@ -301,8 +303,29 @@ def argus(v):
             f"{name}_mean_pkt_size": over(frame_bytes(s, header), s.n),
             f"{name}_max_pkt_size": most(s.lengths) + header if s.n else 0,
             f"{name}_min_pkt_size": least(s.lengths) + header if s.n else 0,
+            f"{name}_ttl": s.ttls[-1] if s.n else 0, f"{name}_win": last_window(v, s),
         })
     return {f"argus_{name}": value for name, value in out.items()}
+
+
+def last_window(v, s):
+    """Scaled when both first packets had the option (RFC 7323)."""
+    shifts = [side.packets[0].wscale if side.n else None for side in v.side]
+    shift = 0 if None in shifts else s.packets[0].wscale
+    return s.windows[-1] << shift if s.windows else 0
+
+
+def argus_state(v):
+    request, accepted, connected, closed, reset, one_sided, echo = range(1, 8)
+    if v.proto != TCP:
+        if v.side[0].n and v.side[1].n:
+            return connected
+        return echo if v.is_icmp and v.first.icmp_type in (8, 128) else one_sided
+    if v.flow.reset or len(v.flow.fins) == 2:
+        return reset if v.flow.reset else closed
+    if v.syn is None:
+        return connected
+    return request if v.synack is None else accepted if v.ack is None else connected
 
 
 def frame_bytes(s, header):
@@ -311,6 +334,8 @@ def frame_bytes(s, header):
 
 def netflow(v):
     ttls = v.side[0].ttls + v.side[1].ttls
+    messages = [m for m in map(dns, v.all) if m is not None]
+    named = [m for m in messages if (m.name, m.kind) != (0, 0)]
     out = {
         "l4_src_port": v.sport, "l4_dst_port": v.dport, "protocol": v.proto,
         "in_bytes": v.side[0].bytes, "in_pkts": v.side[0].n, "out_bytes": v.side[1].bytes, "out_pkts": v.side[1].n,
@@ -321,7 +346,13 @@ def netflow(v):
         "min_ip_pkt_len": min(v.lengths) if v.side[1].n else 0, "max_ip_pkt_len": max(v.lengths),
         "icmp_type": v.first.icmp_type * 256 + v.first.icmp_code if v.is_icmp else 0,
         "icmp_ipv4_type": v.first.icmp_type if v.proto == ICMP else 0,
+        "dns_query_id": named[0].name if named else 0, "dns_query_type": named[0].kind if named else 0,
+        "dns_ttl_answer": next((m.ttl for m in messages if m.ttl), 0),
+        "ftp_command_ret_code": next((c for c in map(ftp_code, reversed(v.all)) if c is not None), 0),
     }
+    for low, high in ((0, 128), (128, 256), (256, 512), (512, 1024), (1024, 1514)):
+        name = f"num_pkts_{low}_to_{high}_bytes" if low else "num_pkts_up_to_128_bytes"
+        out[name] = sum(low < length <= high for length in v.lengths)
     for way, arrow, s in (("in", "src_to_dst", v.side[0]), ("out", "dst_to_src", v.side[1])):
         out.update({
             f"duration_{way}": s.span // 10**6, f"{arrow}_second_bytes": s.bytes * SECOND / max(s.span, SECOND),

@@ -2,7 +2,7 @@
 
 import collections
 
-from framework.twin_capture import ACK, FIN, RST, SYN, TCP
+from framework.twin_packet import ACK, FIN, RST, SYN, TCP
 
 TICK_NS = 1 << 26  # silence is noticed at multiples of this
 

@@ -1,6 +1,6 @@
 """One side's TCP sequence space: what was sent again, what came out of order, what is missing. Two judges of the same packets."""
 
-from framework.twin_capture import FIN, RST, SYN
+from framework.twin_packet import FIN, RST, SYN
 
 
 class Judge:
