@@ -14,9 +14,9 @@ FRAGMENT_TIMEOUT_NS = 30 * 10**9
 LAYERS, TUNNELS, LABELS, EXTENSIONS = 12, 4, 8, 8  # at most
 
 # length is of the IP datagram, payload what follows the L4 header: both by the headers, not by what was captured. app: as much of the
-# payload as was captured. wscale: None without the option.
+# payload as was captured. wscale: None without the option. wire: bytes of the whole frame, without FCS.
 Packet = collections.namedtuple("Packet", "time_ns src dst sport dport proto version length payload l4_header ttl tos flags seq ack window "
-                                          "mss wscale icmp_type icmp_code vlan later_fragment app")
+                                          "mss wscale icmp_type icmp_code vlan later_fragment app wire")
 
 
 class Refused(Exception):
@@ -82,7 +82,8 @@ class Decoder:
             total = max(record.wire - at, 0)
         if first >> 4 != 4 or header < 20 or total < header:
             raise Refused("IPv4 header")
-        ip = {"time_ns": record.time_ns, "src": src, "dst": dst, "version": 4, "length": total, "ttl": ttl, "tos": tos, "vlan": vlan}
+        ip = {"time_ns": record.time_ns, "src": src, "dst": dst, "version": 4, "length": total, "ttl": ttl, "tos": tos, "vlan": vlan,
+              "wire": record.wire}
         place = "later" if fragment & 0x1fff else "first" if fragment & 0x2000 else None
         return self.upper(record, at + header, proto, total - header, ip, (place, (src, dst, name, proto)), tunnels)
 
@@ -94,7 +95,7 @@ class Decoder:
         if left == 0:  # a jumbogram, or segmentation offload
             left = max(record.wire - at - 40, 0)
         ip = {"time_ns": record.time_ns, "src": src, "dst": dst, "version": 6, "length": 40 + left, "ttl": ttl, "tos": first >> 20 & 0xff,
-              "vlan": vlan}
+              "vlan": vlan, "wire": record.wire}
         at, place, datagram, headers = at + 40, None, None, 0
         while proto in (0, 43, 44, 51, 60, 135, 139, 140) and place != "later":
             following, units, offset, name = take(">BBHI", data, at)
