@@ -18,6 +18,10 @@ NOT_COMPUTED = {"netflow_l7_proto"}
 HEAD = ("src_ip", "src_port", "dst_ip", "dst_port", "proto", "first_seen_ns", "last_seen_ns", "end_reason")
 
 
+class NotEthernet(Exception):
+    """linejudge does not read such a capture."""
+
+
 def rows(path, idle_s=120, active_s=1800, linger_s=1, sequence=BySize):
     """Every record of a capture as linejudge's CSV has it, but numbers are numbers and what does not exist is None."""
     result = []
@@ -37,6 +41,8 @@ def of_linejudge(path, table, *arguments, binary=None):
     done = subprocess.run([binary or linejudge.BINARY, "--pcap", str(path), "--model", "none", "--summary", "none", "--features", str(table),
                            "--set", f"features.set={SETS}", *map(str, arguments)],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode == 1 and "only Ethernet" in done.stderr:
+        raise NotEthernet(path)
     if done.returncode != 0:
         raise RuntimeError(f"linejudge on {path}: exit {done.returncode}: {done.stderr.strip()}")
     return read_table(table)
