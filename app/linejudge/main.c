@@ -21,7 +21,8 @@
 #include "lj_pipeline.h"
 #include "options.h"
 
-#define WATCH_EVERY_US 1000
+#define WATCH_EVERY_US	  1000
+#define PORTS_EVERY_TURNS 100
 
 static volatile sig_atomic_t interrupted;
 
@@ -114,6 +115,7 @@ static int start_eal(const struct lj_config *c, struct lj_error *err)
 static void watch(struct lj_pipeline *p, struct lj_shell *shell)
 {
 	bool asked = false, open = shell != NULL;
+	uint64_t turns = 0;
 
 	while (!lj_pipeline_finished(p) || (open && !interrupted)) {
 		if (open)
@@ -122,6 +124,8 @@ static void watch(struct lj_pipeline *p, struct lj_shell *shell)
 			lj_pipeline_end(p);
 			asked = true;
 		}
+		if (turns++ % PORTS_EVERY_TURNS == 0)
+			lj_pipeline_watch(p);
 		usleep(WATCH_EVERY_US);
 	}
 }

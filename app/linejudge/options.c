@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lj_feature.h"
+
 /* An option sets a key of the configuration, or does something of its own (key NULL). */
 struct option_row {
 	const char *name, *argument, *key, *help;
@@ -30,6 +32,7 @@ static const struct option_row rows[] = {
 	{"interactive", NULL, NULL, "give a prompt, as testpmd's", false},
 	{"dry-run", NULL, NULL, "print EAL arguments, lcores and memory, and stop", false},
 	{"dump-config", NULL, NULL, "print the configuration in force, and stop", false},
+	{"help-features", NULL, NULL, "print the reference of all features, and stop", false},
 	{"help-config", NULL, NULL, "print the reference of all keys, and stop", false},
 	{"help", NULL, NULL, "print this, and stop", false},
 	{"version", NULL, NULL, "print the version, and stop", false},
@@ -137,6 +140,8 @@ static int print_only(const struct option_row *row)
 		print_help();
 	else if (strcmp(row->name, "version") == 0)
 		printf("linejudge %s\n", LJ_VERSION);
+	else if (strcmp(row->name, "help-features") == 0)
+		lj_feature_document(stdout);
 	else if (strcmp(row->name, "help-config") == 0)
 		lj_config_manual(stdout);
 	else

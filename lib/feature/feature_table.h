@@ -10,6 +10,20 @@ extern const struct lj_feature_info feature_info[];
 extern feature_value *const feature_values[];
 extern const size_t n_features;
 
+/* The sets, and what is to be said of each. */
+struct feature_set {
+	const char *name, *help;
+};
+extern const struct feature_set feature_sets[];
+extern const size_t n_feature_sets;
+
+/* Columns of other people's tables that have no feature, and why. */
+struct missing_column {
+	const char *name, *why;
+};
+extern const struct missing_column missing_columns[];
+extern const size_t n_missing_columns;
+
 struct lj_feature_plan {
 	size_t size;
 	uint32_t keep;

@@ -125,7 +125,8 @@ static inline double splt_length(const struct lj_flow_splt *s, uint32_t i)
 
 static inline double splt_gap(const struct lj_flow_splt *s, uint32_t i)
 {
-	return i < s->count ? s->gap_us[i] : NAN;
+	/* In float, which NAN is, a long gap would lose digits. */
+	return i < s->count ? (double)s->gap_us[i] : (double)NAN;
 }
 
 static inline bool sent_tcp(const struct lj_flow *f, int side)
@@ -289,6 +290,34 @@ static inline double percent_lost(uint32_t lost, uint32_t packets)
 static inline double handshake(uint64_t from_ns, uint64_t to_ns)
 {
 	return from_ns != 0 && to_ns >= from_ns ? seconds(to_ns - from_ns) : 0;
+}
+
+/* The scale holds when both SYNs had the option (RFC 7323). */
+static inline double scaled_window(const struct lj_flow *f, int side)
+{
+	const struct lj_flow_tcp *t = &f->tcp[side];
+	bool scaled = t->wscale_plus1 > 0 && f->tcp[!side].wscale_plus1 > 0;
+
+	return (double)((uint32_t)t->window_last << (scaled ? t->wscale_plus1 - 1 : 0));
+}
+
+static inline double argus_state(const struct lj_flow *f)
+{
+	enum { REQ = 1, ACC, CON, FIN, RST, INT, ECO };
+	bool one_sided = f->side[0].packets == 0 || f->side[1].packets == 0;
+
+	if (f->key.proto != IPPROTO_TCP) {
+		if (!one_sided)
+			return CON;
+		return is_icmp_flow(f) && (f->icmp_type == 8 || f->icmp_type == 128) ? ECO : INT;
+	}
+	if (f->rst_side_plus1 != 0)
+		return RST;
+	if (f->fin_sides == 3)
+		return FIN;
+	if (f->syn_ns != 0 && f->synack_ns == 0)
+		return REQ;
+	return f->syn_ns != 0 && f->ack_ns == 0 ? ACC : CON;
 }
 
 #endif

@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lj_base.h"
 #include "lj_flow.h"
@@ -36,6 +37,9 @@ struct lj_feature_info {
 /* All features, in the table's order. */
 size_t lj_feature_count(void);
 const struct lj_feature_info *lj_feature_info(size_t i);
+
+/* docs/features.md: every feature by set, with unit, spellings, meaning and formula. */
+void lj_feature_document(FILE *out);
 
 struct lj_feature_plan;
 

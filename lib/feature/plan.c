@@ -6,15 +6,6 @@
 
 #include "feature_table.h"
 
-/* Columns of other people's tables that have no feature, and why. */
-static const struct {
-	const char *name, *why;
-} missing[] = {
-#define LJ_MISSING(name, why) {name, why},
-#include "missing.def"
-#undef LJ_MISSING
-};
-
 size_t lj_feature_count(void)
 {
 	return n_features;
@@ -87,10 +78,10 @@ static int unknown_name(const char *name, struct lj_error *err)
 	const char **names;
 	char nearest[256] = "";
 
-	for (size_t i = 0; i < RTE_DIM(missing); i++)
-		if (same_name(missing[i].name, name))
+	for (size_t i = 0; i < n_missing_columns; i++)
+		if (same_name(missing_columns[i].name, name))
 			return lj_error_set(err, ENOTSUP, name, "no such feature: %s",
-					    missing[i].why);
+					    missing_columns[i].why);
 	names = malloc(all_names(NULL) * sizeof(*names));
 	if (names != NULL)
 		lj_name_nearest(name, names, all_names(names), nearest, sizeof(nearest));
@@ -160,9 +151,9 @@ static int check_sets(const char *sets, struct lj_error *err)
 		size_t n = strcspn(at, ",");
 		bool known = false;
 
-		for (size_t i = 0; i < n_features; i++)
-			known = known || (strlen(feature_info[i].set) == n &&
-					  strncmp(feature_info[i].set, at, n) == 0);
+		for (size_t i = 0; i < n_feature_sets; i++)
+			known = known || (strlen(feature_sets[i].name) == n &&
+					  strncmp(feature_sets[i].name, at, n) == 0);
 		if (!known)
 			return lj_error_set(err, EINVAL, "features.set",
 					    "\"%.*s\" is no set of features "

@@ -20,6 +20,12 @@
 #define HISTORY_RETRANSMITTED 0x40
 #define HISTORY_ZERO_WINDOW   0x80
 
+/* The flow before the packet that is being accounted. */
+struct before {
+	uint32_t packets;
+	uint64_t last_ns;
+};
+
 static inline uint64_t gap_between(uint64_t earlier_ns, uint64_t later_ns)
 {
 	return later_ns > earlier_ns ? later_ns - earlier_ns : 0;
@@ -89,40 +95,88 @@ static inline void retransmitted(struct lj_flow_tcp *t, uint32_t bytes)
 	t->retransmitted_bytes += bytes;
 }
 
+/* Whether a is before b in sequence space. */
+static inline bool before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/* A gap opens before new data; gaps that were open before it are remembered by their size alone. */
+static inline void open_gap(struct lj_flow_tcp *t, uint32_t seq)
+{
+	t->out_of_order++;
+	t->lost_bytes += RTE_MIN(seq - t->next_seq, UINT32_MAX - t->lost_bytes);
+	t->gap_begin = t->next_seq;
+	t->gap_end = seq;
+}
+
+/* Old data fills the latest gap, wholly or in part; false when it touches none of it. A part of the
+ * gap that is left below it joins those known by size. */
+static inline bool fill_gap(struct lj_flow_tcp *t, uint32_t seq, uint32_t end)
+{
+	uint32_t from = before(seq, t->gap_begin) ? t->gap_begin : seq;
+	uint32_t to = before(end, t->gap_end) ? end : t->gap_end;
+
+	if (!before(from, to))
+		return false;
+	t->lost_bytes -= RTE_MIN(to - from, t->lost_bytes);
+	if (to == t->gap_end && from != t->gap_begin)
+		t->gap_end = from;
+	else
+		t->gap_begin = to;
+	return true;
+}
+
+/* All of it before what was expected next: late, or sent again. */
+static inline void old_data(struct lj_flow_tcp *t, const struct lj_packet *p, uint32_t end)
+{
+	uint32_t length = end - p->tcp_seq;
+	uint32_t older = t->lost_bytes - RTE_MIN(t->gap_end - t->gap_begin, t->lost_bytes);
+
+	if (before(p->tcp_seq, t->first_seq)) {
+		t->out_of_order++;
+		t->first_seq = p->tcp_seq;
+	} else if (fill_gap(t, p->tcp_seq, end)) {
+		t->out_of_order++;
+	} else if (before(p->tcp_seq, t->gap_begin) && older >= length) {
+		t->out_of_order++;
+		t->lost_bytes -= length;
+	} else {
+		retransmitted(t, p->payload_bytes);
+	}
+}
+
 /*
- * Sequence space of one side, in serial arithmetic. Old data is a retransmission, unless it fits
- * the gaps that are still open: then it is late. (Only the size of the gaps is known, not their
- * place.) A keep-alive probe repeats at most the one byte before the next expected; it is neither,
- * and a lone last byte that is really sent again cannot be told from it. A SYN that does not repeat
- * the latest one begins a new sequence space: it leaves no gap.
+ * Sequence space of one side, in serial arithmetic. Old data is a retransmission, unless it is
+ * older than all that was seen, or fits a gap that is still open: then it is late. Of the latest
+ * gap the place is known, of those before it only the size. A keep-alive probe repeats at most the
+ * one byte before the next expected; it is neither, and a lone last byte that is really sent again
+ * cannot be told from it. A SYN that does not repeat the latest one begins a new sequence space.
  */
 static inline void account_sequence(struct lj_flow_tcp *t, const struct lj_packet *p)
 {
 	bool syn = (p->tcp_flags & LJ_TCP_SYN) != 0, fin = (p->tcp_flags & LJ_TCP_FIN) != 0;
 	uint32_t length = p->payload_bytes + syn + fin;
 	uint32_t end = p->tcp_seq + length;
-	int32_t ahead = (int32_t)(p->tcp_seq - t->next_seq);
 
 	/* A reset's number may be anything its receiver accepts. */
 	if (p->tcp_flags & LJ_TCP_RST)
 		return;
 	if (!t->seen || (syn && end != t->next_seq)) {
 		t->seen = 1;
-		t->next_seq = end;
+		t->first_seq = p->tcp_seq;
+		t->gap_begin = t->gap_end = t->next_seq = end;
 	} else if (length == 0) {
 		return;
-	} else if (ahead >= 0) {
-		t->out_of_order += ahead > 0;
-		t->lost_bytes += RTE_MIN((uint32_t)ahead, UINT32_MAX - t->lost_bytes);
+	} else if (!before(p->tcp_seq, t->next_seq)) {
+		if (p->tcp_seq != t->next_seq)
+			open_gap(t, p->tcp_seq);
 		t->next_seq = end;
-	} else if ((int32_t)(end - t->next_seq) > 0) {
-		retransmitted(t, RTE_MIN((uint32_t)-ahead, p->payload_bytes));
+	} else if (before(t->next_seq, end)) {
+		retransmitted(t, RTE_MIN(t->next_seq - p->tcp_seq, p->payload_bytes));
 		t->next_seq = end;
-	} else if (t->lost_bytes >= length) {
-		t->out_of_order++;
-		t->lost_bytes -= length;
-	} else if (ahead != -1 || syn || fin) {
-		retransmitted(t, p->payload_bytes);
+	} else if (length > 1 || syn || fin || p->tcp_seq + 1 != t->next_seq) {
+		old_data(t, p, end);
 	}
 }
 
@@ -194,17 +248,14 @@ static inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int
 		t->wscale_plus1 = p->tcp_wscale;
 	}
 	account_sequence(t, p);
-	if (flags & LJ_TCP_ACK) {
-		t->last_ack = p->tcp_ack;
-		t->flag_ack++;
-	}
+	t->flag_ack += (flags & LJ_TCP_ACK) != 0;
 	t->flags_all |= flags;
 	t->window_min = RTE_MIN(t->window_min, p->tcp_window);
 	t->window_max = RTE_MAX(t->window_max, p->tcp_window);
 	t->window_last = p->tcp_window;
 	t->zero_windows += p->tcp_window == 0 && !(flags & LJ_TCP_RST);
 	if (p->payload_bytes > 0 && (t->min_header == 0 || p->l4_header_bytes < t->min_header))
-		t->min_header = p->l4_header_bytes;
+		t->min_header = (uint8_t)p->l4_header_bytes;
 	account_handshake(f, p, side);
 	kinds = history_kinds(p, t->retransmitted_packets != retransmitted_before);
 	if (kinds & ~t->history)
@@ -216,12 +267,12 @@ static inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int
  * makes every packet a subflow. Called for the flow's first packet and after gaps of more than a
  * second: other packets only lengthen the open span, which ends at the flow's last_ns.
  */
-static inline void account_activity(struct lj_flow_activity *a, const struct lj_flow *f,
+static inline void account_activity(struct lj_flow_activity *a, const struct before *b,
 				    uint64_t time_ns, uint64_t gap)
 {
-	uint64_t active = f->last_ns - a->active_start_ns;
+	uint64_t active = b->last_ns - a->active_start_ns;
 
-	if (f->packets == 0) {
+	if (b->packets == 0) {
 		a->active_start_ns = time_ns;
 		a->active_min = a->idle_min = UINT64_MAX;
 		return;
@@ -253,9 +304,8 @@ static inline void account_bulk(struct lj_flow_bulk bulk[2], int side, const str
 {
 	struct lj_flow_bulk *b = &bulk[side], *other = &bulk[!side];
 
-	if (p->time_ns > other->start_ns)
-		other->start_ns = 0;
-	if (b->start_ns == 0 || gap_between(b->last_ns, p->time_ns) > BULK_GAP_NS) {
+	other->pending_packets = 0;
+	if (b->pending_packets == 0 || gap_between(b->last_ns, p->time_ns) > BULK_GAP_NS) {
 		b->start_ns = p->time_ns;
 		b->pending_packets = 1;
 		b->pending_bytes = p->payload_bytes;
@@ -312,13 +362,13 @@ static void account_application(struct lj_flow *f, const struct lj_packet *p)
 
 /* `keep` is a constant where this is inlined: parts that are not kept are not even asked for. */
 static __rte_always_inline void account(struct lj_flow *f, const struct lj_packet *p, int side,
-					uint32_t keep)
+					const struct before *b, uint32_t keep)
 {
 	struct lj_flow_side *s = &f->side[side];
 	uint64_t gap = 0;
 
-	if (f->packets > 0) {
-		gap = gap_between(f->last_ns, p->time_ns);
+	if (b->packets > 0) {
+		gap = gap_between(b->last_ns, p->time_ns);
 		f->gap_sumsq += (unsigned __int128)gap * gap;
 		f->gap_min = RTE_MIN(f->gap_min, gap);
 		f->gap_max = RTE_MAX(f->gap_max, gap);
@@ -332,40 +382,79 @@ static __rte_always_inline void account(struct lj_flow *f, const struct lj_packe
 	}
 	if (keep & LJ_KEEP_PAYLOAD)
 		account_payload(s, p);
-	if ((keep & LJ_KEEP_TCP) && p->key.proto == IPPROTO_TCP &&
+	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP &&
 	    likely(p->fragment != LJ_FRAGMENT_LATER))
 		account_tcp(f, p, side);
-	if ((keep & LJ_KEEP_ACTIVITY) && (gap > SUBFLOW_GAP_NS || f->packets == 0))
-		account_activity(&f->activity, f, p->time_ns, gap);
+	if ((keep & LJ_KEEP_ACTIVITY) && (gap > SUBFLOW_GAP_NS || b->packets == 0))
+		account_activity(&f->activity, b, p->time_ns, gap);
 	if ((keep & LJ_KEEP_BULK) && p->payload_bytes > 0)
 		account_bulk(f->bulk, side, p);
-	if ((keep & LJ_KEEP_SPLT) && f->packets < LJ_SPLT_MAX)
+	if ((keep & LJ_KEEP_SPLT) && b->packets < LJ_SPLT_MAX)
 		account_splt(&f->splt, p, side, gap);
 	if (keep & LJ_KEEP_SIZES)
 		account_size(f->sizes, p->l3_bytes);
 	if ((keep & LJ_KEEP_APP) && unlikely(p->application != LJ_APPLICATION_NONE))
 		account_application(f, p);
 	if (unlikely(p->fragment != LJ_FRAGMENT_NONE))
-		f->fragments++;
-	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
-	f->packets++;
-	f->first_ns = RTE_MIN(f->first_ns, p->time_ns);
-	f->last_ns = RTE_MAX(f->last_ns, p->time_ns);
+		bump16(&f->fragments, true);
+}
+
+/* The packet as the log has it: what account() looks at, and nothing else. */
+static inline void from_log(const struct logged *l, struct lj_packet *p)
+{
+	p->time_ns += l->gap_ns;
+	p->l3_bytes = l->l3_bytes;
+	p->payload_bytes = l->l3_bytes - l->header_bytes;
+	p->l4_header_bytes = (l->l4_header_and_side & 0x0f) * 4;
+	p->tcp_seq = l->tcp_seq;
+	p->tcp_window = l->tcp_window;
+	p->tcp_flags = l->tcp_flags;
+	p->ttl = l->ttl;
+}
+
+static __rte_always_inline void fold(struct lj_flow *f, const struct flow_log *log, uint32_t keep)
+{
+	uint32_t pending = f->pending;
+	struct before b = {.packets = f->packets - pending, .last_ns = f->last_ns};
+	struct lj_packet p = {.kind = LJ_PACKET_DATA};
+
+	for (uint32_t i = 0; i < pending; i++)
+		b.last_ns -= log->packet[i].gap_ns;
+	p.time_ns = b.last_ns;
+	for (uint32_t i = 0; i < pending; i++) {
+		from_log(&log->packet[i], &p);
+		account(f, &p, log->packet[i].l4_header_and_side >> 7, &b, keep);
+		b.packets++;
+		b.last_ns = p.time_ns;
+	}
+	f->pending = 0;
+}
+
+void account_log(struct lj_flow *f, const struct flow_log *log, uint32_t keep)
+{
+	switch (keep) {
+	case 0:
+		fold(f, log, 0);
+		break;
+	case LJ_KEEP_ALL:
+		fold(f, log, LJ_KEEP_ALL);
+		break;
+	case KEEP_OWN:
+		fold(f, log, KEEP_OWN);
+		break;
+	default:
+		fold(f, log, keep);
+	}
 }
 
 void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint32_t keep)
 {
-	switch (keep) {
-	case 0:
-		account(f, p, side, 0);
-		break;
-	case LJ_KEEP_ALL:
-		account(f, p, side, LJ_KEEP_ALL);
-		break;
-	case KEEP_OWN:
-		account(f, p, side, KEEP_OWN);
-		break;
-	default:
-		account(f, p, side, keep);
-	}
+	struct before b = {.packets = f->packets, .last_ns = f->last_ns};
+
+	account(f, p, side, &b, keep);
+	f->heard |= (uint8_t)(1u << side) & 3;
+	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
+	f->packets++;
+	f->first_ns = RTE_MIN(f->first_ns, p->time_ns);
+	f->last_ns = RTE_MAX(f->last_ns, p->time_ns);
 }

@@ -24,7 +24,7 @@ uint64_t lj_flow_memory(uint32_t capacity)
 	uint64_t records = (uint64_t)capacity + SPARE_RECORDS;
 
 	return sizeof(struct lj_flow_table) + bucket_count(capacity) * sizeof(struct bucket) +
-	       records * (sizeof(struct lj_flow) + sizeof(uint32_t));
+	       records * (sizeof(struct flow_slot) + sizeof(uint32_t));
 }
 
 /* An EAL that has not begun says it has hugepages, but it has no memory. */
@@ -76,9 +76,9 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 	t->free = NONE;
 	memset(t->slot, 0xff, sizeof(t->slot));
 	t->buckets = map(name, buckets * sizeof(*t->buckets), config->socket_id);
-	t->records = map(name, t->capacity * sizeof(*t->records), config->socket_id);
+	t->slots = map(name, t->capacity * sizeof(*t->slots), config->socket_id);
 	t->expired = map(name, t->capacity * sizeof(*t->expired), config->socket_id);
-	if (t->buckets != NULL && t->records != NULL && t->expired != NULL)
+	if (t->buckets != NULL && t->slots != NULL && t->expired != NULL)
 		return t;
 no_memory:
 	lj_flow_destroy(t);
@@ -91,7 +91,7 @@ void lj_flow_destroy(struct lj_flow_table *t)
 	if (t == NULL)
 		return;
 	unmap(t->expired, t->capacity * sizeof(*t->expired));
-	unmap(t->records, t->capacity * sizeof(*t->records));
+	unmap(t->slots, t->capacity * sizeof(*t->slots));
 	unmap(t->buckets, (t->bucket_mask + 1) * sizeof(*t->buckets));
 	unmap(t, sizeof(*t));
 }
@@ -103,6 +103,11 @@ void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *con
 	t->config.idle_timeout_ns = config->idle_timeout_ns;
 	t->config.active_timeout_ns = config->active_timeout_ns;
 	t->config.tcp_linger_ns = config->tcp_linger_ns;
+}
+
+void lj_flow_note_loss(struct lj_flow_table *t)
+{
+	t->loss_epoch++;
 }
 
 uint32_t lj_flow_active(const struct lj_flow_table *t)

@@ -21,9 +21,11 @@ void table_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 
 	bucket_erase(t, f);
 	wheel_remove(t, f);
+	account_log(f, log_of(f), t->config.keep);
 	f->state = LJ_FLOW_ENDED;
 	f->due = (uint8_t)reason;
 	f->order = order;
+	f->lossy = f->loss_epoch != t->loss_epoch;
 	t->active--;
 	lj_count(t->counters, counter[reason], 1);
 	lj_count(t->counters, LJ_C_flow_ended, 1);
@@ -33,10 +35,12 @@ void table_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 void table_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason, uint64_t at_ns,
 		 struct lj_order order)
 {
+	account_log(f, log_of(f), t->config.keep);
 	f->early = 1;
 	f->early_ns = at_ns;
 	f->due = (uint8_t)reason;
 	f->order = order;
+	f->lossy = f->loss_epoch != t->loss_epoch;
 	lj_count(t->counters, LJ_C_flow_early, 1);
 	lj_count(t->counters, LJ_C_flow_due, 1);
 }
@@ -89,6 +93,7 @@ static void begin_record(struct lj_flow_table *t, struct lj_flow *f, const struc
 	f->hash = p->hash;
 	f->first_ns = f->last_ns = p->time_ns;
 	f->state = LJ_FLOW_OPEN;
+	f->loss_epoch = t->loss_epoch;
 	f->vlan = p->vlan;
 	f->tunnel = p->tunnel;
 	f->icmp_type = p->icmp_type;
@@ -215,6 +220,47 @@ static bool judge(struct lj_flow_table *t, struct lj_flow **f, const struct lj_p
 	return true;
 }
 
+/* Whether the log can hold all that is to be known of the packet. */
+static inline bool is_loggable(const struct lj_flow *f, const struct lj_packet *p, int side)
+{
+	return (f->heard & (1 << side)) != 0 &&
+	       (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0 &&
+	       (p->fragment | p->application) == 0 && p->time_ns >= f->last_ns &&
+	       p->time_ns - f->last_ns <= UINT32_MAX && p->l3_bytes <= UINT16_MAX &&
+	       p->l3_bytes - p->payload_bytes <= UINT8_MAX;
+}
+
+static inline void log_packet(struct lj_flow *f, const struct lj_packet *p, int side)
+{
+	log_of(f)->packet[f->pending++] = (struct logged){
+		.gap_ns = (uint32_t)(p->time_ns - f->last_ns),
+		.tcp_seq = p->tcp_seq,
+		.l3_bytes = (uint16_t)p->l3_bytes,
+		.tcp_window = p->tcp_window,
+		.tcp_flags = p->tcp_flags,
+		.ttl = p->ttl,
+		.header_bytes = (uint8_t)(p->l3_bytes - p->payload_bytes),
+		.l4_header_and_side = (uint8_t)(p->l4_header_bytes / 4 | side << 7),
+	};
+	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
+	f->packets++;
+	f->last_ns = p->time_ns;
+}
+
+static inline void add_packet(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
+			      int side)
+{
+	if (likely(is_loggable(f, p, side))) {
+		log_packet(f, p, side);
+		if (f->pending == FLOW_LOG)
+			account_log(f, log_of(f), t->config.keep);
+		return;
+	}
+	if (f->pending > 0)
+		account_log(f, log_of(f), t->config.keep);
+	account_packet(f, p, side, t->config.keep);
+}
+
 /* False when the packet has to wait until what is due has been settled. */
 static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
 			      struct collected *c)
@@ -240,7 +286,7 @@ static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const 
 		lj_count(t->counters, LJ_C_flow_hit, 1);
 	}
 	side = p->side ^ f->initiator;
-	account_packet(f, p, side, t->config.keep);
+	add_packet(t, f, p, side);
 	if (p->key.proto == IPPROTO_TCP && (p->tcp_flags & (LJ_TCP_FIN | LJ_TCP_RST)))
 		follow_tcp(t, f, p, side);
 	if (unlikely(f->packets >= t->config.classify_at && !f->early &&
@@ -252,18 +298,36 @@ static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const 
 	return true;
 }
 
-static inline void prefetch_side(const struct lj_flow *f, int side, bool payload, uint32_t keep)
+static inline void prefetch_side(const struct lj_flow *f, int side, uint32_t keep)
 {
 	rte_prefetch0(&f->side[side]);
 	if (keep & LJ_KEEP_PAYLOAD)
 		rte_prefetch0(&f->side[side].first_ns);
-	if (keep & LJ_KEEP_TCP)
+	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
 		rte_prefetch0(&f->tcp[side]);
-	if ((keep & LJ_KEEP_BULK) && payload) {
-		rte_prefetch0(&f->bulk[0]);
-		rte_prefetch0(&f->bulk[1]);
+	if (keep & LJ_KEEP_BULK)
+		rte_prefetch0(&f->bulk[side]);
+}
+
+/* The lines that the packet will touch beside the first: the log's, or the record's, too. */
+static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, uint32_t keep)
+{
+	int side = p->side ^ f->initiator;
+
+	if (is_loggable(f, p, side)) {
+		rte_prefetch0(&log_of(f)->packet[f->pending]);
+		if (f->pending + 1 < FLOW_LOG)
+			return;
 	}
-	if ((keep & LJ_KEEP_SPLT) && f->packets < LJ_SPLT_MAX) {
+	rte_prefetch0(&f->gap_sumsq);
+	prefetch_side(f, side, keep);
+	if (f->pending > 0) {
+		prefetch_side(f, !side, keep);
+		rte_prefetch0(&log_of(f)->packet[0]);
+	}
+	if (keep & LJ_KEEP_SIZES)
+		rte_prefetch0(&f->sizes);
+	if ((keep & LJ_KEEP_SPLT) && f->packets < LJ_SPLT_MAX + FLOW_LOG) {
 		rte_prefetch0(&f->splt.length);
 		rte_prefetch0(&f->splt.gap_us);
 		rte_prefetch0(&f->splt.sides);
@@ -271,9 +335,9 @@ static inline void prefetch_side(const struct lj_flow *f, int side, bool payload
 }
 
 /*
- * In stages over the burst, so that the misses of one stage overlap: buckets; the records' lines
- * that both sides use; the lines of the side that speaks. `guess` is the record each packet seems
- * to have, or NULL.
+ * In stages over the burst, so that the misses of one stage overlap: buckets; the records' first
+ * lines; their logs, or where that will be folded, the lines it goes to. `guess` is the record each
+ * packet seems to have, or NULL.
  */
 static void prefetch(const struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 		     struct lj_flow **guess)
@@ -290,12 +354,10 @@ static void prefetch(const struct lj_flow_table *t, const struct lj_packet *pack
 			continue;
 		guess[i] = record_at(t, record - 1);
 		rte_prefetch0(guess[i]);
-		rte_prefetch0(&guess[i]->gap_sumsq);
 	}
 	for (uint16_t i = 0; i < n; i++)
 		if (guess[i] != NULL)
-			prefetch_side(guess[i], packets[i].side ^ guess[i]->initiator,
-				      packets[i].payload_bytes > 0, t->config.keep);
+			prefetch_rest(guess[i], &packets[i], t->config.keep);
 }
 
 /* The guess holds unless the record is another's, or has ended meanwhile. */

@@ -26,16 +26,49 @@ struct bucket {
 };
 LJ_ASSERT_LINES(struct bucket, 1);
 
+/*
+ * A packet that needs no more than this: the flow's side has spoken before, nothing is special
+ * about it (no SYN, FIN or RST, no fragment, nothing of an application).
+ */
+struct logged {
+	uint32_t gap_ns; /* since the flow's packet before */
+	uint32_t tcp_seq;
+	uint16_t l3_bytes;
+	uint16_t tcp_window;
+	uint8_t tcp_flags;
+	uint8_t ttl;
+	uint8_t header_bytes;	    /* l3_bytes - payload */
+	uint8_t l4_header_and_side; /* header bytes / 4 in bits 0..3, side in bit 7 */
+};
+
+/*
+ * The latest packets of a flow, not yet in its record. At many flows a packet costs as much as the
+ * cache lines it touches: bucket, first line and log are three; the record's other lines, six to
+ * twelve, are touched once for FLOW_LOG packets.
+ */
+#define FLOW_LOG 8
+struct flow_log {
+	struct logged packet[FLOW_LOG];
+};
+LJ_ASSERT_LINES(struct flow_log, 2);
+
+/* What the table keeps of a flow. */
+struct flow_slot {
+	struct lj_flow flow;
+	struct flow_log log;
+};
+
 struct lj_flow_table {
 	struct lj_flow_config config;
 	struct lj_counters *counters;
 	struct bucket *buckets;
 	uint64_t bucket_mask;
-	struct lj_flow *records;
+	struct flow_slot *slots;
 	uint32_t capacity;
 	uint32_t high_water; /* records ever used: what is beyond was never touched */
 	uint32_t free;	     /* the first of the free ones below, linked by wheel_next; NONE */
 	uint32_t active;
+	uint16_t loss_epoch; /* goes up when packets were lost on their way here */
 
 	uint64_t tick;		    /* the wheel has been visited up to here */
 	uint64_t evict_from;	    /* no record is filed before this tick */
@@ -48,7 +81,7 @@ struct lj_flow_table {
 
 static inline struct lj_flow *record_at(const struct lj_flow_table *t, uint32_t index)
 {
-	return &t->records[index];
+	return &t->slots[index].flow;
 }
 
 static inline struct bucket *home_of(const struct lj_flow_table *t, uint64_t hash)
@@ -118,7 +151,14 @@ static inline enum lj_due over_at(const struct lj_flow_table *t, const struct lj
 	return LJ_DUE_NOT;
 }
 
-/* Adds one packet to the record's numbers; `side` is 0 for the initiator. */
+static inline struct flow_log *log_of(struct lj_flow *f)
+{
+	return &((struct flow_slot *)f)->log;
+}
+
+/* Brings the record up to date with its log. */
+void account_log(struct lj_flow *f, const struct flow_log *log, uint32_t keep);
+/* Adds one packet to the record, whose log is empty; `side` is 0 for the initiator. */
 void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint32_t keep);
 
 #endif

@@ -97,6 +97,10 @@ uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **d
 /* Forgets the ended records of `due`, and begins the continuing ones; early ones go on. */
 void lj_flow_settle(struct lj_flow_table *t, struct lj_flow **due, uint16_t n);
 
+/* Packets of this table were lost on their way in: the records that live now are `lossy`. Owner
+ * lcore only. */
+void lj_flow_note_loss(struct lj_flow_table *t);
+
 uint32_t lj_flow_active(const struct lj_flow_table *t);
 
 #endif

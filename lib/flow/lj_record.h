@@ -70,25 +70,23 @@ LJ_ASSERT_LINES(struct lj_flow_side, 2);
 
 /* TCP of one side. */
 struct lj_flow_tcp {
-	uint32_t next_seq; /* one past the highest sequence number sent */
-	uint32_t last_ack;
-	uint32_t flag_ack; /* packets with ACK */
-	uint32_t retransmitted_packets;
+	uint32_t first_seq, next_seq; /* of what was sent: [first_seq, next_seq) */
+	uint32_t flag_ack;	      /* packets with ACK */
+	uint32_t reserved32;
 	uint64_t retransmitted_bytes; /* payload bytes sent again */
-	uint32_t out_of_order;	      /* packets that left a gap before them, or filled one */
+	uint32_t retransmitted_packets;
+	uint32_t out_of_order; /* packets that left a gap before them, or filled one */
 	uint32_t zero_windows;
-	uint32_t lost_bytes; /* sequence space never seen (gaps still open) */
-	uint16_t window_first, window_max, window_min; /* as sent, not scaled */
+	uint32_t lost_bytes;	     /* sequence space never seen: gaps still open */
+	uint32_t gap_begin, gap_end; /* the latest of them; equal: it is closed */
+	uint16_t window_first, window_max, window_min, window_last; /* as sent, not scaled */
 	uint16_t mss;
 	uint8_t wscale_plus1;
 	uint8_t flags_first; /* flags of this side's first packet */
 	uint8_t flags_all;   /* OR over all */
-	uint8_t seen;	     /* 1: next_seq is valid */
-	uint32_t min_header; /* smallest L4 header with payload; CICFlowMeter's min_seg_size */
+	uint8_t seen;	     /* 1: the sequence numbers are valid */
+	uint8_t min_header;  /* smallest L4 header with payload; CICFlowMeter's min_seg_size */
 	uint8_t history;     /* bit per kind of packet already in the record's history */
-	uint8_t reserved8;
-	uint16_t window_last;
-	uint32_t reserved32;
 };
 LJ_ASSERT_LINES(struct lj_flow_tcp, 1);
 
@@ -106,7 +104,7 @@ struct lj_flow_activity {
 LJ_ASSERT_LINES(struct lj_flow_activity, 2);
 
 /* Bulk of one side by CICFlowMeter: four or more payload packets without 1 s between, or one the
- * other way. start_ns 0: none begun. */
+ * other way. pending_packets 0: none begun. */
 struct lj_flow_bulk {
 	uint64_t start_ns, last_ns, duration_ns;
 	uint64_t bytes, pending_bytes;
@@ -135,6 +133,8 @@ struct lj_flow {
 	uint8_t state;	       /* enum lj_flow_state */
 	uint8_t initiator : 1; /* which endpoint of key is side 0 */
 	uint8_t early : 1;     /* 1: an early verdict has been asked */
+	uint8_t heard : 2;     /* bit s: side s has sent */
+	uint8_t pending : 4;   /* the table's: packets not yet accounted; 0 in a due record */
 	uint8_t due;	       /* enum lj_due */
 	uint8_t legs;	       /* bit i: a packet came by leg i (legs over 7: bit 7) */
 
@@ -161,9 +161,10 @@ struct lj_flow {
 	uint8_t tunnel;		      /* enum lj_tunnel */
 	uint8_t tos[2];		      /* of each side's first packet */
 	uint8_t icmp_type, icmp_code; /* of the first packet */
-	uint8_t lossy;	/* packets were lost on its way in while it lived: it may lack some */
-	uint32_t index; /* own place in the table */
-	uint32_t fragments;
+	uint8_t lossy;	     /* packets were lost on its way in while it lived: it may lack some */
+	uint32_t index;	     /* own place in the table */
+	uint16_t fragments;  /* stops at 65535 */
+	uint16_t loss_epoch; /* the table's, when the record began */
 
 	/* lines 7..16: kept only when asked for: see lj_flow_config.keep */
 	struct lj_flow_tcp tcp[2];

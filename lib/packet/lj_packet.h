@@ -61,7 +61,7 @@ enum lj_packet_kind {
 struct lj_packet {
 	struct lj_flow_key key;
 	uint64_t hash;	  /* of the key, seeded: lj_flow_key_hash() */
-	uint64_t time_ns; /* since the epoch, from the capture */
+	uint64_t time_ns; /* since the epoch, from the capture; never 0 */
 	uint64_t seq; /* place in the source's order: 1, 2, 3 ... Set by who receives, not by the
 			 parser. */
 

@@ -176,7 +176,7 @@ uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst
 		if (i + PREFETCH_AHEAD < burst->count)
 			rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i + PREFETCH_AHEAD], void *));
 		memset(packet, 0, sizeof(*packet));
-		packet->time_ns = burst->time_ns[i];
+		packet->time_ns = RTE_MAX(burst->time_ns[i], UINT64_C(1));
 		packet->wire_bytes = burst->wire_bytes[i];
 		packet->leg = burst->leg[i];
 		refused = parse_layers(&f, packet);

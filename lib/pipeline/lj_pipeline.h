@@ -75,6 +75,10 @@ uint32_t lj_pipeline_sinks(const struct lj_pipeline *p);
 const struct lj_sink *lj_pipeline_sink(const struct lj_pipeline *p, uint32_t i);
 const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p);
 
+/* Looks whether ports have lost packets since the last call, and lets the workers mark the records
+ * that lived then. Main calls it several times a second. */
+void lj_pipeline_watch(struct lj_pipeline *p);
+
 /* Sum over all roles and ports. */
 void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total);
 

@@ -60,6 +60,21 @@ void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total)
 	}
 }
 
+void lj_pipeline_watch(struct lj_pipeline *p)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < p->n_sources; i++) {
+		struct lj_source_stats stats;
+
+		if (lj_source_stats(p->source[i], &stats) == 0)
+			lost += stats.imissed + stats.ierrors + stats.rx_nombuf;
+	}
+	if (lost > p->lost)
+		atomic_fetch_add_explicit(&p->shared.losses, 1, memory_order_relaxed);
+	p->lost = lost;
+}
+
 const struct lj_histogram *lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage)
 {
 	return &p->sink->stage[stage];

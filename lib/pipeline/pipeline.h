@@ -32,6 +32,7 @@ struct lj_pipeline {
 	struct lcore *lcore; /* [n_lcores] */
 	uint32_t n_lcores;
 	uint64_t started_tsc;
+	uint64_t lost; /* by the ports, when lj_pipeline_watch() last looked */
 };
 
 /* Opening: each fills its part of `p`, which lj_pipeline_destroy() closes whatever was reached. 0

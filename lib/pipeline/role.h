@@ -45,6 +45,7 @@ struct shared {
 	bool ordered;	     /* replay with something to merge: order matters between lcores */
 	_Atomic int command; /* enum command */
 	struct flow_tuning flow;
+	_Atomic uint32_t losses; /* goes up when packets were lost before a worker */
 	struct lj_batch_tuning batch;
 	struct lj_model_set models;
 	struct lj_feature_plan *evidence; /* NULL unless a features file is written */
@@ -69,7 +70,7 @@ struct worker {
 	struct sequencer sequencer;
 	struct lj_flow_table *table;
 	struct lj_flow_config flow_config;
-	uint32_t tuning_generation;
+	uint32_t tuning_generation, losses;
 	uint64_t clock_ns; /* latest packet time, of sources that keep their own */
 
 	uint16_t n_items, next_item; /* in sequencer.item */

@@ -27,6 +27,7 @@ static bool spread_packet(struct spreader *s, const struct lj_packet *packet)
 	if (s->shared->replay)
 		return false;
 	lj_count(&s->role.counters, LJ_C_spread_refused, 1);
+	atomic_fetch_add_explicit(&s->shared->losses, 1, memory_order_relaxed);
 	return true;
 }
 

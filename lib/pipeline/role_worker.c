@@ -180,12 +180,24 @@ static void take_up_tuning(struct worker *w)
 	lj_flow_configure(w->table, &w->flow_config);
 }
 
+/* A record that lives while packets are lost may lack some of them. */
+static void take_note_of_losses(struct worker *w)
+{
+	uint32_t losses = atomic_load_explicit(&w->shared->losses, memory_order_relaxed);
+
+	if (losses == w->losses)
+		return;
+	w->losses = losses;
+	lj_flow_note_loss(w->table);
+}
+
 int worker_poll(struct role *role, uint64_t now_tsc)
 {
 	struct worker *w = (struct worker *)role;
 	int work;
 
 	take_up_tuning(w);
+	take_note_of_losses(w);
 	if (!process_items(w))
 		return POLL_REFUSED;
 	if (role->finished)

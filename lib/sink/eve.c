@@ -81,6 +81,8 @@ static void add_endpoints(struct text *t, const struct lj_flow *f)
 
 	if (f->vlan != 0)
 		text_add(t, ",\"vlan\":[%u]", f->vlan);
+	if (f->tunnel != LJ_TUNNEL_NONE)
+		text_add(t, ",\"tunnel\":{\"proto\":\"%s\"}", lj_tunnel_name(f->tunnel));
 	add_address(t, "src_ip", &f->key, f->initiator);
 	if (ports)
 		text_add(t, ",\"src_port\":%u", f->key.port[f->initiator]);
@@ -167,6 +169,31 @@ static void add_opinions(struct text *t, const struct lj_verdict *v,
 	text_add(t, "]");
 }
 
+/* What to know before trusting the record. */
+static void add_marks(struct text *t, const struct lj_flow *f)
+{
+	const struct {
+		bool on;
+		const char *name;
+	} marks[] = {
+		{f->flipped, "flipped"},
+		{f->midstream, "midstream"},
+		{f->side[0].packets == 0 || f->side[1].packets == 0, "one_sided"},
+		{f->lossy, "lossy"},
+		{f->fragments > 0, "fragmented"},
+	};
+	bool first = true;
+
+	for (size_t i = 0; i < RTE_DIM(marks); i++) {
+		if (!marks[i].on)
+			continue;
+		text_add(t, first ? ",\"marks\":[\"%s\"" : ",\"%s\"", marks[i].name);
+		first = false;
+	}
+	if (!first)
+		text_add(t, "]");
+}
+
 static void add_ml(struct text *t, const struct lj_eve_config *config, const struct lj_verdict *v)
 {
 	const struct lj_opinion *o = lj_verdict_decisive(v);
@@ -174,6 +201,9 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 
 	text_add(t, ",\"ml\":{\"due\":\"%s\",\"early\":%s,\"part\":%u", lj_due_name(v->flow.due),
 		 early ? "true" : "false", v->flow.part);
+	if (!early)
+		text_add(t, ",\"ipfix_end_reason\":%u", lj_due_ipfix(v->flow.due));
+	add_marks(t, &v->flow);
 	if (o != NULL) {
 		const struct lj_model_info *info = lj_model_info(config->models->model[v->model]);
 

@@ -69,6 +69,7 @@ static void random_burst(struct traffic *t, struct lj_packet *packets)
 /* --- the two tables --- */
 
 struct table {
+	struct traffic traffic;
 	struct lj_flow_table *own;
 	struct lj_counters counters;
 	struct rte_hash *hash; /* NULL: own */
@@ -145,7 +146,6 @@ static bool open_table(struct table *t, uint32_t flows, uint32_t keep, bool own)
 						 .key_len = sizeof(struct lj_flow_key),
 						 .socket_id = SOCKET_ID_ANY};
 
-	memset(t, 0, sizeof(*t));
 	t->config = (struct lj_flow_config){.capacity = capacity,
 					    .keep = keep,
 					    .idle_timeout_ns = UINT64_C(1) << 60,
@@ -191,31 +191,36 @@ static uint64_t run_burst(struct table *t, const struct lj_packet *packets)
 	return rte_rdtsc_precise() - begun;
 }
 
-/* A table in which every flow has had LJ_SPLT_MAX packets. */
-static void open_warm(struct table *t, struct traffic *traffic, uint32_t keep, bool own)
+/* A table in which every flow has had LJ_SPLT_MAX packets, and some more at random. */
+static void open_warm(struct table *t, uint32_t flows, uint32_t keep, bool own)
 {
 	static struct lj_packet packets[LJ_BURST_MAX];
 
-	if (!open_table(t, traffic->flows, keep, own)) {
-		fprintf(stderr, "bench_flow: no memory for %u flows\n", traffic->flows);
+	memset(t, 0, sizeof(*t));
+	t->traffic = (struct traffic){flows, 88172645463325252ULL, START_NS, 0};
+	if (!open_table(t, flows, keep, own)) {
+		fprintf(stderr, "bench_flow: no memory for %u flows\n", flows);
 		exit(EXIT_FAILURE);
 	}
-	for (uint32_t flow = 0; flow < traffic->flows; flow += LJ_BURST_MAX / LJ_SPLT_MAX) {
+	for (uint32_t flow = 0; flow < flows; flow += LJ_BURST_MAX / LJ_SPLT_MAX) {
 		for (uint32_t i = 0; i < LJ_BURST_MAX; i++)
-			make_packet(traffic, (flow + i / LJ_SPLT_MAX) % traffic->flows,
-				    &packets[i]);
+			make_packet(&t->traffic, (flow + i / LJ_SPLT_MAX) % flows, &packets[i]);
+		run_burst(t, packets);
+	}
+	for (uint32_t i = 0; i < flows; i += LJ_BURST_MAX / 4) {
+		random_burst(&t->traffic, packets);
 		run_burst(t, packets);
 	}
 }
 
 /* ns per packet of one sample. */
-static double take_sample(struct table *t, struct traffic *traffic)
+static double take_sample(struct table *t)
 {
 	static struct lj_packet packets[LJ_BURST_MAX];
 	uint64_t cycles = 0;
 
 	for (int i = 0; i < BURSTS_A_SAMPLE; i++) {
-		random_burst(traffic, packets);
+		random_burst(&t->traffic, packets);
 		cycles += run_burst(t, packets);
 	}
 	return (double)cycles * 1e9 / (double)rte_get_tsc_hz() / (BURSTS_A_SAMPLE * LJ_BURST_MAX);
@@ -235,21 +240,20 @@ struct result {
 static struct result measure(uint32_t flows, uint32_t keep, double seconds)
 {
 	static double own[SAMPLES_MAX], hash[SAMPLES_MAX], pages[SAMPLES_MAX], ratio[SAMPLES_MAX];
-	struct traffic traffic = {flows, 88172645463325252ULL, START_NS, 0};
 	struct table own_table, hash_table, pages_table;
 	uint64_t end;
 	int n = 0;
 
 	prctl(PR_SET_THP_DISABLE, !rte_eal_has_hugepages(), 0, 0, 0);
-	open_warm(&own_table, &traffic, keep, true);
-	open_warm(&hash_table, &traffic, keep, false);
+	open_warm(&own_table, flows, keep, true);
+	open_warm(&hash_table, flows, keep, false);
 	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
-	open_warm(&pages_table, &traffic, keep, true);
+	open_warm(&pages_table, flows, keep, true);
 	end = rte_rdtsc() + (uint64_t)(seconds * (double)rte_get_tsc_hz());
 	while (n < SAMPLES_MAX && (n == 0 || rte_rdtsc() < end)) {
-		own[n] = take_sample(&own_table, &traffic);
-		hash[n] = take_sample(&hash_table, &traffic);
-		pages[n] = take_sample(&pages_table, &traffic);
+		own[n] = take_sample(&own_table);
+		hash[n] = take_sample(&hash_table);
+		pages[n] = take_sample(&pages_table);
 		ratio[n] = hash[n] / own[n];
 		n++;
 	}
