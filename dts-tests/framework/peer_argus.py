@@ -2,6 +2,7 @@
 
 Where argus's definition is another than linejudge's, its own is applied to the packets, as the twin reads them:
 - bytes: argus counts whole frames; what stands behind the IP datagram (padding, an FCS) or around a tunnelled one is added to linejudge's.
+- TcpRtt: without an ACK it is SynAck in argus.
 - SrcLoad, DstLoad: ra prints them exchanged where argus found out later who began.
 - TcpRtt, AckDat: argus has none where the ACK of the SYN-ACK carries data.
 - SIntPkt, SrcJitter: argus leaves out gaps of less than a microsecond.
@@ -43,7 +44,7 @@ def records(capture, scratch):
                           stdout=subprocess.PIPE, text=True, check=True)
     rows = []
     for row in csv.DictReader(done.stdout.splitlines()):
-        proto = {"tcp": TCP, "udp": UDP}.get(row["Proto"])
+        proto = {"tcp": TCP, "udp": UDP, "rtp": UDP, "rtcp": UDP, "udt": UDP}.get(row["Proto"])
         if proto is not None:
             rows.append({name: twin.number(value) if value else 0 for name, value in row.items()})
             rows[-1]["key"] = (proto, row["SrcAddr"], int(row["Sport"]), row["DstAddr"], int(row["Dport"]))
@@ -91,6 +92,8 @@ def one_flow(c, key, mine, its, flow, quoted):
     loads(c, key, mine, its, sides)
     handshake = flow.proto == TCP and sum(bool(p.flags & SYN) for _, p in flow.packets) <= 2 and not answer_has_payload(flow)
     for ours, theirs in TIMES:
+        if theirs == "TcpRtt" and mine["argus_ack_dat"] == 0:
+            ours = "argus_syn_ack"
         if handshake or theirs == "Dur":
             c.value(key, ours, mine[ours], its[theirs], absolute=MICROSECONDS, relative=SINGLE)
     for ours, theirs in RATES:

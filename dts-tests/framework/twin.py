@@ -10,7 +10,7 @@ from framework import linejudge
 from framework.twin_packet import packets
 from framework.twin_features import features
 from framework.twin_flows import meter
-from framework.twin_sequence import BySize
+from framework.twin_sequence import ByLatestGap
 
 SETS = "linejudge,network,cic,argus,netflow"
 # What a table of ports says is not arithmetic.
@@ -22,7 +22,7 @@ class NotEthernet(Exception):
     """linejudge does not read such a capture."""
 
 
-def rows(path, idle_s=120, active_s=1800, linger_s=1, sequence=BySize):
+def rows(path, idle_s=120, active_s=1800, linger_s=1, sequence=ByLatestGap):
     """Every record of a capture as linejudge's CSV has it, but numbers are numbers and what does not exist is None."""
     result = []
     for flow in meter(packets(path), idle_s, active_s, linger_s):

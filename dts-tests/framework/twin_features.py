@@ -7,13 +7,13 @@ import math
 
 from framework.twin_packet import ACK, CWR, ECE, FIN, ICMP, ICMPV6, PSH, RST, SYN, TCP, UDP, URG
 from framework.twin_application import dns, ftp_code
-from framework.twin_sequence import BySize
+from framework.twin_sequence import ByLatestGap
 
 SECOND = 10**9
 
 
-def features(flow, sequence=BySize):
-    """name -> value of all sets. `sequence` says how TCP's sequence space is judged: BySize as linejudge does, or ByPlace."""
+def features(flow, sequence=ByLatestGap):
+    """name -> value of all sets. `sequence` says how TCP's sequence space is judged: ByLatestGap as linejudge does, or ByPlace."""
     view = View(flow, sequence)
     return {**own(view), **network(view), **cic(view), **argus(view), **netflow(view)}
 

@@ -28,22 +28,35 @@ class Judge:
         self.again_bytes += count
 
 
-class BySize(Judge):
-    """As lib/flow has it: the bytes missing are a number, and old data that fits into it was late, other old data is sent again."""
+class ByLatestGap(Judge):
+    """As a record judges: it knows the place of the latest gap, and of those before it how many bytes are missing in all."""
 
     def new_space(self, begin, end):
-        pass
+        self.begin, self.gap = begin, (end, end)
 
     def judge(self, begin, end, payload, control):
+        low, high = self.gap
+        overlap = min(end, high) - max(begin, low)
         if begin >= self.next:
-            self.out_of_order += begin > self.next
-            self.missing += begin - self.next
+            if begin > self.next:
+                self.out_of_order += 1
+                self.missing += begin - self.next
+                self.gap = (self.next, begin)
         elif end > self.next:
             self.sent_again(min(self.next - begin, payload))
-        elif end - begin <= self.missing:
+        elif (begin, end) == (self.next - 1, self.next) and not control:
+            pass  # a keep-alive probe
+        elif begin < self.begin:  # older than all that was seen
+            self.out_of_order += 1
+            self.begin = begin
+        elif overlap > 0:
+            self.out_of_order += 1
+            self.missing = max(self.missing - overlap, 0)
+            self.gap = (low, begin) if end >= high and begin > low else (min(end, high), high)
+        elif begin < low and self.missing - (high - low) >= end - begin:
             self.out_of_order += 1
             self.missing -= end - begin
-        elif begin != self.next - 1 or control:  # not a keep-alive probe
+        else:
             self.sent_again(payload)
 
 
