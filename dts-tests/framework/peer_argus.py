@@ -3,6 +3,8 @@
 Where argus's definition is another than linejudge's, its own is applied to the packets, as the twin reads them:
 - bytes: argus counts whole frames; what stands behind the IP datagram (padding, an FCS) or around a tunnelled one is added to linejudge's.
 - TcpRtt: without an ACK it is SynAck in argus.
+- SrcWin, DstWin: argus scales what only one side offered to scale, against RFC 7323, and leaves out a reset's and at times a FIN's; without a handshake ra
+  prints 0 or what happens to lie in memory: those are passed over.
 - SrcLoad, DstLoad: ra prints them exchanged where argus found out later who began.
 - TcpRtt, AckDat: argus has none where the ACK of the SYN-ACK carries data.
 - SIntPkt, SrcJitter: argus leaves out gaps of less than a microsecond.
@@ -19,11 +21,11 @@ import subprocess
 
 from framework import peers, twin
 from framework.twin_features import mean, std
-from framework.twin_packet import ACK, ICMP, SYN, TCP, UDP, packets
+from framework.twin_packet import ACK, FIN, ICMP, RST, SYN, TCP, UDP, packets
 
 # linejudge's feature, ra's column, relative and absolute tolerance. ra prints single precision, and argus has whole microseconds.
 EXACT = (("argus_src_pkts", "SrcPkts"), ("argus_dst_pkts", "DstPkts"), ("argus_src_app_bytes", "SAppBytes"), ("argus_dst_app_bytes", "DAppBytes"),
-         ("argus_src_ttl", "sTtl"), ("argus_dst_ttl", "dTtl"), ("argus_src_win", "SrcWin"), ("argus_dst_win", "DstWin"))
+         ("argus_src_ttl", "sTtl"), ("argus_dst_ttl", "dTtl"))
 TIMES = (("argus_tcp_rtt", "TcpRtt"), ("argus_syn_ack", "SynAck"), ("argus_ack_dat", "AckDat"), ("argus_dur", "Dur"))
 RATES = (("argus_rate", "Rate"), ("argus_src_rate", "SrcRate"), ("argus_dst_rate", "DstRate"))
 MICROSECONDS, SINGLE = 2.1e-6, 1e-5
@@ -82,11 +84,12 @@ def compare(capture, scratch, loss):
 
 def one_flow(c, key, mine, its, flow, quoted):
     for ours, theirs in EXACT:
-        if ours in mine:
-            c.value(key, ours, mine[ours], its[theirs])
+        c.value(key, ours, mine[ours], its[theirs])
     sides = [[p for s, p in flow.packets if s == side] for side in (0, 1)]
     for sent, word, letter in zip(sides, ("src", "dst"), ("Src", "Dst")):
         one_side(c, key, mine, its, sent, word, letter)
+    if mine["state_established"] and mine["argus_ack_dat"] > 0:
+        windows(c, key, mine, its, sides)
     if quoted:
         return
     loads(c, key, mine, its, sides)
@@ -118,6 +121,17 @@ def one_side(c, key, mine, its, sent, word, letter):
 def frame_bytes(mine, word, sent):
     header = 18 if sent and sent[0].vlan else 14
     return mine[f"argus_{word}_bytes"] + sum(p.wire - header - p.length for p in sent)
+
+
+def windows(c, key, mine, its, sides):
+    both = all(sent[0].wscale is not None for sent in sides)
+    for sent, word, column in zip(sides, ("src", "dst"), ("SrcWin", "DstWin")):
+        counted = [p for p in sent if not p.flags & RST]
+        if counted[-1].flags & FIN and counted[-1].window << (sent[0].wscale or 0) != its[column]:
+            counted.pop()
+        # Where both scale and no reset came last argus's definition is linejudge's.
+        whole = (both or sent[0].wscale is None) and counted[-1] is sent[-1]
+        c.value(key, f"argus_{word}_win", mine[f"argus_{word}_win"] if whole else counted[-1].window << (sent[0].wscale or 0), its[column])
 
 
 def loads(c, key, mine, its, sides):

@@ -11,7 +11,7 @@ import subprocess
 from framework import peers, twin
 
 # The numbers are those of tshark -z conv in Debian 12: frames and bytes <-, ->, total; start; duration.
-LINE = re.compile(r"^(\S+)\s+<->\s+(\S+)\s+(\d+)\s+([\d.]+ ?\w*)\s+(\d+)\s+([\d.]+ ?\w*)\s+(\d+)\s+([\d.]+ ?\w*)\s+([\d.]+)\s+([\d.]+)\s*$")
+LINE = re.compile(r"^(\S+)\s+<->\s+(\S+)\s+(\d+)\s+([\d.]+ ?\w*)\s+(\d+)\s+([\d.]+ ?\w*)\s+(\d+)\s+([\d.]+ ?\w*)\s+(-?[\d.]+)\s+([\d.]+)\s*$")
 
 
 def conversations(capture):
