@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from framework.linejudge import DEMO, appliance, events, read_pcap, replay, verify, wait_for, write_pcap
+from framework.linejudge import DEMO, appliance, flows, read_pcap, replay, verify, wait_for, write_pcap
 
 FRAMES = 3000
 NEAR, FAR = "ljdts0", "ljdts1"
@@ -42,12 +42,6 @@ def send(interface, frames):
             raw.send(frame)
             if i % 10 == 9:
                 time.sleep(0.001)
-
-
-def flows(path):
-    return sorted((e["src_ip"], e.get("src_port", 0), e["dest_ip"], e.get("dest_port", 0), e["proto"], e["flow"]["pkts_toserver"],
-                   e["flow"]["pkts_toclient"], e["flow"]["bytes_toserver"], e["flow"]["bytes_toclient"])
-                  for e in events(path) if e["event_type"] == "flow")
 
 
 def same_flows_as_replay(tmp_path, port, interface):

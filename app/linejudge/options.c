@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "lj_feature.h"
@@ -20,6 +21,8 @@ static const struct option_row rows[] = {
 	{"pcap", "FILE", "capture.files",
 	 "replay a capture (pcap, pcapng); again for its next piece", true},
 	{"tap", NULL, "capture.tap", "the files are the two legs of one optical tap", false},
+	{"iface", "NAME", "capture.ports",
+	 "watch an interface that the host keeps using, by an XDP tap; again for more", true},
 	{"config", "FILE", NULL, "run as the appliance this file describes", false},
 	{"model", "DIR", "models", "a model bundle; again for more; \"none\" for no model", true},
 	{"workers", "N", "lcores.workers", "worker lcores", false},
@@ -40,7 +43,7 @@ static const struct option_row rows[] = {
 
 static void print_help(void)
 {
-	printf("usage: linejudge --pcap FILE [...] | --config FILE [...] [-- EAL-ARGUMENT...]\n\n");
+	printf("usage: linejudge --pcap FILE [...] | --iface NAME [...] | --config FILE [...] [-- EAL-ARGUMENT...]\n\n");
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
 		char option[64];
 
@@ -104,6 +107,35 @@ static int set_key(struct lj_config *c, const char *key, const char *value, stru
 	return lj_config_set(c, assignment, err);
 }
 
+/* An interface at somebody's desk: no hugepages, a DPDK folder of its own, and, since our lcores
+ * share the CPUs with all else, deeper rings (4 MB a CPU) where CPUs are few. */
+static int add_interface(struct lj_config *c, bool *begun, const char *name, struct lj_error *err)
+{
+	struct lj_config_port *port;
+	int ret = 0;
+
+	if (!*begun)
+		c->capture.n_ports = 0;
+	*begun = true;
+	if (c->capture.n_ports == LJ_CONFIG_PORTS)
+		return lj_error_set(err, E2BIG, name, "is one more than the %d ports possible",
+				    LJ_CONFIG_PORTS);
+	port = &c->capture.port[c->capture.n_ports++];
+	lj_config_port_init(port);
+	snprintf(port->name, sizeof(port->name), "xdp:%s", name);
+	if (get_nprocs_conf() <= 16)
+		port->descriptors = 16384;
+	if (!lj_config_given(c, "eal.huge"))
+		ret = set_key(c, "eal.huge", "off", err);
+	if (ret == 0 && !lj_config_given(c, "eal.file_prefix")) {
+		char prefix[64];
+
+		snprintf(prefix, sizeof(prefix), "linejudge-%.*s", (int)strcspn(name, ","), name);
+		ret = set_key(c, "eal.file_prefix", prefix, err);
+	}
+	return ret;
+}
+
 /* Which pass an option belongs to: the file first, then --set, then the rest. */
 static int pass_of(const struct option_row *row)
 {
@@ -112,7 +144,7 @@ static int pass_of(const struct option_row *row)
 	return strcmp(row->name, "set") == 0 ? 1 : 2;
 }
 
-static int apply(struct options *o, const struct option_row *row, const char *value, bool begun[2],
+static int apply(struct options *o, const struct option_row *row, const char *value, bool begun[3],
 		 struct lj_error *err)
 {
 	struct lj_config *c = &o->config;
@@ -125,6 +157,8 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return add_item(&c->capture.files, &begun[0], value, err);
 	if (strcmp(row->name, "model") == 0)
 		return add_item(&c->models, &begun[1], value, err);
+	if (strcmp(row->name, "iface") == 0)
+		return add_interface(c, &begun[2], value, err);
 	if (row->key != NULL)
 		return set_key(c, row->key, value, err);
 	o->dry_run |= strcmp(row->name, "dry-run") == 0;
@@ -149,7 +183,7 @@ static int print_only(const struct option_row *row)
 	return 1;
 }
 
-static int parse_pass(struct options *o, int pass, int argc, char **argv, bool begun[2],
+static int parse_pass(struct options *o, int pass, int argc, char **argv, bool begun[3],
 		      struct lj_error *err)
 {
 	struct option longs[RTE_DIM(rows) + 1] = {0};
@@ -193,7 +227,7 @@ static int parse_pass(struct options *o, int pass, int argc, char **argv, bool b
 int options_parse(struct options *o, int argc, char **argv, struct lj_error *err)
 {
 	struct lj_config *c = &o->config;
-	bool begun[2] = {false, false}, eal = false;
+	bool begun[3] = {false}, eal = false;
 	int own = 1, ret = 0;
 
 	memset(o, 0, sizeof(*o));

@@ -42,6 +42,13 @@ def events(path):
         return [json.loads(line) for line in file]
 
 
+def flows(path):
+    """What identifies and sums up each flow event."""
+    return sorted((e["src_ip"], e.get("src_port", 0), e["dest_ip"], e.get("dest_port", 0), e["proto"], e["flow"]["pkts_toserver"],
+                   e["flow"]["pkts_toclient"], e["flow"]["bytes_toserver"], e["flow"]["bytes_toclient"])
+                  for e in events(path) if e["event_type"] == "flow")
+
+
 def error_line(done):
     """The one line that a failed run has to say."""
     lines = [line for line in done.stderr.splitlines() if line.startswith("linejudge: ")]
@@ -73,16 +80,26 @@ class Telemetry:
         self.socket.close()
 
 
+def polling(telemetry):
+    """Telemetry answers before the capture starts; once the roles poll, it has."""
+    lcores = telemetry.ask("/linejudge/show/lcores")
+    if not lcores or not all(role["polls"] for role in lcores.values()):
+        raise OSError("not started")
+
+
 @contextlib.contextmanager
-def appliance(tmp_path, config, prefix):
-    """Runs linejudge on a configuration until the block ends, then asks it to stop; yields (process, telemetry)."""
+def appliance(tmp_path, config, prefix, within=()):
+    """
+    Runs linejudge on a configuration until the block ends, then asks it to stop; yields (process, telemetry). `within`: the words
+    of a command to run it by.
+    """
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
-    with subprocess.Popen([BINARY, "--config", str(path), "--set", f"eal.file_prefix={prefix}", "--summary", "json"],
+    with subprocess.Popen([*within, BINARY, "--config", str(path), "--set", f"eal.file_prefix={prefix}", "--summary", "json"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             telemetry = wait_for(lambda: Telemetry(prefix), process)
-            wait_for(lambda: telemetry.ask("/linejudge/show/tuning")["batch_size"], process)
+            wait_for(lambda: polling(telemetry), process)
             yield process, telemetry
             telemetry.close()
         finally:

@@ -1,8 +1,39 @@
 #include "lj_capture.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "source.h"
+
+static bool begins(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+bool lj_port_is_kernels(const char *name)
+{
+	return begins(name, XDP_PREFIX) || begins(name, AUTO_PREFIX);
+}
+
+char *lj_port_interface(const char *name, char *out, size_t size)
+{
+	if (!lj_port_is_kernels(name))
+		snprintf(out, size, "%s", name);
+	else
+		snprintf(out, size, "%.*s", (int)strcspn(strchr(name, ':') + 1, ","),
+			 strchr(name, ':') + 1);
+	return out;
+}
+
+struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err)
+{
+	if (begins(config->name, XDP_PREFIX))
+		return xdp_open(config, err);
+	if (begins(config->name, AUTO_PREFIX))
+		return auto_open(config, err);
+	return ethdev_open(config, err);
+}
 
 void lj_burst_free(struct lj_burst *burst)
 {
@@ -33,6 +64,12 @@ enum lj_source_state lj_source_state(const struct lj_source *s)
 const struct lj_error *lj_source_error(const struct lj_source *s)
 {
 	return &((const struct source *)s)->error;
+}
+
+const struct lj_refusal *lj_source_refusals(const struct lj_source *s, uint16_t *n)
+{
+	*n = ((const struct source *)s)->refusals;
+	return ((const struct source *)s)->refusal;
 }
 
 void lj_source_close(struct lj_source *s)

@@ -329,7 +329,7 @@ static int set_up(struct port_source *s, const struct lj_port_config *config, st
 	return ret;
 }
 
-struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err)
+struct lj_source *ethdev_open(const struct lj_port_config *config, struct lj_error *err)
 {
 	struct port_source *s;
 	uint16_t port;

@@ -1,5 +1,6 @@
 /*
- * Takes bursts of packets from where they arrive: files, or any port that DPDK drives.
+ * Takes bursts of packets from where they arrive: files, any port that DPDK drives, or an interface
+ * that the host keeps using.
  *
  * A source is a `const struct lj_source_ops` and its state. It hands out mbufs with the time each
  * packet was seen; whoever calls rx owns the mbufs and frees them with lj_burst_free() before the
@@ -91,7 +92,8 @@ struct lj_file_config {
 struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err);
 
 struct lj_port_config {
-	const char *name; /* PCI address, or vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap" */
+	const char *name; /* PCI address; vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap";
+			     "xdp:eth0"; "auto:eth0" */
 	uint16_t queues;
 	uint16_t descriptors; /* receive descriptors a queue: 64..4096, adjusted to what the device
 				 takes */
@@ -107,9 +109,38 @@ struct lj_port_config {
  * it; start reads the key back and fails when the driver did not take it. No transmit queue is set
  * up, but for drivers that do not start without (net_tap, net_af_xdp in DPDK 22.11), and none is
  * ever used. Frames longer than an mbuf come as chains. An MTU of 1500 leaves the device's own as
- * it is. `own_time` is known once started. NULL and `err`.
+ * it is. `own_time` is known once started.
+ *
+ * "xdp:eth0[,mode=native|generic][,snap=64..240]" is no port of DPDK's but a tap on an interface
+ * that the host keeps using: an XDP program copies the first `snap` (192) bytes of every frame that
+ * comes in, whatever its queue, to a ring of `descriptors` slots a CPU, and passes the frame on.
+ * What is sent by the host is not seen. One queue; packets of all CPUs' rings are handed out in the
+ * order of their times: of the poll of the driver that brought them, as wall time. A full ring is
+ * an imissed. Native mode where the driver has it, else generic, in which the kernel may have
+ * merged segments (GRO). A VLAN tag that the NIC or a veth's sender has moved out of the frame is
+ * not seen. Needs root or CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW (with CAP_PERFMON it costs the
+ * host less: the clock is read once a poll instead of once a frame), and no hugepages. The program
+ * goes with stop, or with the process, however that ends.
+ *
+ * "auto:eth0", or "auto:" and a PCI address, is the first of these that goes: DPDK's driver of the
+ * NIC (if it is bound to vfio-pci), net_af_xdp (if the host has no address on it, for it takes the
+ * host's frames, and no more receive queues than `queues`), the XDP tap, net_af_packet. What the
+ * others said is in lj_source_refusals() and in the log.
+ *
+ * NULL and `err`.
  */
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err);
+
+/* Whether the name is of an interface of the kernel's, of which the EAL is not told. */
+bool lj_port_is_kernels(const char *name);
+
+/* The PCI address that the EAL has to be allowed for an "auto:" port, since it is bound to
+ * vfio-pci; false when there is none. */
+bool lj_port_auto_pci(const char *name, char *pci, size_t size);
+
+/* The interface that such a name is about: "eth0" of "xdp:eth0,mode=generic"; other names as they
+ * are. Returns out. */
+char *lj_port_interface(const char *name, char *out, size_t size);
 
 /* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state
  * then. */
@@ -128,6 +159,14 @@ enum lj_source_state lj_source_state(const struct lj_source *s);
 /* Why the source failed. Valid once the state is LJ_SOURCE_FAILED. */
 const struct lj_error *lj_source_error(const struct lj_source *s);
 void lj_source_close(struct lj_source *s);
+
+/* Ways of watching an "auto:" port that were tried before the one it is watched by. */
+#define LJ_REFUSALS_MAX 3
+struct lj_refusal {
+	char way[16]; /* "driver", "net_af_xdp", "xdp" */
+	char why[240];
+};
+const struct lj_refusal *lj_source_refusals(const struct lj_source *s, uint16_t *n);
 
 /* One line about a port or file for a person: driver, link, queues, RSS. */
 void lj_source_describe(const struct lj_source *s, char *out, size_t size);

@@ -36,7 +36,7 @@ void lj_config_init(struct lj_config *c)
 	set_defaults(c, config_keys, config_n_keys);
 }
 
-void config_port_init(struct lj_config_port *port)
+void lj_config_port_init(struct lj_config_port *port)
 {
 	memset(port, 0, sizeof(*port));
 	set_defaults(port, config_port_keys, config_n_port_keys);

@@ -194,11 +194,15 @@ static void add_devices(struct arguments *a, const struct lj_config *c)
 
 	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
 		const char *name = c->capture.port[i].name;
+		char address[64];
 
-		if (config_is_pci(name)) {
+		if (lj_port_auto_pci(name, address, sizeof(address))) {
+			pci = true;
+			add(a, "--allow=%s", address);
+		} else if (config_is_pci(name)) {
 			pci = true;
 			add(a, "--allow=%s", name);
-		} else {
+		} else if (!lj_port_is_kernels(name)) {
 			add(a, "--vdev=%s", name);
 		}
 	}

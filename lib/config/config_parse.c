@@ -123,7 +123,7 @@ static int set_ports(struct lj_config *c, const json_t *list, const char *where,
 		snprintf(path, sizeof(path), "%s[%zu]", where, i);
 		if (!json_is_object(object))
 			return lj_error_set(err, EINVAL, path, "is not an object");
-		config_port_init(port);
+		lj_config_port_init(port);
 		json_object_foreach ((json_t *)(uintptr_t)object, name, value) {
 			const struct key *key =
 				find_key(config_port_keys, config_n_port_keys, name);

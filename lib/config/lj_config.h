@@ -116,6 +116,8 @@ struct lj_config {
 /* Every key at its default. */
 void lj_config_init(struct lj_config *c);
 void lj_config_free(struct lj_config *c);
+/* A port of capture.ports at its defaults, to be named. */
+void lj_config_port_init(struct lj_config_port *port);
 
 /* Reads a JSON file over what `c` holds. 0, or -errno with `err` ("file.json:12:3" or "file.json:
  * flow.capacity"). */

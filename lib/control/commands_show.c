@@ -86,10 +86,17 @@ int show_port_info(struct lj_control *c, const char *param, json_t *reply, struc
 	RTE_SET_USED(err);
 	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
 		struct lj_source *source = lj_pipeline_source(c->pipeline, i);
+		const struct lj_refusal *refusal;
+		uint16_t refusals;
 		char text[512];
 
 		lj_source_describe(source, text, sizeof(text));
 		json_object_set_new(reply, source->name, json_string(text));
+		refusal = lj_source_refusals(source, &refusals);
+		for (uint16_t r = 0; r < refusals; r++) {
+			snprintf(text, sizeof(text), "%s not by %s", source->name, refusal[r].way);
+			json_object_set_new(reply, text, json_string(refusal[r].why));
+		}
 	}
 	return 0;
 }

@@ -1,4 +1,5 @@
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <rte_prefetch.h>
@@ -45,7 +46,22 @@ void table_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 	lj_count(t->counters, LJ_C_flow_due, 1);
 }
 
-/* A free record, its parts cleared; NULL when all are in use or lent. */
+/* Clears what will be read: parts that are not kept are left as they are, zeros from the start. */
+static void clear_record(struct lj_flow *f, uint32_t keep)
+{
+	memset(f, 0, offsetof(struct lj_flow, tcp));
+	if (keep & LJ_KEEP_TCP)
+		memset(f->tcp, 0, sizeof(f->tcp));
+	if (keep & LJ_KEEP_ACTIVITY)
+		memset(&f->activity, 0, sizeof(f->activity));
+	if (keep & LJ_KEEP_BULK)
+		memset(f->bulk, 0, sizeof(f->bulk));
+	if (keep & LJ_KEEP_SPLT)
+		memset(&f->splt, 0, sizeof(f->splt));
+	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
+}
+
+/* A free record, cleared; NULL when all are in use or lent. */
 static struct lj_flow *take_record(struct lj_flow_table *t)
 {
 	struct lj_flow *f;
@@ -54,7 +70,7 @@ static struct lj_flow *take_record(struct lj_flow_table *t)
 	if (index != NONE) {
 		f = record_at(t, index);
 		t->free = f->wheel_next;
-		memset(f, 0, sizeof(*f));
+		clear_record(f, t->config.keep);
 	} else if (t->high_water < t->capacity) {
 		/* Never used: the memory came zeroed. */
 		index = t->high_water++;
@@ -327,7 +343,7 @@ static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, u
 	}
 	if (keep & LJ_KEEP_SIZES)
 		rte_prefetch0(&f->sizes);
-	if ((keep & LJ_KEEP_SPLT) && f->packets < LJ_SPLT_MAX + FLOW_LOG) {
+	if ((keep & LJ_KEEP_SPLT) && f->packets - f->pending < LJ_SPLT_MAX) {
 		rte_prefetch0(&f->splt.length);
 		rte_prefetch0(&f->splt.gap_us);
 		rte_prefetch0(&f->splt.sides);

@@ -123,7 +123,7 @@ void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f);
 uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f);
 void wheel_file(struct lj_flow_table *t, struct lj_flow *f);
 void wheel_remove(struct lj_flow_table *t, struct lj_flow *f);
-/* Of the records visited next, the one silent longest; NULL in an empty table. It may be lent. */
+/* A record whose timeout is the next, or near it; NULL in an empty table. It may be lent. */
 struct lj_flow *wheel_nearest(struct lj_flow_table *t);
 
 /* Takes the record out of the table and makes it due for `reason`. */

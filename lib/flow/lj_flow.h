@@ -74,9 +74,10 @@ void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *con
  * packet of a record that is already in `due`, so that a lent record never changes. Call again with
  * the rest after lj_flow_settle(). Records stay in the table, and valid, until then.
  *
- * A packet that finds the table full of live flows evicts, of the 16 that the wheel visits next,
- * the one silent longest (counted); should that one be lent, the packet waits, so that who goes
- * does not depend on the bursts. It is counted as flow_refused and forgotten only when none can go.
+ * A packet that finds the table full of live flows evicts the one whose timeout comes next, or when
+ * the 16 first on the wheel have all lived on since they were filed, the one of them silent longest
+ * (counted); should it be lent, the packet waits, so that who goes does not depend on the bursts.
+ * It is counted as flow_refused and forgotten only when none can go.
  */
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due);

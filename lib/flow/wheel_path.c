@@ -1,7 +1,7 @@
 #include "flow_table.h"
 
-/* Records looked at to find one to evict. */
-#define EVICT_CANDIDATES 16
+/* Records looked at to find one to evict, at most. */
+#define EVICT_LOOKS 16
 /* Live, a poll looks at no more records than this for each that it may make due. */
 #define LOOKS_PER_DUE 8
 
@@ -16,10 +16,15 @@ uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f)
 	return deadline;
 }
 
+/* The first tick past the record's deadline. */
+static uint64_t deadline_tick(const struct lj_flow_table *t, const struct lj_flow *f)
+{
+	return wheel_deadline(t, f) / LJ_FLOW_TICK_NS + 1;
+}
+
 void wheel_file(struct lj_flow_table *t, struct lj_flow *f)
 {
-	/* The first tick that is past the deadline. */
-	uint64_t tick = wheel_deadline(t, f) / LJ_FLOW_TICK_NS + 1;
+	uint64_t tick = deadline_tick(t, f);
 	uint32_t *first;
 
 	if (tick <= t->tick)
@@ -47,24 +52,32 @@ void wheel_remove(struct lj_flow_table *t, struct lj_flow *f)
 		record_at(t, f->wheel_next)->wheel_prev = f->wheel_prev;
 }
 
-struct lj_flow *wheel_nearest(struct lj_flow_table *t)
+/* The tick of the first slot that has records; the table is not empty. */
+static uint64_t first_tick(struct lj_flow_table *t)
 {
 	uint64_t tick = RTE_MAX(t->evict_from, t->tick + 1);
+
+	while (t->slot[tick % WHEEL_SLOTS] == NONE && tick < t->tick + WHEEL_SLOTS)
+		tick++;
+	t->evict_from = tick;
+	return tick;
+}
+
+struct lj_flow *wheel_nearest(struct lj_flow_table *t)
+{
 	struct lj_flow *oldest = NULL;
-	uint32_t candidates = 0;
 
-	for (; tick < t->tick + WHEEL_SLOTS && candidates < EVICT_CANDIDATES; tick++) {
-		uint32_t at = t->slot[tick % WHEEL_SLOTS];
+	for (int looks = 0; looks < EVICT_LOOKS && t->active > 0; looks++) {
+		uint64_t tick = first_tick(t);
+		struct lj_flow *f = record_at(t, t->slot[tick % WHEEL_SLOTS]);
 
-		if (candidates == 0)
-			t->evict_from = tick;
-		for (; at != NONE && candidates < EVICT_CANDIDATES; candidates++) {
-			struct lj_flow *f = record_at(t, at);
-
-			at = f->wheel_next;
-			if (oldest == NULL || f->last_ns < oldest->last_ns)
-				oldest = f;
-		}
+		if (deadline_tick(t, f) <= tick)
+			return f;
+		/* It has lived on since it was filed. */
+		if (oldest == NULL || f->last_ns < oldest->last_ns)
+			oldest = f;
+		wheel_remove(t, f);
+		wheel_file(t, f);
 	}
 	return oldest;
 }

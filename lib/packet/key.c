@@ -3,14 +3,8 @@
 
 #include <sys/random.h>
 
+#include "key_hash.h"
 #include "lj_packet.h"
-
-static inline uint64_t fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
 
 uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4])
 {
@@ -18,8 +12,7 @@ uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4])
 
 	_Static_assert(sizeof(*key) == sizeof(word), "the key is five words");
 	memcpy(word, key, sizeof(word));
-	return fold(fold(word[0] ^ seed[0], word[1] ^ seed[1]) ^ word[4],
-		    fold(word[2] ^ seed[2], word[3] ^ seed[3]) ^ seed[0]);
+	return key_hash(word, seed);
 }
 
 void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed, bool outer)

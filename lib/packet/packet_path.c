@@ -1,156 +1,206 @@
+#include <netinet/in.h>
 #include <string.h>
 
+#include <rte_byteorder.h>
 #include <rte_prefetch.h>
 
-#include "lj_packet.h"
+#include "key_hash.h"
 #include "parse.h"
 
-#define ETHER_BYTES	14
-#define LLC_TYPES_FROM	1536 /* below, the EtherType is a length: IEEE 802.3 */
-#define PREFETCH_AHEAD	4
-#define LAYERS_MAX	12 /* tags, labels and headers under one IP header */
-#define MPLS_LABELS_MAX 8
+#define PREFETCH_AHEAD 8
+#define ETHER_BYTES    14
+#define TAG_BYTES      4
+#define IPV4_BYTES     20
+#define IPV6_BYTES     40
+#define TCP_BYTES      20
+#define UDP_BYTES      8
 
-/* IEEE 802.3 with LLC and SNAP (RFC 1042) is followed, too. */
-static int parse_ethernet(struct frame *f)
+static inline uint16_t load16(const uint8_t *p)
 {
-	static const uint8_t snap[6] = {0xaa, 0xaa, 3, 0, 0, 0};
-	uint8_t scratch[ETHER_BYTES];
-	const uint8_t *p = parse_bytes(f, f->at, ETHER_BYTES, scratch);
+	uint16_t value;
 
-	if (p == NULL)
-		return LJ_C_parse_malformed_truncated;
-	f->type = be16(p + 12);
-	f->at += ETHER_BYTES;
-	if (likely(f->type >= LLC_TYPES_FROM))
-		return FOLLOWED;
-	p = parse_bytes(f, f->at, 8, scratch);
-	if (p == NULL || memcmp(p, snap, sizeof(snap)) != 0)
-		return LJ_C_parse_ignored_ethertype;
-	f->type = be16(p + 6);
-	f->at += 8;
-	return FOLLOWED;
+	memcpy(&value, p, sizeof(value));
+	return value;
 }
 
-static int parse_tag(struct frame *f, struct lj_packet *packet)
+static inline uint32_t load32(const uint8_t *p)
 {
-	uint8_t scratch[4];
-	const uint8_t *tag = parse_bytes(f, f->at, 4, scratch);
+	uint32_t value;
 
-	if (tag == NULL)
-		return LJ_C_parse_malformed_truncated;
-	if (packet->vlan == 0)
-		packet->vlan = be16(tag) & 0x0fff;
-	f->type = be16(tag + 2);
-	f->at += 4;
-	return FOLLOWED;
+	memcpy(&value, p, sizeof(value));
+	return value;
 }
 
-/* Pops the label stack; what is under it shows in its first nibble (RFC 4928), where a pseudowire
- * puts a control word that begins with 0 before an Ethernet frame (RFC 4385, 4448). */
-static int parse_mpls(struct frame *f, struct lj_packet *packet)
+static inline uint64_t load64(const uint8_t *p)
 {
-	uint8_t scratch[4];
-	const uint8_t *p;
-	bool bottom = false;
+	uint64_t value;
 
-	packet->tunnel = LJ_TUNNEL_MPLS;
-	for (int labels = 0; !bottom; labels++) {
-		p = parse_bytes(f, f->at, 4, scratch);
-		if (p == NULL)
-			return LJ_C_parse_malformed_truncated;
-		if (labels == MPLS_LABELS_MAX)
-			return LJ_C_parse_ignored_nesting;
-		bottom = p[2] & 1;
-		f->at += 4;
-	}
-	p = parse_bytes(f, f->at, 4, scratch);
-	f->type = TYPE_IP_BY_VERSION;
-	if (p != NULL && be16(p) >> 12 == 0) {
-		f->type = TYPE_ETHERNET;
-		f->at += 4;
-	}
-	return FOLLOWED;
+	memcpy(&value, p, sizeof(value));
+	return value;
 }
 
-static int parse_ip_by_version(struct frame *f)
+/* The key's last word: ports as they stand in the key, protocol, version, zone 0. */
+static inline uint64_t key_tail(uint16_t low, uint16_t high, uint8_t proto, uint8_t version)
 {
-	uint8_t scratch[1];
-	const uint8_t *p = parse_bytes(f, f->at, 1, scratch);
-
-	if (p == NULL)
-		return LJ_C_parse_malformed_truncated;
-	if (p[0] >> 4 != 4 && p[0] >> 4 != 6)
-		return LJ_C_parse_ignored_ethertype;
-	f->type = p[0] >> 4 == 4 ? TYPE_IPV4 : TYPE_IPV6;
-	return FOLLOWED;
+	return low | (uint64_t)high << 16 | (uint64_t)proto << 32 | (uint64_t)version << 40;
 }
 
-/* RFC 1661, with or without address and control fields, and a protocol field of one or two bytes.
+static inline void put_key(const struct lj_parser *p, struct lj_packet *packet,
+			   const uint64_t word[5], bool swapped)
+{
+	memcpy(&packet->key, word, sizeof(packet->key));
+	packet->hash = key_hash(word, p->seed);
+	packet->side = swapped;
+}
+
+/* An IPv4 address in the key's second or fourth word, as ::ffff:a.b.c.d. */
+static inline uint64_t mapped_word(uint32_t address)
+{
+	return (uint64_t)address << 32 | 0xffff0000;
+}
+
+static inline void plain_key4(const struct lj_parser *p, const uint8_t *ip, uint16_t src_port,
+			      uint16_t dst_port, struct lj_packet *packet)
+{
+	uint32_t src = load32(ip + 12), dst = load32(ip + 16);
+	uint64_t from = (uint64_t)rte_be_to_cpu_32(src) << 16 | src_port;
+	uint64_t to = (uint64_t)rte_be_to_cpu_32(dst) << 16 | dst_port;
+	bool swapped = from > to;
+	const uint64_t word[5] = {
+		0, mapped_word(swapped ? dst : src), 0, mapped_word(swapped ? src : dst),
+		key_tail(swapped ? dst_port : src_port, swapped ? src_port : dst_port, ip[9], 4)};
+
+	put_key(p, packet, word, swapped);
+}
+
+static inline void plain_key6(const struct lj_parser *p, const uint8_t *ip, uint16_t src_port,
+			      uint16_t dst_port, struct lj_packet *packet)
+{
+	uint64_t src[2] = {load64(ip + 8), load64(ip + 16)};
+	uint64_t dst[2] = {load64(ip + 24), load64(ip + 32)};
+	int high = src[0] != dst[0] ? 0 : 1;
+	uint64_t from = rte_be_to_cpu_64(src[high]), to = rte_be_to_cpu_64(dst[high]);
+	bool swapped = from != to ? from > to : src_port > dst_port;
+	const uint64_t word[5] = {
+		swapped ? dst[0] : src[0], swapped ? dst[1] : src[1], swapped ? src[0] : dst[0],
+		swapped ? src[1] : dst[1],
+		key_tail(swapped ? dst_port : src_port, swapped ? src_port : dst_port, ip[6], 6)};
+
+	put_key(p, packet, word, swapped);
+}
+
+/* Ports whose packets may be more than themselves: DNS, FTP, and what tunnels run over. */
+static inline bool is_special(uint16_t port)
+{
+	return port == 53 || port == 21 || port == 2152 || port == 3544 || port == 4789 ||
+	       port == 6081 || port == 8472;
+}
+
+static inline bool plain_tcp(const uint8_t *tcp, uint32_t bytes, struct lj_packet *packet)
+{
+	uint32_t header = (uint32_t)(tcp[12] >> 4) * 4;
+
+	if (header < TCP_BYTES || header > bytes || ((tcp[13] & LJ_TCP_SYN) && header > TCP_BYTES))
+		return false;
+	packet->l4_header_bytes = (uint16_t)header;
+	packet->payload_bytes = bytes - header;
+	packet->tcp_seq = rte_be_to_cpu_32(load32(tcp + 4));
+	packet->tcp_ack = rte_be_to_cpu_32(load32(tcp + 8));
+	packet->tcp_flags = tcp[13];
+	packet->tcp_window = rte_be_to_cpu_16(load16(tcp + 14));
+	return true;
+}
+
+/*
+ * The packet that nearly all are: TCP or UDP over IPv4 without options or IPv6 without extensions,
+ * no fragment, at most one VLAN tag, its headers in one segment, and nothing special. False, and
+ * nothing settled, for any other: parse_layers() takes those, and would say the same of these.
  */
-static int parse_ppp(struct frame *f)
+static inline bool parse_plain(const struct lj_parser *p, const uint8_t *data, uint32_t contiguous,
+			       struct lj_packet *packet)
 {
-	uint8_t scratch[4];
-	const uint8_t *p = parse_bytes(f, f->at, 4, scratch);
-	uint32_t at = 0, protocol;
+	uint16_t type, src_port, dst_port;
+	const uint8_t *ip, *l4;
+	uint32_t at = ETHER_BYTES, bytes;
+	uint8_t proto;
 
-	if (p == NULL)
-		return LJ_C_parse_malformed_truncated;
-	if (p[0] == 0xff && p[1] == 3)
-		at = 2;
-	protocol = p[at] & 1 ? p[at] : be16(p + at);
-	f->at += at + (p[at] & 1 ? 1 : 2);
-	f->type = protocol == 0x21 ? TYPE_IPV4 : protocol == 0x57 ? TYPE_IPV6 : 0;
-	return FOLLOWED;
-}
-
-/* RFC 2516: six bytes of PPPoE, then PPP. */
-static int parse_pppoe(struct frame *f, struct lj_packet *packet)
-{
-	packet->tunnel = LJ_TUNNEL_PPPOE;
-	f->at += 6;
-	f->type = TYPE_PPP;
-	return FOLLOWED;
-}
-
-int parse_layers(struct frame *f, struct lj_packet *packet)
-{
-	int result = FOLLOWED;
-
-	for (int layers = 0; result == FOLLOWED; layers++) {
-		if (layers == LAYERS_MAX)
-			return LJ_C_parse_ignored_nesting;
-		switch (f->type) {
-		case TYPE_IPV4:
-			return parse_ipv4(f, packet);
-		case TYPE_IPV6:
-			return parse_ipv6(f, packet);
-		case TYPE_ETHERNET:
-			result = parse_ethernet(f);
-			break;
-		case TYPE_VLAN:
-		case TYPE_QINQ:
-		case TYPE_QINQ_OLD:
-			result = parse_tag(f, packet);
-			break;
-		case TYPE_MPLS:
-		case TYPE_MPLS_MULTICAST:
-			result = parse_mpls(f, packet);
-			break;
-		case TYPE_IP_BY_VERSION:
-			result = parse_ip_by_version(f);
-			break;
-		case TYPE_PPPOE_SESSION:
-			result = parse_pppoe(f, packet);
-			break;
-		case TYPE_PPP:
-			result = parse_ppp(f);
-			break;
-		default:
-			return LJ_C_parse_ignored_ethertype;
-		}
+	if (unlikely(contiguous < ETHER_BYTES + TAG_BYTES + IPV6_BYTES + TCP_BYTES) &&
+	    contiguous < ETHER_BYTES + IPV4_BYTES + TCP_BYTES)
+		return false;
+	type = load16(data + 12);
+	if (type == RTE_BE16(TYPE_VLAN)) {
+		packet->vlan = rte_be_to_cpu_16(load16(data + 14)) & 0x0fff;
+		type = load16(data + 16);
+		at += TAG_BYTES;
 	}
-	return result;
+	ip = data + at;
+	if (likely(type == RTE_BE16(TYPE_IPV4))) {
+		uint32_t total = rte_be_to_cpu_16(load16(ip + 2));
+
+		proto = ip[9];
+		l4 = ip + IPV4_BYTES;
+		if (ip[0] != 0x45 || (load16(ip + 6) & RTE_BE16(0x3fff)) != 0 ||
+		    total < IPV4_BYTES + UDP_BYTES || contiguous < at + IPV4_BYTES + TCP_BYTES)
+			return false;
+		bytes = total - IPV4_BYTES;
+		packet->l3_bytes = total;
+		packet->ttl = ip[8];
+		packet->tos = ip[1];
+	} else if (type == RTE_BE16(TYPE_IPV6) && contiguous >= at + IPV6_BYTES + TCP_BYTES) {
+		bytes = rte_be_to_cpu_16(load16(ip + 4));
+		proto = ip[6];
+		l4 = ip + IPV6_BYTES;
+		if (ip[0] >> 4 != 6 || bytes < UDP_BYTES)
+			return false;
+		packet->l3_bytes = IPV6_BYTES + bytes;
+		packet->ttl = ip[7];
+		packet->tos = (uint8_t)(rte_be_to_cpu_16(load16(ip)) >> 4);
+	} else {
+		return false;
+	}
+	src_port = rte_be_to_cpu_16(load16(l4));
+	dst_port = rte_be_to_cpu_16(load16(l4 + 2));
+	if (unlikely(is_special(src_port) || is_special(dst_port)))
+		return false;
+	if (likely(proto == IPPROTO_TCP)) {
+		if (!plain_tcp(l4, bytes, packet))
+			return false;
+	} else if (proto == IPPROTO_UDP) {
+		packet->l4_header_bytes = UDP_BYTES;
+		packet->payload_bytes = bytes - UDP_BYTES;
+	} else {
+		return false;
+	}
+	if (type == RTE_BE16(TYPE_IPV4))
+		plain_key4(p, ip, src_port, dst_port, packet);
+	else
+		plain_key6(p, ip, src_port, dst_port, packet);
+	return true;
+}
+
+/* Facts of the capture, and nothing else yet. */
+static inline void begin_packet(struct lj_packet *packet, const struct lj_burst *burst, uint16_t i)
+{
+	memset(packet, 0, sizeof(*packet));
+	packet->time_ns = RTE_MAX(burst->time_ns[i], UINT64_C(1));
+	packet->wire_bytes = burst->wire_bytes[i];
+	packet->leg = burst->leg[i];
+}
+
+static int parse_any(struct lj_parser *p, const struct rte_mbuf *m, struct lj_packet *packet)
+{
+	struct frame f = {.parser = p,
+			  .mbuf = m,
+			  .data = rte_pktmbuf_mtod(m, const uint8_t *),
+			  .contiguous = m->data_len,
+			  .captured = m->pkt_len,
+			  .wire_bytes = packet->wire_bytes,
+			  .type = TYPE_ETHERNET};
+	int refused = parse_layers(&f, packet);
+
+	if (refused == ACCEPTED)
+		packet->hash = lj_flow_key_hash(&packet->key, p->seed);
+	return refused;
 }
 
 uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
@@ -164,27 +214,21 @@ uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst
 	for (uint16_t i = 0; i < burst->count; i++) {
 		const struct rte_mbuf *m = burst->mbuf[i];
 		struct lj_packet *packet = &packets[accepted];
-		struct frame f = {.parser = p,
-				  .mbuf = m,
-				  .data = rte_pktmbuf_mtod(m, const uint8_t *),
-				  .contiguous = m->data_len,
-				  .captured = m->pkt_len,
-				  .wire_bytes = burst->wire_bytes[i],
-				  .type = TYPE_ETHERNET};
-		int refused;
 
 		if (i + PREFETCH_AHEAD < burst->count)
 			rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i + PREFETCH_AHEAD], void *));
-		memset(packet, 0, sizeof(*packet));
-		packet->time_ns = RTE_MAX(burst->time_ns[i], UINT64_C(1));
-		packet->wire_bytes = burst->wire_bytes[i];
-		packet->leg = burst->leg[i];
-		refused = parse_layers(&f, packet);
-		if (unlikely(refused != ACCEPTED)) {
-			lj_count(p->counters, refused, 1);
-			continue;
+		begin_packet(packet, burst, i);
+		if (unlikely(!parse_plain(p, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len,
+					  packet))) {
+			int refused;
+
+			begin_packet(packet, burst, i);
+			refused = parse_any(p, m, packet);
+			if (unlikely(refused != ACCEPTED)) {
+				lj_count(p->counters, refused, 1);
+				continue;
+			}
 		}
-		packet->hash = lj_flow_key_hash(&packet->key, p->seed);
 		bytes += packet->wire_bytes;
 		accepted++;
 	}

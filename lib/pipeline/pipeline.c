@@ -106,7 +106,10 @@ int open_sinks(struct lj_pipeline *p, struct lj_error *err)
 			.early = c->eve.early,
 			.decision_time = live_only ? !p->shared.replay
 						   : c->eve.decision_time == LJ_WHEN_ALWAYS,
-			.in_iface = c->capture.n_ports == 1 ? c->capture.port[0].name : NULL,
+			.in_iface = c->capture.n_ports == 1
+					    ? lj_port_interface(c->capture.port[0].name,
+								p->in_iface, sizeof(p->in_iface))
+					    : NULL,
 			.pcap_filename = c->capture.files.n == 1 ? c->capture.files.item[0] : NULL,
 			.models = &p->shared.models,
 		};

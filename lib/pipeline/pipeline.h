@@ -17,6 +17,7 @@ struct lj_pipeline {
 	struct shared shared;
 	struct lj_source *source[LJ_CONFIG_PORTS];
 	uint32_t n_sources;
+	char in_iface[LJ_CONFIG_TEXT]; /* EVE's, of the only port */
 
 	struct spreader *spreader; /* NULL where workers receive themselves */
 	struct worker *worker[LJ_CONFIG_ROLES];

@@ -93,6 +93,11 @@ static void the_eals_arguments_follow_from_the_ports(void)
 	CU_ASSERT(lj_config_spreads(&c));
 	CU_ASSERT_STRING_EQUAL(eal("--no-pci"), "--no-pci");
 	CU_ASSERT_STRING_EQUAL(eal("--vdev="), "--vdev=net_null0");
+	/* Interfaces of the kernel's are no devices of the EAL's. */
+	lj_config_set(&c, "capture.ports=[{\"name\":\"xdp:lo\"},{\"name\":\"auto:lo\"}]", &err);
+	CU_ASSERT_STRING_EQUAL(eal("--no-pci"), "--no-pci");
+	CU_ASSERT_STRING_EQUAL(eal("--vdev="), "");
+	CU_ASSERT_EQUAL(lj_config_port_queues(&c, 0), 1);
 	lj_config_free(&c);
 }
 

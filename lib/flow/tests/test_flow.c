@@ -187,12 +187,15 @@ static void a_full_table_evicts_the_record_nearest_its_timeout(void)
 	config.capacity = 1024;
 	t = table_with(config);
 	for (uint16_t i = 0; i < 1024; i++)
-		feed(t, packet(i, false, START + i * SECOND / 100, S, 0));
+		feed(t, packet(i, false, START + i * SECOND / 10, S, 0));
 	CU_ASSERT_EQUAL(lj_flow_active(t), 1024);
-	feed(t, packet(5000, false, START + 11 * SECOND, S, 0));
+	/* The first three have lived on; the fourth has not. */
+	for (uint16_t i = 0; i < 3; i++)
+		feed(t, packet(i, false, START + 103 * SECOND, A, 0));
+	feed(t, packet(5000, false, START + 104 * SECOND, S, 0));
 	CU_ASSERT_EQUAL_FATAL(n_due, 1);
 	CU_ASSERT_EQUAL(due[0]->due, LJ_DUE_EVICTED);
-	CU_ASSERT_EQUAL(due[0]->first_ns, START);
+	CU_ASSERT_EQUAL(due[0]->first_ns, START + 3 * SECOND / 10);
 	lj_flow_settle(t, due, n_due);
 	CU_ASSERT_EQUAL(lj_flow_active(t), 1024);
 	CU_ASSERT_EQUAL(counters.value[LJ_C_flow_ended_evicted], 1);

@@ -1,0 +1,234 @@
+#include "capture_xdp_kernel.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/sockios.h>
+
+#include "lj_log.h"
+#include "xdp_tap.skel.h"
+
+/* What a driver can take in one buffer, with room to spare: pages hold headroom and trailer, too.
+ */
+#define ONE_BUFFER_MTU 3000
+
+static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	return rte_vlog(RTE_LOG_DEBUG, (uint32_t)lj_logtype, fmt, ap);
+}
+
+/* An ioctl about the interface; -errno. */
+static int ask(const struct xdp_kernel *k, unsigned long request, struct ifreq *ifr)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", k->config.interface);
+	ret = ioctl(fd, request, ifr) == 0 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+bool xdp_kernel_strips_vlan(const struct xdp_kernel *k)
+{
+	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+	struct ifreq ifr = {.ifr_data = (void *)&value};
+
+	return ask(k, SIOCETHTOOL, &ifr) == 0 && (value.data & ETH_FLAG_RXVLAN) != 0;
+}
+
+static void configure(struct xdp_kernel *k)
+{
+	struct xdp_tap *s = k->skeleton;
+	struct ifreq ifr = {0};
+
+	k->rings = (uint32_t)libbpf_num_possible_cpus();
+	s->rodata->slots_per_ring = k->config.slots_per_ring;
+	s->rodata->snap_bytes = k->config.snap_bytes;
+	s->rodata->several_buffers = ask(k, SIOCGIFMTU, &ifr) != 0 || ifr.ifr_mtu > ONE_BUFFER_MTU;
+	if (s->rodata->several_buffers)
+		bpf_program__set_flags(s->progs.tap, BPF_F_XDP_HAS_FRAGS);
+	bpf_map__set_max_entries(s->maps.positions, k->rings);
+	bpf_map__set_max_entries(s->maps.slots, k->rings * k->config.slots_per_ring);
+}
+
+static int refuse_load(const struct xdp_kernel *k, int ret, struct lj_error *err)
+{
+	if (ret == -EPERM)
+		return lj_error_set(err, EPERM, k->config.name,
+				    "an XDP tap needs root, or the capabilities CAP_BPF, "
+				    "CAP_NET_ADMIN and CAP_NET_RAW");
+	return lj_error_set(err, -ret, k->config.name, "the kernel does not take the program: %s",
+			    strerror(-ret));
+}
+
+static size_t positions_bytes(const struct xdp_kernel *k)
+{
+	return RTE_ALIGN_CEIL(k->rings * sizeof(*k->position), (size_t)sysconf(_SC_PAGESIZE));
+}
+
+static size_t slots_bytes(const struct xdp_kernel *k)
+{
+	return RTE_ALIGN_CEIL((size_t)k->rings * k->config.slots_per_ring * sizeof(*k->slot),
+			      (size_t)sysconf(_SC_PAGESIZE));
+}
+
+static int map_memory(struct xdp_kernel *k, struct lj_error *err)
+{
+	void *position = mmap(NULL, positions_bytes(k), PROT_READ | PROT_WRITE, MAP_SHARED,
+			      bpf_map__fd(k->skeleton->maps.positions), 0);
+	void *slot = mmap(NULL, slots_bytes(k), PROT_READ, MAP_SHARED | MAP_POPULATE,
+			  bpf_map__fd(k->skeleton->maps.slots), 0);
+
+	k->position = position == MAP_FAILED ? NULL : position;
+	k->slot = slot == MAP_FAILED ? NULL : slot;
+	if (k->position == NULL || k->slot == NULL)
+		return lj_error_set(err, errno, k->config.name, "its rings cannot be mapped: %s",
+				    strerror(errno));
+	return 0;
+}
+
+/* `polled` needs CAP_PERFMON besides; the tap goes without. */
+static int load(struct xdp_kernel *k, bool with_polled)
+{
+	int ret;
+
+	k->skeleton = xdp_tap__open();
+	if (k->skeleton == NULL)
+		return -errno;
+	configure(k);
+	bpf_program__set_autoload(k->skeleton->progs.polled, with_polled);
+	ret = xdp_tap__load(k->skeleton);
+	if (ret != 0) {
+		xdp_tap__destroy(k->skeleton);
+		k->skeleton = NULL;
+	}
+	return ret;
+}
+
+int xdp_kernel_open(struct xdp_kernel *k, const struct xdp_kernel_config *config,
+		    struct lj_error *err)
+{
+	int ret;
+
+	*k = (struct xdp_kernel){.config = *config, .link = -1, .poll_link = -1};
+	k->ifindex = if_nametoindex(config->interface);
+	if (k->ifindex == 0)
+		return lj_error_set(err, ENODEV, config->name, "there is no interface %s",
+				    config->interface);
+	libbpf_set_print(log_libbpf);
+	ret = load(k, true);
+	if (ret != 0)
+		ret = load(k, false);
+	if (ret != 0)
+		return refuse_load(k, ret, err);
+	return map_memory(k, err);
+}
+
+void xdp_kernel_close(struct xdp_kernel *k)
+{
+	xdp_kernel_detach(k);
+	if (k->slot != NULL)
+		munmap((void *)(uintptr_t)k->slot, slots_bytes(k));
+	if (k->position != NULL)
+		munmap(k->position, positions_bytes(k));
+	xdp_tap__destroy(k->skeleton);
+	*k = (struct xdp_kernel){.link = -1, .poll_link = -1};
+}
+
+static int attach(struct xdp_kernel *k, bool generic)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+	int fd = bpf_link_create(xdp_kernel_program(k), (int)k->ifindex, BPF_XDP, &opts);
+
+	if (fd < 0)
+		return fd;
+	k->link = fd;
+	k->generic = generic;
+	return 0;
+}
+
+static const char *why_not(int ret)
+{
+	switch (ret) {
+	case -EBUSY:
+	case -EEXIST:
+		return "another XDP program is on the interface (see bpftool net)";
+	case -EOPNOTSUPP:
+		return "the driver has no native XDP";
+	case -EPERM:
+		return "attaching needs CAP_NET_ADMIN";
+	default:
+		return strerror(-ret);
+	}
+}
+
+int xdp_kernel_attach(struct xdp_kernel *k, struct lj_error *err)
+{
+	enum xdp_mode mode = k->config.mode;
+	int ret = -EOPNOTSUPP;
+
+	if (k->link >= 0)
+		return 0;
+	k->no_native[0] = '\0';
+	if (mode != XDP_MODE_GENERIC) {
+		ret = attach(k, false);
+		if (ret != 0)
+			snprintf(k->no_native, sizeof(k->no_native), "%s", why_not(ret));
+	}
+	if (mode == XDP_MODE_GENERIC || (ret != 0 && mode == XDP_MODE_ANY))
+		ret = attach(k, true);
+	if (ret == 0) {
+		xdp_kernel_share_clock(k);
+		return 0;
+	}
+	return lj_error_set(err, -ret, k->config.name, "cannot be attached (%s mode): %s",
+			    mode == XDP_MODE_NATIVE ? "native" : "generic", why_not(ret));
+}
+
+void xdp_kernel_share_clock(struct xdp_kernel *k)
+{
+	int program = bpf_program__fd(k->skeleton->progs.polled);
+
+	if (program >= 0)
+		k->poll_link = bpf_raw_tracepoint_open("napi_poll", program);
+	k->skeleton->bss->share_clock = k->poll_link >= 0;
+}
+
+void xdp_kernel_detach(struct xdp_kernel *k)
+{
+	if (k->link >= 0)
+		close(k->link);
+	if (k->poll_link >= 0)
+		close(k->poll_link);
+	k->link = -1;
+	k->poll_link = -1;
+}
+
+bool xdp_kernel_alive(const struct xdp_kernel *k)
+{
+	struct bpf_link_info info = {0};
+	uint32_t size = sizeof(info);
+
+	return k->link >= 0 && bpf_obj_get_info_by_fd(k->link, &info, &size) == 0 &&
+	       info.xdp.ifindex != 0;
+}
+
+int xdp_kernel_program(const struct xdp_kernel *k)
+{
+	return bpf_program__fd(k->skeleton->progs.tap);
+}

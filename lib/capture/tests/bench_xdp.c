@@ -1,0 +1,183 @@
+/*
+ * What the XDP tap costs a frame beside a program that only passes it, in one process: by test runs
+ * of the kernel (ns a frame, their own loop included in both), and by frames that really go up the
+ * stack from there (the share of the rate without a tap). With a reading of the clock for each
+ * frame, and with one shared by what a driver's poll brings, here up to 64. In a network namespace
+ * of its own. Rings are emptied between runs. Medians of several runs, taken in turn. Needs root.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+
+#include "capture_xdp_kernel.h"
+#include "capture_xdp_ring.h"
+
+#define RUNS   21
+#define FRAMES 4096 /* a run; a ring holds as many */
+#define BATCH  64   /* a poll of a driver's */
+
+enum program { PASS, TAP_OWN_CLOCK, TAP, PROGRAMS };
+
+struct contestant {
+	int program;
+	struct xdp_kernel kernel; /* of a tap */
+	struct xdp_rings rings;
+};
+
+/* An IPv4 and UDP frame to somebody else, so that the host drops it as soon as it looks at it: what
+ * the tap adds weighs most. */
+static uint8_t frame[1514] = {
+	0x02, 0, 0,  0,	 0, 1, 0x02, 0, 0, 0, 0,  2, 0x08, 0, 0x45, 0, 0, 46, 0, 0,
+	0,    0, 64, 17, 0, 0, 10,   0, 0, 1, 10, 0, 0,	   2, 4,    0, 0, 53, 0, 26,
+};
+
+static int load_pass(void)
+{
+	const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", pass, RTE_DIM(pass), NULL);
+}
+
+/* As an Ethernet interface has it: an ordinary tap is of frames in one buffer. */
+static int set_mtu(void)
+{
+	struct ifreq ifr = {.ifr_name = "lo", .ifr_mtu = 1500};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), ret = ioctl(fd, SIOCSIFMTU, &ifr);
+
+	close(fd);
+	return ret;
+}
+
+/* ns a frame */
+static double run(int program, uint32_t bytes, bool live)
+{
+	struct xdp_md context = {.data_end = bytes};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = bytes,
+		    .repeat = FRAMES);
+
+	if (live) {
+		opts.ctx_in = &context;
+		opts.ctx_size_in = sizeof(context);
+		opts.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+		opts.batch_size = BATCH;
+	}
+	if (bpf_prog_test_run_opts(program, &opts) != 0) {
+		fprintf(stderr, "bench_xdp: the test run fails: %s\n", strerror(errno));
+		exit(EXIT_FAILURE);
+	}
+	return opts.duration;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void measure(struct contestant *c, uint32_t bytes, bool live, double median[PROGRAMS])
+{
+	double ns[PROGRAMS][RUNS];
+
+	for (int i = 0; i < RUNS; i++)
+		for (int p = 0; p < PROGRAMS; p++) {
+			if (p != PASS)
+				xdp_rings_skip(&c[p].rings);
+			ns[p][i] = run(c[p].program, bytes, live);
+			if (p != PASS && xdp_rings_overruns(&c[p].rings) > 0) {
+				fprintf(stderr, "bench_xdp: a ring was full\n");
+				exit(EXIT_FAILURE);
+			}
+		}
+	for (int p = 0; p < PROGRAMS; p++) {
+		qsort(ns[p], RUNS, sizeof(ns[p][0]), by_value);
+		median[p] = ns[p][RUNS / 2];
+	}
+}
+
+static void report(FILE *json, uint32_t bytes, const double test[PROGRAMS],
+		   const double live[PROGRAMS], const char *separator)
+{
+	static const char *const names[PROGRAMS] = {"pass", "tap, own clock", "tap"};
+
+	for (int p = 0; p < PROGRAMS; p++) {
+		if (json != stdout)
+			printf("%4u B, %-14s: %3.0f ns, %3.0f more; to the host %4.0f ns, %5.1f %% "
+			       "of the rate\n",
+			       bytes, names[p], test[p], test[p] - test[PASS], live[p],
+			       live[PASS] / live[p] * 100);
+		if (json != NULL)
+			fprintf(json,
+				"%s{\"bytes\": %u, \"program\": \"%s\", \"ns\": %.1f, "
+				"\"added_ns\": %.1f, \"host_ns\": %.1f, \"share_of_rate\": %.4f}",
+				p == 0 ? separator : ",\n", bytes, names[p], test[p],
+				test[p] - test[PASS], live[p], live[PASS] / live[p]);
+	}
+}
+
+static int open_tap(struct contestant *c, struct lj_error *err)
+{
+	const struct xdp_kernel_config config = {.name = "bench",
+						 .interface = "lo",
+						 .slots_per_ring = FRAMES,
+						 .snap_bytes = XDP_SNAP};
+	int ret = xdp_kernel_open(&c->kernel, &config, err);
+
+	if (ret != 0)
+		return ret;
+	c->program = xdp_kernel_program(&c->kernel);
+	return xdp_rings_init(&c->rings, c->kernel.rings, FRAMES, c->kernel.position,
+			      c->kernel.slot);
+}
+
+static void close_tap(struct contestant *c)
+{
+	xdp_rings_free(&c->rings);
+	xdp_kernel_close(&c->kernel);
+}
+
+int main(int argc, char **argv)
+{
+	static const uint32_t sizes[] = {60, 128, 200, 1514};
+	struct contestant c[PROGRAMS] = {0};
+	double test[PROGRAMS], live[PROGRAMS];
+	struct lj_error err = {0};
+	FILE *json = NULL;
+
+	if (argc == 3 && strcmp(argv[1], "--json") == 0)
+		json = strcmp(argv[2], "-") == 0 ? stdout : fopen(argv[2], "w");
+	if (argc != 1 && json == NULL)
+		return EXIT_FAILURE;
+	c[PASS].program = load_pass();
+	if (unshare(CLONE_NEWNET) != 0 || set_mtu() != 0 || c[PASS].program < 0 ||
+	    open_tap(&c[TAP_OWN_CLOCK], &err) != 0 || open_tap(&c[TAP], &err) != 0) {
+		fprintf(stderr, "bench_xdp: %s\n", err.what[0] != '\0' ? err.what : "needs root");
+		return EXIT_FAILURE;
+	}
+	xdp_kernel_share_clock(&c[TAP].kernel);
+	if (json != NULL)
+		fprintf(json, "[");
+	for (uint32_t i = 0; i < RTE_DIM(sizes); i++) {
+		measure(c, sizes[i], false, test);
+		measure(c, sizes[i], true, live);
+		report(json, sizes[i], test, live, i > 0 ? ",\n" : "");
+	}
+	if (json != NULL)
+		fprintf(json, "]\n");
+	close(c[PASS].program);
+	close_tap(&c[TAP_OWN_CLOCK]);
+	close_tap(&c[TAP]);
+	return json == NULL || fclose(json) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,174 @@
+/*
+ * The tap: copies the head of each packet to this CPU's ring and lets the packet go on to the host,
+ * whatever happens here.
+ *
+ * The stores are published by the last one, of `head`: x86 keeps stores in order, so a compiler
+ * barrier is enough.
+ *
+ * Reading the clock costs four times what all the rest does, so packets of one poll of a driver
+ * share a reading, at most SHARERS of them: they arrived before the poll and are handled back to
+ * back, so their own times would tell nothing of the wire. The end of a poll is known by a
+ * tracepoint. Where packets come without one (a tun device) a reading holds for a jiffy at most.
+ */
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "xdp_tap.h"
+
+#define SHARERS 64
+
+/* Set before the program is loaded: to the verifier they are constants. */
+const volatile __u32 slots_per_ring = 1;
+const volatile __u32 snap_bytes = XDP_SNAP;
+/* Whether frames may come in several buffers: asking for their length costs 6 ns. */
+const volatile _Bool several_buffers = 1;
+
+/* Set once `polled` is attached; until then each packet has a reading of its own. */
+_Bool share_clock = 0;
+
+/* As many entries as there are CPUs, and slots; set before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xdp_position);
+} positions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct xdp_slot);
+} slots SEC(".maps");
+
+#define barrier() asm volatile("" ::: "memory")
+
+/* The verifier has to see a bound checked on the very register that is used. */
+#define own_register(value) asm volatile("" : "+r"(value))
+
+#define WORDS(to, from, n)                                                                         \
+	_Pragma("unroll") for (int word = 0; word < (n); word++)((__u64 *)(to))[word] =            \
+		((const __u64 *)(from))[word]
+
+/* Copies `size` bytes, a constant, if that bit of `bytes` is set. */
+#define COPY_BIT(size)                                                                             \
+	do {                                                                                       \
+		if ((bytes & (size)) == 0)                                                         \
+			break;                                                                     \
+		if (from + (size) > end)                                                           \
+			return;                                                                    \
+		WORDS(to, from, (size) / 8);                                                       \
+		from += (size);                                                                    \
+		to += (size);                                                                      \
+	} while (0)
+
+/*
+ * Copies of constant sizes become plain loads and stores, faster than the helper that takes a
+ * length: the multiple of 16 by its bits, then the last 16 bytes, which overlap.
+ * 16 <= bytes <= XDP_SLOT_DATA.
+ */
+static __always_inline void copy(__u8 *to, const __u8 *from, const __u8 *end, __u64 bytes)
+{
+	__u64 last = bytes - 16;
+	__u8 *last_to = to;
+	const __u8 *last_from = from;
+
+	COPY_BIT(128);
+	COPY_BIT(64);
+	COPY_BIT(32);
+	COPY_BIT(16);
+	if ((bytes & 15) == 0)
+		return;
+	own_register(last);
+	if (last > XDP_SLOT_DATA - 16)
+		return;
+	last_to += last;
+	last_from += last;
+	if (last_from + 16 > end)
+		return;
+	WORDS(last_to, last_from, 2);
+}
+
+static __always_inline struct xdp_slot *reserve(struct xdp_position *position, __u32 cpu)
+{
+	__u64 head = position->head;
+	__u32 index = cpu * slots_per_ring + (head & (slots_per_ring - 1));
+
+	if (head - position->seen_tail >= slots_per_ring) {
+		position->seen_tail = *(volatile __u64 *)&position->tail;
+		if (head - position->seen_tail >= slots_per_ring) {
+			position->overruns++;
+			return NULL;
+		}
+	}
+	return bpf_map_lookup_elem(&slots, &index);
+}
+
+/* The frame's head into the slot: from its first buffer, or over several where that is short. */
+static __always_inline void take(struct xdp_slot *slot, struct xdp_md *ctx)
+{
+	const __u8 *data = (const __u8 *)(long)ctx->data;
+	const __u8 *end = (const __u8 *)(long)ctx->data_end;
+	__u64 wire_bytes = several_buffers ? bpf_xdp_get_buff_len(ctx) : end - data;
+	__u64 captured = wire_bytes < snap_bytes ? wire_bytes : snap_bytes;
+
+	own_register(captured);
+	if (captured == 0 || captured > XDP_SLOT_DATA)
+		captured = 0;
+	else if (captured >= 16 && data + captured <= end)
+		copy(slot->data, data, end, captured);
+	else if (bpf_xdp_load_bytes(ctx, 0, slot->data, captured) != 0)
+		captured = 0;
+	slot->wire_bytes = wire_bytes;
+	slot->captured = captured;
+	slot->queue = ctx->rx_queue_index;
+}
+
+static __always_inline __u64 now_ns(struct xdp_position *position)
+{
+	__u64 jiffies = bpf_jiffies64();
+
+	if (share_clock && position->time_ns != 0 && position->jiffies == jiffies &&
+	    position->sharers < SHARERS - 1) {
+		position->sharers++;
+		return position->time_ns;
+	}
+	position->jiffies = jiffies;
+	position->sharers = 0;
+	position->time_ns = bpf_ktime_get_ns();
+	return position->time_ns;
+}
+
+SEC("raw_tp/napi_poll") int polled(void *ctx)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct xdp_position *position = bpf_map_lookup_elem(&positions, &cpu);
+
+	if (position != NULL)
+		position->time_ns = 0;
+	return 0;
+}
+
+/* "xdp.frags" where frames may come in several buffers. */
+SEC("xdp") int tap(struct xdp_md *ctx)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct xdp_position *position = bpf_map_lookup_elem(&positions, &cpu);
+	struct xdp_slot *slot;
+
+	if (position == NULL)
+		return XDP_PASS;
+	slot = reserve(position, cpu);
+	if (slot == NULL)
+		return XDP_PASS;
+	slot->time_ns = now_ns(position);
+	take(slot, ctx);
+	barrier();
+	*(volatile __u64 *)&position->head = position->head + 1;
+	return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";
