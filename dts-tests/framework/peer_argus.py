@@ -3,8 +3,8 @@
 Where argus's definition is another than linejudge's, its own is applied to the packets, as the twin reads them:
 - bytes: argus counts whole frames; what stands behind the IP datagram (padding, an FCS) or around a tunnelled one is added to linejudge's.
 - TcpRtt: without an ACK it is SynAck in argus.
-- SrcWin, DstWin: argus scales what only one side offered to scale, against RFC 7323, and leaves out a reset's and at times a FIN's; without a handshake ra
-  prints 0 or what happens to lie in memory: those are passed over.
+- SrcWin, DstWin: argus scales what only one side offered to scale, against RFC 7323, and leaves out a reset's and at times a FIN's;
+  without a handshake ra prints 0 or what happens to lie in memory: those are passed over.
 - SrcLoad, DstLoad: ra prints them exchanged where argus found out later who began.
 - TcpRtt, AckDat: argus has none where the ACK of the SYN-ACK carries data.
 - SIntPkt, SrcJitter: argus leaves out gaps of less than a microsecond.
@@ -23,8 +23,9 @@ from framework import peers, twin
 from framework.twin_features import mean, std
 from framework.twin_packet import ACK, FIN, ICMP, RST, SYN, TCP, UDP, packets
 
-# linejudge's feature, ra's column, relative and absolute tolerance. ra prints single precision, and argus has whole microseconds.
-EXACT = (("argus_src_pkts", "SrcPkts"), ("argus_dst_pkts", "DstPkts"), ("argus_src_app_bytes", "SAppBytes"), ("argus_dst_app_bytes", "DAppBytes"),
+# linejudge's feature, ra's column. ra prints single precision, and argus has whole microseconds.
+EXACT = (("argus_src_pkts", "SrcPkts"), ("argus_dst_pkts", "DstPkts"),
+         ("argus_src_app_bytes", "SAppBytes"), ("argus_dst_app_bytes", "DAppBytes"),
          ("argus_src_ttl", "sTtl"), ("argus_dst_ttl", "dTtl"))
 TIMES = (("argus_tcp_rtt", "TcpRtt"), ("argus_syn_ack", "SynAck"), ("argus_ack_dat", "AckDat"), ("argus_dur", "Dur"))
 RATES = (("argus_rate", "Rate"), ("argus_src_rate", "SrcRate"), ("argus_dst_rate", "DstRate"))
@@ -77,8 +78,8 @@ def compare(capture, scratch, loss):
         if c.value(key, "initiator", key[1:3], its[0]["key"][1:3]):
             one_flow(c, key, mine[0], its[0], flows[name][0], name in quoted)
             if name[0] == TCP:
-                loss.append((all(mine[0][f"argus_{side}_loss"] == its[0][column] for side, column in (("src", "SrcLoss"), ("dst", "DstLoss"))),
-                             f"{capture} {peers.flow_text(key)}"))
+                equal = (mine[0]["argus_src_loss"], mine[0]["argus_dst_loss"]) == (its[0]["SrcLoss"], its[0]["DstLoss"])
+                loss.append((equal, f"{capture} {peers.flow_text(key)}"))
     return c.found
 
 

@@ -81,11 +81,6 @@ def key_of(row):
     return int(row["proto"]), row["src_ip"], int(row["src_port"]), row["dst_ip"], int(row["dst_port"])
 
 
-def reverse(key):
-    proto, src, sport, dst, dport = key
-    return proto, dst, dport, src, sport
-
-
 def both_ways(key):
     """One name for a conversation, whoever began."""
     proto, src, sport, dst, dport = key
