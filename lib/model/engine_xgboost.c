@@ -71,6 +71,11 @@ static int warm_up(struct handle *h)
 	return ret;
 }
 
+void xgboost_version(int version[3])
+{
+	XGBoostVersion(&version[0], &version[1], &version[2]);
+}
+
 /* The number, not the text of the file: XGBoost has a float parser of its own. */
 int xgboost_base_score(void *handle, float *base_score)
 {

@@ -52,6 +52,14 @@ enum lj_engine {
 	LJ_ENGINE_MANIFEST /* as the bundle's manifest says */
 };
 
+/* How a booster's margins become probabilities. */
+enum lj_transform {
+	LJ_TRANSFORM_OBJECTIVE,	  /* as its objective says: logistic or softmax */
+	LJ_TRANSFORM_MEAN,	  /* margin / divisor: trees that vote with probabilities */
+	LJ_TRANSFORM_PATH_LENGTH, /* 2^(-margin / divisor): an isolation forest (Liu, Ting and
+				     Zhou, 2008); the divisor is trees times c(n) */
+};
+
 /* The flow settings a model was trained under: the pipeline uses those of the first model unless
  * configured. */
 struct lj_model_flow {
@@ -70,6 +78,8 @@ struct lj_model_info {
 	uint32_t features, outputs, trees;
 	uint16_t classes;		     /* 2 for a binary model */
 	char class_name[LJ_CLASSES_MAX][32]; /* [0] is always the benign class */
+	enum lj_transform transform;
+	double divisor;	 /* of the transform */
 	float threshold; /* alert when the score (probability of not benign) is at or over this */
 	struct lj_model_flow flow;
 };

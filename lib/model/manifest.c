@@ -148,6 +148,33 @@ static int get_flow(const struct place *p, const json_t *root, struct manifest *
 	return 0;
 }
 
+static int get_transform(const struct place *p, const json_t *root, struct manifest *m)
+{
+	static const char *const keys[] = {"kind", "divisor"};
+	const json_t *transform = json_object_get(root, "transform");
+	double divisor = json_number_value(json_object_get(transform, "divisor"));
+	char kind[16];
+	int ret;
+
+	if (transform == NULL)
+		return 0;
+	ret = check_keys(p, transform, "transform.", keys, RTE_DIM(keys));
+	if (ret == 0)
+		ret = get_text(p, transform, "kind", "transform.kind", kind, sizeof(kind));
+	if (ret != 0)
+		return ret;
+	if (strcmp(kind, "mean") == 0)
+		m->info.transform = LJ_TRANSFORM_MEAN;
+	else if (strcmp(kind, "path_length") == 0)
+		m->info.transform = LJ_TRANSFORM_PATH_LENGTH;
+	else
+		return wrong(p, "transform.kind", "is neither mean nor path_length");
+	if (!(divisor > 0 && divisor < 1e12))
+		return wrong(p, "transform.divisor", "is not a number over 0");
+	m->info.divisor = divisor;
+	return 0;
+}
+
 static int get_head(const struct place *p, const json_t *root, struct manifest *m)
 {
 	const json_t *threshold = json_object_get(root, "threshold");
@@ -188,7 +215,7 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 	static const char *const keys[] = {"format",	     "name",	 "version", "description",
 					   "feature_schema", "features", "classes", "threshold",
 					   "engine",	     "flow",	 "files",   "trained_on",
-					   "created"};
+					   "created",	     "transform"};
 	const json_t *files = json_object_get(root, "files");
 	int ret;
 
@@ -201,6 +228,8 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 		ret = get_features(p, root, m);
 	if (ret == 0)
 		ret = get_classes(p, root, m);
+	if (ret == 0)
+		ret = get_transform(p, root, m);
 	if (ret == 0)
 		ret = get_flow(p, root, m);
 	if (ret == 0)

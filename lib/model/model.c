@@ -36,6 +36,10 @@ static int check_booster(struct lj_model *m, const struct lj_model_info *booster
 				    "gives %u scores, the manifest names %u "
 				    "classes",
 				    booster->outputs, info->classes);
+	if (info->transform == LJ_TRANSFORM_PATH_LENGTH && booster->outputs != 1)
+		return lj_error_set(err, EINVAL, path,
+				    "gives %u scores: an isolation forest gives one",
+				    booster->outputs);
 	info->outputs = booster->outputs;
 	info->trees = booster->trees;
 	return 0;
@@ -166,7 +170,7 @@ static void form_opinion(const struct lj_model_info *info, const float *p, struc
 int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
 			float *probabilities)
 {
-	return m->engine->score(m->handle[slot], rows, n, NULL, probabilities);
+	return model_probabilities(m, slot, rows, n, probabilities);
 }
 
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
@@ -177,7 +181,7 @@ uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow 
 	float *scores = m->scores[slot];
 
 	lj_feature_extract(m->plan, flows, contexts, (uint16_t)n, m->matrix[slot]);
-	if (m->engine->score(m->handle[slot], m->matrix[slot], n, NULL, scores) != 0) {
+	if (model_probabilities(m, slot, m->matrix[slot], n, scores) != 0) {
 		for (uint32_t i = 0; i < n; i++)
 			opinions[i] = (struct lj_opinion){.score = NAN, .classes = info->classes};
 		return 0;

@@ -40,6 +40,16 @@ void manifest_free(struct manifest *m);
 int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root, const char *path,
 		  struct lj_error *err);
 
+/*
+ * Probabilities[n][outputs] of rows by the slot's engine and the manifest's transform. 0 or -errno.
+ * Path.
+ */
+int model_probabilities(const struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
+			float *probabilities);
+/* The transform alone; in place is fine. Not for LJ_TRANSFORM_OBJECTIVE. Path. */
+void model_transform(const struct lj_model_info *info, const float *margins, uint32_t n,
+		     float *probabilities);
+
 /* Whether every row of DIR/golden.csv comes out of the engine as it stands there. 0 or -errno. */
 int golden_prove(const struct lj_model *m, struct lj_error *err);
 
@@ -48,6 +58,9 @@ int golden_prove(const struct lj_model *m, struct lj_error *err);
  * The caller owns it. NULL and `err`.
  */
 json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_error *err);
+
+/* Major, minor and patch of the library. */
+void xgboost_version(int version[3]);
 
 /* base_score as the XGBoost engine's `handle` has read it. 0 or -errno. */
 int xgboost_base_score(void *handle, float *base_score);

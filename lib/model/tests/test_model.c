@@ -121,6 +121,22 @@ static void counts_that_do_not_fit_are_refused(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(json_object()), "not an XGBoost model"));
 }
 
+/* XGBoost 3.1 writes base_score as a list of numbers. */
+static void a_model_newer_than_the_library_is_told_so(void)
+{
+	json_t *root = booster();
+	const char *what;
+
+	json_object_set_new(root, "version", json_pack("[i,i,i]", 93, 1, 0));
+	CU_ASSERT_STRING_EQUAL(verdict_on(json_copy(root)), "");
+	json_object_set_new(
+		json_object_get(json_object_get(root, "learner"), "learner_model_param"),
+		"base_score", json_string("[5E-1]"));
+	what = verdict_on(root);
+	CU_ASSERT_PTR_NOT_NULL(strstr(what, "base_score"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(what, "saved by XGBoost 93.1"));
+}
+
 /* What validating says when the learner's parameter `key` is `text`. */
 static const char *with_param(const char *key, const char *text)
 {
@@ -293,6 +309,8 @@ int main(void)
 		{"counts that do not fit are refused", counts_that_do_not_fit_are_refused},
 		{"a UBJ cut anywhere is refused without a crash",
 		 a_ubj_cut_anywhere_is_refused_without_a_crash},
+		{"a model newer than the library is told so",
+		 a_model_newer_than_the_library_is_told_so},
 		{"slots score alike, whole or one by one, side by side",
 		 slots_score_alike_whole_or_one_by_one_and_side_by_side},
 	};
