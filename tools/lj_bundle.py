@@ -42,16 +42,16 @@ def class_names(text, outputs, labels=None, benign=None):
     """(names with the benign one first, the model's index of each)."""
     count = max(outputs, 2)
     labels = [str(label) for label in labels] if labels is not None else [str(k) for k in range(count)]
-    names = [name.strip() for name in text.split(",")] if text else (["benign", "malicious"] if count == 2 else list(labels))
-    if len(names) != count:
-        raise ImportFailed(f"--classes: {len(names)} names, the model tells {count} classes apart")
     wanted = benign if benign is not None else next((x for x in labels if x.lower() in ("benign", "normal")), labels[0])
     if wanted not in labels:
         raise ImportFailed(f"--benign: {wanted} is not one of the model's classes: {', '.join(labels)}")
     first = labels.index(wanted)
     order = [first] + [k for k in range(count) if k != first]
-    if not text and count > 2:
-        names = [names[k] for k in order]
+    names = [name.strip() for name in text.split(",")] if text else [labels[k] for k in order]
+    if len(names) != count:
+        raise ImportFailed(f"--classes: {len(names)} names, the model tells {count} classes apart")
+    if not text and count == 2 and not any(c.isalpha() for c in names[1]):
+        names[1] = "malicious"
     return ["benign", *names[1:]], order
 
 

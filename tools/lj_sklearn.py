@@ -118,8 +118,8 @@ def shares(tree):
 class Imported:
     """A booster and what makes scores of its margins."""
 
-    def __init__(self, columns, model, labels, outputs):
-        self.columns, self.model, self.labels, self.outputs = columns, model, labels, outputs
+    def __init__(self, columns, model, outputs):
+        self.columns, self.model, self.outputs = columns, model, outputs
         self.trees, self.transform, self.threshold = [], None, 0.5
 
     def add(self, output, tree, leaves, mapping=None):
@@ -132,7 +132,7 @@ class Imported:
 def averaged(columns, model, trees, order):
     """Trees that vote with the probabilities of their leaves."""
     outputs = 1 if len(order) == 2 else len(order)
-    made = Imported(columns, model, model.classes_, outputs)
+    made = Imported(columns, model, outputs)
     for tree in trees:
         share = shares(tree)
         for output, k in enumerate(order[1:] if outputs == 1 else order):
@@ -145,7 +145,7 @@ def boosted(columns, model, order):
     """Boosted trees: the prior goes into the first tree of each class."""
     if model.init_ != "zero" and type(model.init_).__name__ != "DummyClassifier":
         raise ImportFailed(f"GradientBoosting that begins with a {type(model.init_).__name__} is more than its trees")
-    made = Imported(columns, model, model.classes_, 1 if len(order) == 2 else len(order))
+    made = Imported(columns, model, 1 if len(order) == 2 else len(order))
     prior = model._raw_predict_init(numpy.zeros((1, model.n_features_in_), numpy.float32))[0]
     factor = 2 if model.loss == "exponential" else 1
     places = [0] if made.outputs == 1 else order
@@ -168,7 +168,7 @@ def expected_path(n):
 
 def isolating(columns, model):
     """The leaf that a flow comes to says how deep it is, and how much deeper it would have gone."""
-    made = Imported(columns, model, ["benign", "anomaly"], 1)
+    made = Imported(columns, model, 1)
     for estimator, mapping in zip(model.estimators_, model.estimators_features_):
         tree = estimator.tree_
         depth = numpy.zeros(tree.node_count)
@@ -182,8 +182,19 @@ def isolating(columns, model):
     return made
 
 
-def convert(model, features, missing, choose_order):
-    """`choose_order(labels)`: the indices of the classes, the benign one first. An Imported."""
+def labels_of(model):
+    """The classes it tells apart, as it calls them."""
+    model = model.steps[-1][1] if isinstance(model, Pipeline) else model
+    if isinstance(model, IsolationForest):
+        return ["benign", "anomaly"]
+    labels = getattr(model, "classes_", [])
+    if not 2 <= len(labels) <= 16:
+        raise ImportFailed(f"{type(model).__name__} tells {len(labels)} classes apart; 2 to 16 are supported")
+    return list(labels)
+
+
+def convert(model, features, missing, order):
+    """`order`: the indices of the classes, the benign one first. An Imported."""
     columns, model = take_apart(model, features, missing)
     if isinstance(model, IsolationForest):
         return isolating(columns, model)
@@ -193,9 +204,6 @@ def convert(model, features, missing, choose_order):
                            "GradientBoostingClassifier and IsolationForest")
     if getattr(model, "n_outputs_", 1) != 1:
         raise ImportFailed("the model has several outputs")
-    if not 2 <= len(model.classes_) <= 16:
-        raise ImportFailed(f"the model tells {len(model.classes_)} classes apart; 2 to 16 are supported")
-    order = choose_order(model.classes_)
     if isinstance(model, GradientBoostingClassifier):
         return boosted(columns, model, order)
     trees = [e.tree_ for e in model.estimators_] if hasattr(model, "estimators_") else [model.tree_]
