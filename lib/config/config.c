@@ -1,4 +1,5 @@
 #include "lj_config.h"
+#include "lj_verdict.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -155,6 +156,10 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 	if (roles > 126)
 		return lj_error_set(err, EINVAL, "lcores.workers",
 				    "%u roles are more than the 126 lcores of this DPDK", roles);
+	if (c->verdict.rule == LJ_RULE_VOTE && c->models.n > 0 && c->verdict.quorum > c->models.n)
+		return lj_error_set(err, EINVAL, "verdict.quorum",
+				    "%u votes are asked of %u models: none would ever alert",
+				    c->verdict.quorum, c->models.n);
 	if (check_mode(c, err) != 0)
 		return -EINVAL;
 	return check_ports(c, err);

@@ -170,7 +170,7 @@ void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 	m->flow_tables = lj_flow_memory(c->flow.capacity) * workers;
 	m->hosts = lj_host_memory(&hosts) * infer;
 	m->queues = workers * infer * c->queue.infer * sizeof(struct lj_due_flow) +
-		    infer * c->queue.sink * lj_verdict_bytes(0) +
+		    infer * c->queue.sink * lj_verdict_bytes(0, 0) +
 		    lj_config_spreads(c) * workers * c->queue.spread * sizeof(struct lj_packet);
 	for (uint32_t i = 0; i < c->capture.n_ports; i++)
 		m->mbufs += c->capture.port[i].mbufs *

@@ -76,7 +76,7 @@ struct lj_config_port {
 	bool promiscuous;
 };
 
-#define LJ_CONFIG_KEYS 64
+#define LJ_CONFIG_KEYS 96
 
 struct lj_config {
 	struct {
@@ -114,6 +114,18 @@ struct lj_config {
 	struct {
 		uint32_t engine; /* enum lj_engine */
 	} model;
+	struct {
+		uint32_t rule; /* enum lj_rule */
+		uint32_t quorum;
+	} verdict;
+	struct {
+		uint32_t top; /* 0: none */
+	} explain;
+	struct {
+		uint32_t every; /* 0: none */
+		uint64_t window_ns, silent_ns;
+		uint32_t flood_percent;
+	} drift;
 	struct {
 		char target[LJ_CONFIG_TEXT]; /* "": no EVE */
 		bool append, early;

@@ -52,6 +52,8 @@ int open_models(struct lj_pipeline *p, struct lj_error *err)
 		p->shared.models.model[p->shared.models.n++] = m;
 	}
 	p->shared.models.generation = 1;
+	p->shared.models.rule = (enum lj_rule)c->verdict.rule;
+	p->shared.models.quorum = (uint16_t)c->verdict.quorum;
 	settle_flow_settings(p);
 	if (c->features.csv[0] == '\0')
 		return 0;

@@ -171,7 +171,7 @@ static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 		lj_histogram_init(&s->stage[i]);
 	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
 		p->sink_queue[i] = join(&p->inferrer[i]->role, &s->role, p->config->queue.sink,
-					lj_verdict_bytes(values), err);
+					lj_verdict_bytes(values, 0), err);
 		if (p->sink_queue[i] == NULL)
 			return -ENOMEM;
 		p->inferrer[i]->sink = p->sink_queue[i];

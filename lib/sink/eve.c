@@ -154,7 +154,9 @@ static void add_scores(struct text *t, const struct lj_model_info *info, const s
 static void add_opinions(struct text *t, const struct lj_verdict *v,
 			 const struct lj_model_set *models)
 {
-	text_add(t, ",\"models\":[");
+	static const char *const rules[] = {"max", "route", "vote"};
+
+	text_add(t, ",\"rule\":\"%s\",\"votes\":%u,\"models\":[", rules[models->rule], v->votes);
 	for (uint16_t m = 0; m < v->n_opinions; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
 
