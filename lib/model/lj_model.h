@@ -100,6 +100,10 @@ struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engin
 const struct lj_model_info *lj_model_info(const struct lj_model *m);
 const struct lj_feature_plan *lj_model_plan(const struct lj_model *m);
 const char *lj_model_dir(const struct lj_model *m);
+/* Name of column i, as the bundle spells it. */
+const char *lj_model_feature(const struct lj_model *m, uint32_t i);
+/* Path of the bundle's reference histograms, whose hash was checked; false: it has none. */
+bool lj_model_reference(const struct lj_model *m, char *path, size_t size);
 
 /* What a model says of one flow. */
 struct lj_opinion {
@@ -123,6 +127,9 @@ uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow 
  * -errno. */
 int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
 			float *probabilities);
+
+/* The rows of the slot's latest lj_model_score(), [n][features]; until the next one. Path. */
+const float *lj_model_rows(const struct lj_model *m, uint16_t slot);
 
 /* Copies up to `max` of the bundle's golden rows into matrix[max][features]; returns how many. */
 uint32_t lj_model_golden(const struct lj_model *m, float *matrix, uint32_t max);

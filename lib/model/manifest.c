@@ -237,6 +237,9 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 			       m->booster_sha256);
 	if (ret == 0)
 		ret = get_file(p, files, "golden", m->golden, sizeof(m->golden), m->golden_sha256);
+	if (ret == 0 && json_object_get(files, "reference") != NULL)
+		ret = get_file(p, files, "reference", m->reference, sizeof(m->reference),
+			       m->reference_sha256);
 	strcpy(m->info.sha256, m->booster_sha256);
 	return ret;
 }

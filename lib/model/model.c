@@ -109,6 +109,8 @@ struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engin
 	if (manifest_load(&m->manifest, dir, err) != 0 ||
 	    check_hash(m, m->manifest.booster, m->manifest.booster_sha256, err) != 0 ||
 	    check_hash(m, m->manifest.golden, m->manifest.golden_sha256, err) != 0 ||
+	    (m->manifest.reference[0] != '\0' &&
+	     check_hash(m, m->manifest.reference, m->manifest.reference_sha256, err) != 0) ||
 	    open_plan(m, err) != 0 || open_booster(m, engine, err) != 0) {
 		lj_model_close(m);
 		return NULL;
@@ -146,6 +148,17 @@ const char *lj_model_dir(const struct lj_model *m)
 	return m->dir;
 }
 
+const char *lj_model_feature(const struct lj_model *m, uint32_t i)
+{
+	return m->manifest.features[i];
+}
+
+bool lj_model_reference(const struct lj_model *m, char *path, size_t size)
+{
+	snprintf(path, size, "%s/%s", m->dir, m->manifest.reference);
+	return m->manifest.reference[0] != '\0';
+}
+
 /* From the engine's probabilities of one row: a binary booster gives that of the second class
  * alone. */
 static void form_opinion(const struct lj_model_info *info, const float *p, struct lj_opinion *o)
@@ -171,6 +184,11 @@ int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, ui
 			float *probabilities)
 {
 	return model_probabilities(m, slot, rows, n, probabilities);
+}
+
+const float *lj_model_rows(const struct lj_model *m, uint16_t slot)
+{
+	return m->matrix[slot];
 }
 
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,

@@ -14,7 +14,8 @@ struct manifest {
 	enum lj_engine engine;
 	char **features;		/* [info.features] */
 	char booster[256], golden[256]; /* file names in the folder */
-	char booster_sha256[65], golden_sha256[65];
+	char reference[256];		/* "": none */
+	char booster_sha256[65], golden_sha256[65], reference_sha256[65];
 };
 
 struct lj_model {
@@ -58,6 +59,12 @@ int golden_prove(const struct lj_model *m, struct lj_error *err);
  * The caller owns it. NULL and `err`.
  */
 json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_error *err);
+
+/*
+ * SHAP contributions of one row by a handle of the XGBoost engine: out[outputs][features + 1], the
+ * last of each output its bias. 0 or -errno.
+ */
+int xgboost_contributions(void *handle, const float *row, float *out);
 
 /* Major, minor and patch of the library. */
 void xgboost_version(int version[3]);

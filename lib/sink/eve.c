@@ -171,6 +171,21 @@ static void add_opinions(struct text *t, const struct lj_verdict *v,
 	text_add(t, "]");
 }
 
+static void add_because(struct text *t, const struct lj_explanation *x)
+{
+	text_add(t, ",\"because\":[");
+	for (uint32_t i = 0; i < x->n; i++) {
+		text_add(t, "%s{", i > 0 ? "," : "");
+		add_string(t, "feature", x->item[i].feature);
+		text_add(t, ",");
+		add_score(t, "value", x->item[i].value);
+		text_add(t, ",");
+		add_score(t, "contribution", x->item[i].contribution);
+		text_add(t, "}");
+	}
+	text_add(t, "]");
+}
+
 /* What to know before trusting the record. */
 static void add_marks(struct text *t, const struct lj_flow *f)
 {
@@ -196,7 +211,8 @@ static void add_marks(struct text *t, const struct lj_flow *f)
 		text_add(t, "]");
 }
 
-static void add_ml(struct text *t, const struct lj_eve_config *config, const struct lj_verdict *v)
+static void add_ml(struct text *t, const struct lj_eve_config *config, const struct lj_verdict *v,
+		   bool alert)
 {
 	const struct lj_opinion *o = lj_verdict_decisive(v);
 	bool early = v->flow.due == LJ_DUE_EARLY_PACKETS || v->flow.due == LJ_DUE_EARLY_AGE;
@@ -222,6 +238,8 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 		add_scores(t, info, o);
 		if (v->n_opinions > 1)
 			add_opinions(t, v, config->models);
+		if (v->because != NULL && alert)
+			add_because(t, v->because);
 	}
 	if (config->decision_time)
 		text_add(t, ",\"decision_us\":%.3f",
@@ -268,7 +286,7 @@ size_t lj_eve_encode(const struct lj_eve_config *config, const struct lj_verdict
 		add_alert(&t, config, v);
 	add_flow(&t, &v->flow, v->alert);
 	add_tcp(&t, &v->flow);
-	add_ml(&t, config, v);
+	add_ml(&t, config, v, alert);
 	text_add(&t, "}");
 	return text_fits(&t) ? t.used : 0;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "lj_batch.h"
+#include "lj_explain.h"
 #include "lj_model.h"
 
 enum lj_rule {
@@ -50,6 +51,7 @@ struct lj_verdict {
 	uint8_t reserved8;
 	uint32_t batch; /* rows scored together with this one */
 	uint32_t n_values;
+	const struct lj_explanation *because; /* the sink's, while it writes; NULL: none */
 	struct lj_opinion opinion[LJ_MODELS_MAX];
 	struct lj_flow flow;
 	double values[]; /* n_values of the evidence plan (--features); usually none */

@@ -94,6 +94,7 @@ void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 	decide(v, set);
 	v->n_values = 0;
 	v->rows = 0;
+	v->because = NULL;
 	if (evidence == NULL)
 		return;
 	v->n_values = (uint32_t)lj_feature_plan_size(evidence);
