@@ -11,6 +11,8 @@ import tempfile
 import numpy
 import xgboost
 
+import lj_reference
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LINEJUDGE = os.environ.get("LINEJUDGE", os.path.join(ROOT, "build", "app", "linejudge"))
 OBJECTIVES = ("binary:logistic", "reg:logistic", "multi:softprob", "multi:softmax")
@@ -140,6 +142,11 @@ def scores(booster, rows, transform=None):
     return margins, booster.predict(matrix).reshape(len(rows), -1)
 
 
+def score_of(probabilities):
+    """The probability of not benign, of each row."""
+    return probabilities[:, 0] if probabilities.shape[1] == 1 else 1 - probabilities[:, 0]
+
+
 def write_golden(path, booster, names, rows, transform=None):
     margins, probabilities = scores(booster, rows, transform)
     outputs = range(margins.shape[1])
@@ -160,8 +167,8 @@ def check(folder):
     return done.stdout.strip()
 
 
-def write(out, booster, manifest, rows, card):
-    """The bundle, once `linejudge model check` has passed it: until then nothing of an earlier one is touched. What was said."""
+def write(out, booster, manifest, rows, card, reference=None):
+    """The bundle, with a reference of (rows, scores) if given, once `linejudge model check` has passed it: until then nothing of an earlier one is touched. What was said."""
     out = os.path.abspath(out)
     os.makedirs(os.path.dirname(out), exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".import-", dir=os.path.dirname(out)) as folder:
@@ -169,6 +176,8 @@ def write(out, booster, manifest, rows, card):
         write_golden(os.path.join(folder, "golden.csv"), booster, manifest["features"], rows, manifest.get("transform"))
         files = {part: {"name": file, "sha256": sha256(os.path.join(folder, file))}
                  for part, file in (("booster", "model.ubj"), ("golden", "golden.csv"))}
+        if reference is not None:
+            files["reference"] = lj_reference.write(folder, *reference)
         with open(os.path.join(folder, "manifest.json"), "w", encoding="utf-8") as file:
             json.dump({**manifest, "files": files}, file, indent=2)
             file.write("\n")

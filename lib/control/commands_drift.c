@@ -6,10 +6,10 @@
 
 #define FEATURES_SHOWN 32 /* of a model, those that moved most */
 
-/* null is what is not known yet. */
+/* Of what was sampled enough. */
 static json_t *psi_json(float psi)
 {
-	return isnan(psi) ? json_null() : json_sprintf("%.3f", (double)psi);
+	return isnan(psi) ? json_string("unknown") : json_sprintf("%.3f", (double)psi);
 }
 
 static const char *state_of(const struct lj_drift_report *r)

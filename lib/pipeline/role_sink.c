@@ -125,7 +125,7 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 	if (n == 0 && lj_merge_finished(s->merge)) {
 		flush_sinks(s, now_tsc);
 		if (s->drift != NULL)
-			lj_drift_judge(s->drift, true);
+			lj_drift_judge(s->drift, false);
 		atomic_store_explicit(&role->finished, true, memory_order_release);
 	}
 	return (int)n;
