@@ -12,8 +12,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-import lj_bundle
-from lj_bundle import ImportFailed
+import lj_foreign
+from lj_foreign import ImportFailed
 
 LARGEST = numpy.int64(0x7F7FFFFF)  # bits of the largest finite float32
 TOLERANCE = 1e-6
@@ -106,7 +106,7 @@ def tree_of(index, tree, columns, leaves, mapping=None):
     features[split] = feature
     values[split] = columns.thresholds(feature, tree.threshold[old[split]])
     default[split] = columns.missing_left(feature, tree.threshold[old[split]])
-    return lj_bundle.tree_document(index, left, features, values, default, tree.weighted_n_node_samples[old], count)
+    return lj_foreign.tree_document(index, left, features, values, default, tree.weighted_n_node_samples[old], count)
 
 
 def shares(tree):
@@ -126,7 +126,7 @@ class Imported:
         self.trees.append((output, tree_of(len(self.trees), tree, self.columns, leaves, mapping)))
 
     def booster(self):
-        return lj_bundle.booster_of(self.trees, self.outputs, len(self.columns.fill))
+        return lj_foreign.booster_of(self.trees, self.outputs, len(self.columns.fill))
 
 
 def averaged(columns, model, trees, order):
@@ -221,5 +221,5 @@ def reference_scores(model, made, rows, order):
 
 def difference(model, made, booster, rows, order):
     """The largest between the bundle's scores and scikit-learn's."""
-    _, probabilities = lj_bundle.scores(booster, rows, made.transform)
+    _, probabilities = lj_foreign.scores(booster, rows, made.transform)
     return float(numpy.abs(probabilities.astype(numpy.float64) - reference_scores(model, made, rows, order)).max())

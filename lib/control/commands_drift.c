@@ -64,11 +64,11 @@ int show_drift(struct lj_control *c, const char *param, json_t *reply, struct lj
 	const struct lj_drift *d = lj_pipeline_drift(c->pipeline);
 
 	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	/* drift.every is 0, or there is no model. */
 	if (d == NULL)
-		return lj_error_set(err, ENOENT, "drift",
-				    "is not watched: drift.every is 0, or "
-				    "there is no model");
-	for (uint16_t m = 0; m < models->n; m++)
+		json_object_set_new(reply, "state", json_string("not watched"));
+	for (uint16_t m = 0; d != NULL && m < models->n; m++)
 		add_model(reply, d, models->model[m], m);
 	return 0;
 }
@@ -114,9 +114,12 @@ int show_drift_features(struct lj_control *c, const char *param, json_t *reply,
 	struct moved *moved;
 	uint32_t n;
 
-	if (d == NULL || end == param || *end != '\0' || m >= models->n)
-		return lj_error_set(err, EINVAL, param, "is no model that is watched: %u are",
-				    d != NULL ? models->n : 0);
+	if (end == param || *end != '\0' || m >= LJ_MODELS_MAX)
+		return lj_error_set(err, EINVAL, param, "is not the number of a model");
+	if (d == NULL || m >= models->n) {
+		json_object_set_new(reply, "state", json_string("not watched"));
+		return 0;
+	}
 	model = models->model[m];
 	moved = calloc(lj_model_info(model)->features, sizeof(*moved));
 	if (moved == NULL)

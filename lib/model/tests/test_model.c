@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "lj_explain.h"
 #include "lj_model.h"
 #include "lj_test.h"
 
@@ -298,6 +299,40 @@ static void slots_score_alike_whole_or_one_by_one_and_side_by_side(void)
 	lj_model_close(NULL);
 }
 
+/* That contributions add up to the margin is checked by lj_explain() itself. */
+static void what_weighs_most_comes_first(void)
+{
+	struct lj_error err = {0};
+	struct lj_model *m = lj_model_open(default_dir(), 1, &err);
+	uint32_t features = lj_model_info(m)->features, n;
+	float *rows = calloc(64 * features, sizeof(*rows));
+	struct lj_explainer *e = lj_explainer_open(m, &err);
+	struct lj_explanation x, against;
+
+	CU_ASSERT_FATAL(m != NULL && rows != NULL && e != NULL);
+	n = lj_model_golden(m, rows, 64);
+	CU_ASSERT(n > 10);
+	for (uint32_t i = 0; i < n; i++) {
+		const float *row = rows + (size_t)i * features;
+
+		CU_ASSERT_EQUAL(lj_explain(e, row, 1, LJ_EXPLAIN_TOP_MAX, &x), 0);
+		CU_ASSERT_EQUAL(lj_explain(e, row, 0, 2, &against), 0);
+		CU_ASSERT_EQUAL(x.n, LJ_EXPLAIN_TOP_MAX);
+		CU_ASSERT_EQUAL(against.n, 2);
+		CU_ASSERT_EQUAL(against.item[0].contribution, -x.item[0].contribution);
+		CU_ASSERT_STRING_EQUAL(against.item[1].feature, x.item[1].feature);
+		for (uint32_t k = 1; k < x.n; k++)
+			CU_ASSERT(fabsf(x.item[k].contribution) <=
+				  fabsf(x.item[k - 1].contribution));
+	}
+	CU_ASSERT_EQUAL(lj_explain(e, rows, 1, 0, &x), 0);
+	CU_ASSERT_EQUAL(x.n, 0);
+	lj_explainer_close(e);
+	lj_explainer_close(NULL);
+	lj_model_close(m);
+	free(rows);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -311,6 +346,7 @@ int main(void)
 		 a_ubj_cut_anywhere_is_refused_without_a_crash},
 		{"a model newer than the library is told so",
 		 a_model_newer_than_the_library_is_told_so},
+		{"what weighs most comes first", what_weighs_most_comes_first},
 		{"slots score alike, whole or one by one, side by side",
 		 slots_score_alike_whole_or_one_by_one_and_side_by_side},
 	};

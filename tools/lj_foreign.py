@@ -1,4 +1,4 @@
-"""A bundle's files, of a booster that came from elsewhere."""
+"""Bundles of boosters that came from elsewhere."""
 
 import csv
 import hashlib
