@@ -1,6 +1,7 @@
 """Labelled captures, alone and merged, to a table of features, by way of linejudge's own extraction."""
 
 import collections
+import copy
 import csv
 import hashlib
 import multiprocessing
@@ -56,6 +57,19 @@ class Dataset:
         self.family, self.publisher = self.families[self.capture], self.publishers[self.capture]
         self.bucket = self.buckets[self.capture]
         return self
+
+    def without(self, publishers):
+        """The same, less those publishers' captures."""
+        unknown = sorted(set(publishers) - set(self.publishers))
+        if unknown:
+            raise ValueError(f"no publisher {unknown[0]}; there are {', '.join(sorted(set(self.publishers)))}")
+        return self.only(~numpy.isin(self.publisher, list(publishers)))
+
+    def only(self, mask):
+        """A data set of those rows; the rest is shared."""
+        part = copy.copy(self)
+        part.x, part.y, part.capture, part.merged = self.x[mask], self.y[mask], self.capture[mask], self.merged[mask]
+        return part.index()
 
 
 def unpack(data):
@@ -169,14 +183,13 @@ def read_labels(folder, path, lone):
     return check_families(path, labels, lone), left_out
 
 
-def load(data, labels_path, lone=None, sets="linejudge,host", merge=True):
+def load(data, labels_path, lone=None, sets="linejudge,host,network"):
     """Extracts every labelled capture that is used, alone and merged; also the names of what is left out."""
     folder, scratch = unpack(data)
     labels, left_out = read_labels(folder, labels_path, lone)
     dataset = Dataset(labels)
     jobs = [([(i, label, 0, 0)], folder, sets) for i, label in enumerate(labels)]
-    if merge:
-        jobs += [(parts, folder, sets) for parts in _merges(labels, dataset.n_buckets, dataset.buckets) if len(parts) > 1]
+    jobs += [(parts, folder, sets) for parts in _merges(labels, dataset.n_buckets, dataset.buckets) if len(parts) > 1]
     with multiprocessing.Pool(2) as pool:
         for done, (names, *part) in enumerate(pool.imap(_extract, jobs, chunksize=4), start=1):
             if part[1]:

@@ -72,8 +72,8 @@ def _blocks(name, families, y):
     return index, labels
 
 
-def load(path, label, benign=(), family=None):
-    """A Dataset named as the table's own columns are, and the columns left out."""
+def load(path, label, benign=(), family=None, identity=False):
+    """A Dataset named as the table's own columns are, and the columns left out; `identity`: with those of ports, TTL and windows."""
     benign = {b.lower() for b in benign} or BENIGN
     rows = list(_read(path))
     if not rows:
@@ -83,7 +83,7 @@ def load(path, label, benign=(), family=None):
     family_at = _column(path, header, family) if family else label_at
     special = {label_at, family_at}
     names = {i: known.get(h.strip().lower()) for i, h in enumerate(header) if i not in special}
-    used = [i for i, name in names.items() if name and not IDENTITY.search(name)]
+    used = [i for i, name in names.items() if name and (identity or not IDENTITY.search(name))]
     if len(used) < 2:
         raise ValueError(f"{path}: {len(used)} of its columns are features ({', '.join(header[:4])} ...): "
                          "CIC-IDS2017's, NF-*-v2's, Argus's or linejudge's own are wanted, see docs/features.md")
