@@ -38,7 +38,8 @@ static int check(const char *dir)
 	printf("classes:");
 	for (uint16_t k = 0; k < info->classes; k++)
 		printf(" %s", info->class_name[k]);
-	printf("; alert from %.6g\n", info->threshold);
+	printf("; alert from %.6g (shipped %.6g, calibration %s)\n", info->threshold,
+	       info->threshold_shipped, info->calibration);
 	if (golden != NULL)
 		printf("golden rows: %u, margins bit for bit\n",
 		       lj_model_golden(m, golden, LJ_MODEL_BATCH));

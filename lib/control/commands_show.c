@@ -266,6 +266,10 @@ int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj
 					      info->sha256, "dir", lj_model_dir(models->model[m])));
 		json_object_set_new(json_object_get(reply, info->name), "threshold",
 				    json_sprintf("%.6g", info->threshold));
+		json_object_set_new(json_object_get(reply, info->name), "threshold_shipped",
+				    json_sprintf("%.6g", info->threshold_shipped));
+		json_object_set_new(json_object_get(reply, info->name), "calibration",
+				    json_string(info->calibration));
 	}
 	return 0;
 }

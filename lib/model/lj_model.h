@@ -3,7 +3,8 @@
  *
  * A bundle is a folder: manifest.json (names, classes, threshold, flow settings, SHA-256 of each
  * file), model.ubj (or .json), golden.csv (rows of features with the margins and probabilities they
- * must give). models/README.md describes it field by field. A model is immutable once open, and
+ * must give); a site's calibration.json may stand beside them. models/README.md describes it field
+ * by field. A model is immutable once open, and
  * must reproduce its golden rows (margins bit for bit, probabilities to 1e-6) or it does not open.
  *
  * Thread: open and close on main; lj_model_score() from each inference lcore with its own `slot`.
@@ -71,6 +72,8 @@ struct lj_model_info {
 	uint16_t classes;		     /* 2 for a binary model */
 	char class_name[LJ_CLASSES_MAX][32]; /* [0] is always the benign class */
 	float threshold; /* alert when the score (probability of not benign) is at or over this */
+	float threshold_shipped; /* the manifest's; `threshold` may be the site's own instead */
+	char calibration[80];	 /* "none", or which of calibration.json, and of when */
 	struct lj_model_flow flow;
 };
 

@@ -227,7 +227,7 @@ int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
 		return lj_error_set(err, EINVAL, path, "line %d: %s", at.line, at.text);
 	ret = read_root(&p, root, m);
 	json_decref(root);
-	return ret;
+	return ret != 0 ? ret : calibration_load(m, dir, err);
 }
 
 void manifest_free(struct manifest *m)

@@ -33,6 +33,10 @@ struct lj_model {
 int manifest_load(struct manifest *m, const char *dir, struct lj_error *err);
 void manifest_free(struct manifest *m);
 
+/* Puts DIR/calibration.json, if there is one and it is for this booster, over the manifest's
+ * threshold. Without one nothing changes. 0 or -errno. */
+int calibration_load(struct manifest *m, const char *dir, struct lj_error *err);
+
 /*
  * Chooses the engine, opens it for every slot, proves the golden rows; says in the info which
  * engine and why. `root` is the document of `path`. 0 or -errno.
