@@ -4,6 +4,17 @@
 
 #include "forest.h"
 
+/*
+ * Of kernels that are thousands of instructions without a branch: checked by sanitizers, each of
+ * their loads twice, one file takes minutes to compile. What they load is at places known when
+ * compiled, or built by forest_program.c, and a test asserts of it what a sanitizer would.
+ */
+#if defined(__clang__)
+#define FOREST_UNCHECKED __attribute__((no_sanitize("address", "undefined", "coverage")))
+#else
+#define FOREST_UNCHECKED __attribute__((no_sanitize("address", "undefined")))
+#endif
+
 /* Of one search: thresholds, splitters, and the eight levels of its binary search. */
 #define FOREST_SEARCH_FLOATS (256 + 16 + 4 * 16 + 16 + 32 + 64 + 128)
 

@@ -6,7 +6,7 @@
 
 #include "forest_parts.h"
 
-#define TARGET __attribute__((target("avx2,popcnt")))
+#define TARGET __attribute__((target("avx2,popcnt"))) FOREST_UNCHECKED
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 #define ROWS 32

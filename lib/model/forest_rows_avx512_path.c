@@ -6,7 +6,8 @@
 
 #include "forest_parts.h"
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
+#define TARGET                                                                                     \
+	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"))) FOREST_UNCHECKED
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 typedef __m512i lanes;
