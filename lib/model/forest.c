@@ -39,6 +39,7 @@ void forest_destroy(struct forest *f)
 	forest_unprogram(f);
 	forest_unpack(f);
 	forest_unrank(f);
+	forest_unbound(f->bounds);
 	free(f->node);
 	free(f->tree);
 	free(f);
@@ -127,9 +128,11 @@ struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kerne
 	s->columns = aligned_alloc(64, rows);
 	s->turned = aligned_alloc(64, turned);
 	s->sums = aligned_alloc(64, FOREST_ROWS * 2 * f->outputs * sizeof(float));
+	s->standing = aligned_alloc(64, (FOREST_ROWS + 1) * FOREST_TREES);
 	s->margins = aligned_alloc(64, FOREST_ROWS * f->outputs * sizeof(float));
-	if (s->rows == NULL || s->columns == NULL || s->turned == NULL || s->sums == NULL ||
-	    s->margins == NULL) {
+	s->ended = calloc(f->bounds != NULL ? f->bounds->stages + 1 : 1, sizeof(*s->ended));
+	if (s->ended == NULL || s->rows == NULL || s->columns == NULL || s->turned == NULL ||
+	    s->sums == NULL || s->standing == NULL || s->margins == NULL) {
 		forest_slot_destroy(s);
 		return NULL;
 	}
@@ -148,6 +151,8 @@ void forest_slot_destroy(struct forest_slot *s)
 	free(s->columns);
 	free(s->turned);
 	free(s->sums);
+	free(s->standing);
+	free(s->ended);
 	free(s->margins);
 	free(s);
 }

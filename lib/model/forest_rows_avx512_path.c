@@ -144,20 +144,11 @@ INLINE void add_tree(const struct forest_program *p, const int8_t *columns, floa
 		add_leaves(code, p->planes, 256, sum);
 }
 
-TARGET void forest_rows_avx512(struct forest_slot *s, const float *matrix, uint32_t n,
-			       float *margins)
+TARGET void forest_add_rows_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to)
 {
 	const struct forest *f = s->forest;
-	float sum[FOREST_ROWS] __attribute__((aligned(64)));
-	uint32_t i = 0;
 
-	s->rank_columns(s, matrix, n);
-	for (uint32_t k = 0; k < f->outputs; k++) {
-		for (uint32_t r = 0; r < FOREST_ROWS; r++)
-			sum[r] = f->base_margin;
-		for (; i < f->order_end[k]; i++)
-			add_tree(&f->program[f->order[i]], s->columns, sum);
-		for (uint32_t r = 0; r < n; r++)
-			margins[r * f->outputs + k] = sum[r];
-	}
+	RTE_SET_USED(n); /* idle lanes cost nothing */
+	for (uint32_t t = from; t < to; t++)
+		add_tree(&f->program[t], s->columns, s->sums + f->tree[t].output * FOREST_ROWS);
 }

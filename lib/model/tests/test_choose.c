@@ -59,7 +59,7 @@ static int choose(struct bundle *b, enum lj_engine wanted)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(log);
 	rte_openlog_stream(log);
-	ret = engine_choose(b->model, wanted, b->root, b->path, &err);
+	ret = engine_choose(b->model, wanted, LJ_MODE_EXACT, b->root, b->path, &err);
 	rte_openlog_stream(NULL);
 	fclose(log);
 	return ret;
@@ -106,7 +106,7 @@ static void change_a_default(struct bundle *b)
 static void check_scores(struct lj_model *m)
 {
 	struct lj_error err = {0};
-	struct lj_model *twin = lj_model_open_by(m->dir, 1, LJ_ENGINE_XGBOOST, &err);
+	struct lj_model *twin = lj_model_open_by(m->dir, 1, LJ_ENGINE_XGBOOST, LJ_MODE_EXACT, &err);
 	float rows[ROWS * FEATURES], wanted[ROWS], have[ROWS];
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(twin);

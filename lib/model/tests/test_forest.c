@@ -7,51 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "booster.h"
 #include "forest_parts.h"
 #include "lj_test.h"
-#include "model.h"
+#include "pair.h"
 
 #define ROWS 201 /* several blocks, and a last one that is not full */
-
-static char dir[] = "/tmp/lj-test-forest-XXXXXX";
-
-/* A booster in both engines. */
-struct pair {
-	struct lj_model model;
-	void *xgboost;
-	struct forest *forest;
-};
-
-static void open_pair(struct pair *p, const struct shape *shape, uint64_t seed)
-{
-	json_t *root = random_booster(shape, seed);
-	struct lj_error err = {0};
-	float base_score = 0;
-	char path[128];
-
-	memset(p, 0, sizeof(*p));
-	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
-	snprintf(path, sizeof(path), "%s/model.json", dir);
-	CU_ASSERT_EQUAL_FATAL(json_dump_file(root, path, JSON_REAL_PRECISION(9)), 0);
-	json_decref(root);
-	root = booster_read(path, &p->model.manifest.info, &err);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
-	p->xgboost = lj_engine_xgboost.open(path, &p->model, &err);
-	if (p->xgboost == NULL)
-		printf("%s: %s\n", err.where, err.what);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p->xgboost);
-	CU_ASSERT_EQUAL(xgboost_base_score(p->xgboost, &base_score), 0);
-	p->forest = forest_create(root, base_score, 0, &err);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p->forest);
-	json_decref(root);
-}
-
-static void close_pair(struct pair *p)
-{
-	forest_destroy(p->forest);
-	lj_engine_xgboost.close(p->xgboost);
-}
 
 /* Batches of `batch` through one kernel; how many of the floats differ from XGBoost's. */
 static uint32_t differences(const struct pair *p, enum forest_kernel kernel, const float *matrix,
@@ -353,7 +313,7 @@ static void the_engine_asked_for_scores(void)
 
 	snprintf(bundle, sizeof(bundle), "%s/models/default", getenv("LJ_SOURCE_ROOT"));
 	for (size_t i = 0; i < RTE_DIM(wanted); i++) {
-		struct lj_model *m = lj_model_open_by(bundle, 2, wanted[i], &err);
+		struct lj_model *m = lj_model_open_by(bundle, 2, wanted[i], LJ_MODE_EXACT, &err);
 		uint32_t n;
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
