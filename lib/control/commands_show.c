@@ -248,20 +248,17 @@ int show_ledger(struct lj_control *c, const char *param, json_t *reply, struct l
 	return 0;
 }
 
-/* Flows by the trees that were evaluated for them: "17-32": 5. */
-static json_t *tree_histogram(const struct lj_model *m)
+/* Flows by the trees that were evaluated for them, a column a bin; none in mode exact. */
+static void add_tree_histogram(json_t *row, const struct lj_model *m)
 {
 	struct lj_model_bin bins[LJ_MODEL_BINS];
 	uint32_t n = lj_model_histogram(m, bins);
-	json_t *histogram = json_object();
-	char key[32];
+	char column[32];
 
 	for (uint32_t i = 0; i < n; i++) {
-		snprintf(key, sizeof(key), "%u-%u", i > 0 ? bins[i - 1].trees + 1 : 1,
-			 bins[i].trees);
-		json_object_set_new(histogram, key, json_integer((json_int_t)bins[i].rows));
+		snprintf(column, sizeof(column), "trees_to_%u", bins[i].trees);
+		json_object_set_new(row, column, json_integer((json_int_t)bins[i].rows));
 	}
-	return histogram;
 }
 
 int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
@@ -284,9 +281,7 @@ int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj
 				    json_sprintf("%.6g", info->threshold));
 		json_object_set_new(json_object_get(reply, info->name), "mode",
 				    json_string(info->mode));
-		if (strcmp(info->mode, "decide") == 0)
-			json_object_set_new(json_object_get(reply, info->name), "trees_evaluated",
-					    tree_histogram(models->model[m]));
+		add_tree_histogram(json_object_get(reply, info->name), models->model[m]);
 	}
 	return 0;
 }

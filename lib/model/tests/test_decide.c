@@ -21,7 +21,7 @@ static uint32_t verdict_of(const struct pair *p, const float *probabilities)
 
 /* Decides by one kernel; returns how many rows were decided early. */
 static uint32_t check_decisions(struct pair *p, enum forest_kernel kernel, const float *matrix,
-				uint32_t batch, const float *exact)
+				uint32_t batch, const float *exact, float *bounds)
 {
 	uint32_t outputs = p->forest->outputs, early = 0, wrong = 0, ended = 0;
 	struct forest_slot *slot = forest_slot_create(p->forest, kernel);
@@ -32,6 +32,10 @@ static uint32_t check_decisions(struct pair *p, enum forest_kernel kernel, const
 	for (uint32_t i = 0; i < ROWS; i += batch)
 		forest_decide(slot, matrix + (size_t)i * p->forest->features,
 			      RTE_MIN(batch, ROWS - i), q + i * outputs, decided + i);
+	/* Bounds, too, are the same ones whoever scores them beside whom. */
+	if (bounds[0] < 0)
+		memcpy(bounds, q, ROWS * outputs * sizeof(*q));
+	wrong += memcmp(bounds, q, ROWS * outputs * sizeof(*q)) != 0;
 	for (uint32_t r = 0; r < ROWS; r++) {
 		const float *have = q + r * outputs, *wanted = exact + r * outputs;
 
@@ -82,6 +86,7 @@ static uint32_t decide_alike(const struct shape *shape, uint64_t seed)
 	static const uint32_t batches[] = {1, 7, 64, ROWS};
 	float *matrix = malloc(ROWS * shape->features * sizeof(*matrix));
 	float *exact = calloc(ROWS * shape->outputs, sizeof(*exact));
+	float *bounds = calloc(ROWS * shape->outputs, sizeof(*bounds));
 	uint32_t early = 0, all = 0;
 	struct pair p;
 
@@ -93,13 +98,14 @@ static uint32_t decide_alike(const struct shape *shape, uint64_t seed)
 	for (int i = 0; i < 6; i++) {
 		float threshold = threshold_near(&p, exact, &seed);
 
+		bounds[0] = -1; /* none yet */
 		p.model.manifest.info.threshold = threshold;
 		p.forest->bounds = forest_bound(p.forest, threshold);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(p.forest->bounds);
 		for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++)
 			for (size_t b = 0; forest_kernel_runs(p.forest, k) && b < RTE_DIM(batches);
 			     b++) {
-				early += check_decisions(&p, k, matrix, batches[b], exact);
+				early += check_decisions(&p, k, matrix, batches[b], exact, bounds);
 				all += ROWS;
 			}
 		forest_unbound(p.forest->bounds);
@@ -108,6 +114,7 @@ static uint32_t decide_alike(const struct shape *shape, uint64_t seed)
 	close_pair(&p);
 	free(matrix);
 	free(exact);
+	free(bounds);
 	return 100 * early / all;
 }
 
@@ -170,6 +177,51 @@ static void margins_too_large_for_bounds_are_not_decided(void)
 	close_pair(&p);
 }
 
+static void the_histogram_has_every_row(void)
+{
+	struct lj_model_bin bins[LJ_MODEL_BINS];
+	struct lj_error err = {0};
+	float rows[40 * 200], scores[40];
+	uint64_t early = 0;
+	char bundle[512];
+	struct lj_model *m;
+	uint32_t n;
+
+	snprintf(bundle, sizeof(bundle), "%s/models/default", getenv("LJ_SOURCE_ROOT"));
+	m = lj_model_open_by(bundle, 2, LJ_ENGINE_FOREST, LJ_MODE_DECIDE, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	CU_ASSERT_STRING_EQUAL(lj_model_info(m)->mode, "decide");
+	CU_ASSERT_FATAL(lj_model_info(m)->features <= 200);
+	CU_ASSERT_EQUAL(lj_model_golden(m, rows, 40), 40);
+	for (uint16_t slot = 0; slot < 2; slot++)
+		CU_ASSERT_EQUAL(lj_model_score_rows(m, slot, rows, 40, scores), 0);
+	n = lj_model_histogram(m, bins);
+	CU_ASSERT_FATAL(n > 1);
+	for (uint32_t i = 0; i < n - 1; i++) {
+		CU_ASSERT(bins[i].trees < bins[i + 1].trees);
+		early += bins[i].rows;
+	}
+	CU_ASSERT_EQUAL(bins[n - 1].trees, lj_model_info(m)->trees);
+	CU_ASSERT_EQUAL(early + bins[n - 1].rows, 80);
+	CU_ASSERT(early > 60);
+	lj_model_close(m);
+}
+
+static void xgboost_scores_are_always_exact(void)
+{
+	struct lj_model_bin bins[LJ_MODEL_BINS];
+	struct lj_error err = {0};
+	char bundle[512];
+	struct lj_model *m;
+
+	snprintf(bundle, sizeof(bundle), "%s/models/default", getenv("LJ_SOURCE_ROOT"));
+	m = lj_model_open_by(bundle, 1, LJ_ENGINE_XGBOOST, LJ_MODE_DECIDE, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	CU_ASSERT_STRING_EQUAL(lj_model_info(m)->mode, "exact");
+	CU_ASSERT_EQUAL(lj_model_histogram(m, bins), 0);
+	lj_model_close(m);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -179,6 +231,8 @@ int main(void)
 		{"a deep forest decides by the walk", a_deep_forest_decides_by_the_walk},
 		{"margins too large for bounds are not decided",
 		 margins_too_large_for_bounds_are_not_decided},
+		{"the histogram has every row", the_histogram_has_every_row},
+		{"XGBoost's scores are always exact", xgboost_scores_are_always_exact},
 	};
 
 	if (mkdtemp(dir) == NULL)
