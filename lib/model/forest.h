@@ -161,12 +161,15 @@ struct forest_slot {
 	uint8_t *rows;	 /* [FOREST_ROWS + 1][FOREST_COLUMNS_MAX], counts */
 	float *turned;	 /* [4][features][16]: the block's rows, features first */
 	float *sums;	 /* [outputs][FOREST_ROWS] of a row-lane kernel, else [rows][outputs] */
-	float *margins;	 /* [FOREST_ROWS][outputs], where the caller wants none */
+	float *margins;	 /* [2 * FOREST_ROWS][outputs], where the caller wants none */
 	const float *row[FOREST_ROWS]; /* what the walk by floats walks */
 	uint8_t *standing; /* [FOREST_ROWS + 1][FOREST_TREES]: where a row stands in the trees */
 	uint32_t stood;	   /* the group that `standing` is of */
 	/* [bounds->stages + 1] rows that ended at a stage. This lcore: rw, control: ro. */
 	uint64_t *ended;
+	/* For a second block, scored beside the first by FOREST_ROWS_AVX512; NULL: never. Owned. */
+	struct forest_slot *second;
+	uint32_t beside; /* rows, from which that is better than by themselves */
 };
 
 /*

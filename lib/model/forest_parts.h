@@ -83,6 +83,9 @@ void forest_add_rows_avx2(struct forest_slot *s, uint32_t n, uint32_t from, uint
 void forest_add_rows_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
 void forest_add_trees_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
 
+/* Path: all trees for two blocks at once, `s` and s->second, that began as row-lane AVX-512. */
+void forest_add_pair_avx512(struct forest_slot *s);
+
 /* Path: begins by the kernel, the sums at the base margin. */
 void forest_begin(struct forest_slot *s, enum forest_kernel kernel, const float *matrix,
 		  uint32_t n);

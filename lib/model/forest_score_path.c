@@ -46,20 +46,52 @@ static void take_sums(const struct forest_slot *s, enum forest_kernel kernel, ui
 	}
 }
 
+/* Up to FOREST_ROWS rows by themselves. */
+static void score_block(struct forest_slot *s, const float *matrix, uint32_t n, float *margins)
+{
+	enum forest_kernel kernel = s->best[n];
+
+	forest_begin(s, kernel, matrix, n);
+	forest_add(s, kernel, n, 0, s->forest->trees);
+	take_sums(s, kernel, n, margins);
+}
+
+/* FOREST_ROWS rows and n more: what is loaded of a tree serves both. */
+static void score_pair(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
+		       float *more)
+{
+	const struct forest *f = s->forest;
+
+	forest_begin(s, FOREST_ROWS_AVX512, matrix, FOREST_ROWS);
+	forest_begin(s->second, FOREST_ROWS_AVX512, matrix + (size_t)FOREST_ROWS * f->features, n);
+	forest_add_pair_avx512(s);
+	take_sums(s, FOREST_ROWS_AVX512, FOREST_ROWS, margins);
+	take_sums(s->second, FOREST_ROWS_AVX512, n, more);
+}
+
+/* Whether the rows behind the first block are best scored beside it. */
+static bool pairs(const struct forest_slot *s, uint32_t n)
+{
+	return s->second != NULL && n >= FOREST_ROWS + s->beside &&
+	       s->best[FOREST_ROWS] == FOREST_ROWS_AVX512;
+}
+
 void forest_score(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
 		  float *probabilities)
 {
 	const struct forest *f = s->forest;
 
 	for (uint32_t i = 0, rows; i < n; i += rows) {
+		bool pair = pairs(s, n - i);
 		float *out = margins != NULL ? margins + i * f->outputs : s->margins;
-		enum forest_kernel kernel;
+		const float *from = matrix + (size_t)i * f->features;
 
-		rows = RTE_MIN(n - i, (uint32_t)FOREST_ROWS);
-		kernel = s->best[rows];
-		forest_begin(s, kernel, matrix + (size_t)i * f->features, rows);
-		forest_add(s, kernel, rows, 0, f->trees);
-		take_sums(s, kernel, rows, out);
+		rows = RTE_MIN(n - i, (uint32_t)(pair ? 2 * FOREST_ROWS : FOREST_ROWS));
+		if (pair)
+			score_pair(s, from, rows - FOREST_ROWS, out,
+				   out + FOREST_ROWS * f->outputs);
+		else
+			score_block(s, from, rows, out);
 		if (probabilities != NULL)
 			forest_transform(f, out, rows, probabilities + i * f->outputs);
 	}
