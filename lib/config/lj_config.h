@@ -113,6 +113,7 @@ struct lj_config {
 	struct lj_strings models; /* empty: none */
 	struct {
 		uint32_t engine; /* enum lj_engine */
+		uint32_t mode;	 /* enum lj_mode */
 	} model;
 	struct {
 		char target[LJ_CONFIG_TEXT]; /* "": no EVE */

@@ -248,6 +248,19 @@ int show_ledger(struct lj_control *c, const char *param, json_t *reply, struct l
 	return 0;
 }
 
+/* Flows by the trees that were evaluated for them, a column a bin; none in mode exact. */
+static void add_tree_histogram(json_t *row, const struct lj_model *m)
+{
+	struct lj_model_bin bins[LJ_MODEL_BINS];
+	uint32_t n = lj_model_histogram(m, bins);
+	char column[32];
+
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(column, sizeof(column), "trees_to_%u", bins[i].trees);
+		json_object_set_new(row, column, json_integer((json_int_t)bins[i].rows));
+	}
+}
+
 int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	const struct lj_model_set *models = lj_pipeline_models(c->pipeline);
@@ -270,6 +283,9 @@ int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj
 				    json_sprintf("%.6g", info->threshold_shipped));
 		json_object_set_new(json_object_get(reply, info->name), "calibration",
 				    json_string(info->calibration));
+		json_object_set_new(json_object_get(reply, info->name), "mode",
+				    json_string(info->mode));
+		add_tree_histogram(json_object_get(reply, info->name), models->model[m]);
 	}
 	return 0;
 }

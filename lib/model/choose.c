@@ -154,8 +154,21 @@ static int take(struct lj_model *m, const struct lj_engine_ops *engine, const ch
 	return ret != 0 ? ret : golden_prove(m, err);
 }
 
-int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root, const char *path,
-		  struct lj_error *err)
+/* What came of the mode asked for. */
+static void say_mode(struct lj_model *m, enum lj_mode wanted)
+{
+	bool decides = m->forest != NULL && m->forest->bounds != NULL;
+	char *mode = m->manifest.info.mode;
+
+	snprintf(mode, sizeof(m->manifest.info.mode), "%s", decides ? "decide" : "exact");
+	if (wanted == LJ_MODE_DECIDE && !decides)
+		lj_log(WARNING, "model %s: %s, so scores are exact, not decided early\n", m->dir,
+		       m->forest == NULL ? "xgboost scores"
+					 : "its margins are too large for bounds");
+}
+
+int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, const json_t *root,
+		  const char *path, struct lj_error *err)
 {
 	void *reference = lj_engine_xgboost.open(path, m, err);
 	const struct lj_engine_ops *engine;
@@ -165,6 +178,8 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root,
 		return -EIO;
 	engine = choose(m, wanted, root, reference);
 	lj_engine_xgboost.close(reference);
+	if (engine == &lj_engine_forest && mode == LJ_MODE_DECIDE)
+		m->forest->bounds = forest_bound(m->forest, m->manifest.info.threshold);
 	ret = take(m, engine, path, err);
 	if (ret != 0 && engine == &lj_engine_forest) {
 		close_handles(m);
@@ -182,5 +197,7 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root,
 		forest_destroy(m->forest);
 		m->forest = NULL;
 	}
+	if (ret == 0)
+		say_mode(m, mode);
 	return ret;
 }

@@ -35,18 +35,6 @@ static void fill_complete(struct forest *f, const struct forest_tree *tree, uint
 	fill_complete(f, tree, is_leaf ? i : node->left + 1, 2 * h + 1);
 }
 
-static void fill_order(struct forest *f)
-{
-	uint32_t n = 0;
-
-	for (uint32_t k = 0; k < f->outputs; k++) {
-		for (uint32_t t = 0; t < f->trees; t++)
-			if (f->tree[t].output == k)
-				f->order[n++] = t;
-		f->order_end[k] = n;
-	}
-}
-
 /* The lane of tree `t` in its group's top; a tree of fewer levels pads them. */
 static void fill_lane(struct forest *f, uint32_t t)
 {
@@ -131,20 +119,17 @@ bool forest_pack(struct forest *f)
 	f->rank = aligned_zeroes(entries);
 	f->column = aligned_zeroes(entries);
 	f->leaf = aligned_zeroes(entries * sizeof(*f->leaf));
-	f->order = calloc(f->trees, sizeof(*f->order));
-	f->order_end = calloc(f->outputs, sizeof(*f->order_end));
 	f->group = calloc(f->groups, sizeof(*f->group));
 	f->lanes = aligned_zeroes((uint64_t)f->groups * FOREST_LANE_NODES * 128);
 	f->slots = f->group != NULL ? aligned_zeroes(place_groups(f)) : NULL;
-	if (f->rank == NULL || f->column == NULL || f->leaf == NULL || f->order == NULL ||
-	    f->order_end == NULL || f->group == NULL || f->lanes == NULL || f->slots == NULL)
+	if (f->rank == NULL || f->column == NULL || f->leaf == NULL || f->group == NULL ||
+	    f->lanes == NULL || f->slots == NULL)
 		return false;
 	for (uint32_t t = 0; t < f->trees; t++) {
 		fill_complete(f, &f->tree[t], 0, 1);
 		fill_lane(f, t);
 		fill_slots(f, t);
 	}
-	fill_order(f);
 	return true;
 }
 
@@ -153,8 +138,6 @@ void forest_unpack(struct forest *f)
 	free(f->rank);
 	free(f->column);
 	free(f->leaf);
-	free(f->order);
-	free(f->order_end);
 	free(f->group);
 	free(f->lanes);
 	free(f->slots);

@@ -91,27 +91,27 @@ INLINE float walk_on(const uint8_t *slots, uint32_t at, uint32_t below, const ui
 	return leaf;
 }
 
-/* Trees [from, to) of a group, that one row or two stand in. */
+/* Trees of a group that one row or two stand in. */
 struct share {
 	const struct forest *forest;
-	const struct forest_tree *tree; /* of the first */
+	const struct forest_tree *tree; /* the first */
 	const uint8_t *slots;		/* likewise */
 	uint32_t n;
 	const uint8_t *at; /* a row's, FOREST_TREES a row */
 	const uint8_t *row;
-	float *margins;
+	float *sums;
 };
 
 /* Two rows side by side: each sum waits for its last addition, so two wait together. */
 INLINE void add_two(const struct share *s, uint32_t below)
 {
 	const uint8_t *slots = s->slots;
-	float *next = s->margins + s->forest->outputs;
+	float *next = s->sums + s->forest->outputs;
 
 	for (uint32_t j = 0; j < s->n; j++) {
 		uint32_t output = s->tree[j].output;
 
-		s->margins[output] += walk_on(slots, s->at[j], below, s->row);
+		s->sums[output] += walk_on(slots, s->at[j], below, s->row);
 		next[output] +=
 			walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
 		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
@@ -122,36 +122,44 @@ INLINE void add_two(const struct share *s, uint32_t below)
 INLINE void sum_two(const struct share *s, uint32_t below)
 {
 	const uint8_t *slots = s->slots;
-	float a = s->margins[0], b = s->margins[1];
+	float a = s->sums[0], b = s->sums[1];
 
 	for (uint32_t j = 0; j < s->n; j++) {
 		a += walk_on(slots, s->at[j], below, s->row);
 		b += walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
 		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
 	}
-	s->margins[0] = a;
-	s->margins[1] = b;
+	s->sums[0] = a;
+	s->sums[1] = b;
 }
 
-INLINE void add_group(const struct forest *f, const struct forest_group *g, uint32_t below,
-		      const uint8_t *rows, uint32_t n, float *margins)
+TARGET static void stand_rows(struct forest_slot *s, uint32_t group, uint32_t n)
 {
-	uint8_t at[(FOREST_ROWS + 1) * FOREST_TREES] __attribute__((aligned(64)));
+	const struct forest *f = s->forest;
+	const uint8_t *trees = f->lanes + f->group[group].lanes;
 
 	for (uint32_t r = 0; r < n + n % 2; r++)
 		(f->columns > NARROW ? stand_wide : stand_narrow)(
-			f->lanes + g->lanes, rows + r * FOREST_COLUMNS_MAX, at + r * FOREST_TREES);
-	/* As many trees at a time as the first cache holds the slots of. */
-	for (uint32_t i = 0; i < g->n; i += SHARE)
+			trees, s->rows + r * FOREST_COLUMNS_MAX, s->standing + r * FOREST_TREES);
+	s->stood = group;
+}
+
+/* Trees [from, to) of the group: as many at a time as the first cache holds the slots of. */
+INLINE void add_trees(struct forest_slot *slot, const struct forest_group *g, uint32_t below,
+		      uint32_t n, uint32_t from, uint32_t to)
+{
+	const struct forest *f = slot->forest;
+
+	for (uint32_t i = from; i < to; i += SHARE)
 		for (uint32_t r = 0; r < n; r += 2) {
 			struct share s = {f,
 					  &f->tree[g->first + i],
 					  f->slots + g->slots +
 						  i * FOREST_LANE_NODES * FOREST_SLOT_BYTES(below),
-					  RTE_MIN(g->n - i, (uint32_t)SHARE),
-					  at + r * FOREST_TREES + i,
-					  rows + r * FOREST_COLUMNS_MAX,
-					  margins + r * f->outputs};
+					  RTE_MIN(to - i, (uint32_t)SHARE),
+					  slot->standing + r * FOREST_TREES + i,
+					  slot->rows + r * FOREST_COLUMNS_MAX,
+					  slot->sums + r * f->outputs};
 
 			if (f->outputs == 1)
 				sum_two(&s, below);
@@ -160,32 +168,28 @@ INLINE void add_group(const struct forest *f, const struct forest_group *g, uint
 		}
 }
 
-TARGET void forest_trees_avx512(struct forest_slot *s, const float *matrix, uint32_t n,
-				float *margins)
+TARGET void forest_add_trees_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to)
 {
-	const struct forest *f = s->forest;
-	float *sums = s->sums; /* of an odd row's partner, too */
+	for (uint32_t end; from < to; from = end) {
+		const struct forest_group *g = &s->forest->group[from / FOREST_TREES];
+		uint32_t first = from - g->first, last;
 
-	forest_rank_rows_avx512(s, matrix, n);
-	for (uint32_t i = 0; i < (n + 1) * f->outputs; i++)
-		sums[i] = f->base_margin;
-	for (uint32_t i = 0; i < f->groups; i++) {
-		const struct forest_group *g = &f->group[i];
-
+		end = RTE_MIN(g->first + g->n, to);
+		last = end - g->first;
+		if (s->stood != from / FOREST_TREES)
+			stand_rows(s, from / FOREST_TREES, n);
 		switch (g->below) {
 		case 0:
-			add_group(f, g, 0, s->rows, n, sums);
+			add_trees(s, g, 0, n, first, last);
 			break;
 		case 1:
-			add_group(f, g, 1, s->rows, n, sums);
+			add_trees(s, g, 1, n, first, last);
 			break;
 		case 2:
-			add_group(f, g, 2, s->rows, n, sums);
+			add_trees(s, g, 2, n, first, last);
 			break;
 		default:
-			add_group(f, g, 3, s->rows, n, sums);
+			add_trees(s, g, 3, n, first, last);
 		}
 	}
-	for (uint32_t i = 0; i < n * f->outputs; i++)
-		margins[i] = sums[i];
 }

@@ -53,6 +53,13 @@ enum lj_engine {
 	LJ_ENGINE_MANIFEST /* as the bundle's manifest says */
 };
 
+/* How far a flow is scored. */
+enum lj_mode {
+	LJ_MODE_EXACT,	 /* by every tree */
+	LJ_MODE_DECIDE,	 /* until no tree that is left can change alert or class; forest only */
+	LJ_MODE_MANIFEST /* as the bundle's manifest says */
+};
+
 /* The flow settings a model was trained under: the pipeline uses those of the first model unless
  * configured. */
 struct lj_model_flow {
@@ -67,6 +74,7 @@ struct lj_model_info {
 	char sha256[65]; /* of the booster file: the model's identity */
 	char engine[16];
 	char engine_reason[128]; /* why this engine; no longer than telemetry takes */
+	char mode[8];		 /* exact or decide, as it came to be */
 	uint32_t proof_rows; /* on which the forest engine was compared with XGBoost; 0: never */
 	uint32_t features, outputs, trees;
 	uint16_t classes;		     /* 2 for a binary model */
@@ -84,11 +92,12 @@ struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error 
 void lj_model_close(struct lj_model *m);
 
 /*
- * As lj_model_open(), by the engine asked for. The forest engine proves itself against XGBoost
- * first; where it cannot, a warning says why and XGBoost scores.
+ * As lj_model_open(), by the engine and in the mode asked for. The forest engine proves itself
+ * against XGBoost first; where it cannot, a warning says why and XGBoost scores. Where what scores
+ * cannot decide early, a warning says so and scores are exact.
  */
 struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engine engine,
-				  struct lj_error *err);
+				  enum lj_mode mode, struct lj_error *err);
 
 const struct lj_model_info *lj_model_info(const struct lj_model *m);
 const struct lj_feature_plan *lj_model_plan(const struct lj_model *m);
@@ -99,6 +108,9 @@ struct lj_opinion {
 	float score;	      /* probability that the flow is not benign */
 	uint16_t class_index; /* the likeliest class; for a binary model by the threshold */
 	uint16_t classes;
+	/* Mode decide: the scores are bounds, on the exact ones' side of the threshold and with
+	 * their likeliest class. */
+	bool decided;
 	float scores[LJ_CLASSES_MAX]; /* probability of each class */
 };
 
@@ -112,10 +124,23 @@ uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow 
 			const struct lj_host_context *contexts, uint32_t n,
 			struct lj_opinion *opinions);
 
-/* Probabilities[n][outputs] of rows[n][features], n <= LJ_MODEL_BATCH, by the slot's engine. 0 or
- * -errno. */
+/* Probabilities[n][outputs] of rows[n][features], n <= LJ_MODEL_BATCH, by the slot's engine in the
+ * model's mode. 0 or -errno. */
 int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
 			float *probabilities);
+
+/* Rows for which evaluation ended behind tree `trees` or, by the bin before, earlier. */
+struct lj_model_bin {
+	uint32_t trees;
+	uint64_t rows;
+};
+
+/*
+ * Mode decide: the histogram of trees evaluated since the model opened, of all slots, into
+ * bins[LJ_MODEL_BINS]; how many. 0 in mode exact. From any thread.
+ */
+#define LJ_MODEL_BINS 16
+uint32_t lj_model_histogram(const struct lj_model *m, struct lj_model_bin *bins);
 
 /* Copies up to `max` of the bundle's golden rows into matrix[max][features]; returns how many. */
 uint32_t lj_model_golden(const struct lj_model *m, float *matrix, uint32_t max);

@@ -12,6 +12,7 @@
 struct manifest {
 	struct lj_model_info info;
 	enum lj_engine engine;
+	enum lj_mode mode;
 	char **features;		/* [info.features] */
 	char booster[256], golden[256]; /* file names in the folder */
 	char booster_sha256[65], golden_sha256[65];
@@ -41,8 +42,11 @@ int calibration_load(struct manifest *m, const char *dir, struct lj_error *err);
  * Chooses the engine, opens it for every slot, proves the golden rows; says in the info which
  * engine and why. `root` is the document of `path`. 0 or -errno.
  */
-int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root, const char *path,
-		  struct lj_error *err);
+int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, const json_t *root,
+		  const char *path, struct lj_error *err);
+
+/* From one row's probabilities: a binary booster gives that of the second class alone. */
+void opinion_form(const struct lj_model_info *info, const float *p, struct lj_opinion *o);
 
 /* Whether every row of DIR/golden.csv comes out of the engine as it stands there. 0 or -errno. */
 int golden_prove(const struct lj_model *m, struct lj_error *err);

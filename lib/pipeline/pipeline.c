@@ -36,16 +36,29 @@ static void settle_flow_settings(struct lj_pipeline *p)
 		t->tcp_linger_ns = m->tcp_linger_ns;
 }
 
+/* Several models are compared by their scores, which a bound would falsify. */
+static enum lj_mode model_mode(const struct lj_config *c)
+{
+	bool given = lj_config_given(c, "model.mode");
+
+	if (c->models.n <= 1)
+		return given ? (enum lj_mode)c->model.mode : LJ_MODE_MANIFEST;
+	if (given && c->model.mode == LJ_MODE_DECIDE)
+		lj_log(WARNING, "model.mode: decide is for one model, %u are given: exact\n",
+		       c->models.n);
+	return LJ_MODE_EXACT;
+}
+
 int open_models(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
-
+	enum lj_mode mode = model_mode(c);
 	enum lj_engine engine = lj_config_given(c, "model.engine") ? (enum lj_engine)c->model.engine
 								   : LJ_ENGINE_MANIFEST;
 
 	for (uint32_t i = 0; i < c->models.n; i++) {
-		struct lj_model *m =
-			lj_model_open_by(c->models.item[i], (uint16_t)c->lcores.infer, engine, err);
+		struct lj_model *m = lj_model_open_by(c->models.item[i], (uint16_t)c->lcores.infer,
+						      engine, mode, err);
 
 		if (m == NULL)
 			return -EINVAL;

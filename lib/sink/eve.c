@@ -170,7 +170,7 @@ static void add_opinions(struct text *t, const struct lj_verdict *v,
 }
 
 /* What to know before trusting the record. */
-static void add_marks(struct text *t, const struct lj_flow *f)
+static void add_marks(struct text *t, const struct lj_flow *f, const struct lj_opinion *o)
 {
 	const struct {
 		bool on;
@@ -181,6 +181,7 @@ static void add_marks(struct text *t, const struct lj_flow *f)
 		{f->side[0].packets == 0 || f->side[1].packets == 0, "one_sided"},
 		{f->lossy, "lossy"},
 		{f->fragments > 0, "fragmented"},
+		{o != NULL && o->decided, "decided"}, /* the scores are bounds */
 	};
 	bool first = true;
 
@@ -203,7 +204,7 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 		 early ? "true" : "false", v->flow.part);
 	if (!early)
 		text_add(t, ",\"ipfix_end_reason\":%u", lj_due_ipfix(v->flow.due));
-	add_marks(t, &v->flow);
+	add_marks(t, &v->flow, o);
 	if (o != NULL) {
 		const struct lj_model_info *info = lj_model_info(config->models->model[v->model]);
 
