@@ -36,7 +36,7 @@ static void bundle(void)
 static struct lj_model *open_bundle(struct lj_error *err)
 {
 	memset(err, 0, sizeof(*err));
-	return lj_model_open_by(dir, 1, LJ_ENGINE_XGBOOST, err);
+	return lj_model_open_by(dir, 1, LJ_ENGINE_XGBOOST, LJ_MODE_EXACT, err);
 }
 
 static void write_calibration(json_t *root)
