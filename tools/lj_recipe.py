@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 SEED = 20261121
 FOLDS = 5
-FAMILY_CAP = 300
+FAMILY_CAP = 1500
 FEATURES_MAX = 100
 ROUNDS_MAX = 225
 ROWS_A_THREAD = 20000  # under it threads wait for each other longer than they work

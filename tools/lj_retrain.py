@@ -61,6 +61,9 @@ def folds(dataset, columns, rounds, cap, seed):
 
 
 def mean_of(table):
+    """Of each figure over the rows; None where nothing could be left out, as with one publisher."""
+    if not table:
+        return None
     names = next(iter(table.values())).keys()
     return {name: float(numpy.mean([row[name] for row in table.values()])) for name in names if name != "n"}
 
