@@ -68,7 +68,7 @@ struct forest_search {
  * FOREST_TREES trees side by side, a lane each. forest.lanes has the first FOREST_LANE_LEVELS
  * levels of all: of each node the 64 columns, then the 64 ranks less 128.
  */
-#define FOREST_LANE_LEVELS 5
+#define FOREST_LANE_LEVELS 6
 #define FOREST_LANE_NODES  (1 << FOREST_LANE_LEVELS)
 
 /*
@@ -81,6 +81,7 @@ struct forest_search {
 struct forest_group {
 	uint32_t first, n; /* trees, in the model's order */
 	uint32_t below;	   /* levels of its deepest tree below those */
+	bool shallow;	   /* no tree has the last of those: all go left there */
 	uint32_t lanes;	   /* its place in forest.lanes */
 	uint32_t slots;	   /* in forest.slots: FOREST_LANE_NODES slots a tree */
 };

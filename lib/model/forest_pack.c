@@ -89,9 +89,12 @@ static size_t place_groups(struct forest *f)
 		group->first = g * FOREST_TREES;
 		group->n = RTE_MIN(f->trees - group->first, (uint32_t)FOREST_TREES);
 		group->lanes = g * FOREST_LANE_NODES * 128;
-		for (uint32_t t = group->first; t < group->first + group->n; t++)
+		group->shallow = true;
+		for (uint32_t t = group->first; t < group->first + group->n; t++) {
+			group->shallow &= f->tree[t].levels < FOREST_LANE_LEVELS;
 			if (f->tree[t].levels > FOREST_LANE_LEVELS + group->below)
 				group->below = f->tree[t].levels - FOREST_LANE_LEVELS;
+		}
 		group->slots = (uint32_t)bytes;
 		bytes += group->n * FOREST_LANE_NODES * FOREST_SLOT_BYTES(group->below);
 	}

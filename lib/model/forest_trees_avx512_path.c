@@ -1,7 +1,7 @@
 /*
  * The tree-lane kernel: a lane is a tree, 64 of them a register, one row at a time. A row's columns
  * are in two or four registers, from which each lane picks the one it asks for. So few rows cost
- * little; below five levels the trees are walked one by one.
+ * little; below six levels the trees are walked one by one.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -53,28 +53,36 @@ INLINE lanes finish(lanes v, uint32_t levels)
 
 #include "forest_select.h"
 
-INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, uint8_t *at)
+INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, bool shallow, uint8_t *at)
 {
 	/* From counts to ranks. */
 	const __m512i sign = _mm512_set1_epi8((char)0x80);
 	struct top top = {.trees = trees, .wide = wide};
+	lanes v;
 
 	for (int i = 0; i < (wide ? 4 : 2); i++)
 		top.quarter[i] = _mm512_xor_si512(_mm512_load_si512(row + i * 64), sign);
-	_mm512_store_si512(at, select_path(&top, FOREST_LANE_LEVELS));
+	v = select_path(&top, shallow ? FOREST_LANE_LEVELS - 1 : FOREST_LANE_LEVELS);
+	_mm512_store_si512(at, shallow ? _mm512_add_epi8(v, v) : v);
 }
 
-/* Where each tree of the group stands five levels down, into at[64]. */
+/* Where each tree of the group stands below the lanes' levels, into at[64]. */
 TARGET __attribute__((noinline)) static void stand_narrow(const uint8_t *trees, const uint8_t *row,
-							  uint8_t *at)
+							  bool shallow, uint8_t *at)
 {
-	stand(trees, row, false, at);
+	if (shallow)
+		stand(trees, row, false, true, at);
+	else
+		stand(trees, row, false, false, at);
 }
 
 TARGET __attribute__((noinline)) static void stand_wide(const uint8_t *trees, const uint8_t *row,
-							uint8_t *at)
+							bool shallow, uint8_t *at)
 {
-	stand(trees, row, true, at);
+	if (shallow)
+		stand(trees, row, true, true, at);
+	else
+		stand(trees, row, true, false, at);
 }
 
 /* The leaf of a tree, `below` the level it stands on. */
@@ -140,7 +148,8 @@ TARGET static void stand_rows(struct forest_slot *s, uint32_t group, uint32_t n)
 
 	for (uint32_t r = 0; r < n + n % 2; r++)
 		(f->columns > NARROW ? stand_wide : stand_narrow)(
-			trees, s->rows + r * FOREST_COLUMNS_MAX, s->standing + r * FOREST_TREES);
+			trees, s->rows + r * FOREST_COLUMNS_MAX, f->group[group].shallow,
+			s->standing + r * FOREST_TREES);
 	s->stood = group;
 }
 
@@ -185,11 +194,8 @@ TARGET void forest_add_trees_avx512(struct forest_slot *s, uint32_t n, uint32_t 
 		case 1:
 			add_trees(s, g, 1, n, first, last);
 			break;
-		case 2:
-			add_trees(s, g, 2, n, first, last);
-			break;
 		default:
-			add_trees(s, g, 3, n, first, last);
+			add_trees(s, g, 2, n, first, last);
 		}
 	}
 }
