@@ -264,7 +264,8 @@ class TestMerge:
         sys.path.insert(0, TOOLS)
         import lj_merge
         merged, table = tmp_path / "merged.pcap", tmp_path / "features.csv"
-        owner = lj_merge.merge([(DEMO, 0, lj_merge.Sharing(2, 0)), (DEMO, 100, None)], merged)
+        owner, moved = lj_merge.merge([(DEMO, 0, lj_merge.Sharing(2, 0)), (DEMO, 100, None)], merged)
+        verify(moved[1] - moved[0] == 100 * 10**9, f"moved by {moved}")
         verify(len(owner) == 2 * 12124, f"{len(owner)} packets")
         summary = replay(merged, "--model", "none", "--features", table)
         verify(summary["packets"] == len(owner), "packets were lost")
