@@ -103,6 +103,7 @@ struct inferrer {
 	struct lj_host_context *contexts; /* [LJ_BATCH_MAX], beside the batch's flows; or NULL */
 	struct lj_batch batch;
 	uint32_t next; /* of batch, when the sink's queue was full */
+	bool waited;   /* for room, with this batch: then the time is not the batch's own */
 	uint64_t taken_tsc, scored_tsc;
 };
 

@@ -72,14 +72,16 @@ static bool offer_verdicts(struct inferrer *r)
 			lj_count(&r->role.counters, LJ_C_verdict_queued, 1);
 		} else if (r->shared->replay) {
 			lj_queue_advance(r->sink, r->batch.due[r->next]->order);
+			r->waited = true;
 			return false;
 		} else {
 			lj_count(&r->role.counters, LJ_C_verdict_refused, 1);
 		}
 	}
 	if (r->batch.n_records > 0)
-		lj_batch_done(r->batcher, &r->batch);
-	r->batch.n = r->next = 0;
+		lj_batch_done(r->batcher, &r->batch, r->waited ? r->scored_tsc : rte_rdtsc());
+	r->next = 0;
+	r->waited = false;
 	return true;
 }
 

@@ -192,14 +192,12 @@ static void size_flows_make_a_batch_and_never_more(void)
 {
 	open_all(2, QUEUE_FLOWS, false, 8, 1000);
 	offer_many(0, 7, NOON);
-	CU_ASSERT_EQUAL(take(NOON), 0);
 	offer_many(1, 11, NOON);
 	CU_ASSERT_EQUAL(take(NOON), 8);
-	lj_batch_done(batcher, &batch);
+	lj_batch_done(batcher, &batch, NOON);
 	CU_ASSERT_EQUAL(batch.n, 0);
 	CU_ASSERT_EQUAL(take(NOON), 8);
-	lj_batch_done(batcher, &batch);
-	CU_ASSERT_EQUAL(take(NOON), 0);
+	lj_batch_done(batcher, &batch, NOON);
 	CU_ASSERT_EQUAL(counted(LJ_C_batches), 2);
 	CU_ASSERT_EQUAL(counted(LJ_C_batches_full), 2);
 	CU_ASSERT_EQUAL(counted(LJ_C_batches_deadline), 0);
@@ -207,102 +205,162 @@ static void size_flows_make_a_batch_and_never_more(void)
 	close_all();
 }
 
-static void fewer_wait_for_the_deadline(void)
+/* Takes all that may be taken at `at`, and is done `cost` cycles later. How many flows. */
+static uint32_t score(uint64_t at, uint64_t cost)
 {
-	open_all(1, QUEUE_FLOWS, false, 8, 1000);
-	CU_ASSERT(offer_at(0, 1, NOON));
-	CU_ASSERT_EQUAL(take(NOON), 0);
-	CU_ASSERT(offer_at(0, 2, NOON + us(900)));
-	CU_ASSERT_EQUAL(take(NOON + us(1000) - 1), 0);
-	CU_ASSERT_EQUAL(take(NOON + us(1000)), 2);
-	CU_ASSERT_EQUAL(counted(LJ_C_batches_deadline), 1);
-	CU_ASSERT_EQUAL(counted(LJ_C_batches_full), 0);
-	lj_batch_done(batcher, &batch);
-	/* The next batch has a deadline of its own. */
-	CU_ASSERT(offer_at(0, 3, NOON + us(5000)));
-	CU_ASSERT_EQUAL(take(NOON + us(5999)), 0);
-	CU_ASSERT_EQUAL(take(NOON + us(6000)), 1);
-	close_all();
+	uint32_t n = take(at);
+
+	if (batch.n_records > 0)
+		lj_batch_done(batcher, &batch, at + cost);
+	return n;
 }
 
-static void the_oldest_counts_wherever_it_waits(void)
+static void an_idle_lcore_takes_what_waits_at_once(void)
 {
 	open_all(2, QUEUE_FLOWS, false, 8, 1000);
-	CU_ASSERT(offer_at(0, 1, NOON + us(700)));
-	CU_ASSERT(offer_at(1, 2, NOON));
-	CU_ASSERT_EQUAL(take(NOON + us(999)), 0);
-	CU_ASSERT_EQUAL(take(NOON + us(1000)), 2);
+	CU_ASSERT_EQUAL(score(NOON, 0), 0);
+	CU_ASSERT(offer_at(1, 1, NOON));
+	CU_ASSERT_EQUAL(score(NOON, us(1)), 1);
+	CU_ASSERT(offer_at(0, 2, NOON));
+	CU_ASSERT(offer_at(1, 3, NOON));
+	CU_ASSERT_EQUAL(score(NOON, us(2)), 2);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches), 2);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches_full) + counted(LJ_C_batches_deadline), 0);
 	close_all();
 }
 
-static void a_stamp_ahead_of_our_clock_is_new(void)
+static void a_busy_lcore_finds_what_came_meanwhile(void)
 {
-	open_all(1, QUEUE_FLOWS, false, 8, 1000);
-	CU_ASSERT(offer_at(0, 1, NOON + 50));
-	CU_ASSERT_EQUAL(take(NOON), 0);
-	/* Nor does a very late look overflow. */
-	CU_ASSERT_EQUAL(take(UINT64_MAX), 1);
+	open_all(1, QUEUE_FLOWS, false, 16, 1000);
+	CU_ASSERT(offer_at(0, 1, NOON));
+	CU_ASSERT_EQUAL(take(NOON), 1);
+	offer_many(0, 9, NOON + us(1));
+	lj_batch_done(batcher, &batch, NOON + us(2));
+	CU_ASSERT_EQUAL(score(NOON + us(2), us(9)), 9);
 	close_all();
 }
 
-static void a_deadline_of_0_takes_whatever_waits(void)
+static void a_batch_takes_no_longer_than_the_deadline(void)
 {
-	open_all(2, QUEUE_FLOWS, false, 8, 0);
+	open_all(1, 64, false, 64, 50);
+	/* 10 us a flow is what they cost. */
+	offer_many(0, 2, NOON);
+	CU_ASSERT_EQUAL(score(NOON, us(20)), 2);
+	offer_many(0, 12, NOON);
+	CU_ASSERT_EQUAL(score(NOON, us(50)), 5);
+	CU_ASSERT_EQUAL(score(NOON, us(50)), 5);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches_deadline), 2);
+	CU_ASSERT_EQUAL(score(NOON, us(20)), 2);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches_deadline), 2);
+	CU_ASSERT_EQUAL(counted(LJ_C_batches_full), 0);
+	close_all();
+}
+
+static void a_flow_that_costs_more_than_the_deadline_is_taken_alone(void)
+{
+	open_all(1, 64, false, 64, 50);
+	CU_ASSERT(offer_at(0, 1, NOON));
+	CU_ASSERT_EQUAL(score(NOON, us(700)), 1);
+	offer_many(0, 3, NOON);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(score(NOON, us(700)), 1);
+	close_all();
+}
+
+static void a_cost_that_falls_makes_batches_grow(void)
+{
+	uint32_t n = 0;
+
+	open_all(1, 64, false, 64, 50);
+	CU_ASSERT(offer_at(0, 1, NOON));
+	CU_ASSERT_EQUAL(score(NOON, us(20)), 1);
+	/* A call that costs 10 us and a row that costs 2: 20 of them in the deadline of 50. */
+	for (int i = 0; i < 200; i++) {
+		offer_many(0, 64 - lj_queue_count(queue[0]), NOON);
+		n = take(NOON);
+		lj_batch_done(batcher, &batch, NOON + us(10 + 2 * (uint64_t)n));
+	}
+	CU_ASSERT(n >= 19 && n <= 20);
+	close_all();
+}
+
+static void one_interruption_changes_little(void)
+{
+	open_all(1, 64, false, 64, 50);
+	CU_ASSERT(offer_at(0, 1, NOON));
+	CU_ASSERT_EQUAL(score(NOON, us(1)), 1);
+	/* The scheduler takes 4 ms away. */
+	CU_ASSERT(offer_at(0, 2, NOON));
+	CU_ASSERT_EQUAL(score(NOON, us(4000)), 1);
+	offer_many(0, 60, NOON);
+	CU_ASSERT(score(NOON, us(44)) >= 44);
+	close_all();
+}
+
+static void facts_have_a_cost_of_their_own(void)
+{
+	const struct lj_host_fact fact = {.event = LJ_HOST_BEGIN};
+	uint64_t seq = 0;
+
+	open_all(1, 512, false, 64, 50);
+	CU_ASSERT(offer_at(0, seq++, NOON));
+	CU_ASSERT_EQUAL(score(NOON, us(5)), 1);
+	for (int i = 0; i < 10; i++)
+		lj_batch_offer_fact(queue, 1, (struct lj_order){seq++, 0}, &fact, false, 1,
+				    &counters);
+	CU_ASSERT(lj_batch_take(batcher, NOON, &batch));
+	CU_ASSERT_EQUAL(batch.n_records, 10);
+	lj_batch_done(batcher, &batch, NOON + us(1));
+	/* 100 facts at 0.1 us leave time for 8 flows at 5. */
+	for (int i = 0; i < 100; i++)
+		lj_batch_offer_fact(queue, 1, (struct lj_order){seq++, 0}, &fact, false, 1,
+				    &counters);
+	for (int i = 0; i < 20; i++)
+		CU_ASSERT(offer_at(0, seq++, NOON));
+	CU_ASSERT_EQUAL(score(NOON, us(50)), 8);
+	close_all();
+}
+
+static void a_deadline_of_0_is_no_limit(void)
+{
+	open_all(2, 64, false, 64, 0);
 	CU_ASSERT_EQUAL(take(NOON), 0);
 	CU_ASSERT(offer_at(1, 1, NOON));
-	CU_ASSERT_EQUAL(take(NOON), 1);
-	CU_ASSERT_EQUAL(counted(LJ_C_batches), 1);
+	CU_ASSERT_EQUAL(score(NOON, us(100000)), 1);
+	offer_many(0, 60, NOON);
+	CU_ASSERT_EQUAL(score(NOON, us(100000)), 60);
 	CU_ASSERT_EQUAL(counted(LJ_C_batches_deadline), 0);
 	close_all();
 }
 
-static void a_queue_half_full_does_not_wait(void)
+static void a_batcher_is_finished_when_the_last_batch_is_done(void)
 {
-	open_all(2, 16, false, 64, 1000000);
-	offer_many(0, 7, NOON);
-	offer_many(1, 7, NOON);
-	CU_ASSERT_EQUAL(take(NOON), 0);
-	CU_ASSERT(offer_at(1, 8, NOON));
-	CU_ASSERT_EQUAL(take(NOON), 15);
-	close_all();
-}
-
-static void the_last_flows_need_no_deadline(void)
-{
-	open_all(2, QUEUE_FLOWS, false, 8, 1000000);
-	offer_many(0, 2, NOON);
-	offer_many(1, 9, NOON);
+	open_all(2, QUEUE_FLOWS, false, 8, 1000);
+	offer_many(1, 3, NOON);
 	lj_queue_close(queue[0]);
-	CU_ASSERT_EQUAL(take(NOON), 8);
-	lj_batch_done(batcher, &batch);
-	CU_ASSERT_EQUAL(take(NOON), 0);
 	lj_queue_close(queue[1]);
 	CU_ASSERT_FALSE(lj_batcher_finished(batcher));
 	CU_ASSERT_EQUAL(take(NOON), 3);
 	CU_ASSERT_FALSE(lj_batcher_finished(batcher));
-	lj_batch_done(batcher, &batch);
+	lj_batch_done(batcher, &batch, NOON);
 	CU_ASSERT(lj_batcher_finished(batcher));
 	CU_ASSERT_EQUAL(take(NOON), 0);
 	close_all();
 }
 
-static void control_tunes_size_and_deadline_while_flows_wait(void)
+static void control_tunes_size_and_deadline_between_batches(void)
 {
-	open_all(1, QUEUE_FLOWS, false, 8, 1000);
-	offer_many(0, 4, NOON);
-	CU_ASSERT_EQUAL(take(NOON), 0);
+	open_all(1, 64, false, 8, 50);
+	offer_many(0, 40, NOON);
+	CU_ASSERT_EQUAL(score(NOON, us(8)), 8);
 	tuning.size = 4;
-	CU_ASSERT_EQUAL(take(NOON), 4);
-	lj_batch_done(batcher, &batch);
-	offer_many(0, 2, NOON);
-	CU_ASSERT_EQUAL(take(NOON), 0);
-	tuning.deadline_us = 0;
-	CU_ASSERT_EQUAL(take(NOON), 2);
-	lj_batch_done(batcher, &batch);
+	CU_ASSERT_EQUAL(score(NOON, us(4)), 4);
+	tuning.deadline_us = 2;
+	CU_ASSERT_EQUAL(score(NOON, us(2)), 2);
 	/* Out of range is held to what a batch can carry. */
 	tuning.size = UINT32_MAX;
-	offer_many(0, 3, NOON);
-	CU_ASSERT_EQUAL(take(NOON), 3);
+	tuning.deadline_us = 0;
+	CU_ASSERT_EQUAL(score(NOON, us(26)), 26);
 	close_all();
 }
 
@@ -314,7 +372,7 @@ static void flows_keep_their_place_until_done(void)
 	CU_ASSERT_FALSE(offer_at(0, 9, NOON));
 	for (uint64_t i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(batch.flows[i]->flow_id, i);
-	lj_batch_done(batcher, &batch);
+	lj_batch_done(batcher, &batch, NOON);
 	CU_ASSERT(offer_at(0, 9, NOON));
 	close_all();
 }
@@ -325,15 +383,14 @@ static void the_ledger_of_queued_flows_balances(void)
 
 	open_all(2, QUEUE_FLOWS, false, 5, 250);
 	for (uint64_t step = 0; step < 200; step++) {
-		offer_many((uint16_t)(step % 2), (uint32_t)(step % 4), NOON + us(step * 100));
-		taken += take(NOON + us(step * 100));
-		if (batch.n > 0)
-			lj_batch_done(batcher, &batch);
-		else
-			CU_ASSERT_FALSE(step % 4 == 3 && step > 50 && taken == 0);
+		offer_many((uint16_t)(step % 2), (uint32_t)(step % 8), NOON);
+		taken += score(NOON, us(step < 100 ? 10 : 500));
 		CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), counted(LJ_C_batch_waiting) + taken);
+		if (step % 8 == 7)
+			while (lj_batcher_waiting(batcher) > 0)
+				taken += score(NOON, us(10));
 	}
-	CU_ASSERT(taken > 250);
+	CU_ASSERT(taken > 600);
 	CU_ASSERT(counted(LJ_C_batches_full) > 0 && counted(LJ_C_batches_deadline) > 0);
 	close_all();
 }
@@ -349,12 +406,12 @@ static void an_ordered_batch_waits_for_nobody_but_the_order(void)
 	/* Worker 0 has no room left, so what there is goes, far below size and deadline. */
 	CU_ASSERT_EQUAL(take(NOON), 2);
 	CU_ASSERT(lj_batcher_watermark(batcher).seq <= 1);
-	lj_batch_done(batcher, &batch);
+	lj_batch_done(batcher, &batch, NOON);
 	CU_ASSERT_EQUAL(lj_batcher_watermark(batcher).seq, 2);
 	CU_ASSERT(offer_at(0, 5, NOON));
 	lj_batch_advance(queue, 2, (struct lj_order){6, 0});
 	CU_ASSERT_EQUAL(take(NOON), 3);
-	lj_batch_done(batcher, &batch);
+	lj_batch_done(batcher, &batch, NOON);
 	CU_ASSERT_EQUAL(lj_batcher_watermark(batcher).seq, 6);
 	close_all();
 }
@@ -398,7 +455,7 @@ static bool replays_in_order(uint16_t workers, const uint8_t *from, uint32_t siz
 			good &= batch.flows[i]->order.seq >= told;
 		}
 		if (batch.n > 0)
-			lj_batch_done(batcher, &batch);
+			lj_batch_done(batcher, &batch, NOON);
 	}
 	return good && expected == REPLAYED;
 }
@@ -479,13 +536,13 @@ static void facts_take_no_place_in_a_batch(void)
 	CU_ASSERT_EQUAL(batch.n_records, 12);
 	for (uint32_t i = 0; i < batch.n_records; i++)
 		CU_ASSERT_EQUAL(((struct lj_due_flow *)batch.records[i])->fact_alone, i % 4 != 3);
-	lj_batch_done(batcher, &batch);
+	lj_batch_done(batcher, &batch, NOON);
 	CU_ASSERT(
 		lj_batch_offer_fact(queue, 1, (struct lj_order){20, 0}, &fact, true, 1, &counters));
 	CU_ASSERT(lj_batch_take(batcher, NOON, &batch));
 	CU_ASSERT_EQUAL(batch.n, 0);
 	CU_ASSERT_EQUAL(batch.n_records, 1);
-	lj_batch_done(batcher, &batch);
+	lj_batch_done(batcher, &batch, NOON);
 	close_all();
 }
 
@@ -498,14 +555,21 @@ static const struct lj_test tests[] = {
 	{"owners share the initiators about evenly", owners_share_the_initiators},
 	{"an offer goes to the owner's queue", an_offer_goes_to_the_owner},
 	{"size flows make a batch, and never more", size_flows_make_a_batch_and_never_more},
-	{"fewer wait for the deadline, and no longer", fewer_wait_for_the_deadline},
-	{"the oldest counts, in whichever queue it waits", the_oldest_counts_wherever_it_waits},
-	{"a stamp ahead of our clock is new, not ages old", a_stamp_ahead_of_our_clock_is_new},
-	{"a deadline of 0 takes whatever waits, at once", a_deadline_of_0_takes_whatever_waits},
-	{"a queue half full does not wait for size or deadline", a_queue_half_full_does_not_wait},
-	{"the last flows need no deadline", the_last_flows_need_no_deadline},
-	{"control tunes size and deadline while flows wait",
-	 control_tunes_size_and_deadline_while_flows_wait},
+	{"an idle lcore takes what waits, at once", an_idle_lcore_takes_what_waits_at_once},
+	{"a busy lcore finds what came meanwhile", a_busy_lcore_finds_what_came_meanwhile},
+	{"a batch takes no longer than the deadline, by what flows have cost",
+	 a_batch_takes_no_longer_than_the_deadline},
+	{"a flow that costs more than the deadline is taken alone",
+	 a_flow_that_costs_more_than_the_deadline_is_taken_alone},
+	{"a cost that falls with the rows makes batches grow to the deadline",
+	 a_cost_that_falls_makes_batches_grow},
+	{"one interruption changes the cost little", one_interruption_changes_little},
+	{"facts have a cost of their own", facts_have_a_cost_of_their_own},
+	{"a deadline of 0 is no limit", a_deadline_of_0_is_no_limit},
+	{"a batcher is finished when the last batch is done",
+	 a_batcher_is_finished_when_the_last_batch_is_done},
+	{"control tunes size and deadline between batches",
+	 control_tunes_size_and_deadline_between_batches},
 	{"flows keep their place in the queue until the batch is done",
 	 flows_keep_their_place_until_done},
 	{"queued = waiting + taken, at every step", the_ledger_of_queued_flows_balances},
