@@ -6,7 +6,7 @@ struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint
 				     bool ordered, const struct lj_batch_tuning *tuning,
 				     struct lj_counters *counters)
 {
-	struct lj_batcher *b = calloc(1, sizeof(*b));
+	struct lj_batcher *b = calloc(1, sizeof(*b) + n * sizeof(b->queue[0]));
 
 	if (b == NULL)
 		return NULL;
@@ -18,6 +18,9 @@ struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint
 	b->ordered = ordered;
 	b->tuning = tuning;
 	b->counters = counters;
+	b->n_queues = n;
+	for (uint16_t i = 0; i < n; i++)
+		b->queue[i] = worker_queues[i];
 	return b;
 }
 

@@ -30,6 +30,7 @@ static bool offer_to(struct lj_queue *q, const struct lj_flow *flow,
 	due->due_tsc = due_tsc;
 	due->fact_alone = false;
 	due->has_fact = fact != NULL;
+	due->shed = false;
 	if (fact != NULL)
 		due->fact = *fact;
 	due->flow = *flow;
@@ -59,6 +60,7 @@ static void offer_fact_to(struct lj_queue *q, struct lj_order order,
 	due->order = order;
 	due->due_tsc = due_tsc;
 	due->fact_alone = due->has_fact = true;
+	due->shed = false;
 	due->fact = *fact;
 	due->queued_tsc = rte_rdtsc();
 	lj_queue_commit(q);
@@ -155,12 +157,87 @@ static bool take_waiting(struct lj_batcher *b, uint32_t size)
 	return n == wanted && most > 0 && lj_merge_waiting(b->merge) > b->n;
 }
 
+/* How many records wait beyond the half of their queues that workers may count on. */
+static uint32_t excess_of(const struct lj_batcher *b)
+{
+	uint32_t excess = 0;
+
+	for (uint16_t i = 0; i < b->n_queues; i++) {
+		uint32_t half = lj_queue_capacity(b->queue[i]) / 2;
+		uint32_t count = lj_queue_count(b->queue[i]);
+
+		excess += count > half ? count - half : 0;
+	}
+	/* Taken ones still hold their places. */
+	return excess > b->n ? excess - b->n : 0;
+}
+
+/* Marks `n` of the due flows taken, in the order in which they stand; from the back with `newest`.
+ * Only those of up to `packets` packets. How many there were. */
+static uint32_t mark(struct lj_batcher *b, uint32_t n, uint32_t packets, bool newest)
+{
+	uint32_t marked = 0;
+
+	for (uint32_t i = 0; i < b->n && marked < n; i++) {
+		struct lj_due_flow *due = b->record[newest ? b->n - 1 - i : i];
+
+		if (due->fact_alone || due->shed || due->flow.packets > packets)
+			continue;
+		due->shed = true;
+		marked++;
+	}
+	return marked;
+}
+
+#define SIZES 256
+
+/* Whole sizes while they fit, then as many as are wanted of the next. */
+static void mark_smallest(struct lj_batcher *b, uint32_t n)
+{
+	uint32_t of_size[SIZES] = {0}, size = 0, marked = 0;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct lj_due_flow *due = b->record[i];
+
+		if (!due->fact_alone)
+			of_size[RTE_MIN(due->flow.packets, SIZES - 1u)]++;
+	}
+	for (; size < SIZES - 1 && marked + of_size[size] <= n; size++)
+		marked += of_size[size];
+	if (size > 0)
+		mark(b, marked, size - 1, true);
+	mark(b, n - marked, size < SIZES - 1 ? size : UINT32_MAX, true);
+}
+
+/* Takes what is too much as well, and sheds as many flows of all taken. */
+static void shed_excess(struct lj_batcher *b)
+{
+	uint32_t policy = b->tuning->shed, n_shed = 0;
+	uint32_t excess = policy != LJ_SHED_NONE ? excess_of(b) : 0;
+	uint32_t n = lj_merge_take(b->merge, &b->record[b->n],
+				   RTE_MIN(excess, (uint32_t)LJ_BATCH_RECORDS - b->n));
+
+	for (uint32_t end = b->n + n; b->n < end; b->n++) {
+		const struct lj_due_flow *due = b->record[b->n];
+
+		n_shed += !due->fact_alone;
+	}
+	if (n_shed == 0)
+		return;
+	if (policy == LJ_SHED_SMALLEST)
+		mark_smallest(b, n_shed);
+	else
+		mark(b, n_shed, UINT32_MAX, policy == LJ_SHED_NEWEST);
+	lj_count(b->counters, LJ_C_batch_shed, n_shed);
+}
+
 bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batch)
 {
 	uint32_t size = RTE_MIN(b->tuning->size, (uint32_t)LJ_BATCH_MAX);
 	bool cut = take_waiting(b, size);
 
-	batch->n = 0;
+	shed_excess(b);
+	batch->n = batch->n_shed = 0;
 	lj_gauge(b->counters, LJ_C_batch_waiting, lj_merge_waiting(b->merge));
 	if (b->n == 0)
 		return false;
@@ -170,6 +247,10 @@ bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batc
 
 		if (due->fact_alone)
 			continue;
+		if (due->shed) {
+			batch->shed[batch->n_shed++] = due;
+			continue;
+		}
 		batch->due[batch->n] = due;
 		batch->flows[batch->n++] = &due->flow;
 	}
@@ -195,6 +276,7 @@ static void learn_costs(struct lj_batcher *b, uint64_t now_tsc)
 {
 	/* Another lcore's clock, after a move, may be a little behind. */
 	double took = now_tsc > b->taken_tsc ? (double)(now_tsc - b->taken_tsc) : 0;
+	/* To be shed costs about what a fact does. */
 	uint32_t facts = b->n - b->n_due;
 
 	if (b->n_due == 0)
@@ -209,6 +291,6 @@ void lj_batch_done(struct lj_batcher *b, struct lj_batch *batch, uint64_t now_ts
 		learn_costs(b, now_tsc);
 	lj_merge_done(b->merge);
 	b->n = b->n_due = 0;
-	batch->n = batch->n_records = 0;
+	batch->n = batch->n_records = batch->n_shed = 0;
 	lj_gauge(b->counters, LJ_C_batch_waiting, lj_merge_waiting(b->merge));
 }

@@ -106,6 +106,7 @@ struct lj_config {
 	} flow;
 	struct {
 		uint32_t size, deadline_us;
+		uint32_t shed; /* enum lj_shed, from LJ_SHED_OLDEST on */
 	} batch;
 	struct {
 		uint32_t spread, infer, sink;

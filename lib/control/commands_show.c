@@ -149,6 +149,7 @@ int show_verdicts(struct lj_control *c, const char *param, json_t *reply, struct
 	json_object_set_new(reply, "early", json_integer((json_int_t)tally->early));
 	json_object_set_new(reply, "alerts", json_integer((json_int_t)tally->alerts));
 	json_object_set_new(reply, "unclassified", json_integer((json_int_t)tally->unclassified));
+	json_object_set_new(reply, "shed", json_integer((json_int_t)tally->shed));
 	for (uint16_t m = 0; m < models->n; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
 

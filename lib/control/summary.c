@@ -35,7 +35,7 @@ static json_t *verdicts_json(const struct lj_pipeline *p)
 							 (json_int_t)tally->class_count[m][k]));
 		}
 	}
-	if (models->n == 0)
+	if (models->n == 0 || tally->unclassified > 0)
 		json_object_set_new(verdicts, "unclassified",
 				    json_integer((json_int_t)tally->unclassified));
 	return verdicts;
@@ -44,8 +44,8 @@ static json_t *verdicts_json(const struct lj_pipeline *p)
 static json_t *refused_json(const struct lj_counters *total)
 {
 	static const char *const kinds[] = {"parse_ignored_", "parse_malformed_", "_refused",
-					    "port_imissed",   "port_ierrors",	  "port_rx_nombuf",
-					    "sink_lost"};
+					    "batch_shed",     "port_imissed",	  "port_ierrors",
+					    "port_rx_nombuf", "sink_lost"};
 	json_t *refused = json_object();
 
 	for (int i = 0; i < LJ_COUNTERS; i++)

@@ -140,7 +140,7 @@ uint64_t lj_pipeline_host_memory(const struct lj_pipeline *p);
 
 /* What the sink has seen. sink: wo; control: ro */
 struct lj_tally {
-	uint64_t records, early, unclassified, alerts, wire_bytes;
+	uint64_t records, early, unclassified, shed, alerts, wire_bytes;
 	uint64_t class_count[LJ_MODELS_MAX][LJ_CLASSES_MAX]; /* by deciding model */
 	uint64_t alert_score[10]; /* alerts by score: [0.0,0.1) ... [0.9,1.0] */
 	uint64_t first_ns,

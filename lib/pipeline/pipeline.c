@@ -179,6 +179,8 @@ struct lj_pipeline *lj_pipeline_create(const struct lj_config *config, struct lj
 		p->shared.replay && (config->lcores.workers > 1 || config->lcores.infer > 1);
 	p->shared.batch.size = config->batch.size;
 	p->shared.batch.deadline_us = config->batch.deadline_us;
+	p->shared.batch.shed =
+		p->shared.replay ? LJ_SHED_NONE : LJ_SHED_OLDEST + config->batch.shed;
 	if (open_models(p, err) != 0 || open_sources(p, err) != 0 || open_roles(p, err) != 0 ||
 	    open_sinks(p, err) != 0) {
 		lj_pipeline_destroy(p, NULL);

@@ -19,6 +19,7 @@ static void tally_verdict(struct sink_role *s, const struct lj_verdict *v)
 	t->last_ns = RTE_MAX(t->last_ns, v->flow.last_ns);
 	if (decisive == NULL) {
 		t->unclassified++;
+		t->shed += v->shed;
 		return;
 	}
 	t->class_count[v->model][decisive->class_index]++;
@@ -81,7 +82,8 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 	written_tsc = rte_rdtsc();
 	for (uint32_t i = 0; i < n; i++) {
 		tally_verdict(s, s->verdict[i]);
-		record_stages(s, s->verdict[i], written_tsc);
+		if (!s->verdict[i]->shed)
+			record_stages(s, s->verdict[i], written_tsc);
 	}
 	if (n > 0) {
 		lj_count(&role->counters, LJ_C_verdict_taken, n);

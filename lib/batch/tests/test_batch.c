@@ -31,6 +31,7 @@ static void open_all(uint16_t workers, uint32_t flows, bool ordered, uint32_t si
 	memset(&counters, 0, sizeof(counters));
 	tuning.size = size;
 	tuning.deadline_us = deadline_us;
+	tuning.shed = LJ_SHED_NONE;
 	for (uint16_t i = 0; i < workers; i++) {
 		char name[24];
 
@@ -546,6 +547,111 @@ static void facts_take_no_place_in_a_batch(void)
 	close_all();
 }
 
+/* Offers flows 0..n-1 of 1 + k % 4 packets, so that more than half of the queue waits. */
+static void overload(uint32_t n, enum lj_shed policy)
+{
+	open_all(1, 16, false, 4, 0);
+	tuning.shed = policy;
+	for (uint32_t k = 0; k < n; k++) {
+		struct lj_due_flow *due;
+
+		CU_ASSERT(offer_at(0, k, NOON));
+		due = lj_queue_at(queue[0], k);
+		due->flow.packets = 1 + k % 4;
+	}
+}
+
+/* Which flows a take scores and which it sheds, as sets of bits. */
+static void take_sets(uint32_t *scored, uint32_t *shed)
+{
+	*scored = *shed = 0;
+	take(NOON);
+	for (uint32_t i = 0; i < batch.n; i++)
+		*scored |= 1u << batch.flows[i]->flow_id;
+	for (uint32_t i = 0; i < batch.n_shed; i++) {
+		CU_ASSERT(batch.shed[i]->shed);
+		*shed |= 1u << batch.shed[i]->flow.flow_id;
+	}
+	CU_ASSERT_EQUAL(batch.n + batch.n_shed, batch.n_records);
+}
+
+static void what_is_over_half_a_queue_is_shed_by_policy(void)
+{
+	uint32_t scored, shed;
+
+	/* 15 wait where 8 may: 4 are scored, and of the 7 too many the 3 that those leave are shed.
+	 */
+	overload(15, LJ_SHED_OLDEST);
+	take_sets(&scored, &shed);
+	CU_ASSERT_EQUAL(shed, 0x07);
+	CU_ASSERT_EQUAL(scored, 0x78);
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_shed), 3);
+	close_all();
+	overload(15, LJ_SHED_NEWEST);
+	take_sets(&scored, &shed);
+	CU_ASSERT_EQUAL(scored, 0x0f);
+	CU_ASSERT_EQUAL(shed, 0x70);
+	close_all();
+	/* Of 1 2 3 4 1 2 3 packets: both of 1, and the later one of 2. */
+	overload(15, LJ_SHED_SMALLEST);
+	take_sets(&scored, &shed);
+	CU_ASSERT_EQUAL(shed, 0x31);
+	CU_ASSERT_EQUAL(scored, 0x4e);
+	close_all();
+}
+
+static void half_a_queue_is_no_overload(void)
+{
+	uint32_t scored, shed;
+
+	overload(8, LJ_SHED_SMALLEST);
+	take_sets(&scored, &shed);
+	CU_ASSERT_EQUAL(shed, 0);
+	CU_ASSERT_EQUAL(scored, 0x0f);
+	close_all();
+	/* Nor is anything shed where workers wait. */
+	overload(16, LJ_SHED_NONE);
+	take_sets(&scored, &shed);
+	CU_ASSERT_EQUAL(shed, 0);
+	CU_ASSERT_EQUAL(scored, 0x0f);
+	close_all();
+}
+
+static void among_large_flows_the_newest_are_shed(void)
+{
+	uint32_t scored, shed;
+
+	overload(16, LJ_SHED_SMALLEST);
+	for (uint32_t k = 0; k < 16; k++)
+		((struct lj_due_flow *)lj_queue_at(queue[0], k))->flow.packets = 1000 - k;
+	take_sets(&scored, &shed);
+	/* Beyond 255 packets all are alike: the newest go. */
+	CU_ASSERT_EQUAL(scored, 0x0f);
+	CU_ASSERT_EQUAL(shed, 0xf0);
+	close_all();
+}
+
+static void queued_is_waiting_and_taken_and_shed(void)
+{
+	uint64_t taken = 0, offered = 0;
+
+	open_all(2, 32, false, 4, 100);
+	tuning.shed = LJ_SHED_SMALLEST;
+	for (uint64_t step = 0; step < 500; step++) {
+		for (uint16_t w = 0; w < 2; w++)
+			for (uint64_t i = 0; i < step % 13; i++)
+				offered += offer_at(w, step, NOON);
+		taken += score(NOON, us(20));
+		CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), offered);
+		CU_ASSERT_EQUAL(offered,
+				counted(LJ_C_batch_waiting) + taken + counted(LJ_C_batch_shed));
+		/* Room for the next ones, but for what the batch does not reach. */
+		CU_ASSERT(lj_batcher_waiting(batcher) <= 32);
+	}
+	CU_ASSERT(counted(LJ_C_batch_shed) > 100);
+	close_all();
+}
+
 static const struct lj_test tests[] = {
 	{"a due flow travels as a copy, with its order and both stamps",
 	 a_due_flow_travels_as_a_copy},
@@ -580,6 +686,11 @@ static const struct lj_test tests[] = {
 	{"a replay puts a fact into all queues or into none",
 	 a_replay_puts_a_fact_into_all_queues_or_into_none},
 	{"facts take no place in a batch", facts_take_no_place_in_a_batch},
+	{"what is over half a queue is shed: oldest, newest or smallest",
+	 what_is_over_half_a_queue_is_shed_by_policy},
+	{"half a queue is no overload, and no policy sheds nothing", half_a_queue_is_no_overload},
+	{"among large flows the newest are shed", among_large_flows_the_newest_are_shed},
+	{"queued = waiting + taken + shed, at every step", queued_is_waiting_and_taken_and_shed},
 	{"a replay comes out the same for any interleaving",
 	 a_replay_comes_out_the_same_for_any_interleaving},
 };
