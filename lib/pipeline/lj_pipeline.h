@@ -122,7 +122,8 @@ void lj_pipeline_leg(const struct lj_pipeline *p, uint32_t source, struct lj_leg
 /* Sum over all roles and ports. */
 void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total);
 
-/* Where a decision's time goes. The stages add up to LJ_STAGE_DECISION. */
+/* Where a decision's time goes. The stages add up to LJ_STAGE_DECISION, to the nanosecond. What was
+ * shed was not decided, and is not in here. */
 enum lj_stage {
 	LJ_STAGE_OFFER,	   /* found due -> in the queue */
 	LJ_STAGE_WAIT,	   /* in the queue -> taken in a batch */
@@ -132,8 +133,12 @@ enum lj_stage {
 	LJ_STAGES,
 };
 extern const char *const lj_stage_name[LJ_STAGES];
-/* The sink's histogram of a stage, in ns. */
-const struct lj_histogram *lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage);
+/* Fills the caller's histogram of a stage, in ns, of all decisions. */
+void lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage, struct lj_histogram *h);
+/* The sink's histogram of those that model `model` of the set decided; model 0 when there is none.
+ */
+const struct lj_histogram *lj_pipeline_model_latency(const struct lj_pipeline *p, uint16_t model,
+						     enum lj_stage stage);
 
 /* Bytes of all inference lcores' host stages; 0 when no model needs host context. */
 uint64_t lj_pipeline_host_memory(const struct lj_pipeline *p);

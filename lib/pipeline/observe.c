@@ -96,9 +96,17 @@ void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total)
 	}
 }
 
-const struct lj_histogram *lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage)
+void lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage, struct lj_histogram *h)
 {
-	return &p->sink->stage[stage];
+	lj_histogram_init(h);
+	for (uint16_t m = 0; m < RTE_MAX(p->shared.models.n, (uint16_t)1); m++)
+		lj_histogram_add(h, &p->sink->stage[m][stage]);
+}
+
+const struct lj_histogram *lj_pipeline_model_latency(const struct lj_pipeline *p, uint16_t model,
+						     enum lj_stage stage)
+{
+	return &p->sink->stage[model][stage];
 }
 
 const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p)

@@ -118,7 +118,7 @@ struct sink_role {
 	bool dirty;
 	uint64_t flushed_tsc;
 	struct lj_tally tally;
-	struct lj_histogram stage[LJ_STAGES];
+	struct lj_histogram stage[LJ_MODELS_MAX][LJ_STAGES]; /* by deciding model */
 	const struct lj_verdict *verdict[LJ_BURST_MAX];
 };
 

@@ -167,8 +167,8 @@ static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 		return no_memory("sink", err);
 	p->sink = s;
 	s->shared = &p->shared;
-	for (int i = 0; i < LJ_STAGES; i++)
-		lj_histogram_init(&s->stage[i]);
+	for (int i = 0; i < LJ_MODELS_MAX * LJ_STAGES; i++)
+		lj_histogram_init(&s->stage[i / LJ_STAGES][i % LJ_STAGES]);
 	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
 		p->sink_queue[i] = join(&p->inferrer[i]->role, &s->role, p->config->queue.sink,
 					lj_verdict_bytes(values), err);
