@@ -111,6 +111,9 @@ struct lj_config {
 	struct {
 		uint32_t spread, infer, sink;
 	} queue;
+	struct {
+		uint32_t decision_us; /* 0: no objective */
+	} slo;
 	struct lj_strings models; /* empty: none */
 	struct {
 		uint32_t engine; /* enum lj_engine */

@@ -99,3 +99,28 @@ int show_latency_histogram(struct lj_control *c, const char *param, json_t *repl
 		add_range(reply, i, below[i + 1] - below[i], most, h.count);
 	return 0;
 }
+
+int show_slo(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	struct lj_slo_info info;
+	double margin;
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	lj_pipeline_slo(c->pipeline, &info);
+	json_object_set_new(reply, "state", json_string(info.state));
+	json_object_set_new(reply, "decision_us", json_integer((json_int_t)info.target_ns / 1000));
+	json_object_set_new(reply, "p99_us", json_sprintf("%.1f", (double)info.p99_ns / 1e3));
+	json_object_set_new(reply, "decisions", json_integer((json_int_t)info.decisions));
+	margin = info.target_ns > 0 && info.decisions > 0
+			 ? 100 - 100.0 * (double)info.p99_ns / (double)info.target_ns
+			 : 0;
+	json_object_set_new(reply, "margin_percent", json_sprintf("%.1f", margin));
+	json_object_set_new(reply, "held_s", json_integer((json_int_t)info.held_s));
+	json_object_set_new(reply, "missed_s", json_integer((json_int_t)info.missed_s));
+	json_object_set_new(reply, "batch_size", json_integer(info.batch_size));
+	json_object_set_new(reply, "batch_deadline_us", json_integer(info.batch_deadline_us));
+	json_object_set_new(reply, "lcores", json_integer(info.lcores));
+	json_object_set_new(reply, "lcores_of", json_integer(info.max_lcores));
+	return 0;
+}

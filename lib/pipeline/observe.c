@@ -138,8 +138,7 @@ void lj_pipeline_tune(struct lj_pipeline *p, const struct lj_tuning *tuning)
 {
 	struct flow_tuning *t = &p->shared.flow;
 
-	p->shared.batch.size = tuning->batch_size;
-	p->shared.batch.deadline_us = tuning->batch_deadline_us;
+	hold_limit(p, tuning->batch_size, tuning->batch_deadline_us);
 	t->classify_at = tuning->classify_at;
 	t->classify_after_ns = tuning->classify_after_ns;
 	t->idle_timeout_ns = tuning->idle_timeout_ns;

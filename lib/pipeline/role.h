@@ -36,8 +36,12 @@ struct role {
 	int (*poll)(struct role *role, uint64_t now_tsc);
 	char name[24];
 	enum lj_role_kind kind;
-	uint32_t lcore;
-	_Atomic bool finished; /* role: wo; all: ro */
+	uint32_t lcore; /* at home */
+	/* Who polls it: only the lcore that `holder` names, and only it names the next one, the
+	 * one that main wants. */
+	_Atomic uint32_t wanted; /* main: wo; holder: ro */
+	_Atomic uint32_t holder; /* holder: wo; all: ro */
+	_Atomic bool finished;	 /* role: wo; all: ro */
 };
 
 /* What every role can see. */

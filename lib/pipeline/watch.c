@@ -147,6 +147,7 @@ void lj_pipeline_watch(struct lj_pipeline *p, uint64_t now_ns)
 		return;
 	watch_drops(p, now_ns);
 	watch_legs(p, now_ns);
+	hold_look(p, now_ns);
 	if (w->looked_ns != 0)
 		put(&w->interval_ns, now_ns - w->looked_ns);
 	put(&w->looked_ns, now_ns);

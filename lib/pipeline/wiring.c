@@ -181,6 +181,18 @@ static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 	return s->merge != NULL ? 0 : no_memory("sink", err);
 }
 
+/* Where inference lcores may be parked, each has to know the others' roles. */
+static void introduce_guests(struct lj_pipeline *p)
+{
+	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
+		struct lcore *l = &p->lcore[p->inferrer[i]->role.lcore - 1];
+
+		for (uint32_t k = 0; k < p->config->lcores.infer; k++)
+			if (k != i)
+				l->role[l->n_roles + l->n_guests++] = &p->inferrer[k]->role;
+	}
+}
+
 /* Deals the roles to lcores 1, 2, 3 ... as config's EAL arguments have placed them. */
 static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 {
@@ -198,8 +210,10 @@ static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 		struct lcore *l = &p->lcore[i % p->n_lcores];
 
 		l->role[l->n_roles++] = p->role[i];
-		p->role[i]->lcore = l->id;
+		p->role[i]->lcore = p->role[i]->wanted = p->role[i]->holder = l->id;
 	}
+	if (p->hold.slo.min_lcores < p->hold.slo.max_lcores)
+		introduce_guests(p);
 	return 0;
 }
 
