@@ -257,8 +257,8 @@ bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batc
 	batch->n_records = b->n;
 	batch->records = b->record;
 	lj_count(b->counters, LJ_C_batches, batch->n > 0);
-	lj_count(b->counters, LJ_C_batches_full, b->n_due >= size || b->n == LJ_BATCH_RECORDS);
-	lj_count(b->counters, LJ_C_batches_deadline, cut);
+	lj_count(b->counters, LJ_C_batches_full, b->n_due >= size);
+	lj_count(b->counters, LJ_C_batches_deadline, cut && b->n_due > 0);
 	return true;
 }
 

@@ -34,16 +34,25 @@ void hold_init(struct lj_pipeline *p)
 
 void hold_limit(struct lj_pipeline *p, uint32_t size, uint32_t deadline_us)
 {
-	struct slo *s = &p->hold.slo, limited;
+	struct slo limited;
 
 	/* Other settings come with those in force: they are no wish. */
 	if (size == p->shared.batch.size && deadline_us == p->shared.batch.deadline_us)
 		return;
-	slo_init(&limited, s->target_ns, size, deadline_us, s->min_lcores, s->max_lcores);
-	s->max_size = s->size = limited.size;
-	s->max_deadline_us = s->deadline_us = limited.deadline_us;
-	p->shared.batch.size = s->size;
-	p->shared.batch.deadline_us = s->deadline_us;
+	slo_init(&limited, p->hold.slo.target_ns, size, deadline_us, 1, 1);
+	p->shared.batch.size = limited.size;
+	p->shared.batch.deadline_us = limited.deadline_us;
+	p->hold.wished_size = limited.size;
+	p->hold.wished_deadline_us = limited.deadline_us;
+	atomic_store_explicit(&p->hold.wished, true, memory_order_release);
+}
+
+static void take_up_wish(struct hold *h)
+{
+	if (!atomic_exchange_explicit(&h->wished, false, memory_order_acquire))
+		return;
+	h->slo.max_size = h->slo.size = h->wished_size;
+	h->slo.max_deadline_us = h->slo.deadline_us = h->wished_deadline_us;
 }
 
 /* The 99th percentile of a stage since the latest look. */
@@ -113,6 +122,7 @@ void hold_look(struct lj_pipeline *p, uint64_t now_ns)
 		h->looked = true;
 		return;
 	}
+	take_up_wish(h);
 	if (slo_step(&h->slo, &seen)) {
 		p->shared.batch.size = h->slo.size;
 		p->shared.batch.deadline_us = h->slo.deadline_us;

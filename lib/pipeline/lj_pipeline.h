@@ -62,7 +62,7 @@ enum lj_role_kind { LJ_ROLE_SPREAD, LJ_ROLE_WORKER, LJ_ROLE_INFER, LJ_ROLE_SINK 
 struct lj_role_info {
 	const char *name; /* "worker0" */
 	enum lj_role_kind kind;
-	uint32_t lcore;
+	uint32_t lcore; /* that polls it now */
 	bool finished;
 	const struct lj_counters *counters;
 };

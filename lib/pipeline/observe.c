@@ -14,7 +14,7 @@ void lj_pipeline_role(const struct lj_pipeline *p, uint32_t i, struct lj_role_in
 {
 	const struct role *role = p->role[i];
 
-	*info = (struct lj_role_info){role->name, role->kind, role->lcore, role->finished,
+	*info = (struct lj_role_info){role->name, role->kind, role->holder, role->finished,
 				      &role->counters};
 }
 
