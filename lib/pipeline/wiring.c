@@ -210,7 +210,9 @@ static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 		struct lcore *l = &p->lcore[i % p->n_lcores];
 
 		l->role[l->n_roles++] = p->role[i];
-		p->role[i]->lcore = p->role[i]->wanted = p->role[i]->holder = l->id;
+		p->role[i]->lcore = l->id;
+		p->role[i]->wanted = l->id;
+		p->role[i]->holder = l->id;
 	}
 	if (p->hold.slo.min_lcores < p->hold.slo.max_lcores)
 		introduce_guests(p);

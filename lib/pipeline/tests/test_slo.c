@@ -228,7 +228,8 @@ static void a_role_handed_over_has_one_holder_and_loses_nothing(void)
 		l->max_sleep_ns = 1000;
 		lj_histogram_init(&l->loop_ns);
 		role[i].role.poll = watched_poll;
-		role[i].role.wanted = role[i].role.holder = l->id;
+		role[i].role.wanted = l->id;
+		role[i].role.holder = l->id;
 		l->role[l->n_roles++] = &role[i].role;
 		for (uint32_t k = 0; k < LCORES; k++)
 			if (k != i)
