@@ -36,16 +36,29 @@ struct open_result {
 	double backlog_until_s; /* when last more flows waited than a batch holds */
 };
 
+/* On a CPU of one's own a pause will do; on a shared one the other thread may be waiting for it, so
+ * it is given away after a short spin, as the daemon's lcores do. */
+static inline void open_rest(const struct open_loop *o, uint32_t idle_polls)
+{
+	if (o->realtime || idle_polls < 64)
+		rte_pause();
+	else
+		sched_yield();
+}
+
 static void *open_infer(void *arg)
 {
 	struct open_loop *o = arg;
+	uint32_t idle_polls = 0;
 
 	if (o->realtime)
 		rig_own_cpu(1);
 	o->running = true;
 	while (!o->stop)
 		if (inferrer_poll(&o->inferrer->role, rte_rdtsc()) == 0)
-			rte_pause();
+			open_rest(o, idle_polls++);
+		else
+			idle_polls = 0;
 	return NULL;
 }
 
@@ -89,7 +102,8 @@ static inline double open_uniform(struct open_loop *o)
 	return ((double)(o->seed >> 33) + 0.5) / 2147483648.0;
 }
 
-static inline void open_collect(struct open_loop *o, struct open_result *r)
+/* How many were there. */
+static inline uint32_t open_collect(struct open_loop *o, struct open_result *r)
 {
 	void *records[64];
 	uint32_t n = lj_queue_peek(o->inferrer->sink, records, 64);
@@ -108,6 +122,7 @@ static inline void open_collect(struct open_loop *o, struct open_result *r)
 		r->decided++;
 	}
 	lj_queue_release(o->inferrer->sink, n);
+	return n;
 }
 
 /* Until the queues are empty and inference is idle. */
@@ -115,7 +130,8 @@ static inline void open_drain(struct open_loop *o, struct open_result *r)
 {
 	while (lj_queue_count(o->rig->p->infer_queue[0][0]) > 0 ||
 	       lj_queue_count(o->inferrer->sink) > 0)
-		open_collect(o, r);
+		if (open_collect(o, r) == 0)
+			open_rest(o, UINT32_MAX);
 }
 
 static inline uint64_t open_count(const struct open_loop *o, enum lj_counter which)
@@ -131,6 +147,7 @@ static inline void open_run(struct open_loop *o, double seconds, rate_at *rate, 
 	double hz = (double)rte_get_tsc_hz(), due;
 	struct lj_queue *q = o->rig->p->infer_queue[0][0];
 	uint64_t refused = open_count(o, LJ_C_verdict_refused), batches, scored, began;
+	uint32_t idle_polls = 0;
 
 	memset(r, 0, sizeof(*r));
 	lj_histogram_init(&r->decision);
@@ -153,7 +170,10 @@ static inline void open_run(struct open_loop *o, double seconds, rate_at *rate, 
 			if (r->due % 32 == 31)
 				open_collect(o, r);
 		}
-		open_collect(o, r);
+		if (open_collect(o, r) == 0)
+			open_rest(o, idle_polls++);
+		else
+			idle_polls = 0;
 		if (lj_queue_count(q) > o->rig->p->shared.batch.size)
 			r->backlog_until_s = (double)(rte_rdtsc() - began) / hz;
 		if (due >= seconds * hz)
@@ -183,7 +203,8 @@ static inline double open_capacity(struct open_loop *o, double seconds)
 		for (int i = 0; i < 32; i++)
 			if (lj_queue_count(o->rig->p->infer_queue[0][0]) < 2048)
 				rig_offer(o->rig, o->offered++, 0, rte_rdtsc(), &o->counters);
-		open_collect(o, &r);
+		if (open_collect(o, &r) == 0)
+			open_rest(o, UINT32_MAX);
 	} while (rte_rdtsc() < end);
 	open_drain(o, &r);
 	o->rig->p->shared.batch.shed = LJ_SHED_SMALLEST;
