@@ -149,6 +149,7 @@ int show_verdicts(struct lj_control *c, const char *param, json_t *reply, struct
 	json_object_set_new(reply, "early", json_integer((json_int_t)tally->early));
 	json_object_set_new(reply, "alerts", json_integer((json_int_t)tally->alerts));
 	json_object_set_new(reply, "unclassified", json_integer((json_int_t)tally->unclassified));
+	json_object_set_new(reply, "shed", json_integer((json_int_t)tally->shed));
 	for (uint16_t m = 0; m < models->n; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
 
@@ -207,27 +208,6 @@ int show_keepalive(struct lj_control *c, const char *param, json_t *reply, struc
 					      "stalls", (json_int_t)health.stalls, "longest_us",
 					      (json_int_t)(health.longest_ns / 1000)));
 	}
-	return 0;
-}
-
-json_t *latency_json(const struct lj_histogram *h)
-{
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)h->count,
-			 "min", (json_int_t)(h->count > 0 ? h->min : 0), "mean",
-			 (json_int_t)lj_histogram_mean(h), "p50",
-			 (json_int_t)lj_histogram_percentile(h, 50), "p95",
-			 (json_int_t)lj_histogram_percentile(h, 95), "p99",
-			 (json_int_t)lj_histogram_percentile(h, 99), "p999",
-			 (json_int_t)lj_histogram_percentile(h, 99.9), "max", (json_int_t)h->max);
-}
-
-int show_latency(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
-{
-	RTE_SET_USED(param);
-	RTE_SET_USED(err);
-	for (int stage = 0; stage < LJ_STAGES; stage++)
-		json_object_set_new(reply, lj_stage_name[stage],
-				    latency_json(lj_pipeline_latency(c->pipeline, stage)));
 	return 0;
 }
 

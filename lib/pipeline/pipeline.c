@@ -180,18 +180,20 @@ int open_sinks(struct lj_pipeline *p, struct lj_error *err)
 
 struct lj_pipeline *lj_pipeline_create(const struct lj_config *config, struct lj_error *err)
 {
-	struct lj_pipeline *p = calloc(1, sizeof(*p));
+	struct lj_pipeline *p = NULL;
 
-	if (p == NULL) {
+	if (posix_memalign((void **)&p, 128, sizeof(*p)) != 0) {
 		lj_error_set(err, ENOMEM, "pipeline", "not enough memory");
 		return NULL;
 	}
+	memset(p, 0, sizeof(*p));
 	p->config = config;
 	p->shared.replay = lj_config_replay(config);
 	p->shared.ordered =
 		p->shared.replay && (config->lcores.workers > 1 || config->lcores.infer > 1);
-	p->shared.batch.size = config->batch.size;
-	p->shared.batch.deadline_us = config->batch.deadline_us;
+	hold_init(p);
+	p->shared.batch.shed =
+		p->shared.replay ? LJ_SHED_NONE : LJ_SHED_OLDEST + config->batch.shed;
 	if (open_models(p, err) != 0 || open_sources(p, err) != 0 || open_roles(p, err) != 0 ||
 	    open_sinks(p, err) != 0) {
 		lj_pipeline_destroy(p, NULL);

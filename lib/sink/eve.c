@@ -205,6 +205,8 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 	if (!early)
 		text_add(t, ",\"ipfix_end_reason\":%u", lj_due_ipfix(v->flow.due));
 	add_marks(t, &v->flow, o);
+	if (v->shed)
+		text_add(t, ",\"shed\":true,\"class\":\"%s\"", lj_verdict_class(v, config->models));
 	if (o != NULL) {
 		const struct lj_model_info *info = lj_model_info(config->models->model[v->model]);
 
@@ -222,7 +224,7 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 		if (v->n_opinions > 1)
 			add_opinions(t, v, config->models);
 	}
-	if (config->decision_time)
+	if (config->decision_time && !v->shed)
 		text_add(t, ",\"decision_us\":%.3f",
 			 (double)lj_cycles_to_ns(v->scored_tsc - v->due_tsc) / 1e3);
 	text_add(t, "}");

@@ -28,7 +28,8 @@ struct lj_verdict {
 	uint16_t model; /* which of the set decided; 0 when the set is empty */
 	uint16_t n_opinions;
 	uint8_t alert; /* 1: score at or over that model's threshold */
-	uint8_t reserved8[3];
+	uint8_t shed;  /* 1: not scored, for too many waited; there are no opinions then */
+	uint8_t reserved8[2];
 	uint32_t batch; /* rows scored together with this one */
 	uint32_t n_values;
 	struct lj_opinion opinion[LJ_MODELS_MAX];
@@ -48,9 +49,12 @@ void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
 		     const struct lj_feature_plan *evidence, const struct lj_host_context *context);
 
-/* The opinion that decided; NULL without models. */
+/* Writes the verdict of a flow that was shed: no opinions, no values. */
+void lj_verdict_shed(struct lj_verdict *v, const struct lj_due_flow *due);
+
+/* The opinion that decided; NULL without models, and of a flow that was shed. */
 const struct lj_opinion *lj_verdict_decisive(const struct lj_verdict *v);
-/* "benign", "malicious", a family ...; "unclassified" without models. */
+/* "benign", "malicious", a family ...; "unclassified" without an opinion. */
 const char *lj_verdict_class(const struct lj_verdict *v, const struct lj_model_set *set);
 
 #endif

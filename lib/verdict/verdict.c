@@ -19,14 +19,20 @@ static uint16_t most_severe(const struct lj_verdict *v)
 	return best;
 }
 
-void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
-		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
-		     const struct lj_feature_plan *evidence, const struct lj_host_context *context)
+static void begin(struct lj_verdict *v, const struct lj_due_flow *due)
 {
 	v->order = due->order;
 	v->due_tsc = due->due_tsc;
 	v->queued_tsc = due->queued_tsc;
 	v->flow = due->flow;
+	v->shed = due->shed;
+}
+
+void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
+		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
+		     const struct lj_feature_plan *evidence, const struct lj_host_context *context)
+{
+	begin(v, due);
 	v->n_opinions = set->n;
 	for (uint16_t m = 0; m < set->n; m++)
 		v->opinion[m] = *opinions[m];
@@ -38,6 +44,14 @@ void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 		return;
 	v->n_values = (uint32_t)lj_feature_plan_size(evidence);
 	lj_feature_values(evidence, &due->flow, context, v->values);
+}
+
+void lj_verdict_shed(struct lj_verdict *v, const struct lj_due_flow *due)
+{
+	begin(v, due);
+	v->model = v->n_opinions = 0;
+	v->alert = 0;
+	v->batch = v->n_values = 0;
 }
 
 const struct lj_opinion *lj_verdict_decisive(const struct lj_verdict *v)
