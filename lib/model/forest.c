@@ -83,8 +83,8 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 /*
  * Up to how many rows the tree-lane kernel costs less than a block of the row-lane one. In the time
  * of one node that is asked whole (0.5 ns on AMD Zen 4, medians of the four shapes of bench_infer):
- * a node asked by itself 1.8, a tree's leaves 20; and a row's walk through one tree 2.4, each level
- * below the lanes 1.6 more.
+ * a node asked by itself 1.8, a tree's leaves 20; and a row's walk through one tree 3.1, each level
+ * below the lanes 0.65 more.
  */
 static uint32_t few_rows(const struct forest *f)
 {
@@ -96,7 +96,7 @@ static uint32_t few_rows(const struct forest *f)
 		block += 20 + (1U << p->whole);
 		for (uint32_t i = 0; i < p->levels; i++)
 			block += 1.8 * p->singles[i];
-		row += 2.4 + 1.6 * f->group[t / FOREST_TREES].below;
+		row += 3.1 + 0.65 * f->group[t / FOREST_TREES].below;
 	}
 	return (uint32_t)(block / row);
 }

@@ -23,6 +23,7 @@
 #define FOREST_TREES	   64  /* of a group, likewise */
 #define FOREST_DEPTH_MAX   8   /* of a ranked tree: its table is complete, 2^depth leaves */
 #define FOREST_COLUMNS_MAX 256 /* of ranks: a column's number fits a byte */
+#define FOREST_NARROW	   128 /* columns that two registers hold, for a tree in a lane to pick */
 #define FOREST_CHUNK	   255 /* thresholds that a column's ranks can tell apart */
 
 /* How a block of rows is scored. Each gives the same bits. */
@@ -65,8 +66,9 @@ struct forest_search {
 };
 
 /*
- * FOREST_TREES trees side by side, a lane each. forest.lanes has the first FOREST_LANE_LEVELS
- * levels of all: of each node the 64 columns, then the 64 ranks less 128.
+ * FOREST_TREES trees side by side, a lane each. forest.lanes has the first levels of all (as many
+ * as the group says, at most FOREST_LANE_LEVELS): of each node the 64 columns, then the 64 ranks
+ * less 128.
  */
 #define FOREST_LANE_LEVELS 6
 #define FOREST_LANE_NODES  (1 << FOREST_LANE_LEVELS)
@@ -80,10 +82,10 @@ struct forest_search {
 
 struct forest_group {
 	uint32_t first, n; /* trees, in the model's order */
+	uint32_t levels;   /* in lanes: one fewer where no tree is so deep, or a node costs more */
 	uint32_t below;	   /* levels of its deepest tree below those */
-	bool shallow;	   /* no tree has the last of those: all go left there */
 	uint32_t lanes;	   /* its place in forest.lanes */
-	uint32_t slots;	   /* in forest.slots: FOREST_LANE_NODES slots a tree */
+	uint32_t slots;	   /* in forest.slots: 2^levels slots a tree */
 };
 
 /* The levels of a tree that the row-lane kernels ask whole, in heap order. */

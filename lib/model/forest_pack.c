@@ -56,14 +56,14 @@ static void fill_slots(struct forest *f, uint32_t t)
 	const struct forest_group *group = &f->group[t / FOREST_TREES];
 	const struct forest_tree *tree = &f->tree[t];
 	size_t bytes = FOREST_SLOT_BYTES(group->below);
-	uint8_t *slot = f->slots + group->slots + (t - group->first) * FOREST_LANE_NODES * bytes;
-	uint32_t leaves = 1U << group->below, levels = FOREST_LANE_LEVELS + group->below;
+	uint8_t *slot = f->slots + group->slots + ((t - group->first) << group->levels) * bytes;
+	uint32_t leaves = 1U << group->below, levels = group->levels + group->below;
 
-	for (uint32_t s = 0; s < FOREST_LANE_NODES; s++, slot += bytes) {
+	for (uint32_t s = 0; s < 1U << group->levels; s++, slot += bytes) {
 		for (uint32_t h = 1; h < leaves; h++) {
 			uint32_t level = 31 - (uint32_t)__builtin_clz(h);
 			/* The node h of the slot, as the tree counts it. */
-			uint32_t at = ((FOREST_LANE_NODES + s - 1) << level) + h;
+			uint32_t at = (((1U << group->levels) + s - 1) << level) + h;
 			bool padded = at >> tree->levels != 0;
 
 			slot[leaves * 4 + h] =
@@ -85,18 +85,19 @@ static size_t place_groups(struct forest *f)
 
 	for (uint32_t g = 0; g < f->groups; g++) {
 		struct forest_group *group = &f->group[g];
+		uint32_t deepest = 0;
 
 		group->first = g * FOREST_TREES;
 		group->n = RTE_MIN(f->trees - group->first, (uint32_t)FOREST_TREES);
 		group->lanes = g * FOREST_LANE_NODES * 128;
-		group->shallow = true;
-		for (uint32_t t = group->first; t < group->first + group->n; t++) {
-			group->shallow &= f->tree[t].levels < FOREST_LANE_LEVELS;
-			if (f->tree[t].levels > FOREST_LANE_LEVELS + group->below)
-				group->below = f->tree[t].levels - FOREST_LANE_LEVELS;
-		}
+		for (uint32_t t = group->first; t < group->first + group->n; t++)
+			deepest = RTE_MAX(deepest, (uint32_t)f->tree[t].levels);
+		group->levels = deepest < FOREST_LANE_LEVELS || f->columns > FOREST_NARROW
+					? FOREST_LANE_LEVELS - 1
+					: FOREST_LANE_LEVELS;
+		group->below = deepest > group->levels ? deepest - group->levels : 0;
 		group->slots = (uint32_t)bytes;
-		bytes += group->n * FOREST_LANE_NODES * FOREST_SLOT_BYTES(group->below);
+		bytes += ((size_t)group->n << group->levels) * FOREST_SLOT_BYTES(group->below);
 	}
 	return bytes;
 }

@@ -1,7 +1,7 @@
 /*
  * The tree-lane kernel: a lane is a tree, 64 of them a register, one row at a time. A row's columns
  * are in two or four registers, from which each lane picks the one it asks for. So few rows cost
- * little; below six levels the trees are walked one by one.
+ * little; below the lanes' levels the trees are walked one by one.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -11,8 +11,7 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-#define SHARE  16
-#define NARROW 128 /* columns: two registers */
+#define SHARE 16
 
 typedef __m512i lanes;
 
@@ -53,36 +52,34 @@ INLINE lanes finish(lanes v, uint32_t levels)
 
 #include "forest_select.h"
 
-INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, bool shallow, uint8_t *at)
+INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, uint32_t levels, uint8_t *at)
 {
 	/* From counts to ranks. */
 	const __m512i sign = _mm512_set1_epi8((char)0x80);
 	struct top top = {.trees = trees, .wide = wide};
-	lanes v;
 
 	for (int i = 0; i < (wide ? 4 : 2); i++)
 		top.quarter[i] = _mm512_xor_si512(_mm512_load_si512(row + i * 64), sign);
-	v = select_path(&top, shallow ? FOREST_LANE_LEVELS - 1 : FOREST_LANE_LEVELS);
-	_mm512_store_si512(at, shallow ? _mm512_add_epi8(v, v) : v);
+	_mm512_store_si512(at, select_path(&top, levels));
 }
 
 /* Where each tree of the group stands below the lanes' levels, into at[64]. */
-TARGET __attribute__((noinline)) static void stand_narrow(const uint8_t *trees, const uint8_t *row,
-							  bool shallow, uint8_t *at)
+TARGET __attribute__((noinline)) static void stand_wide_5(const uint8_t *trees, const uint8_t *row,
+							  uint8_t *at)
 {
-	if (shallow)
-		stand(trees, row, false, true, at);
-	else
-		stand(trees, row, false, false, at);
+	stand(trees, row, true, 5, at);
 }
 
-TARGET __attribute__((noinline)) static void stand_wide(const uint8_t *trees, const uint8_t *row,
-							bool shallow, uint8_t *at)
+TARGET __attribute__((noinline)) static void stand_5(const uint8_t *trees, const uint8_t *row,
+						     uint8_t *at)
 {
-	if (shallow)
-		stand(trees, row, true, true, at);
-	else
-		stand(trees, row, true, false, at);
+	stand(trees, row, false, 5, at);
+}
+
+TARGET __attribute__((noinline)) static void stand_6(const uint8_t *trees, const uint8_t *row,
+						     uint8_t *at)
+{
+	stand(trees, row, false, 6, at);
 }
 
 /* The leaf of a tree, `below` the level it stands on. */
@@ -108,6 +105,7 @@ struct share {
 	const uint8_t *at; /* a row's, FOREST_TREES a row */
 	const uint8_t *row;
 	float *sums;
+	size_t tree_bytes; /* of slots */
 };
 
 /* Two rows side by side: each sum waits for its last addition, so two wait together. */
@@ -122,7 +120,7 @@ INLINE void add_two(const struct share *s, uint32_t below)
 		s->sums[output] += walk_on(slots, s->at[j], below, s->row);
 		next[output] +=
 			walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
-		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
+		slots += s->tree_bytes;
 	}
 }
 
@@ -135,7 +133,7 @@ INLINE void sum_two(const struct share *s, uint32_t below)
 	for (uint32_t j = 0; j < s->n; j++) {
 		a += walk_on(slots, s->at[j], below, s->row);
 		b += walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
-		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
+		slots += s->tree_bytes;
 	}
 	s->sums[0] = a;
 	s->sums[1] = b;
@@ -145,11 +143,13 @@ TARGET static void stand_rows(struct forest_slot *s, uint32_t group, uint32_t n)
 {
 	const struct forest *f = s->forest;
 	const uint8_t *trees = f->lanes + f->group[group].lanes;
+	bool wide = f->columns > FOREST_NARROW;
 
 	for (uint32_t r = 0; r < n + n % 2; r++)
-		(f->columns > NARROW ? stand_wide : stand_narrow)(
-			trees, s->rows + r * FOREST_COLUMNS_MAX, f->group[group].shallow,
-			s->standing + r * FOREST_TREES);
+		(wide			      ? stand_wide_5
+		 : f->group[group].levels < 6 ? stand_5
+					      : stand_6)(trees, s->rows + r * FOREST_COLUMNS_MAX,
+							 s->standing + r * FOREST_TREES);
 	s->stood = group;
 }
 
@@ -158,17 +158,18 @@ INLINE void add_trees(struct forest_slot *slot, const struct forest_group *g, ui
 		      uint32_t n, uint32_t from, uint32_t to)
 {
 	const struct forest *f = slot->forest;
+	size_t tree_bytes = FOREST_SLOT_BYTES(below) << g->levels;
 
 	for (uint32_t i = from; i < to; i += SHARE)
 		for (uint32_t r = 0; r < n; r += 2) {
 			struct share s = {f,
 					  &f->tree[g->first + i],
-					  f->slots + g->slots +
-						  i * FOREST_LANE_NODES * FOREST_SLOT_BYTES(below),
+					  f->slots + g->slots + i * tree_bytes,
 					  RTE_MIN(to - i, (uint32_t)SHARE),
 					  slot->standing + r * FOREST_TREES + i,
 					  slot->rows + r * FOREST_COLUMNS_MAX,
-					  slot->sums + r * f->outputs};
+					  slot->sums + r * f->outputs,
+					  tree_bytes};
 
 			if (f->outputs == 1)
 				sum_two(&s, below);
@@ -194,8 +195,11 @@ TARGET void forest_add_trees_avx512(struct forest_slot *s, uint32_t n, uint32_t 
 		case 1:
 			add_trees(s, g, 1, n, first, last);
 			break;
-		default:
+		case 2:
 			add_trees(s, g, 2, n, first, last);
+			break;
+		default:
+			add_trees(s, g, 3, n, first, last);
 		}
 	}
 }
