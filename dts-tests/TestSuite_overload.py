@@ -53,6 +53,24 @@ class TestOverload:
         written = sum(summary["verdicts"].values()) + summary["alerts"]
         verify(lines == written, f"{lines} lines, {written} verdicts and alerts")
 
+    @pytest.mark.parametrize("policy", ["oldest", "newest", "smallest"])
+    def test_what_is_shed_leaves_a_record(self, tmp_path, policy):
+        """
+        Steps: the same with batches of 4, so that inference is late, under each policy of batch.shed.
+        Verify: flows are shed; those whose verdict found room in the sink's queue are lines marked shed, without a score; the ledger balances.
+        """
+        eve = tmp_path / "eve.json"
+        config = dict(SMALL, batch={"size": 4, "shed": policy}, eve={"target": str(eve)}, queue={"infer": 64, "sink": 4096, "spread": 64})
+        with appliance(tmp_path, config, "lj-dts-shed") as (process, telemetry):
+            until(process, telemetry, "/linejudge/show/batch/stats", lambda c: c["batch_shed"] > 1000)
+            until(process, telemetry, "/linejudge/show/verdicts", lambda c: c["shed"] > 100)
+            summary, _ = summary_of(process)
+        verify(summary["ledger"]["balanced"], summary["ledger"])
+        with open(eve, encoding="utf-8") as file:
+            shed = [event["ml"] for event in map(json.loads, file) if event["ml"].get("shed")]
+        verify(len(shed) > 100, f"{len(shed)} lines")
+        verify(all(ml["class"] == "unclassified" and "score" not in ml for ml in shed), shed[:3])
+
     def test_a_sink_that_takes_nothing_loses_only_its_own(self, tmp_path):
         """
         Steps: the same with EVE to /dev/full.

@@ -22,7 +22,8 @@ import pytest
 from framework.linejudge import BINARY, DEMO, ROOT, TIMEOUT_S, appliance, error_line, events, replay, run, verify, wait_for
 
 USER, GROUP = "nobody", "daemon"
-PORT = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO}"}]}}
+# Live capture refuses what inference is too late for: the queues have room for all flows of the demo, however busy the machine.
+PORT = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO}"}]}, "queue": {"infer": 16384, "sink": 16384}}
 
 
 def confined(**more):

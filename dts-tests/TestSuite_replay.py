@@ -66,6 +66,28 @@ class TestReplay:
         verify(len(theirs) > 2000, f"argus gave {len(theirs)} flows")
         verify(ours == theirs, f"differ: {list((ours - theirs).items())[:3]} {list((theirs - ours).items())[:3]}")
 
+    def test_mode_decide_alerts_as_mode_exact(self, tmp_path):
+        """
+        Steps: replay the demo capture with exact scores, and in mode decide.
+        Verify: the same events but for scores and severity; a decided score is on the exact one's side of the threshold; most are decided.
+        """
+        replay(DEMO, "--eve", tmp_path / "exact.json", "--set", "model.engine=forest", "--set", "model.mode=exact")
+        replay(DEMO, "--eve", tmp_path / "decide.json", "--set", "model.engine=forest", "--set", "model.mode=decide")
+        decided, flows = 0, 0
+        for exact, early in zip(events(tmp_path / "exact.json"), events(tmp_path / "decide.json"), strict=True):
+            score, bound = exact["ml"]["score"], early["ml"]["score"]
+            verify((score >= exact["ml"]["threshold"]) == (bound >= exact["ml"]["threshold"]), f"{score} became {bound}")
+            marks = early["ml"].get("marks", [])
+            verify("decided" in marks or score == bound, f"{score} became {bound}, unmarked")
+            flows += 1
+            decided += "decided" in marks
+            for event in (exact, early):
+                for key in ("score", "scores", "marks"):
+                    event["ml"].pop(key, None)
+                event.get("alert", {}).pop("severity", None)
+            verify(exact == early, f"{exact} became {early}")
+        verify(decided > flows / 2, f"only {decided} of {flows} decided")
+
     @pytest.mark.parametrize("workers,infer,count", [(1, 2, 0), (2, 1, 0), (2, 2, 0), (3, 1, 0), (4, 2, 0), (4, 1, 1), (3, 2, 2)])
     def test_output_does_not_depend_on_lcores(self, tmp_path, workers, infer, count):
         """
@@ -242,7 +264,8 @@ class TestMerge:
         sys.path.insert(0, TOOLS)
         import lj_merge
         merged, table = tmp_path / "merged.pcap", tmp_path / "features.csv"
-        owner = lj_merge.merge([(DEMO, 0, lj_merge.Sharing(2, 0)), (DEMO, 100, None)], merged)
+        owner, moved = lj_merge.merge([(DEMO, 0, lj_merge.Sharing(2, 0)), (DEMO, 100, None)], merged)
+        verify(moved[1] - moved[0] == 100 * 10**9, f"moved by {moved}")
         verify(len(owner) == 2 * 12124, f"{len(owner)} packets")
         summary = replay(merged, "--model", "none", "--features", table)
         verify(summary["packets"] == len(owner), "packets were lost")

@@ -48,32 +48,45 @@ def measures(dataset, scores, threshold, merged):
     }
 
 
+def sides_of(dataset):
+    """[(what a column is called, merged)]: a table of flows has none merged."""
+    return [("plain", False), ("merged", True)][:1 + bool(dataset.merged.any())]
+
+
 def measure_table(dataset, seeds):
-    """`seeds`: [(scores, threshold)]; the median of each measure over them."""
-    plain, merged = ([measures(dataset, scores, threshold, m) for scores, threshold in seeds] for m in (False, True))
-    lines = ["| | plain | merged |", "|---|---:|---:|"]
-    for name in plain[0]:
-        lines.append(f"| {name} | " + " | ".join(f"{numpy.median([s[name] for s in side]):.4f}" for side in (plain, merged)) + " |")
+    """`seeds`: [(scores, threshold)]; the median of each measure over them, and of several the least and greatest."""
+    sides = [[measures(dataset, scores, threshold, merged) for scores, threshold in seeds] for _, merged in sides_of(dataset)]
+    lines = ["| | " + " | ".join(name for name, _ in sides_of(dataset)) + " |", "|---|" + "---:|" * len(sides)]
+    for name in sides[0][0]:
+        lines.append(f"| {name} | " + " | ".join(spread([s[name] for s in side]) for side in sides) + " |")
     return lines
 
 
+def spread(values):
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{numpy.median(values):.4f} ({min(values):.4f} to {max(values):.4f})"
+
+
 def family_table(dataset, scores, threshold):
-    lines = ["| family | captures | flows | at 1 %, plain | at 1 %, merged | as shipped, plain |", "|---|---:|---:|---:|---:|---:|"]
-    sides = [numpy.flatnonzero(dataset.merged == merged) for merged in (False, True)]
-    at = [lj_recipe.threshold_at(scores[rows][dataset.y[rows] == 0], 0.01) for rows in sides]
-    plain, merged = (family_recalls(dataset, rows, scores, t) for rows, t in zip(sides, at))
-    shipped = family_recalls(dataset, sides[0], scores, threshold)
-    for family, (captures, flows, recall) in plain.items():
-        lines.append(f"| {family} | {captures} | {flows} | {recall:.3f} | {merged[family][2]:.3f} | {shipped[family][2]:.3f} |")
+    names = [name for name, _ in sides_of(dataset)]
+    lines = ["| family | captures | flows | " + " | ".join(f"at 1 %, {name}" for name in names) + " | as shipped, plain |",
+             "|---|---:|---:|" + "---:|" * len(names) + "---:|"]
+    sides = [numpy.flatnonzero(dataset.merged == merged) for _, merged in sides_of(dataset)]
+    recalls = [family_recalls(dataset, rows, scores, lj_recipe.threshold_at(scores[rows][dataset.y[rows] == 0], 0.01)) for rows in sides]
+    for family, (captures, flows, shipped) in family_recalls(dataset, sides[0], scores, threshold).items():
+        cells = [f"{side[family][2]:.3f}" if family in side else "" for side in recalls]
+        lines.append(f"| {family} | {captures} | {flows} | {' | '.join(cells)} | {shipped:.3f} |")
     return lines
 
 
 def benign_table(dataset, scores, threshold):
-    lines = ["| source | captures | flows | plain | merged |", "|---|---:|---:|---:|---:|"]
+    names = [name for name, _ in sides_of(dataset)]
+    lines = ["| source | captures | flows | " + " | ".join(names) + " |", "|---|---:|---:|" + "---:|" * len(names)]
     for publisher in sorted(set(dataset.publisher[dataset.y == 0])):
-        rows = [numpy.flatnonzero((dataset.publisher == publisher) & (dataset.y == 0) & (dataset.merged == m)) for m in (False, True)]
+        rows = [numpy.flatnonzero((dataset.publisher == publisher) & (dataset.y == 0) & (dataset.merged == m)) for _, m in sides_of(dataset)]
         alarms = [f"{(scores[r] >= threshold).mean():.4f}" if len(r) else "" for r in rows]
-        lines.append(f"| {publisher} | {len(set(dataset.capture[rows[0]]))} | {len(rows[0])} | {alarms[0]} | {alarms[1]} |")
+        lines.append(f"| {publisher} | {len(set(dataset.capture[rows[0]]))} | {len(rows[0])} | {' | '.join(alarms)} |")
     return lines
 
 
@@ -88,37 +101,57 @@ def publisher_table(unseen):
     return lines
 
 
-def write(out, dataset, left_out, command, facts):
-    scores, threshold = facts["seeds"][0]
-    host = sum(name.startswith("host_") for name in facts["features"])
-    lines = [
-        f"# {os.path.basename(os.path.normpath(out))}", "",
-        "Calls a flow benign or malicious by its own course (lengths, gaps, flags, TCP's states) and by what its hosts had been doing "
-        "in the last 5, 60 and 600 s (flows, peers, ports, failures). It uses no address, port, TTL or window, which would name the "
-        "network rather than the attack.", "",
-        f"Made by `{command}`: {facts['rounds']} boosted trees of depth {lj_recipe.PARAMETERS['max_depth']} over {len(facts['features'])} "
-        f"features, {host} of them host context: those that gain most, of {len(dataset.names)}.", "",
-        f"Trained on {facts['train']} flows of {len(set(dataset.capture))} captures, each capture alone and once more **merged**: attacks "
-        "embedded among benign captures on one time line, benign captures overlaid behind shared addresses (`tools/lj_merge.py`). At most "
-        f"{lj_recipe.FAMILY_CAP} flows of a family, weighted by 1/sqrt of their number, classes balanced. Left out, because their labels "
-        f"are per packet or in doubt: {', '.join(os.path.basename(f) for f in left_out)}.", "",
-        "## On captures that training did not see", "",
-        f"Every flow is scored by a model of the same recipe that saw neither its capture nor any that it was merged with "
-        f"({lj_recipe.FOLDS} folds{'; medians of %d seeds' % len(facts['seeds']) if len(facts['seeds']) > 1 else ''}). "
-        f"{int((~dataset.merged & (dataset.y == 0)).sum())} benign and {int((~dataset.merged & (dataset.y == 1)).sum())} malicious flows "
-        f"plain, at most 3,000 of a capture; the bundle itself is trained on all. The threshold as shipped, {threshold:.6g}, is where 0.1 % of the benign "
-        "flows, plain and merged, alarm.", "",
-        *measure_table(dataset, facts["seeds"]), "",
+CAPTURES = (
+    "Calls a flow benign or malicious by its own course (lengths, gaps, flags, TCP's states) and by what its hosts had been doing "
+    "in the last 5, 60 and 600 s (flows, peers, ports, failures). It uses no address, port, TTL or window, which would name the "
+    "network rather than the attack.")
+MERGED = (
+    ", each capture alone and once more **merged**: attacks embedded among benign captures on one time line, benign captures overlaid "
+    "behind shared addresses (`tools/lj_merge.py`)")
+TABLE = (
+    "Calls a flow benign or malicious by columns of a ready-made table; addresses, ports, TTL and window are not used. What a table's "
+    "rows say of each other is a matter of its making: this model is worth what that table is, and its folds, of consecutive rows, "
+    "flatter it.")
+
+
+def unseen_section(unseen):
+    if not unseen:
+        return ["The data are of one publisher: what to expect of another network or tool is not known.", ""]
+    return [
         "The captures of one publisher stand on both sides here. A whole publisher left out, its attacks against benign "
         "captures that were not seen either, plain:", "",
-        *publisher_table(facts["unseen"]), "",
-        "That is what to expect of attacks, tools and networks that are new to it.", "",
+        *publisher_table(unseen), "",
+        "That is what to expect of attacks, tools and networks that are new to it.", ""]
+
+
+def write(out, dataset, left_out, command, facts):
+    scores, threshold = facts["seeds"][0]
+    merged, seeds = bool(dataset.merged.any()), len(facts["seeds"])
+    host = sum(name.startswith("host_") for name in facts["features"])
+    plain = ~dataset.merged
+    lines = [
+        f"# {os.path.basename(os.path.normpath(out))}", "",
+        TABLE if facts["table"] else CAPTURES, "",
+        f"Made by `{command}`: {facts['rounds']} boosted trees of depth {lj_recipe.PARAMETERS['max_depth']} over {len(facts['features'])} "
+        f"features, {host} of them host context: those that gain most, of {len(dataset.names)}.", "",
+        f"Trained on {facts['train']} flows of {len(set(dataset.capture))} captures{MERGED if merged else ''}. At most "
+        f"{lj_recipe.FAMILY_CAP} flows of a family, weighted by 1/sqrt of their number, classes balanced. "
+        f"Left out{', columns that are not used' if facts['table'] else ', because their labels are in doubt'}: "
+        f"{', '.join(os.path.basename(f) for f in left_out) or 'nothing'}.", "",
+        f"## On {'rows' if facts['table'] else 'captures'} that training did not see", "",
+        f"Every flow is scored by a model of the same recipe that saw neither its capture nor any that it was merged with "
+        f"({lj_recipe.FOLDS} folds{f'; medians of {seeds} seeds, least and greatest' if seeds > 1 else ''}). "
+        f"{int((plain & (dataset.y == 0)).sum())} benign and {int((plain & (dataset.y == 1)).sum())} malicious flows "
+        f"plain{'' if facts['table'] else ', at most 3,000 of a capture'}; the bundle itself is trained on all. The threshold as shipped, "
+        f"{threshold:.6g}, is where 0.1 % of the benign flows{', plain and merged,' if merged else ''} alarm.", "",
+        *measure_table(dataset, facts["seeds"]), "",
+        *unseen_section(facts["unseen"]),
         "## By family", "",
         *family_table(dataset, scores, threshold), "",
         "Where captures or flows are few, the recall says little; a family of one capture was never seen in training when it was scored.", "",
         "## Benign traffic by source: what alarmed at the threshold as shipped", "",
         *benign_table(dataset, scores, threshold), "",
-        "Thresholds do not transfer between networks: measure on your own traffic before you act on alerts.",
+        "Thresholds do not transfer between networks: `tools/calibrate` sets this one by your own traffic.",
     ]
     with open(os.path.join(out, "README.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")

@@ -1,5 +1,7 @@
 """Labelled captures, alone and merged, to a table of features, by way of linejudge's own extraction."""
 
+import collections
+import copy
 import csv
 import hashlib
 import multiprocessing
@@ -18,25 +20,26 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LINEJUDGE = os.path.join(ROOT, "build", "app", "linejudge")
 IDENTITY_COLUMNS = 9
 
-# Labelled benign, but their names say otherwise; and per-packet labels, which a flow label cannot be made from here.
+# Labelled benign, but their names say otherwise.
 SUSPECT = ("dns_exfiltration", "dns-exf", "monero", "badpackets")
 
 # Of one capture, plain or within a merge: more say nothing new.
 CAPTURE_CAP = 3000
 BUCKETS = 10  # captures of one bucket are merged with each other and with no others
+BUCKETS_FEW = 5  # where a class has fewer than BUCKETS captures; it has to have these
 ATTACKS_A_MERGE, BENIGN_A_MERGE, BENIGN_AN_OVERLAY = 3, 12, 24
 SPREAD_S = 300
 SHARED = (0, 1, 2, 4, 8)
 
 
 class Dataset:
-    """X [n][features] float32, y [n], capture index [n], merged [n]; captures' names, families and buckets."""
+    """X [n][features] float32, y [n], capture index [n], merged [n]; captures' names, families, publishers and buckets."""
 
     def __init__(self, labels):
         self.captures = [label["file"] for label in labels]
         self.families = numpy.array([label["family"] for label in labels])
-        self.publishers = numpy.array([label["file"].partition("/")[0] for label in labels])
-        self.buckets = numpy.array([int(hash_fraction(name, "bucket") * BUCKETS) for name in self.captures])
+        self.publishers = numpy.array([label["file"].partition("/")[0] if "/" in label["file"] else "captures" for label in labels])
+        self.n_buckets, self.buckets = deal_to_buckets(labels)
         self._parts = []
 
     def add(self, rows, labels, captures, merged):
@@ -46,35 +49,65 @@ class Dataset:
     def finish(self, names):
         self.names = names
         self.x, self.y, self.capture, self.merged = (numpy.concatenate(column) for column in zip(*self._parts))
+        del self._parts
+        return self.index()
+
+    def index(self):
+        """What a row has of its capture."""
         self.family, self.publisher = self.families[self.capture], self.publishers[self.capture]
         self.bucket = self.buckets[self.capture]
-        del self._parts
         return self
+
+    def without(self, publishers):
+        """The same, less those publishers' captures."""
+        unknown = sorted(set(publishers) - set(self.publishers))
+        if unknown:
+            raise ValueError(f"no publisher {unknown[0]}; there are {', '.join(sorted(set(self.publishers)))}")
+        return self.only(~numpy.isin(self.publisher, list(publishers)))
+
+    def only(self, mask):
+        """A data set of those rows; the rest is shared."""
+        part = copy.copy(self)
+        part.x, part.y, part.capture, part.merged = self.x[mask], self.y[mask], self.capture[mask], self.merged[mask]
+        return part.index()
 
 
 def unpack(data):
     """The folder that has the captures: `data` itself, or a temporary one its archives are unpacked to."""
     if os.path.isdir(os.path.join(data, "traffic")):
-        return data, None
+        return os.path.join(data, "traffic"), None
     archives = sorted(f for f in os.listdir(data) if f.startswith("traffic-") and f.endswith(".tar.xz"))
     if not archives:
-        sys.exit(f"{data}: neither a folder traffic/ nor archives traffic-*.tar.xz")
+        return data, None
     scratch = tempfile.TemporaryDirectory(prefix="linejudge-train-")
     for archive in archives:
         print(f"unpacking {archive}", file=sys.stderr)
         with tarfile.open(os.path.join(data, archive)) as tar:
             tar.extractall(scratch.name)
-    return scratch.name, scratch
+    return os.path.join(scratch.name, "traffic"), scratch
 
 
-def _table(path):
-    """Feature names, and of each flow its identity columns and its values as text."""
+def deal_to_buckets(labels):
+    """How many buckets, and each capture's: by a hash of its name, so that a bucket has as many of each class as the next."""
+    sides = [[i for i, label in enumerate(labels) if (label["class"] == "benign") == benign] for benign in (True, False)]
+    fewest = min(map(len, sides))
+    if fewest < BUCKETS_FEW:
+        raise ValueError(f"{len(sides[0])} benign captures and {len(sides[1])} others: folds by capture need {BUCKETS_FEW} of each")
+    n_buckets, buckets = BUCKETS if fewest >= BUCKETS else BUCKETS_FEW, numpy.empty(len(labels), int)
+    for side in sides:
+        ordered = sorted(side, key=lambda i: hash_fraction(labels[i]["file"], "bucket"))
+        buckets[ordered] = numpy.arange(len(side)) % n_buckets
+    return n_buckets, buckets
+
+
+def _table(path, sets):
+    """Feature names, and of each flow its identity columns and its values as text: those of `sets`, lists of features."""
     with tempfile.NamedTemporaryFile(suffix=".csv") as table:
         done = subprocess.run([LINEJUDGE, "--pcap", path, "--model", "none", "--summary", "none", "--features", table.name,
-                               "--set", "features.set=linejudge,host"],
+                               "--set", f"features.set={sets}"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip().splitlines()[-1])
+            raise ValueError(f"{path}: {done.stderr.strip().splitlines()[-1]}")
         with open(table.name, newline="", encoding="ascii") as file:
             header, *rows = csv.reader(file)
     return header[IDENTITY_COLUMNS:], rows
@@ -82,19 +115,21 @@ def _table(path):
 
 def _extract(job):
     """A plain capture or a merge: (feature names, rows float32, labels, capture of each row, merged)."""
-    parts, folder = job  # parts: (index of the capture, its label, offset in s, addresses shared)
+    parts, folder, sets = job  # parts: (index of the capture, its label, offset in s, addresses shared)
+    owner, moved = None, [0]
+    paths = [os.path.join(folder, label["file"]) for _, label, _, _ in parts]
     if len(parts) == 1:
-        names, rows = _table(os.path.join(folder, parts[0][1]["file"]))
-        owner = None
+        names, rows = _table(paths[0], sets)
     else:
         with tempfile.NamedTemporaryFile(suffix=".pcap") as merged:
-            owner = lj_merge.merge([(os.path.join(folder, label["file"]), offset, lj_merge.Sharing(shared, i) if shared else None)
-                                    for i, (_, label, offset, shared) in enumerate(parts)], merged.name)
-            names, rows = _table(merged.name)
-    rules, chosen = [lj_labels.Rule(label["rule"]) for _, label, _, _ in parts], [[] for _ in parts]
+            owner, moved = lj_merge.merge([(path, offset, lj_merge.Sharing(shared, i) if shared else None)
+                                           for i, (path, (_, _, offset, shared)) in enumerate(zip(paths, parts))], merged.name)
+            names, rows = _table(merged.name, sets)
+    rules, chosen = [lj_labels.Rule(label["rule"], path) for path, (_, label, _, _) in zip(paths, parts)], [[] for _ in parts]
     for row in rows:
         part = owner[int(row[6])] if owner else 0
-        verdict = rules[part](lj_labels.Flow(*row[1:6]))
+        # A merge moves packets of one time apart, by less than the microsecond.
+        verdict = rules[part](lj_labels.Flow(*row[1:6], int(row[6]) - moved[part] - 1000, int(row[7]) - moved[part]))
         if verdict is not None:
             chosen[part].append((hash_fraction(row[0], "cap"), verdict, row))
     values, labels, captures = [], [], []
@@ -106,9 +141,9 @@ def _extract(job):
     return names, numpy.array(values, numpy.float32).reshape(len(labels), len(names)), labels, captures, owner is not None
 
 
-def _merges(labels, buckets):
+def _merges(labels, n_buckets, buckets):
     """Attacks embedded among benign captures, and benign captures overlaid, within each bucket."""
-    for bucket in range(BUCKETS):
+    for bucket in range(n_buckets):
         rng = numpy.random.default_rng(1000 + bucket)
         here = [i for i in range(len(labels)) if buckets[i] == bucket]
         benign = [i for i in here if labels[i]["class"] == "benign"]
@@ -125,21 +160,36 @@ def _merges(labels, buckets):
             yield [(i, labels[i], rng.uniform(0, SPREAD_S), shared) for i in benign[at:at + BENIGN_AN_OVERLAY]]
 
 
-def load(data, labels_path):
-    """Extracts every labelled capture that is used, alone and merged; says what is left out and why."""
-    folder, scratch = unpack(data)
-    folder = os.path.join(folder, "traffic")
+def check_families(path, labels, lone):
+    """Of a family of one capture nothing can be said that was not learnt: keep it, drop it, or (None) say so and stop."""
+    captures = collections.Counter(label["family"] for label in labels if label["class"] != "benign")
+    alone = sorted(family for family, n in captures.items() if n == 1)
+    if alone and lone is None:
+        raise ValueError(f"{path}: one capture alone of {', '.join(alone)}: no score of such a family is earned on captures not seen. "
+                         "Give it another, or choose --lone keep or --lone drop")
+    return [label for label in labels if lone == "keep" or label["family"] not in alone]
+
+
+def read_labels(folder, path, lone):
+    """The captures that are used, and the names of those left out."""
     labels, left_out = [], []
-    for label in lj_labels.read(labels_path):
-        if label["rule"].startswith("perpacket") or any(s in label["file"] for s in SUSPECT):
+    for label in lj_labels.read(path):
+        if any(s in label["file"] for s in SUSPECT):
             left_out.append(label["file"])
         elif not os.path.exists(os.path.join(folder, label["file"])):
-            sys.exit(f"{labels_path}: {label['file']}: no such capture under {folder}")
+            raise ValueError(f"{path}: {label['file']}: no such capture under {folder}")
         else:
             labels.append(label)
+    return check_families(path, labels, lone), left_out
+
+
+def load(data, labels_path, lone=None, sets="linejudge,host,network"):
+    """Extracts every labelled capture that is used, alone and merged; also the names of what is left out."""
+    folder, scratch = unpack(data)
+    labels, left_out = read_labels(folder, labels_path, lone)
     dataset = Dataset(labels)
-    jobs = [([(i, label, 0, 0)], folder) for i, label in enumerate(labels)]
-    jobs += [(parts, folder) for parts in _merges(labels, dataset.buckets) if len(parts) > 1]
+    jobs = [([(i, label, 0, 0)], folder, sets) for i, label in enumerate(labels)]
+    jobs += [(parts, folder, sets) for parts in _merges(labels, dataset.n_buckets, dataset.buckets) if len(parts) > 1]
     with multiprocessing.Pool(2) as pool:
         for done, (names, *part) in enumerate(pool.imap(_extract, jobs, chunksize=4), start=1):
             if part[1]:
@@ -149,6 +199,41 @@ def load(data, labels_path):
     if scratch is not None:
         scratch.cleanup()
     return dataset.finish(names), left_out
+
+
+def save(path, dataset, left_out, labels_path):
+    """Keeps what load() gave, for tools that need it again."""
+    numpy.savez_compressed(path, x=dataset.x, y=dataset.y, capture=dataset.capture, merged=dataset.merged, names=dataset.names,
+                           captures=dataset.captures, families=dataset.families, publishers=dataset.publishers,
+                           buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=digest_of(labels_path))
+
+
+def restore(path, labels_path):
+    """What save() kept of these very labels."""
+    with numpy.load(path) as kept:
+        if str(kept["labels"]) != digest_of(labels_path):
+            raise ValueError(f"{path}: was extracted by other labels than {labels_path}: remove it to extract anew")
+        dataset = Dataset.__new__(Dataset)
+        for field in ("x", "y", "capture", "merged", "families", "publishers", "buckets"):
+            setattr(dataset, field, kept[field])
+        dataset.names, dataset.captures = kept["names"].tolist(), kept["captures"].tolist()
+        dataset.n_buckets = int(dataset.buckets.max()) + 1
+        return dataset.index(), kept["left_out"].tolist()
+
+
+def digest_of(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def obtain(data, labels_path, table=None, lone=None):
+    """load(), or what an earlier run kept in the file `table`; there it is kept for the next."""
+    if table and os.path.exists(table):
+        return restore(table, labels_path)
+    dataset, left_out = load(data, labels_path, lone)
+    if table:
+        save(table, dataset, left_out, labels_path)
+    return dataset, left_out
 
 
 def hash_fraction(text, salt):

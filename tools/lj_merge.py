@@ -68,14 +68,16 @@ class Sharing:
 
 
 def merge(parts, out):
-    """`parts`: (path, offset in s, None or a Sharing). Returns {time_ns: index of the part} of every packet written."""
-    packets = []
+    """`parts`: (path, offset in s, None or a Sharing). Returns {time_ns: index of the part} of every packet written, and by how many
+    ns each part was moved."""
+    packets, moved = [], []
     for index, (path, offset_s, sharing) in enumerate(parts):
         begin_ns = None
         for time_ns, wire, frame in read_pcap(path):
             begin_ns = time_ns if begin_ns is None else begin_ns
             at_ns = max(BASE_NS + time_ns - begin_ns + int(offset_s * 1e9), BASE_NS)
             packets.append((at_ns, index, wire, sharing(frame) if sharing else frame))
+        moved.append(BASE_NS + int(offset_s * 1e9) - (begin_ns or 0))
     packets.sort(key=lambda packet: packet[:2])
     owner, latest = {}, 0
     with open(out, "wb") as file:
@@ -84,7 +86,7 @@ def merge(parts, out):
             latest = max(time_ns, latest + 1)
             owner[latest] = index
             file.write(struct.pack("<IIII", latest // 1_000_000_000, latest % 1_000_000_000, len(frame), wire) + frame)
-    return owner
+    return owner, moved
 
 
 def main():
@@ -99,7 +101,7 @@ def main():
         path, _, offset = text.rpartition("@") if "@" in text else (text, "", "0")
         shares = arguments.shared > 0 and i < len(arguments.captures)
         parts.append((path, float(offset), Sharing(arguments.shared, i) if shares else None))
-    print(f"{arguments.out}: {len(merge(parts, arguments.out))} packets of {len(parts)} captures", file=sys.stderr)
+    print(f"{arguments.out}: {len(merge(parts, arguments.out)[0])} packets of {len(parts)} captures", file=sys.stderr)
 
 
 if __name__ == "__main__":

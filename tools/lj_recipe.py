@@ -1,26 +1,38 @@
 """The recipe of tools/train: who is trained on, with what weight, and how a score is earned on captures not seen."""
 
+import os
 import re
 import sys
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # beside others on few cores, spinning costs more than waking
+
 import numpy
 import xgboost
+from sklearn.metrics import roc_auc_score
 
 SEED = 20261121
 FOLDS = 5
 FAMILY_CAP = 1500
 FEATURES_MAX = 100
 ROUNDS_MAX = 225
+ROWS_A_THREAD = 20000  # under it threads wait for each other longer than they work
+ROUNDS_MIN = 50  # where any round is perfect, one is not yet sure of anything
 PARAMETERS = {
-    "objective": "binary:logistic", "eval_metric": "auc", "tree_method": "hist", "nthread": 2,
+    "objective": "binary:logistic", "disable_default_eval_metric": 1, "tree_method": "hist",
     "max_depth": 6, "eta": 0.08, "subsample": 0.7, "colsample_bytree": 0.4, "min_child_weight": 5, "lambda": 2,
 }
 
 
+# Ports, TTL and windows: extracted for the ablation that shows why not, and used by no model.
+NETWORK = re.compile(r"((src|dst)_port|proto|(fwd|bwd)_((ttl|window)_\w+|mss))$")
+
+
 def usable_columns(names):
-    """All but lengths and gaps of single first packets. They tell the operating system and the network's distance: length_1, a
-    SYN's options, took 37 % of the gain, and recall of a publisher never seen fell (mta2017: 0.48 without them, 0.16 with)."""
-    return [i for i, name in enumerate(names) if not re.fullmatch(r"(length|gap)_\d+(_us)?", name)]
+    """All but what names the network, and lengths and gaps of single first packets. Those tell the operating system and the
+    network's distance: length_1, a SYN's options, took 37 % of the gain, and recall of a publisher never seen fell (mta2017: 0.48
+    without them, 0.16 with)."""
+    return [i for i, name in enumerate(names)
+            if not re.fullmatch(r"(length|gap)_\d+(_us)?", name) and not NETWORK.match(name)]
 
 
 def groups(dataset, rows):
@@ -32,9 +44,9 @@ def groups(dataset, rows):
                 yield label, part[dataset.family[part] == family]
 
 
-def cap_families(dataset, mask, rng):
-    """Rows of `mask` with at most FAMILY_CAP flows of each group."""
-    return numpy.concatenate([rows if len(rows) <= FAMILY_CAP else numpy.sort(rng.choice(rows, FAMILY_CAP, replace=False))
+def cap_families(dataset, mask, rng, cap=FAMILY_CAP):
+    """Rows of `mask` with at most `cap` flows of each group."""
+    return numpy.concatenate([rows if len(rows) <= cap else numpy.sort(rng.choice(rows, cap, replace=False))
                               for _, rows in groups(dataset, numpy.flatnonzero(mask))])
 
 
@@ -49,12 +61,17 @@ def matrix(dataset, rows, columns):
     return xgboost.DMatrix(dataset.x[numpy.ix_(rows, columns)], label=dataset.y[rows], weight=weight[rows])
 
 
-def fit(dataset, mask, columns, rounds, seed, held=None):
-    """A booster of the rows of `mask`; with `held` rows also its AUC there by round."""
-    rows, history = cap_families(dataset, mask, numpy.random.default_rng(seed)), {}
+def weighted_auc(scores, data):
+    """XGBoost's own aborts where a weighted AUC of 1 comes out a bit over it (1.7.4)."""
+    return "auc", roc_auc_score(data.get_label(), scores, sample_weight=data.get_weight())
+
+
+def fit(dataset, mask, columns, rounds, seed, held=None, cap=FAMILY_CAP):
+    """A booster of the rows of `mask`, at most `cap` of a family; with `held` rows also its AUC there by round."""
+    rows, history = cap_families(dataset, mask, numpy.random.default_rng(seed), cap), {}
     evals = [(matrix(dataset, held, columns), "held")] if held is not None else []
-    booster = xgboost.train({**PARAMETERS, "seed": seed}, matrix(dataset, rows, columns), rounds, evals=evals,
-                            evals_result=history, verbose_eval=False)
+    booster = xgboost.train({**PARAMETERS, "seed": seed, "nthread": 1 + (len(rows) > ROWS_A_THREAD)}, matrix(dataset, rows, columns), rounds, evals=evals,
+                            custom_metric=weighted_auc, evals_result=history, verbose_eval=False)
     return booster, history["held"]["auc"] if evals else None
 
 
@@ -62,9 +79,9 @@ def scores_of(booster, dataset, rows, columns, rounds=0):
     return booster.predict(xgboost.DMatrix(dataset.x[numpy.ix_(rows, columns)]), iteration_range=(0, rounds))
 
 
-def select_features(dataset, columns):
+def select_features(dataset, columns, cap=FAMILY_CAP):
     """The FEATURES_MAX columns that gain most in a short training on everything."""
-    booster, _ = fit(dataset, numpy.ones(len(dataset.y), bool), columns, ROUNDS_MAX // 3, SEED)
+    booster, _ = fit(dataset, numpy.ones(len(dataset.y), bool), columns, ROUNDS_MAX // 3, SEED, cap=cap)
     gain = booster.get_score(importance_type="total_gain")
     ordered = sorted(range(len(columns)), key=lambda i: -gain.get(f"f{i}", 0))[:FEATURES_MAX]
     return [columns[i] for i in sorted(ordered)]
@@ -77,10 +94,10 @@ def fold_of_buckets(n_buckets, seed):
     return fold
 
 
-def cross_validate(dataset, columns, n_buckets, seed):
+def cross_validate(dataset, columns, seed):
     """The best number of rounds over the folds, and every row's score from a model that saw neither its capture nor one
     that it was merged with."""
-    fold = fold_of_buckets(n_buckets, seed)[dataset.bucket]
+    fold = fold_of_buckets(dataset.n_buckets, seed)[dataset.bucket]
     curves, models = [], []
     for k in range(FOLDS):
         outside = numpy.flatnonzero(fold == k)
@@ -89,7 +106,7 @@ def cross_validate(dataset, columns, n_buckets, seed):
         curves.append(curve)
         models.append((booster, outside))
         print(f"seed {seed}, fold {k + 1} of {FOLDS}: AUC {max(curve):.4f}", file=sys.stderr)
-    rounds = int(numpy.argmax(numpy.mean(curves, axis=0))) + 1
+    rounds = ROUNDS_MIN + int(numpy.argmax(numpy.mean(curves, axis=0)[ROUNDS_MIN - 1:]))
     scores = numpy.full(len(dataset.y), numpy.nan)
     for booster, outside in models:
         scores[outside] = scores_of(booster, dataset, outside, columns, rounds)
@@ -97,10 +114,13 @@ def cross_validate(dataset, columns, n_buckets, seed):
 
 
 def unseen_publishers(dataset, columns, rounds):
-    """(publisher, scores of its attacks by a model that saw nothing of that publisher, scores of benign rows not seen either)."""
+    """(publisher, scores of its attacks by a model that saw nothing of that publisher, scores of benign rows not seen either); nothing where there is
+    one publisher."""
     aside = dataset.bucket < 2
     for publisher in sorted(set(dataset.publisher[dataset.y == 1])):
         theirs = dataset.publisher == publisher
+        if len(set(dataset.y[~theirs & ~aside])) < 2:
+            continue
         booster, _ = fit(dataset, ~theirs & ~aside, columns, rounds, SEED)
         attacks = numpy.flatnonzero(theirs & (dataset.y == 1) & ~dataset.merged)
         benign = numpy.flatnonzero(aside & (dataset.y == 0) & ~dataset.merged)

@@ -10,7 +10,7 @@
 
 #define SAMPLES	     9
 #define SAMPLE_NS    4e6
-#define ENGINES	     2
+#define ENGINES	     3 /* the forest twice: exact, and up to the decision */
 #define USAGE_STATUS 2
 
 static const uint32_t batches[] = {1, 4, 10, 16, 32, 64, 100, 256, 1000};
@@ -38,14 +38,15 @@ static int check(const char *dir)
 	printf("classes:");
 	for (uint16_t k = 0; k < info->classes; k++)
 		printf(" %s", info->class_name[k]);
-	printf("; alert from %.6g\n", info->threshold);
+	printf("; alert from %.6g (shipped %.6g, calibration %s)\n", info->threshold,
+	       info->threshold_shipped, info->calibration);
 	if (golden != NULL)
 		printf("golden rows: %u, margins bit for bit\n",
 		       lj_model_golden(m, golden, LJ_MODEL_BATCH));
 	if (info->proof_rows > 0)
 		printf("proof: forest gives XGBoost's bits on %u rows around its thresholds\n",
 		       info->proof_rows);
-	printf("engine: %s (%s)\n", info->engine, info->engine_reason);
+	printf("engine: %s (%s), mode %s\n", info->engine, info->engine_reason, info->mode);
 	free(golden);
 	lj_model_close(m);
 	return EXIT_SUCCESS;
@@ -106,12 +107,14 @@ static void measure(struct bench *b, uint32_t n, double median[ENGINES])
 
 static int open_bench(struct bench *b, const char *dir, struct lj_error *err)
 {
-	static const enum lj_engine engines[ENGINES] = {LJ_ENGINE_XGBOOST, LJ_ENGINE_FOREST};
+	static const enum lj_engine engines[ENGINES] = {LJ_ENGINE_XGBOOST, LJ_ENGINE_FOREST,
+							LJ_ENGINE_FOREST};
 	const struct lj_model_info *info;
 	uint32_t n;
 
 	for (int e = 0; e < ENGINES; e++) {
-		b->model[e] = lj_model_open_by(dir, 1, engines[e], err);
+		b->model[e] = lj_model_open_by(dir, 1, engines[e],
+					       e == 2 ? LJ_MODE_DECIDE : LJ_MODE_EXACT, err);
 		if (b->model[e] == NULL)
 			return -1;
 	}
@@ -127,6 +130,20 @@ static int open_bench(struct bench *b, const char *dir, struct lj_error *err)
 	return 0;
 }
 
+/* Rows by the trees evaluated for them, in mode decide. */
+static void print_histogram(const struct lj_model *m)
+{
+	struct lj_model_bin bins[LJ_MODEL_BINS];
+	uint32_t n = lj_model_histogram(m, bins);
+	uint64_t rows = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		rows += bins[i].rows;
+	for (uint32_t i = 0; rows > 0 && i < n; i++)
+		printf("up to %u trees: %.1f %% of rows\n", bins[i].trees,
+		       100 * (double)bins[i].rows / (double)rows);
+}
+
 static int bench(const char *dir)
 {
 	struct bench b = {0};
@@ -139,15 +156,18 @@ static int bench(const char *dir)
 		printf("%s: ns a row, medians of %d samples in turn, golden rows\n", dir, SAMPLES);
 		if (strcmp(name, "forest") != 0)
 			printf("%s\n", lj_model_info(b.model[1])->engine_reason);
-		printf("%6s %12s %12s %8s\n", "batch", "xgboost", name, "ratio");
+		printf("%6s %12s %12s %8s %12s %8s\n", "batch", "xgboost", name, "ratio",
+		       lj_model_info(b.model[2])->mode, "ratio");
 	}
 	for (size_t i = 0; ret == 0 && i < RTE_DIM(batches); i++) {
 		double median[ENGINES];
 
 		measure(&b, batches[i], median);
-		printf("%6u %12.1f %12.1f %8.2f\n", batches[i], median[0], median[1],
-		       median[0] / median[1]);
+		printf("%6u %12.1f %12.1f %8.2f %12.1f %8.2f\n", batches[i], median[0], median[1],
+		       median[0] / median[1], median[2], median[0] / median[2]);
 	}
+	if (ret == 0)
+		print_histogram(b.model[2]);
 	for (int e = 0; e < ENGINES; e++)
 		lj_model_close(b.model[e]);
 	free(b.rows);

@@ -51,13 +51,6 @@ def extra_archive(folder, nic):
         os.makedirs(os.path.join(extra, "etc", "linejudge"))
         with open(os.path.join(extra, "etc", "linejudge", "linejudge.json"), "w", encoding="utf-8") as file:
             json.dump(config_for(nic), file)
-        if "doctor" not in run("--help").stdout:
-            # This build has no preflight to run before the start.
-            drop_in = os.path.join(extra, "etc", "systemd", "system", "linejudge.service.d")
-            os.makedirs(drop_in)
-            with open(os.path.join(drop_in, "preflight.conf"), "w", encoding="ascii") as file:
-                file.write("[Service]\nExecStartPre=\n")
-            subprocess.run(["cp", "-a", drop_in, drop_in.replace("linejudge.", "linejudge@.")], check=True)
         path = os.path.join(folder, f"{nic}.cpio")
         with open(path, "wb") as archive:
             names = subprocess.run(["find", "."], cwd=extra, stdout=subprocess.PIPE, check=True).stdout
@@ -144,12 +137,12 @@ class Guest:
                 out.write(b"\0" * (-out.tell() % 512))
         queues = NICS[self.nic]["queues"]
         command = ["qemu-system-x86_64", "-machine", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
-                   "-m", "1024", "-display", "none", "-no-reboot", "-nodefaults", "-serial", f"file:{self.console_path}",
+                   "-m", "1536", "-display", "none", "-no-reboot", "-nodefaults", "-serial", f"file:{self.console_path}",
                    "-device", "intel-iommu,intremap=on,caching-mode=on", "-device", "virtio-serial-pci,addr=8",
                    "-chardev", f"socket,id=shell,path={self.shell_path},server=on,wait=off",
                    "-device", "virtserialport,chardev=shell,name=shell", "-kernel", os.path.join(self.folder, "vmlinuz"),
                    "-initrd", initrd, "-append",
-                   "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt hugepages=160 mitigations=off"]
+                   "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt hugepages=300 mitigations=off"]
         for leg in range(2):
             self.taps.append(Tap(f"ljboot{leg}", queues))
             several = f",queues={queues}" if queues > 1 else ""
@@ -195,6 +188,7 @@ class Guest:
             text = self.run(command, check=False)
             if words in text:
                 return text
+            verify("failed" not in text, f"{command}: {text}\n{self.console()[-3000:]}")
             verify(time.monotonic() < deadline, f"{command} never says {words!r}: {text}\n{self.console()[-3000:]}")
             time.sleep(0.2)
 

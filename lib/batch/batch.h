@@ -10,9 +10,11 @@ struct lj_batcher {
 	const struct lj_batch_tuning *tuning;
 	struct lj_counters *counters;
 	void *record[LJ_BATCH_RECORDS];
-	uint32_t n_due; /* of them due flows */
-	uint32_t n;	/* taken from the merge and not yet done: they wait to become a batch */
-	uint64_t oldest_tsc; /* the earliest queued_tsc among them */
+	uint32_t n;	/* taken from the merge and not yet done: the batch under way */
+	uint32_t n_due; /* of them due flows to be scored; the others are facts and shed flows */
+	/* What a due flow and a fact alone have cost of late, in TSC cycles; 0: not yet known. */
+	double row_cycles, fact_cycles;
+	uint64_t taken_tsc; /* when the batch under way was taken */
 	uint16_t n_queues;
 	struct lj_queue *queue[];
 };

@@ -1,5 +1,6 @@
 #include "batch.h"
 
+#include <math.h>
 #include <string.h>
 
 #include <rte_cycles.h>
@@ -29,6 +30,7 @@ static bool offer_to(struct lj_queue *q, const struct lj_flow *flow,
 	due->due_tsc = due_tsc;
 	due->fact_alone = false;
 	due->has_fact = fact != NULL;
+	due->shed = false;
 	if (fact != NULL)
 		due->fact = *fact;
 	due->flow = *flow;
@@ -58,6 +60,7 @@ static void offer_fact_to(struct lj_queue *q, struct lj_order order,
 	due->order = order;
 	due->due_tsc = due_tsc;
 	due->fact_alone = due->has_fact = true;
+	due->shed = false;
 	due->fact = *fact;
 	due->queued_tsc = rte_rdtsc();
 	lj_queue_commit(q);
@@ -112,97 +115,182 @@ void lj_batch_advance(struct lj_queue *const *infer_queues, uint16_t n, struct l
 		lj_queue_advance(infer_queues[i], order);
 }
 
-static void take_more(struct lj_batcher *b, uint32_t size)
+/* Cycles that a batch may take; no limit in a replay, where nobody is waiting for an answer. */
+static double budget_of(const struct lj_batcher *b)
 {
-	uint32_t wanted, n;
+	uint64_t deadline_us = b->tuning->deadline_us;
+
+	if (b->ordered || deadline_us == 0)
+		return INFINITY;
+	return (double)deadline_us * (double)rte_get_tsc_hz() / 1e6;
+}
+
+/* How many more records fit the budget, should all of them be due flows. At least one in all, or
+ * nothing would ever go on. */
+static uint32_t affordable(const struct lj_batcher *b, double budget, uint32_t wanted)
+{
+	double spent = b->n_due * b->row_cycles + (b->n - b->n_due) * b->fact_cycles;
+	double rows = b->row_cycles > 0 ? (budget - spent) / b->row_cycles : INFINITY;
+
+	if (rows >= wanted)
+		return wanted;
+	return rows >= 1 ? (uint32_t)rows : b->n == 0;
+}
+
+/* Takes what waits, as far as size and deadline permit; whether the deadline was what ended it. */
+static bool take_waiting(struct lj_batcher *b, uint32_t size)
+{
+	double budget = budget_of(b);
+	uint32_t wanted, most, n;
 
 	/* Facts take no place in a batch: again, as long as there may be flows behind them. */
 	do {
-		wanted = RTE_MIN(size - b->n_due, (uint32_t)LJ_BATCH_RECORDS - b->n);
+		most = RTE_MIN(size - b->n_due, (uint32_t)LJ_BATCH_RECORDS - b->n);
+		wanted = affordable(b, budget, most);
 		n = lj_merge_take(b->merge, &b->record[b->n], wanted);
 		for (uint32_t end = b->n + n; b->n < end; b->n++) {
 			const struct lj_due_flow *due = b->record[b->n];
 
-			/* With several queues the first record need not be the oldest. */
-			b->oldest_tsc = b->n == 0 ? due->queued_tsc
-						  : RTE_MIN(b->oldest_tsc, due->queued_tsc);
 			b->n_due += !due->fact_alone;
 		}
-	} while (n == wanted && n > 0 && b->n_due < size);
+	} while (n == wanted && n > 0);
+	return n == wanted && most > 0 && lj_merge_waiting(b->merge) > b->n;
 }
 
-/* Whether a worker may soon find no room: to wait for more would be to refuse it. */
-static bool is_crowded(const struct lj_batcher *b)
+/* How many records wait beyond the half of their queues that workers may count on. */
+static uint32_t excess_of(const struct lj_batcher *b)
 {
-	for (uint16_t i = 0; i < b->n_queues; i++)
-		if (lj_queue_count(b->queue[i]) * 2 >= lj_queue_capacity(b->queue[i]))
-			return true;
-	return false;
-}
+	uint32_t excess = 0;
 
-/* Whether nothing can follow what has been taken. */
-static bool is_last(const struct lj_batcher *b)
-{
-	for (uint16_t i = 0; i < b->n_queues; i++)
-		if (!lj_queue_closed(b->queue[i]))
-			return false;
-	/* The merge counts what has been taken from it as waiting until it is done. */
-	return lj_merge_waiting(b->merge) == b->n;
-}
+	for (uint16_t i = 0; i < b->n_queues; i++) {
+		uint32_t half = lj_queue_capacity(b->queue[i]) / 2;
+		uint32_t count = lj_queue_count(b->queue[i]);
 
-/* Whether what has been taken is to be scored now, and counts why. */
-static bool is_ripe(struct lj_batcher *b, uint32_t size, uint64_t now_tsc)
-{
-	uint64_t deadline_us = b->tuning->deadline_us;
-	uint64_t waited;
-
-	if (b->n_due >= size || b->n == LJ_BATCH_RECORDS) {
-		lj_count(b->counters, LJ_C_batches_full, 1);
-		return true;
+		excess += count > half ? count - half : 0;
 	}
-	/*
-	 * In a replay nobody is waiting for an answer, but workers may be waiting for room: what
-	 * can be had is taken.
-	 */
-	if (b->ordered || deadline_us == 0)
-		return true;
-	/* A stamp of another lcore may be a little ahead of our own reading. */
-	waited = now_tsc > b->oldest_tsc ? now_tsc - b->oldest_tsc : 0;
-	if (waited >= deadline_us * rte_get_tsc_hz() / 1000000) {
-		lj_count(b->counters, LJ_C_batches_deadline, 1);
-		return true;
+	/* Taken ones still hold their places. */
+	return excess > b->n ? excess - b->n : 0;
+}
+
+/* Marks `n` of the due flows taken, in the order in which they stand; from the back with `newest`.
+ * Only those of up to `packets` packets. How many there were. */
+static uint32_t mark(struct lj_batcher *b, uint32_t n, uint32_t packets, bool newest)
+{
+	uint32_t marked = 0;
+
+	for (uint32_t i = 0; i < b->n && marked < n; i++) {
+		struct lj_due_flow *due = b->record[newest ? b->n - 1 - i : i];
+
+		if (due->fact_alone || due->shed || due->flow.packets > packets)
+			continue;
+		due->shed = true;
+		marked++;
 	}
-	return is_crowded(b) || is_last(b);
+	return marked;
+}
+
+#define SIZES 256
+
+/* Whole sizes while they fit, then as many as are wanted of the next. */
+static void mark_smallest(struct lj_batcher *b, uint32_t n)
+{
+	uint32_t of_size[SIZES] = {0}, size = 0, marked = 0;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct lj_due_flow *due = b->record[i];
+
+		if (!due->fact_alone)
+			of_size[RTE_MIN(due->flow.packets, SIZES - 1u)]++;
+	}
+	for (; size < SIZES - 1 && marked + of_size[size] <= n; size++)
+		marked += of_size[size];
+	if (size > 0)
+		mark(b, marked, size - 1, true);
+	mark(b, n - marked, size < SIZES - 1 ? size : UINT32_MAX, true);
+}
+
+/* Takes what is too much as well, and sheds as many flows of all taken. */
+static void shed_excess(struct lj_batcher *b)
+{
+	uint32_t policy = b->tuning->shed, n_shed = 0;
+	uint32_t excess = policy != LJ_SHED_NONE ? excess_of(b) : 0;
+	uint32_t n = lj_merge_take(b->merge, &b->record[b->n],
+				   RTE_MIN(excess, (uint32_t)LJ_BATCH_RECORDS - b->n));
+
+	for (uint32_t end = b->n + n; b->n < end; b->n++) {
+		const struct lj_due_flow *due = b->record[b->n];
+
+		n_shed += !due->fact_alone;
+	}
+	if (n_shed == 0)
+		return;
+	if (policy == LJ_SHED_SMALLEST)
+		mark_smallest(b, n_shed);
+	else
+		mark(b, n_shed, UINT32_MAX, policy == LJ_SHED_NEWEST);
+	lj_count(b->counters, LJ_C_batch_shed, n_shed);
 }
 
 bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batch)
 {
 	uint32_t size = RTE_MIN(b->tuning->size, (uint32_t)LJ_BATCH_MAX);
+	bool cut = take_waiting(b, size);
 
-	batch->n = 0;
-	if (b->n_due < size)
-		take_more(b, size);
+	shed_excess(b);
+	batch->n = batch->n_shed = 0;
 	lj_gauge(b->counters, LJ_C_batch_waiting, lj_merge_waiting(b->merge));
-	if (b->n == 0 || !is_ripe(b, size, now_tsc))
+	if (b->n == 0)
 		return false;
+	b->taken_tsc = now_tsc;
 	for (uint32_t i = 0; i < b->n; i++) {
 		const struct lj_due_flow *due = b->record[i];
 
 		if (due->fact_alone)
 			continue;
+		if (due->shed) {
+			batch->shed[batch->n_shed++] = due;
+			continue;
+		}
 		batch->due[batch->n] = due;
 		batch->flows[batch->n++] = &due->flow;
 	}
 	batch->n_records = b->n;
 	batch->records = b->record;
 	lj_count(b->counters, LJ_C_batches, batch->n > 0);
+	lj_count(b->counters, LJ_C_batches_full, b->n_due >= size);
+	lj_count(b->counters, LJ_C_batches_deadline, cut && b->n_due > 0);
 	return true;
 }
 
-void lj_batch_done(struct lj_batcher *b, struct lj_batch *batch)
+/* An average of the latest ones. What the scheduler takes away now and then is no cost of a row, so
+ * a single measurement may not more than double it. */
+static void learn(double *cycles, double measured)
 {
+	if (*cycles > 0)
+		*cycles += (RTE_MIN(measured, 2 * *cycles) - *cycles) / 8;
+	else
+		*cycles = measured;
+}
+
+static void learn_costs(struct lj_batcher *b, uint64_t now_tsc)
+{
+	/* Another lcore's clock, after a move, may be a little behind. */
+	double took = now_tsc > b->taken_tsc ? (double)(now_tsc - b->taken_tsc) : 0;
+	/* To be shed costs about what a fact does. */
+	uint32_t facts = b->n - b->n_due;
+
+	if (b->n_due == 0)
+		learn(&b->fact_cycles, took / facts);
+	else if (took > facts * b->fact_cycles)
+		learn(&b->row_cycles, (took - facts * b->fact_cycles) / b->n_due);
+}
+
+void lj_batch_done(struct lj_batcher *b, struct lj_batch *batch, uint64_t now_tsc)
+{
+	if (b->n > 0)
+		learn_costs(b, now_tsc);
 	lj_merge_done(b->merge);
 	b->n = b->n_due = 0;
-	batch->n = batch->n_records = 0;
+	batch->n = batch->n_records = batch->n_shed = 0;
 	lj_gauge(b->counters, LJ_C_batch_waiting, lj_merge_waiting(b->merge));
 }

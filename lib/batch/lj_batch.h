@@ -1,5 +1,14 @@
 /*
- * Between the flow tables and the models: how due flows travel, and when enough of them wait.
+ * Between the flow tables and the models: how due flows travel, and how many are scored together.
+ *
+ * Batches are work-conserving: an idle inference lcore takes what waits at once, so at light load a
+ * flow is scored alone and immediately; while it is busy others gather, so at heavy load batches
+ * are full. Nothing is ever delayed to make a batch larger.
+ *
+ * Overload, live: when more than half of a worker's queue waits, what is over half is shed: it
+ * comes with the batch, its facts are seen and it leaves a record, but it is not scored. `shed`
+ * says which flows of those taken together these are. So the worker finds room for the next ones;
+ * when it finds none all the same, the flow is refused and counted.
  *
  * Workers offer, inference lcores take. A flow goes to the inference lcore that owns its initiator
  * (a fixed hash of the initiator's address). With host context the others get the flow's fact, in
@@ -32,7 +41,8 @@ struct lj_due_flow {
 	uint64_t queued_tsc; /* when it was put into the queue */
 	bool fact_alone;
 	bool has_fact;
-	uint8_t reserved[30];
+	bool shed; /* inference: wo; set when it is taken */
+	uint8_t reserved[29];
 	struct lj_host_fact fact;
 	struct lj_flow flow;
 };
@@ -63,19 +73,29 @@ void lj_batch_refuse(struct lj_counters *counters);
 /* Worker: tells all inference lcores that nothing before `order` will come. */
 void lj_batch_advance(struct lj_queue *const *infer_queues, uint16_t n, struct lj_order order);
 
+/* Which of the flows taken together go unscored when there are too many. */
+enum lj_shed {
+	LJ_SHED_NONE, /* a replay, where workers wait instead */
+	LJ_SHED_OLDEST,
+	LJ_SHED_NEWEST,
+	LJ_SHED_SMALLEST, /* of the fewest packets; of those the newest */
+};
+
 /* Set by control, read by the inference lcore at each take. */
 struct lj_batch_tuning {
 	_Atomic uint32_t size;	      /* 1..LJ_BATCH_MAX */
-	_Atomic uint32_t deadline_us; /* 0: take whatever waits, at once */
+	_Atomic uint32_t deadline_us; /* longest that scoring a batch may take; 0: no limit */
+	_Atomic uint32_t shed;	      /* enum lj_shed */
 };
 
 struct lj_batch {
-	uint32_t n; /* due flows */
-	uint32_t n_records;
+	uint32_t n; /* due flows to be scored */
+	uint32_t n_records, n_shed;
 	void *const *records; /* [n_records] struct lj_due_flow: the due flows and, where they stand
-			       * in the order, facts alone */
+			       * in the order, shed ones and facts alone */
 	const struct lj_due_flow *due[LJ_BATCH_MAX];
 	const struct lj_flow *flows[LJ_BATCH_MAX];
+	const struct lj_due_flow *shed[LJ_BATCH_RECORDS];
 };
 
 /*
@@ -89,15 +109,17 @@ struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint
 void lj_batcher_destroy(struct lj_batcher *b);
 
 /*
- * Takes a batch when `size` flows wait, or the oldest has waited `deadline_us`, or a queue is half
- * full (to wait on would make its worker refuse), or nothing more can come; true with
- * batch->n_records > 0 (batch->n is 0 when only facts have come).
- * The flows stay in their queues until lj_batch_done(). Ordered: whatever may go out now is a
- * batch, up to `size`, for a worker may be waiting for the room. A size that has become smaller
- * holds from the next batch on.
+ * Takes what waits: up to `size` due flows and no more than can be scored within `deadline_us`, by
+ * what a flow and a fact have cost of late. So a flow that comes just after a batch was begun waits
+ * no longer than `deadline_us` for it to end, and is decided within twice that while the lcore
+ * keeps up. A single flow is always taken, whatever it costs. With them comes what is to be shed.
+ * True with batch->n_records > 0 (batch->n is 0 when only facts have come). The flows stay in their
+ * queues until lj_batch_done(). Ordered (a replay): nobody waits for an answer, so size alone
+ * limits. Size and deadline hold from the next batch on.
  */
 bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batch);
-void lj_batch_done(struct lj_batcher *b, struct lj_batch *batch);
+/* `now_tsc`: when the batch's work was over; since its take is what it cost. */
+void lj_batch_done(struct lj_batcher *b, struct lj_batch *batch, uint64_t now_tsc);
 
 /* All queues closed and empty, and no batch under way. */
 bool lj_batcher_finished(const struct lj_batcher *b);

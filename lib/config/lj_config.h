@@ -106,13 +106,18 @@ struct lj_config {
 	} flow;
 	struct {
 		uint32_t size, deadline_us;
+		uint32_t shed; /* enum lj_shed, from LJ_SHED_OLDEST on */
 	} batch;
 	struct {
 		uint32_t spread, infer, sink;
 	} queue;
+	struct {
+		uint32_t decision_us; /* 0: no objective */
+	} slo;
 	struct lj_strings models; /* empty: none */
 	struct {
 		uint32_t engine; /* enum lj_engine */
+		uint32_t mode;	 /* enum lj_mode */
 	} model;
 	struct {
 		uint32_t rule; /* enum lj_rule */

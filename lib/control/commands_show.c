@@ -149,6 +149,7 @@ int show_verdicts(struct lj_control *c, const char *param, json_t *reply, struct
 	json_object_set_new(reply, "early", json_integer((json_int_t)tally->early));
 	json_object_set_new(reply, "alerts", json_integer((json_int_t)tally->alerts));
 	json_object_set_new(reply, "unclassified", json_integer((json_int_t)tally->unclassified));
+	json_object_set_new(reply, "shed", json_integer((json_int_t)tally->shed));
 	for (uint16_t m = 0; m < models->n; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
 
@@ -210,27 +211,6 @@ int show_keepalive(struct lj_control *c, const char *param, json_t *reply, struc
 	return 0;
 }
 
-json_t *latency_json(const struct lj_histogram *h)
-{
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)h->count,
-			 "min", (json_int_t)(h->count > 0 ? h->min : 0), "mean",
-			 (json_int_t)lj_histogram_mean(h), "p50",
-			 (json_int_t)lj_histogram_percentile(h, 50), "p95",
-			 (json_int_t)lj_histogram_percentile(h, 95), "p99",
-			 (json_int_t)lj_histogram_percentile(h, 99), "p999",
-			 (json_int_t)lj_histogram_percentile(h, 99.9), "max", (json_int_t)h->max);
-}
-
-int show_latency(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
-{
-	RTE_SET_USED(param);
-	RTE_SET_USED(err);
-	for (int stage = 0; stage < LJ_STAGES; stage++)
-		json_object_set_new(reply, lj_stage_name[stage],
-				    latency_json(lj_pipeline_latency(c->pipeline, stage)));
-	return 0;
-}
-
 int show_ledger(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	struct lj_ledger_line lines[LJ_LEDGER_LINES];
@@ -246,6 +226,19 @@ int show_ledger(struct lj_control *c, const char *param, json_t *reply, struct l
 					      "right", (json_int_t)lines[i].right, "difference",
 					      (json_int_t)lines[i].difference));
 	return 0;
+}
+
+/* Flows by the trees that were evaluated for them, a column a bin; none in mode exact. */
+static void add_tree_histogram(json_t *row, const struct lj_model *m)
+{
+	struct lj_model_bin bins[LJ_MODEL_BINS];
+	uint32_t n = lj_model_histogram(m, bins);
+	char column[32];
+
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(column, sizeof(column), "trees_to_%u", bins[i].trees);
+		json_object_set_new(row, column, json_integer((json_int_t)bins[i].rows));
+	}
 }
 
 int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
@@ -266,6 +259,13 @@ int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj
 					      info->sha256, "dir", lj_model_dir(models->model[m])));
 		json_object_set_new(json_object_get(reply, info->name), "threshold",
 				    json_sprintf("%.6g", info->threshold));
+		json_object_set_new(json_object_get(reply, info->name), "threshold_shipped",
+				    json_sprintf("%.6g", info->threshold_shipped));
+		json_object_set_new(json_object_get(reply, info->name), "calibration",
+				    json_string(info->calibration));
+		json_object_set_new(json_object_get(reply, info->name), "mode",
+				    json_string(info->mode));
+		add_tree_histogram(json_object_get(reply, info->name), models->model[m]);
 	}
 	return 0;
 }

@@ -35,7 +35,7 @@ static json_t *verdicts_json(const struct lj_pipeline *p)
 							 (json_int_t)tally->class_count[m][k]));
 		}
 	}
-	if (models->n == 0)
+	if (models->n == 0 || tally->unclassified > 0)
 		json_object_set_new(verdicts, "unclassified",
 				    json_integer((json_int_t)tally->unclassified));
 	return verdicts;
@@ -44,8 +44,8 @@ static json_t *verdicts_json(const struct lj_pipeline *p)
 static json_t *refused_json(const struct lj_counters *total)
 {
 	static const char *const kinds[] = {"parse_ignored_", "parse_malformed_", "_refused",
-					    "port_imissed",   "port_ierrors",	  "port_rx_nombuf",
-					    "sink_lost"};
+					    "batch_shed",     "port_imissed",	  "port_ierrors",
+					    "port_rx_nombuf", "sink_lost"};
 	json_t *refused = json_object();
 
 	for (int i = 0; i < LJ_COUNTERS; i++)
@@ -75,6 +75,7 @@ static json_t *summary_json(const struct lj_pipeline *p, bool *balanced)
 {
 	const struct lj_tally *tally = lj_pipeline_tally(p);
 	double elapsed_s = lj_pipeline_elapsed_s(p);
+	struct lj_histogram decision;
 	struct lj_counters total;
 	json_t *root = json_object();
 
@@ -93,8 +94,8 @@ static json_t *summary_json(const struct lj_pipeline *p, bool *balanced)
 			    json_real((double)total.value[LJ_C_rx_packets] / elapsed_s));
 	json_object_set_new(root, "flows_per_s",
 			    json_real((double)total.value[LJ_C_flow_ended] / elapsed_s));
-	json_object_set_new(root, "decision_ns",
-			    latency_json(lj_pipeline_latency(p, LJ_STAGE_DECISION)));
+	lj_pipeline_latency(p, LJ_STAGE_DECISION, &decision);
+	json_object_set_new(root, "decision_ns", latency_json(&decision));
 	json_object_set_new(root, "refused", refused_json(&total));
 	json_object_set_new(root, "ledger", ledger_json(&total, balanced));
 	return root;

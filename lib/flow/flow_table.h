@@ -109,12 +109,15 @@ static inline uint32_t matches(const struct bucket *b, uint16_t signature)
 
 static inline bool same_key(const struct lj_flow_key *a, const struct lj_flow_key *b)
 {
-	uint64_t x[5], y[5];
+	__m256i x = _mm256_loadu_si256((const __m256i *)a);
+	__m256i y = _mm256_loadu_si256((const __m256i *)b);
+	__m256i differ = _mm256_xor_si256(x, y);
+	uint64_t last[2];
 
-	_Static_assert(sizeof(*a) == sizeof(x), "the key is five words");
-	memcpy(x, a, sizeof(x));
-	memcpy(y, b, sizeof(y));
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+	_Static_assert(sizeof(*a) == sizeof(x) + sizeof(last[0]), "addresses, and a word more");
+	memcpy(&last[0], (const uint8_t *)a + sizeof(x), sizeof(last[0]));
+	memcpy(&last[1], (const uint8_t *)b + sizeof(x), sizeof(last[1]));
+	return _mm256_testz_si256(differ, differ) && last[0] == last[1];
 }
 
 /* The record of the key, or NULL. */

@@ -154,8 +154,29 @@ static int take(struct lj_model *m, const struct lj_engine_ops *engine, const ch
 	return ret != 0 ? ret : golden_prove(m, err);
 }
 
-int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root, const char *path,
-		  struct lj_error *err)
+static const char *why_exact(const struct lj_model *m)
+{
+	if (m->forest == NULL)
+		return "xgboost scores";
+	if (m->manifest.info.transform != LJ_TRANSFORM_OBJECTIVE)
+		return "its manifest has a transform";
+	return "its margins are too large for bounds";
+}
+
+/* What came of the mode asked for. */
+static void say_mode(struct lj_model *m, enum lj_mode wanted)
+{
+	bool decides = m->forest != NULL && m->forest->bounds != NULL;
+	char *mode = m->manifest.info.mode;
+
+	snprintf(mode, sizeof(m->manifest.info.mode), "%s", decides ? "decide" : "exact");
+	if (wanted == LJ_MODE_DECIDE && !decides)
+		lj_log(WARNING, "model %s: %s, so scores are exact, not decided early\n", m->dir,
+		       why_exact(m));
+}
+
+int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, const json_t *root,
+		  const char *path, struct lj_error *err)
 {
 	void *reference = lj_engine_xgboost.open(path, m, err);
 	const struct lj_engine_ops *engine;
@@ -165,6 +186,10 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root,
 		return -EIO;
 	engine = choose(m, wanted, root, reference);
 	lj_engine_xgboost.close(reference);
+	/* Bounds are of margins and of the objective's own probabilities. */
+	if (engine == &lj_engine_forest && mode == LJ_MODE_DECIDE &&
+	    m->manifest.info.transform == LJ_TRANSFORM_OBJECTIVE)
+		m->forest->bounds = forest_bound(m->forest, m->manifest.info.threshold);
 	ret = take(m, engine, path, err);
 	if (ret != 0 && engine == &lj_engine_forest) {
 		close_handles(m);
@@ -182,5 +207,7 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root,
 		forest_destroy(m->forest);
 		m->forest = NULL;
 	}
+	if (ret == 0)
+		say_mode(m, mode);
 	return ret;
 }

@@ -13,6 +13,8 @@
 
 #define FEW_FOR_AVX2 8 /* rows: below, most of its lanes would be idle */
 
+#define BESIDE_PERCENT 60 /* of a block's cost: what one beside it costs more */
+
 struct forest *forest_create(const json_t *root, float base_score, uint64_t max_bytes,
 			     struct lj_error *err)
 {
@@ -39,6 +41,7 @@ void forest_destroy(struct forest *f)
 	forest_unprogram(f);
 	forest_unpack(f);
 	forest_unrank(f);
+	forest_unbound(f->bounds);
 	free(f->node);
 	free(f->tree);
 	free(f);
@@ -80,8 +83,8 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 /*
  * Up to how many rows the tree-lane kernel costs less than a block of the row-lane one. In the time
  * of one node that is asked whole (0.5 ns on AMD Zen 4, medians of the four shapes of bench_infer):
- * a node asked by itself 1.8, a tree's leaves 20; and a row's walk through one tree 1.1, each level
- * below the lanes 1.6 more.
+ * a node asked by itself 1.8, a tree's leaves 20; and a row's walk through one tree 3.1, each level
+ * below the lanes 0.65 more.
  */
 static uint32_t few_rows(const struct forest *f)
 {
@@ -93,7 +96,7 @@ static uint32_t few_rows(const struct forest *f)
 		block += 20 + (1U << p->whole);
 		for (uint32_t i = 0; i < p->levels; i++)
 			block += 1.8 * p->singles[i];
-		row += 1.1 + 1.6 * f->group[t / FOREST_TREES].below;
+		row += 3.1 + 0.65 * f->group[t / FOREST_TREES].below;
 	}
 	return (uint32_t)(block / row);
 }
@@ -111,7 +114,8 @@ enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows)
 	return FOREST_RANKS;
 }
 
-struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel)
+static struct forest_slot *create_slot(const struct forest *f, enum forest_kernel kernel,
+				       bool is_second)
 {
 	struct forest_slot *s = calloc(1, sizeof(*s));
 	size_t rows = (FOREST_ROWS + 1) * FOREST_COLUMNS_MAX;
@@ -127,17 +131,33 @@ struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kerne
 	s->columns = aligned_alloc(64, rows);
 	s->turned = aligned_alloc(64, turned);
 	s->sums = aligned_alloc(64, FOREST_ROWS * 2 * f->outputs * sizeof(float));
-	s->margins = aligned_alloc(64, FOREST_ROWS * f->outputs * sizeof(float));
-	if (s->rows == NULL || s->columns == NULL || s->turned == NULL || s->sums == NULL ||
-	    s->margins == NULL) {
+	s->standing = aligned_alloc(64, (FOREST_ROWS + 1) * FOREST_TREES);
+	s->margins = aligned_alloc(64, 2 * FOREST_ROWS * f->outputs * sizeof(float));
+	s->ended = calloc(f->bounds != NULL ? f->bounds->stages + 1 : 1, sizeof(*s->ended));
+	if (s->ended == NULL || s->rows == NULL || s->columns == NULL || s->turned == NULL ||
+	    s->sums == NULL || s->standing == NULL || s->margins == NULL) {
 		forest_slot_destroy(s);
 		return NULL;
 	}
+	if (!is_second && (kernel == FOREST_BEST || kernel == FOREST_ROWS_AVX512) &&
+	    forest_kernel_runs(f, FOREST_ROWS_AVX512)) {
+		s->second = create_slot(f, kernel, true);
+		if (s->second == NULL) {
+			forest_slot_destroy(s);
+			return NULL;
+		}
+	}
+	s->beside = kernel == FOREST_BEST && f->ranked ? 1 + few_rows(f) * BESIDE_PERCENT / 100 : 1;
 	for (uint32_t n = 1; n <= FOREST_ROWS; n++)
 		s->best[n] = (uint8_t)(kernel != FOREST_BEST ? kernel : forest_kernel_for(f, n));
 	memset(s->rows, 0, rows);
 	memset(s->columns, 0, rows);
 	return s;
+}
+
+struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel)
+{
+	return create_slot(f, kernel, false);
 }
 
 void forest_slot_destroy(struct forest_slot *s)
@@ -148,6 +168,9 @@ void forest_slot_destroy(struct forest_slot *s)
 	free(s->columns);
 	free(s->turned);
 	free(s->sums);
+	free(s->standing);
+	free(s->ended);
+	forest_slot_destroy(s->second);
 	free(s->margins);
 	free(s);
 }

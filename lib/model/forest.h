@@ -23,6 +23,7 @@
 #define FOREST_TREES	   64  /* of a group, likewise */
 #define FOREST_DEPTH_MAX   8   /* of a ranked tree: its table is complete, 2^depth leaves */
 #define FOREST_COLUMNS_MAX 256 /* of ranks: a column's number fits a byte */
+#define FOREST_NARROW	   128 /* columns that two registers hold, for a tree in a lane to pick */
 #define FOREST_CHUNK	   255 /* thresholds that a column's ranks can tell apart */
 
 /* How a block of rows is scored. Each gives the same bits. */
@@ -65,10 +66,11 @@ struct forest_search {
 };
 
 /*
- * FOREST_TREES trees side by side, a lane each. forest.lanes has the first FOREST_LANE_LEVELS
- * levels of all: of each node the 64 columns, then the 64 ranks less 128.
+ * FOREST_TREES trees side by side, a lane each. forest.lanes has the first levels of all (as many
+ * as the group says, at most FOREST_LANE_LEVELS): of each node the 64 columns, then the 64 ranks
+ * less 128.
  */
-#define FOREST_LANE_LEVELS 5
+#define FOREST_LANE_LEVELS 6
 #define FOREST_LANE_NODES  (1 << FOREST_LANE_LEVELS)
 
 /*
@@ -80,9 +82,10 @@ struct forest_search {
 
 struct forest_group {
 	uint32_t first, n; /* trees, in the model's order */
+	uint32_t levels;   /* in lanes: one fewer where no tree is so deep, or a node costs more */
 	uint32_t below;	   /* levels of its deepest tree below those */
 	uint32_t lanes;	   /* its place in forest.lanes */
-	uint32_t slots;	   /* in forest.slots: FOREST_LANE_NODES slots a tree */
+	uint32_t slots;	   /* in forest.slots: 2^levels slots a tree */
 };
 
 /* The levels of a tree that the row-lane kernels ask whole, in heap order. */
@@ -110,6 +113,18 @@ struct forest_program {
 	uint16_t singles[FOREST_DEPTH_MAX]; /* of each further level */
 };
 
+#define FOREST_STAGE	       16 /* trees, after which rows are asked whether they are decided */
+#define FOREST_DECIDED_OUTPUTS 16 /* at most, for decisions */
+
+/* Before tree `stage` * FOREST_STAGE (of the last stage: behind the last tree), by what is left: */
+struct forest_bounds {
+	uint32_t stages, first; /* no row is decided before `first` */
+	float threshold;
+	float gap;	     /* of a margin or probability: far over what rounding does to it */
+	float *low, *high;   /* [stages + 1][outputs]: the least and the most it adds to a sum */
+	float *under, *over; /* [stages + 1], one output: a sum that stays so */
+};
+
 enum forest_transform { FOREST_SIGMOID, FOREST_SOFTMAX };
 
 struct forest {
@@ -118,6 +133,7 @@ struct forest {
 	enum forest_transform transform;
 	struct forest_node *node;
 	struct forest_tree *tree;
+	struct forest_bounds *bounds; /* NULL: every row sees every tree */
 
 	/* What follows is there when `ranked`: trees not too deep, columns not too many. */
 	bool ranked;
@@ -129,9 +145,6 @@ struct forest {
 	uint8_t *rank;
 	uint8_t *column;
 	float *leaf;
-	/* Trees output by output, in the model's order within one; output k ends at order_end[k].
-	 */
-	uint32_t *order, *order_end;
 	struct forest_program *program; /* [trees], in the model's order */
 	uint8_t *program_memory;
 	float *program_leaves;
@@ -150,8 +163,16 @@ struct forest_slot {
 	int8_t *columns; /* [columns][FOREST_ROWS], counts less 128 */
 	uint8_t *rows;	 /* [FOREST_ROWS + 1][FOREST_COLUMNS_MAX], counts */
 	float *turned;	 /* [4][features][16]: the block's rows, features first */
-	float *sums;	 /* [FOREST_ROWS + 1][outputs], at least */
-	float *margins;	 /* [FOREST_ROWS][outputs], where the caller wants none */
+	float *sums;	 /* [outputs][FOREST_ROWS] of a row-lane kernel, else [rows][outputs] */
+	float *margins;	 /* [2 * FOREST_ROWS][outputs], where the caller wants none */
+	const float *row[FOREST_ROWS]; /* what the walk by floats walks */
+	uint8_t *standing; /* [FOREST_ROWS + 1][FOREST_TREES]: where a row stands in the trees */
+	uint32_t stood;	   /* the group that `standing` is of */
+	/* [bounds->stages + 1] rows that ended at a stage. This lcore: rw, control: ro. */
+	uint64_t *ended;
+	/* For a second block, scored beside the first by FOREST_ROWS_AVX512; NULL: never. Owned. */
+	struct forest_slot *second;
+	uint32_t beside; /* rows, from which that is better than by themselves */
 };
 
 /*
@@ -182,5 +203,21 @@ void forest_slot_destroy(struct forest_slot *s);
 /* Path. margins[n][outputs], probabilities[n][outputs]; either may be NULL. */
 void forest_score(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
 		  float *probabilities);
+
+/*
+ * What a decision by `threshold` needs to know of the forest; belongs into forest.bounds before a
+ * slot is made for forest_decide(). NULL: not enough memory, or a forest of which nothing can be
+ * said (sums beyond what float32 keeps apart).
+ */
+struct forest_bounds *forest_bound(const struct forest *f, float threshold);
+void forest_unbound(struct forest_bounds *b);
+
+/*
+ * Path. As forest_score(), of a forest with bounds, but stops at what decides: where decided[n] is
+ * 1 the probabilities are a bound, on the same side of the threshold and with the same likeliest
+ * class as the exact ones; where it is 0 they are exact.
+ */
+void forest_decide(struct forest_slot *s, const float *matrix, uint32_t n, float *probabilities,
+		   uint8_t *decided);
 
 #endif

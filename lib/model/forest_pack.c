@@ -35,18 +35,6 @@ static void fill_complete(struct forest *f, const struct forest_tree *tree, uint
 	fill_complete(f, tree, is_leaf ? i : node->left + 1, 2 * h + 1);
 }
 
-static void fill_order(struct forest *f)
-{
-	uint32_t n = 0;
-
-	for (uint32_t k = 0; k < f->outputs; k++) {
-		for (uint32_t t = 0; t < f->trees; t++)
-			if (f->tree[t].output == k)
-				f->order[n++] = t;
-		f->order_end[k] = n;
-	}
-}
-
 /* The lane of tree `t` in its group's top; a tree of fewer levels pads them. */
 static void fill_lane(struct forest *f, uint32_t t)
 {
@@ -68,14 +56,14 @@ static void fill_slots(struct forest *f, uint32_t t)
 	const struct forest_group *group = &f->group[t / FOREST_TREES];
 	const struct forest_tree *tree = &f->tree[t];
 	size_t bytes = FOREST_SLOT_BYTES(group->below);
-	uint8_t *slot = f->slots + group->slots + (t - group->first) * FOREST_LANE_NODES * bytes;
-	uint32_t leaves = 1U << group->below, levels = FOREST_LANE_LEVELS + group->below;
+	uint8_t *slot = f->slots + group->slots + ((t - group->first) << group->levels) * bytes;
+	uint32_t leaves = 1U << group->below, levels = group->levels + group->below;
 
-	for (uint32_t s = 0; s < FOREST_LANE_NODES; s++, slot += bytes) {
+	for (uint32_t s = 0; s < 1U << group->levels; s++, slot += bytes) {
 		for (uint32_t h = 1; h < leaves; h++) {
 			uint32_t level = 31 - (uint32_t)__builtin_clz(h);
 			/* The node h of the slot, as the tree counts it. */
-			uint32_t at = ((FOREST_LANE_NODES + s - 1) << level) + h;
+			uint32_t at = (((1U << group->levels) + s - 1) << level) + h;
 			bool padded = at >> tree->levels != 0;
 
 			slot[leaves * 4 + h] =
@@ -97,15 +85,19 @@ static size_t place_groups(struct forest *f)
 
 	for (uint32_t g = 0; g < f->groups; g++) {
 		struct forest_group *group = &f->group[g];
+		uint32_t deepest = 0;
 
 		group->first = g * FOREST_TREES;
 		group->n = RTE_MIN(f->trees - group->first, (uint32_t)FOREST_TREES);
 		group->lanes = g * FOREST_LANE_NODES * 128;
 		for (uint32_t t = group->first; t < group->first + group->n; t++)
-			if (f->tree[t].levels > FOREST_LANE_LEVELS + group->below)
-				group->below = f->tree[t].levels - FOREST_LANE_LEVELS;
+			deepest = RTE_MAX(deepest, (uint32_t)f->tree[t].levels);
+		group->levels = deepest < FOREST_LANE_LEVELS || f->columns > FOREST_NARROW
+					? FOREST_LANE_LEVELS - 1
+					: FOREST_LANE_LEVELS;
+		group->below = deepest > group->levels ? deepest - group->levels : 0;
 		group->slots = (uint32_t)bytes;
-		bytes += group->n * FOREST_LANE_NODES * FOREST_SLOT_BYTES(group->below);
+		bytes += ((size_t)group->n << group->levels) * FOREST_SLOT_BYTES(group->below);
 	}
 	return bytes;
 }
@@ -131,20 +123,17 @@ bool forest_pack(struct forest *f)
 	f->rank = aligned_zeroes(entries);
 	f->column = aligned_zeroes(entries);
 	f->leaf = aligned_zeroes(entries * sizeof(*f->leaf));
-	f->order = calloc(f->trees, sizeof(*f->order));
-	f->order_end = calloc(f->outputs, sizeof(*f->order_end));
 	f->group = calloc(f->groups, sizeof(*f->group));
 	f->lanes = aligned_zeroes((uint64_t)f->groups * FOREST_LANE_NODES * 128);
 	f->slots = f->group != NULL ? aligned_zeroes(place_groups(f)) : NULL;
-	if (f->rank == NULL || f->column == NULL || f->leaf == NULL || f->order == NULL ||
-	    f->order_end == NULL || f->group == NULL || f->lanes == NULL || f->slots == NULL)
+	if (f->rank == NULL || f->column == NULL || f->leaf == NULL || f->group == NULL ||
+	    f->lanes == NULL || f->slots == NULL)
 		return false;
 	for (uint32_t t = 0; t < f->trees; t++) {
 		fill_complete(f, &f->tree[t], 0, 1);
 		fill_lane(f, t);
 		fill_slots(f, t);
 	}
-	fill_order(f);
 	return true;
 }
 
@@ -153,8 +142,6 @@ void forest_unpack(struct forest *f)
 	free(f->rank);
 	free(f->column);
 	free(f->leaf);
-	free(f->order);
-	free(f->order_end);
 	free(f->group);
 	free(f->lanes);
 	free(f->slots);

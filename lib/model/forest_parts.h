@@ -4,6 +4,17 @@
 
 #include "forest.h"
 
+/*
+ * Of kernels that are thousands of instructions without a branch: checked by sanitizers, each of
+ * their loads twice, one file takes minutes to compile. What they load is at places known when
+ * compiled, or built by forest_program.c, and a test asserts of it what a sanitizer would.
+ */
+#if defined(__clang__)
+#define FOREST_UNCHECKED __attribute__((no_sanitize("address", "undefined", "coverage")))
+#else
+#define FOREST_UNCHECKED __attribute__((no_sanitize("address", "undefined")))
+#endif
+
 /* Of one search: thresholds, splitters, and the eight levels of its binary search. */
 #define FOREST_SEARCH_FLOATS (256 + 16 + 4 * 16 + 16 + 32 + 64 + 128)
 
@@ -57,21 +68,44 @@ void forest_unpack(struct forest *f);
 bool forest_program(struct forest *f);
 void forest_unprogram(struct forest *f);
 
-/* Path: the ranks of n rows, row by row, FOREST_COLUMNS_MAX apart. */
-void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, uint8_t *rows);
-
-/* Path: the ranks of n rows into s->columns, column by column. */
+/*
+ * Path: a kernel takes up to FOREST_ROWS rows of the matrix, as ranks where it is by ranks; then
+ * adds the leaves of trees [from, to), in order, to s->sums. The matrix has to stay until then.
+ */
+void forest_begin_walk(struct forest_slot *s, const float *matrix, uint32_t n);
+void forest_begin_ranks(struct forest_slot *s, const float *matrix, uint32_t n);
+void forest_begin_trees_avx512(struct forest_slot *s, const float *matrix, uint32_t n);
 void forest_rank_columns_avx2(struct forest_slot *s, const float *matrix, uint32_t n);
 void forest_rank_columns_avx512(struct forest_slot *s, const float *matrix, uint32_t n);
-/* Path: into s->rows, row by row, FOREST_COLUMNS_MAX apart. */
-void forest_rank_rows_avx512(struct forest_slot *s, const float *matrix, uint32_t n);
+void forest_add_walk(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
+void forest_add_ranks(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
+void forest_add_rows_avx2(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
+void forest_add_rows_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
+void forest_add_trees_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
 
-/* Path: margins of up to FOREST_ROWS rows. The ranked ones rank the rows first. */
-void forest_walk(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
-void forest_ranks(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
-void forest_rows_avx2(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
-void forest_rows_avx512(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
-void forest_trees_avx512(struct forest_slot *s, const float *matrix, uint32_t n, float *margins);
+/* Path: all trees for two blocks at once, `s` and s->second, that began as row-lane AVX-512. */
+void forest_add_pair_avx512(struct forest_slot *s);
+
+/* Path: begins by the kernel, the sums at the base margin. */
+void forest_begin(struct forest_slot *s, enum forest_kernel kernel, const float *matrix,
+		  uint32_t n);
+void forest_add(struct forest_slot *s, enum forest_kernel kernel, uint32_t n, uint32_t from,
+		uint32_t to);
+
+static inline bool forest_is_row_lane(enum forest_kernel kernel)
+{
+	return kernel == FOREST_ROWS_AVX2 || kernel == FOREST_ROWS_AVX512;
+}
+
+/* The sums of row r, `step` apart from output to output. */
+static inline float *forest_sums(const struct forest_slot *s, enum forest_kernel kernel, uint32_t r,
+				 uint32_t *step)
+{
+	bool columns = forest_is_row_lane(kernel);
+
+	*step = columns ? FOREST_ROWS : 1;
+	return s->sums + (columns ? r : r * s->forest->outputs);
+}
 
 /* Path: XGBoost's own transforms of n rows. */
 void forest_transform(const struct forest *f, const float *margins, uint32_t n,

@@ -103,20 +103,21 @@ static void fill_leaves(const struct forest *f, const struct forest_tree *tree,
 	}
 }
 
-/* Where a program's parts are in its memory; its bytes. */
+/* Where a program's parts are in its memory; its bytes. NULL only to learn how many. */
 static size_t place(struct forest_program *p, uint8_t *memory)
 {
+	uintptr_t from = (uintptr_t)memory;
 	size_t whole = 1U << p->whole, singles = 0, at;
 
 	for (uint32_t i = 0; i < p->levels; i++)
 		singles += p->singles[i];
 	p->planes = memory;
 	at = 4U * p->width;
-	p->top.rank4 = (uint32_t *)(memory + at);
+	p->top.rank4 = (uint32_t *)(from + at);
 	at += whole * sizeof(uint32_t);
-	p->top.offset = (uint16_t *)(memory + at);
+	p->top.offset = (uint16_t *)(from + at);
 	at = RTE_ALIGN_CEIL(at + whole * sizeof(uint16_t), 4UL);
-	p->single = (struct forest_single *)(memory + at);
+	p->single = (struct forest_single *)(from + at);
 	return RTE_ALIGN_CEIL(at + singles * sizeof(struct forest_single), 64UL);
 }
 

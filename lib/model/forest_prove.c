@@ -16,10 +16,11 @@
 #include "model.h"
 
 #define RANDOM_ROWS    512
-#define DIRECTED_ROWS  16384 /* a third of a second, where XGBoost takes 20 us a row */
-#define WAYS	       4     /* below, at, above, missing */
-#define DIRECTED_DEPTH 1000  /* a path is followed by recursion */
-#define SMALL_BATCH    27    /* whole batches are of full blocks */
+#define DIRECTED_ROWS  16384		 /* a third of a second, where XGBoost takes 20 us a row */
+#define WAYS	       4		 /* below, at, above, missing */
+#define DIRECTED_DEPTH 1000		 /* a path is followed by recursion */
+#define SMALL_BATCH    27		 /* whole batches are of full blocks */
+#define LARGE_BATCH    (3 * FOREST_ROWS) /* two blocks side by side, and one by itself */
 #define PROOF_SEED     20260101
 
 /* Where a feature's thresholds are in `uses`. */
@@ -203,7 +204,7 @@ static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const 
 	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS && ret == 0; k++) {
 		if (slots[k] == NULL)
 			continue;
-		score_in_pieces(p, slots[k], n, k == FOREST_BEST ? SMALL_BATCH : n);
+		score_in_pieces(p, slots[k], n, k == FOREST_BEST ? SMALL_BATCH : LARGE_BATCH);
 		ret = compare(p, k, first, n, err);
 	}
 	return ret;

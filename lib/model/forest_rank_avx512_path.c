@@ -213,10 +213,11 @@ INLINE void rank_one(const struct forest *f, const float *values, uint8_t *row)
 	}
 }
 
-TARGET void forest_rank_rows_avx512(struct forest_slot *s, const float *matrix, uint32_t n)
+TARGET void forest_begin_trees_avx512(struct forest_slot *s, const float *matrix, uint32_t n)
 {
 	const struct forest *f = s->forest;
 
+	s->stood = UINT32_MAX;
 	if (n <= RANK_ONE_BY_ONE) {
 		for (uint32_t r = 0; r < n; r++)
 			rank_one(f, matrix + (size_t)r * f->features,

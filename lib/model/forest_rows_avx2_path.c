@@ -6,7 +6,7 @@
 
 #include "forest_parts.h"
 
-#define TARGET __attribute__((target("avx2,popcnt")))
+#define TARGET __attribute__((target("avx2,popcnt"))) FOREST_UNCHECKED
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 #define ROWS 32
@@ -108,29 +108,15 @@ INLINE void add_tree(const struct forest_program *p, const int8_t *columns, uint
 		sum[r] += p->leaf[code[r]];
 }
 
-TARGET static void score_half(const struct forest *f, const int8_t *columns, uint32_t n,
-			      float *margins)
+TARGET void forest_add_rows_avx2(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to)
 {
-	float sum[ROWS] __attribute__((aligned(32)));
-	uint32_t i = 0;
+	const struct forest *f = s->forest;
 
-	for (uint32_t k = 0; k < f->outputs; k++) {
-		for (uint32_t r = 0; r < ROWS; r++)
-			sum[r] = f->base_margin;
-		for (; i < f->order_end[k]; i++)
-			add_tree(&f->program[f->order[i]], columns, n, sum);
-		for (uint32_t r = 0; r < n; r++)
-			margins[r * f->outputs + k] = sum[r];
-	}
-}
-
-TARGET void forest_rows_avx2(struct forest_slot *s, const float *matrix, uint32_t n, float *margins)
-{
-	s->rank_columns(s, matrix, n);
-	score_half(s->forest, s->columns, RTE_MIN(n, (uint32_t)ROWS), margins);
-	if (n > ROWS)
-		score_half(s->forest, s->columns + ROWS, n - ROWS,
-			   margins + ROWS * s->forest->outputs);
+	for (uint32_t half = 0; half < n; half += ROWS)
+		for (uint32_t t = from; t < to; t++)
+			add_tree(&f->program[t], s->columns + half,
+				 RTE_MIN(n - half, (uint32_t)ROWS),
+				 s->sums + f->tree[t].output * FOREST_ROWS + half);
 }
 
 /* How many of 16 thresholds x reaches. */

@@ -2,7 +2,8 @@
  * Private: which leaf each lane comes to, for a kernel file that has said what a lane is. It
  * defines, before it includes this:
  *
- *   TARGET                  the function attribute of its instructions
+ *   TARGET                  the function attribute of its instructions; FOREST_UNCHECKED, too,
+ *                           where eight levels are selected
  *   lanes                   a register of bytes
  *   struct top              what `node` reads
  *   node(top, h)            bit 7 of each byte: the lane goes right at heap index h

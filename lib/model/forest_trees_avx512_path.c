@@ -1,7 +1,7 @@
 /*
  * The tree-lane kernel: a lane is a tree, 64 of them a register, one row at a time. A row's columns
  * are in two or four registers, from which each lane picks the one it asks for. So few rows cost
- * little; below five levels the trees are walked one by one.
+ * little; below the lanes' levels the trees are walked one by one.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -11,8 +11,7 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-#define SHARE  16
-#define NARROW 128 /* columns: two registers */
+#define SHARE 16
 
 typedef __m512i lanes;
 
@@ -53,7 +52,7 @@ INLINE lanes finish(lanes v, uint32_t levels)
 
 #include "forest_select.h"
 
-INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, uint8_t *at)
+INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, uint32_t levels, uint8_t *at)
 {
 	/* From counts to ranks. */
 	const __m512i sign = _mm512_set1_epi8((char)0x80);
@@ -61,20 +60,26 @@ INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, uint8_t *
 
 	for (int i = 0; i < (wide ? 4 : 2); i++)
 		top.quarter[i] = _mm512_xor_si512(_mm512_load_si512(row + i * 64), sign);
-	_mm512_store_si512(at, select_path(&top, FOREST_LANE_LEVELS));
+	_mm512_store_si512(at, select_path(&top, levels));
 }
 
-/* Where each tree of the group stands five levels down, into at[64]. */
-TARGET __attribute__((noinline)) static void stand_narrow(const uint8_t *trees, const uint8_t *row,
+/* Where each tree of the group stands below the lanes' levels, into at[64]. */
+TARGET __attribute__((noinline)) static void stand_wide_5(const uint8_t *trees, const uint8_t *row,
 							  uint8_t *at)
 {
-	stand(trees, row, false, at);
+	stand(trees, row, true, 5, at);
 }
 
-TARGET __attribute__((noinline)) static void stand_wide(const uint8_t *trees, const uint8_t *row,
-							uint8_t *at)
+TARGET __attribute__((noinline)) static void stand_5(const uint8_t *trees, const uint8_t *row,
+						     uint8_t *at)
 {
-	stand(trees, row, true, at);
+	stand(trees, row, false, 5, at);
+}
+
+TARGET __attribute__((noinline)) static void stand_6(const uint8_t *trees, const uint8_t *row,
+						     uint8_t *at)
+{
+	stand(trees, row, false, 6, at);
 }
 
 /* The leaf of a tree, `below` the level it stands on. */
@@ -91,30 +96,31 @@ INLINE float walk_on(const uint8_t *slots, uint32_t at, uint32_t below, const ui
 	return leaf;
 }
 
-/* Trees [from, to) of a group, that one row or two stand in. */
+/* Trees of a group that one row or two stand in. */
 struct share {
 	const struct forest *forest;
-	const struct forest_tree *tree; /* of the first */
+	const struct forest_tree *tree; /* the first */
 	const uint8_t *slots;		/* likewise */
 	uint32_t n;
 	const uint8_t *at; /* a row's, FOREST_TREES a row */
 	const uint8_t *row;
-	float *margins;
+	float *sums;
+	size_t tree_bytes; /* of slots */
 };
 
 /* Two rows side by side: each sum waits for its last addition, so two wait together. */
 INLINE void add_two(const struct share *s, uint32_t below)
 {
 	const uint8_t *slots = s->slots;
-	float *next = s->margins + s->forest->outputs;
+	float *next = s->sums + s->forest->outputs;
 
 	for (uint32_t j = 0; j < s->n; j++) {
 		uint32_t output = s->tree[j].output;
 
-		s->margins[output] += walk_on(slots, s->at[j], below, s->row);
+		s->sums[output] += walk_on(slots, s->at[j], below, s->row);
 		next[output] +=
 			walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
-		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
+		slots += s->tree_bytes;
 	}
 }
 
@@ -122,36 +128,48 @@ INLINE void add_two(const struct share *s, uint32_t below)
 INLINE void sum_two(const struct share *s, uint32_t below)
 {
 	const uint8_t *slots = s->slots;
-	float a = s->margins[0], b = s->margins[1];
+	float a = s->sums[0], b = s->sums[1];
 
 	for (uint32_t j = 0; j < s->n; j++) {
 		a += walk_on(slots, s->at[j], below, s->row);
 		b += walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
-		slots += FOREST_LANE_NODES * FOREST_SLOT_BYTES(below);
+		slots += s->tree_bytes;
 	}
-	s->margins[0] = a;
-	s->margins[1] = b;
+	s->sums[0] = a;
+	s->sums[1] = b;
 }
 
-INLINE void add_group(const struct forest *f, const struct forest_group *g, uint32_t below,
-		      const uint8_t *rows, uint32_t n, float *margins)
+TARGET static void stand_rows(struct forest_slot *s, uint32_t group, uint32_t n)
 {
-	uint8_t at[(FOREST_ROWS + 1) * FOREST_TREES] __attribute__((aligned(64)));
+	const struct forest *f = s->forest;
+	const uint8_t *trees = f->lanes + f->group[group].lanes;
+	bool wide = f->columns > FOREST_NARROW;
 
 	for (uint32_t r = 0; r < n + n % 2; r++)
-		(f->columns > NARROW ? stand_wide : stand_narrow)(
-			f->lanes + g->lanes, rows + r * FOREST_COLUMNS_MAX, at + r * FOREST_TREES);
-	/* As many trees at a time as the first cache holds the slots of. */
-	for (uint32_t i = 0; i < g->n; i += SHARE)
+		(wide			      ? stand_wide_5
+		 : f->group[group].levels < 6 ? stand_5
+					      : stand_6)(trees, s->rows + r * FOREST_COLUMNS_MAX,
+							 s->standing + r * FOREST_TREES);
+	s->stood = group;
+}
+
+/* Trees [from, to) of the group: as many at a time as the first cache holds the slots of. */
+INLINE void add_trees(struct forest_slot *slot, const struct forest_group *g, uint32_t below,
+		      uint32_t n, uint32_t from, uint32_t to)
+{
+	const struct forest *f = slot->forest;
+	size_t tree_bytes = FOREST_SLOT_BYTES(below) << g->levels;
+
+	for (uint32_t i = from; i < to; i += SHARE)
 		for (uint32_t r = 0; r < n; r += 2) {
 			struct share s = {f,
 					  &f->tree[g->first + i],
-					  f->slots + g->slots +
-						  i * FOREST_LANE_NODES * FOREST_SLOT_BYTES(below),
-					  RTE_MIN(g->n - i, (uint32_t)SHARE),
-					  at + r * FOREST_TREES + i,
-					  rows + r * FOREST_COLUMNS_MAX,
-					  margins + r * f->outputs};
+					  f->slots + g->slots + i * tree_bytes,
+					  RTE_MIN(to - i, (uint32_t)SHARE),
+					  slot->standing + r * FOREST_TREES + i,
+					  slot->rows + r * FOREST_COLUMNS_MAX,
+					  slot->sums + r * f->outputs,
+					  tree_bytes};
 
 			if (f->outputs == 1)
 				sum_two(&s, below);
@@ -160,32 +178,28 @@ INLINE void add_group(const struct forest *f, const struct forest_group *g, uint
 		}
 }
 
-TARGET void forest_trees_avx512(struct forest_slot *s, const float *matrix, uint32_t n,
-				float *margins)
+TARGET void forest_add_trees_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to)
 {
-	const struct forest *f = s->forest;
-	float *sums = s->sums; /* of an odd row's partner, too */
+	for (uint32_t end; from < to; from = end) {
+		const struct forest_group *g = &s->forest->group[from / FOREST_TREES];
+		uint32_t first = from - g->first, last;
 
-	forest_rank_rows_avx512(s, matrix, n);
-	for (uint32_t i = 0; i < (n + 1) * f->outputs; i++)
-		sums[i] = f->base_margin;
-	for (uint32_t i = 0; i < f->groups; i++) {
-		const struct forest_group *g = &f->group[i];
-
+		end = RTE_MIN(g->first + g->n, to);
+		last = end - g->first;
+		if (s->stood != from / FOREST_TREES)
+			stand_rows(s, from / FOREST_TREES, n);
 		switch (g->below) {
 		case 0:
-			add_group(f, g, 0, s->rows, n, sums);
+			add_trees(s, g, 0, n, first, last);
 			break;
 		case 1:
-			add_group(f, g, 1, s->rows, n, sums);
+			add_trees(s, g, 1, n, first, last);
 			break;
 		case 2:
-			add_group(f, g, 2, s->rows, n, sums);
+			add_trees(s, g, 2, n, first, last);
 			break;
 		default:
-			add_group(f, g, 3, s->rows, n, sums);
+			add_trees(s, g, 3, n, first, last);
 		}
 	}
-	for (uint32_t i = 0; i < n * f->outputs; i++)
-		margins[i] = sums[i];
 }

@@ -28,39 +28,42 @@ static float walk_one(const struct forest_node *nodes, const float *row)
 	return nodes[at].leaf;
 }
 
-static inline void walk_eight(const struct forest_node *nodes, uint32_t depth, const float *matrix,
-			      uint32_t features, float leaf[SIDE_BY_SIDE])
+static inline void walk_eight(const struct forest_node *nodes, uint32_t depth,
+			      const float *const *row, float leaf[SIDE_BY_SIDE])
 {
 	uint32_t at[SIDE_BY_SIDE] = {0};
 
 	for (uint32_t level = 0; level < depth; level++)
 		for (uint32_t r = 0; r < SIDE_BY_SIDE; r++)
-			at[r] = step(nodes, at[r], matrix + (size_t)r * features);
+			at[r] = step(nodes, at[r], row[r]);
 	for (uint32_t r = 0; r < SIDE_BY_SIDE; r++)
 		leaf[r] = nodes[at[r]].leaf;
 }
 
-void forest_walk(struct forest_slot *s, const float *matrix, uint32_t n, float *margins)
+void forest_begin_walk(struct forest_slot *s, const float *matrix, uint32_t n)
+{
+	for (uint32_t r = 0; r < n; r++)
+		s->row[r] = matrix + (size_t)r * s->forest->features;
+}
+
+void forest_add_walk(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to)
 {
 	const struct forest *f = s->forest;
 	float leaf[SIDE_BY_SIDE];
 
-	for (uint32_t i = 0; i < n * f->outputs; i++)
-		margins[i] = f->base_margin;
-	for (uint32_t t = 0; t < f->trees; t++) {
+	for (uint32_t t = from; t < to; t++) {
 		const struct forest_tree *tree = &f->tree[t];
 		const struct forest_node *nodes = f->node + tree->node;
-		float *out = margins + tree->output;
+		float *out = s->sums + tree->output;
 		uint32_t r = 0;
 
 		for (; tree->depth <= LOCKSTEP_DEPTH && r + SIDE_BY_SIDE <= n; r += SIDE_BY_SIDE) {
-			walk_eight(nodes, tree->depth, matrix + (size_t)r * f->features,
-				   f->features, leaf);
+			walk_eight(nodes, tree->depth, s->row + r, leaf);
 			for (uint32_t j = 0; j < SIDE_BY_SIDE; j++)
 				out[(r + j) * f->outputs] += leaf[j];
 		}
 		for (; r < n; r++)
-			out[r * f->outputs] += walk_one(nodes, matrix + (size_t)r * f->features);
+			out[r * f->outputs] += walk_one(nodes, s->row[r]);
 	}
 }
 
@@ -74,15 +77,17 @@ static inline uint32_t count_thresholds(const struct forest_search *s, float x)
 	return count;
 }
 
-void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, uint8_t *rows)
+void forest_begin_ranks(struct forest_slot *slot, const float *matrix, uint32_t n)
 {
+	const struct forest *f = slot->forest;
+
 	for (uint32_t i = 0; i < f->searches; i++) {
 		const struct forest_search *s = &f->search[i];
 
 		for (uint32_t r = 0; r < n; r++) {
 			float x = matrix[(size_t)r * f->features + s->feature];
 			uint8_t count = (uint8_t)count_thresholds(s, x);
-			uint8_t *row = rows + r * FOREST_COLUMNS_MAX;
+			uint8_t *row = slot->rows + r * FOREST_COLUMNS_MAX;
 
 			if (s->column[0] >= 0)
 				row[s->column[0]] = count;
@@ -92,14 +97,11 @@ void forest_rank_rows(const struct forest *f, const float *matrix, uint32_t n, u
 	}
 }
 
-void forest_ranks(struct forest_slot *s, const float *matrix, uint32_t n, float *margins)
+void forest_add_ranks(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to)
 {
 	const struct forest *f = s->forest;
 
-	forest_rank_rows(f, matrix, n, s->rows);
-	for (uint32_t i = 0; i < n * f->outputs; i++)
-		margins[i] = f->base_margin;
-	for (uint32_t t = 0; t < f->trees; t++) {
+	for (uint32_t t = from; t < to; t++) {
 		const struct forest_tree *tree = &f->tree[t];
 		const uint8_t *rank = f->rank + tree->table;
 		const uint8_t *column = f->column + tree->table;
@@ -111,7 +113,7 @@ void forest_ranks(struct forest_slot *s, const float *matrix, uint32_t n, float 
 
 			for (uint32_t level = 0; level < tree->levels; level++)
 				h = forest_step(h, rank, row[column[h]]);
-			margins[r * f->outputs + tree->output] += leaf[h];
+			s->sums[r * f->outputs + tree->output] += leaf[h];
 		}
 	}
 }

@@ -3,7 +3,8 @@
  *
  * A bundle is a folder: manifest.json (names, classes, threshold, flow settings, SHA-256 of each
  * file), model.ubj (or .json), golden.csv (rows of features with the margins and probabilities they
- * must give). models/README.md describes it field by field. A model is immutable once open, and
+ * must give); a site's calibration.json may stand beside them. models/README.md describes it field
+ * by field. A model is immutable once open, and
  * must reproduce its golden rows (margins bit for bit, probabilities to 1e-6) or it does not open.
  *
  * Thread: open and close on main; lj_model_score() from each inference lcore with its own `slot`.
@@ -60,6 +61,14 @@ enum lj_transform {
 				     Zhou, 2008); the divisor is trees times c(n) */
 };
 
+/* How far a flow is scored. */
+enum lj_mode {
+	LJ_MODE_EXACT,	 /* by every tree */
+	LJ_MODE_DECIDE,	 /* until no tree that is left can change alert or class; forest only, and
+			    only where probabilities are as the objective says */
+	LJ_MODE_MANIFEST /* as the bundle's manifest says */
+};
+
 /* The flow settings a model was trained under: the pipeline uses those of the first model unless
  * configured. */
 struct lj_model_flow {
@@ -74,6 +83,7 @@ struct lj_model_info {
 	char sha256[65]; /* of the booster file: the model's identity */
 	char engine[16];
 	char engine_reason[128]; /* why this engine; no longer than telemetry takes */
+	char mode[8];		 /* exact or decide, as it came to be */
 	uint32_t proof_rows; /* on which the forest engine was compared with XGBoost; 0: never */
 	uint32_t features, outputs, trees;
 	uint16_t classes;		     /* 2 for a binary model */
@@ -81,6 +91,8 @@ struct lj_model_info {
 	enum lj_transform transform;
 	double divisor;	 /* of the transform */
 	float threshold; /* alert when the score (probability of not benign) is at or over this */
+	float threshold_shipped; /* the manifest's; `threshold` may be the site's own instead */
+	char calibration[80];	 /* "none", or which of calibration.json, and of when */
 	struct lj_model_flow flow;
 };
 
@@ -91,11 +103,12 @@ struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error 
 void lj_model_close(struct lj_model *m);
 
 /*
- * As lj_model_open(), by the engine asked for. The forest engine proves itself against XGBoost
- * first; where it cannot, a warning says why and XGBoost scores.
+ * As lj_model_open(), by the engine and in the mode asked for. The forest engine proves itself
+ * against XGBoost first; where it cannot, a warning says why and XGBoost scores. Where what scores
+ * cannot decide early, a warning says so and scores are exact.
  */
 struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engine engine,
-				  struct lj_error *err);
+				  enum lj_mode mode, struct lj_error *err);
 
 const struct lj_model_info *lj_model_info(const struct lj_model *m);
 const struct lj_feature_plan *lj_model_plan(const struct lj_model *m);
@@ -110,6 +123,9 @@ struct lj_opinion {
 	float score;	      /* probability that the flow is not benign */
 	uint16_t class_index; /* the likeliest class; for a binary model by the threshold */
 	uint16_t classes;
+	/* Mode decide: the scores are bounds, on the exact ones' side of the threshold and with
+	 * their likeliest class. */
+	bool decided;
 	float scores[LJ_CLASSES_MAX]; /* probability of each class */
 };
 
@@ -123,13 +139,26 @@ uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow 
 			const struct lj_host_context *contexts, uint32_t n,
 			struct lj_opinion *opinions);
 
-/* Probabilities[n][outputs] of rows[n][features], n <= LJ_MODEL_BATCH, by the slot's engine. 0 or
- * -errno. */
+/* Probabilities[n][outputs] of rows[n][features], n <= LJ_MODEL_BATCH, by the slot's engine in the
+ * model's mode. 0 or -errno. */
 int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
 			float *probabilities);
 
 /* The rows of the slot's latest lj_model_score(), [n][features]; until the next one. Path. */
 const float *lj_model_rows(const struct lj_model *m, uint16_t slot);
+
+/* Rows for which evaluation ended behind tree `trees` or, by the bin before, earlier. */
+struct lj_model_bin {
+	uint32_t trees;
+	uint64_t rows;
+};
+
+/*
+ * Mode decide: the histogram of trees evaluated since the model opened, of all slots, into
+ * bins[LJ_MODEL_BINS]; how many. 0 in mode exact. From any thread.
+ */
+#define LJ_MODEL_BINS 16
+uint32_t lj_model_histogram(const struct lj_model *m, struct lj_model_bin *bins);
 
 /* Copies up to `max` of the bundle's golden rows into matrix[max][features]; returns how many. */
 uint32_t lj_model_golden(const struct lj_model *m, float *matrix, uint32_t max);

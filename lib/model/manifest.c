@@ -175,6 +175,22 @@ static int get_transform(const struct place *p, const json_t *root, struct manif
 	return 0;
 }
 
+static int get_mode(const struct place *p, const json_t *root, struct manifest *m)
+{
+	char mode[16] = "exact";
+	int ret = 0;
+
+	if (json_object_get(root, "mode") != NULL)
+		ret = get_text(p, root, "mode", "mode", mode, sizeof(mode));
+	if (ret != 0)
+		return ret;
+	if (strcmp(mode, "decide") == 0)
+		m->mode = LJ_MODE_DECIDE;
+	else if (strcmp(mode, "exact") != 0)
+		return wrong(p, "mode", "is neither exact nor decide");
+	return 0;
+}
+
 static int get_head(const struct place *p, const json_t *root, struct manifest *m)
 {
 	const json_t *threshold = json_object_get(root, "threshold");
@@ -204,6 +220,9 @@ static int get_head(const struct place *p, const json_t *root, struct manifest *
 		m->engine = LJ_ENGINE_XGBOOST;
 	else if (strcmp(engine, "auto") != 0)
 		return wrong(p, "engine", "is neither auto, forest nor xgboost");
+	ret = get_mode(p, root, m);
+	if (ret != 0)
+		return ret;
 	if (!json_is_number(threshold) || !(value > 0 && value <= 1))
 		return wrong(p, "threshold", "is not a number over 0 and up to 1");
 	m->info.threshold = (float)value;
@@ -212,10 +231,10 @@ static int get_head(const struct place *p, const json_t *root, struct manifest *
 
 static int read_root(const struct place *p, const json_t *root, struct manifest *m)
 {
-	static const char *const keys[] = {"format",	     "name",	 "version", "description",
-					   "feature_schema", "features", "classes", "threshold",
-					   "engine",	     "flow",	 "files",   "trained_on",
-					   "created",	     "transform"};
+	static const char *const keys[] = {"format",	     "name",	 "version",  "description",
+					   "feature_schema", "features", "classes",  "threshold",
+					   "engine",	     "mode",	 "flow",     "files",
+					   "trained_on",     "created",	 "transform"};
 	const json_t *files = json_object_get(root, "files");
 	int ret;
 
@@ -259,7 +278,7 @@ int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
 		return lj_error_set(err, EINVAL, path, "line %d: %s", at.line, at.text);
 	ret = read_root(&p, root, m);
 	json_decref(root);
-	return ret;
+	return ret != 0 ? ret : calibration_load(m, dir, err);
 }
 
 void manifest_free(struct manifest *m)

@@ -56,7 +56,8 @@ static int open_scratch(struct lj_model *m, struct lj_error *err)
 	return 0;
 }
 
-static int open_booster(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
+static int open_booster(struct lj_model *m, enum lj_engine engine, enum lj_mode mode,
+			struct lj_error *err)
 {
 	struct lj_model_info booster = {0};
 	char path[1024];
@@ -72,7 +73,8 @@ static int open_booster(struct lj_model *m, enum lj_engine engine, struct lj_err
 		ret = open_scratch(m, err);
 	if (ret == 0)
 		ret = engine_choose(m, engine == LJ_ENGINE_MANIFEST ? m->manifest.engine : engine,
-				    root, path, err);
+				    mode == LJ_MODE_MANIFEST ? m->manifest.mode : mode, root, path,
+				    err);
 	json_decref(root);
 	return ret;
 }
@@ -91,11 +93,11 @@ static int open_plan(struct lj_model *m, struct lj_error *err)
 
 struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err)
 {
-	return lj_model_open_by(dir, slots, LJ_ENGINE_MANIFEST, err);
+	return lj_model_open_by(dir, slots, LJ_ENGINE_MANIFEST, LJ_MODE_MANIFEST, err);
 }
 
 struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engine engine,
-				  struct lj_error *err)
+				  enum lj_mode mode, struct lj_error *err)
 {
 	struct lj_model *m = calloc(1, sizeof(*m));
 
@@ -111,7 +113,7 @@ struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engin
 	    check_hash(m, m->manifest.golden, m->manifest.golden_sha256, err) != 0 ||
 	    (m->manifest.reference[0] != '\0' &&
 	     check_hash(m, m->manifest.reference, m->manifest.reference_sha256, err) != 0) ||
-	    open_plan(m, err) != 0 || open_booster(m, engine, err) != 0) {
+	    open_plan(m, err) != 0 || open_booster(m, engine, mode, err) != 0) {
 		lj_model_close(m);
 		return NULL;
 	}
@@ -159,11 +161,10 @@ bool lj_model_reference(const struct lj_model *m, char *path, size_t size)
 	return m->manifest.reference[0] != '\0';
 }
 
-/* From the engine's probabilities of one row: a binary booster gives that of the second class
- * alone. */
-static void form_opinion(const struct lj_model_info *info, const float *p, struct lj_opinion *o)
+void opinion_form(const struct lj_model_info *info, const float *p, struct lj_opinion *o)
 {
 	o->classes = info->classes;
+	o->decided = false;
 	if (info->outputs == 1) {
 		o->scores[0] = 1 - p[0];
 		o->scores[1] = p[0];
@@ -180,15 +181,54 @@ static void form_opinion(const struct lj_model_info *info, const float *p, struc
 	o->score = 1 - p[0];
 }
 
+static bool decides(const struct lj_model *m)
+{
+	return m->forest != NULL && m->forest->bounds != NULL;
+}
+
+/* By the slot's engine in the model's mode; decided[n] as forest_decide() has it. */
+static int score(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
+		 float *probabilities, uint8_t *decided)
+{
+	if (decides(m)) {
+		forest_decide(m->handle[slot], rows, n, probabilities, decided);
+		return 0;
+	}
+	memset(decided, 0, n);
+	return model_probabilities(m, slot, rows, n, probabilities);
+}
+
 int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
 			float *probabilities)
 {
-	return model_probabilities(m, slot, rows, n, probabilities);
+	uint8_t decided[LJ_MODEL_BATCH];
+
+	return score(m, slot, rows, n, probabilities, decided);
 }
 
 const float *lj_model_rows(const struct lj_model *m, uint16_t slot)
 {
 	return m->matrix[slot];
+}
+
+uint32_t lj_model_histogram(const struct lj_model *m, struct lj_model_bin *bins)
+{
+	uint32_t stages = decides(m) ? m->forest->bounds->stages : 0;
+	uint32_t width = (stages + LJ_MODEL_BINS - 1) / LJ_MODEL_BINS, n = 0;
+
+	for (uint32_t from = 1; from <= stages; from += width, n++) {
+		uint32_t end = RTE_MIN(from + width, stages + 1);
+
+		bins[n].trees = RTE_MIN((end - 1) * FOREST_STAGE, m->forest->trees);
+		bins[n].rows = 0;
+		for (uint16_t slot = 0; slot < m->slots; slot++) {
+			const struct forest_slot *s = m->handle[slot];
+
+			for (uint32_t stage = from; stage < end; stage++)
+				bins[n].rows += __atomic_load_n(&s->ended[stage], __ATOMIC_RELAXED);
+		}
+	}
+	return n;
 }
 
 uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
@@ -197,14 +237,17 @@ uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow 
 {
 	const struct lj_model_info *info = &m->manifest.info;
 	float *scores = m->scores[slot];
+	uint8_t decided[LJ_MODEL_BATCH];
 
 	lj_feature_extract(m->plan, flows, contexts, (uint16_t)n, m->matrix[slot]);
-	if (model_probabilities(m, slot, m->matrix[slot], n, scores) != 0) {
+	if (score(m, slot, m->matrix[slot], n, scores, decided) != 0) {
 		for (uint32_t i = 0; i < n; i++)
 			opinions[i] = (struct lj_opinion){.score = NAN, .classes = info->classes};
 		return 0;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		form_opinion(info, scores + (size_t)i * info->outputs, &opinions[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		opinion_form(info, scores + (size_t)i * info->outputs, &opinions[i]);
+		opinions[i].decided = decided[i];
+	}
 	return n;
 }

@@ -12,6 +12,7 @@
 struct manifest {
 	struct lj_model_info info;
 	enum lj_engine engine;
+	enum lj_mode mode;
 	char **features;		/* [info.features] */
 	char booster[256], golden[256]; /* file names in the folder */
 	char reference[256];		/* "": none */
@@ -34,12 +35,19 @@ struct lj_model {
 int manifest_load(struct manifest *m, const char *dir, struct lj_error *err);
 void manifest_free(struct manifest *m);
 
+/* Puts DIR/calibration.json, if there is one and it is for this booster, over the manifest's
+ * threshold. Without one nothing changes. 0 or -errno. */
+int calibration_load(struct manifest *m, const char *dir, struct lj_error *err);
+
 /*
  * Chooses the engine, opens it for every slot, proves the golden rows; says in the info which
  * engine and why. `root` is the document of `path`. 0 or -errno.
  */
-int engine_choose(struct lj_model *m, enum lj_engine wanted, const json_t *root, const char *path,
-		  struct lj_error *err);
+int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, const json_t *root,
+		  const char *path, struct lj_error *err);
+
+/* From one row's probabilities: a binary booster gives that of the second class alone. */
+void opinion_form(const struct lj_model_info *info, const float *p, struct lj_opinion *o);
 
 /*
  * Probabilities[n][outputs] of rows by the slot's engine and the manifest's transform. 0 or -errno.

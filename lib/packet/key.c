@@ -8,11 +8,11 @@
 
 uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4])
 {
-	uint64_t word[5];
+	struct key_words words;
 
-	_Static_assert(sizeof(*key) == sizeof(word), "the key is five words");
-	memcpy(word, key, sizeof(word));
-	return key_hash(word, seed);
+	_Static_assert(sizeof(*key) == sizeof(words), "the key is five words");
+	memcpy(&words, key, sizeof(words));
+	return key_hash(words, seed);
 }
 
 void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed, bool outer)

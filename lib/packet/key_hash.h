@@ -11,10 +11,15 @@ static inline uint64_t key_fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t key_hash(const uint64_t word[5], const uint64_t seed[4])
+/* The five words of a key, each in a register: an array would go through memory. */
+struct key_words {
+	uint64_t a, b, c, d, e;
+};
+
+static inline uint64_t key_hash(struct key_words w, const uint64_t seed[4])
 {
-	return key_fold(key_fold(word[0] ^ seed[0], word[1] ^ seed[1]) ^ word[4],
-			key_fold(word[2] ^ seed[2], word[3] ^ seed[3]) ^ seed[0]);
+	return key_fold(key_fold(w.a ^ seed[0], w.b ^ seed[1]) ^ w.e,
+			key_fold(w.c ^ seed[2], w.d ^ seed[3]) ^ seed[0]);
 }
 
 #endif

@@ -45,11 +45,17 @@ static inline uint64_t key_tail(uint16_t low, uint16_t high, uint8_t proto, uint
 	return low | (uint64_t)high << 16 | (uint64_t)proto << 32 | (uint64_t)version << 40;
 }
 
-static inline void put_key(const struct lj_parser *p, struct lj_packet *packet,
-			   const uint64_t word[5], bool swapped)
+static inline void put_key(const struct lj_parser *p, struct lj_packet *packet, struct key_words w,
+			   bool swapped)
 {
-	memcpy(&packet->key, word, sizeof(packet->key));
-	packet->hash = key_hash(word, p->seed);
+	uint8_t *key = (uint8_t *)&packet->key;
+
+	memcpy(key, &w.a, 8);
+	memcpy(key + 8, &w.b, 8);
+	memcpy(key + 16, &w.c, 8);
+	memcpy(key + 24, &w.d, 8);
+	memcpy(key + 32, &w.e, 8);
+	packet->hash = key_hash(w, p->seed);
 	packet->side = swapped;
 }
 
@@ -66,11 +72,14 @@ static inline void plain_key4(const struct lj_parser *p, const uint8_t *ip, uint
 	uint64_t from = (uint64_t)rte_be_to_cpu_32(src) << 16 | src_port;
 	uint64_t to = (uint64_t)rte_be_to_cpu_32(dst) << 16 | dst_port;
 	bool swapped = from > to;
-	const uint64_t word[5] = {
-		0, mapped_word(swapped ? dst : src), 0, mapped_word(swapped ? src : dst),
-		key_tail(swapped ? dst_port : src_port, swapped ? src_port : dst_port, ip[9], 4)};
+	struct key_words w = {
+		.b = mapped_word(swapped ? dst : src),
+		.d = mapped_word(swapped ? src : dst),
+		.e = key_tail(swapped ? dst_port : src_port, swapped ? src_port : dst_port, ip[9],
+			      4),
+	};
 
-	put_key(p, packet, word, swapped);
+	put_key(p, packet, w, swapped);
 }
 
 static inline void plain_key6(const struct lj_parser *p, const uint8_t *ip, uint16_t src_port,
@@ -81,12 +90,16 @@ static inline void plain_key6(const struct lj_parser *p, const uint8_t *ip, uint
 	int high = src[0] != dst[0] ? 0 : 1;
 	uint64_t from = rte_be_to_cpu_64(src[high]), to = rte_be_to_cpu_64(dst[high]);
 	bool swapped = from != to ? from > to : src_port > dst_port;
-	const uint64_t word[5] = {
-		swapped ? dst[0] : src[0], swapped ? dst[1] : src[1], swapped ? src[0] : dst[0],
-		swapped ? src[1] : dst[1],
-		key_tail(swapped ? dst_port : src_port, swapped ? src_port : dst_port, ip[6], 6)};
+	struct key_words w = {
+		.a = swapped ? dst[0] : src[0],
+		.b = swapped ? dst[1] : src[1],
+		.c = swapped ? src[0] : dst[0],
+		.d = swapped ? src[1] : dst[1],
+		.e = key_tail(swapped ? dst_port : src_port, swapped ? src_port : dst_port, ip[6],
+			      6),
+	};
 
-	put_key(p, packet, word, swapped);
+	put_key(p, packet, w, swapped);
 }
 
 /* Ports whose packets may be more than themselves: DNS, FTP, and what tunnels run over. */

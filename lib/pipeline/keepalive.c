@@ -1,6 +1,7 @@
 /*
- * Keepalive. The heartbeat is the roles' poll counter, which every lcore keeps anyway: marking an
- * rte_keepalive as well would be one store more a poll for the same knowledge.
+ * Keepalive. The heartbeat is the count of loops, which every lcore keeps anyway: marking an
+ * rte_keepalive as well would be one store more a loop for the same knowledge. An lcore that is
+ * parked, its roles being polled by another one, loops all the same.
  */
 #include "lj_log.h"
 #include "pipeline.h"
@@ -15,16 +16,12 @@ static void name_roles(const struct lcore *l, char *out, size_t size)
 					 l->role[i]->name);
 }
 
-static uint64_t polls_of(const struct lcore *l, bool *finished)
+static uint64_t loops_of(const struct lcore *l, bool *finished)
 {
-	uint64_t polls = 0;
-
 	*finished = true;
-	for (uint32_t i = 0; i < l->n_roles; i++) {
-		polls += lj_counter_read(&l->role[i]->counters, LJ_C_polls);
+	for (uint32_t i = 0; i < l->n_roles; i++)
 		*finished = *finished && l->role[i]->finished;
-	}
-	return polls;
+	return __atomic_load_n(&l->loop_ns.count, __ATOMIC_RELAXED);
 }
 
 static void end_stall(struct lcore *l, uint64_t silent_ns)
@@ -55,12 +52,12 @@ static void begin_stall(struct lcore *l, uint64_t silent_ns)
 static uint64_t look(struct lcore *l, uint64_t now_tsc, uint64_t limit_ns)
 {
 	bool finished;
-	uint64_t polls = polls_of(l, &finished);
+	uint64_t loops = loops_of(l, &finished);
 	uint64_t silent_ns = lj_cycles_to_ns(now_tsc - l->heart.since_tsc);
 
-	if (finished || polls != l->heart.polls) {
+	if (finished || loops != l->heart.loops) {
 		end_stall(l, silent_ns);
-		l->heart.polls = polls;
+		l->heart.loops = loops;
 		l->heart.since_tsc = now_tsc;
 		l->heart.finished = finished;
 		l->heart.silent_ns = 0;

@@ -11,6 +11,8 @@
 #define SPIN_POLLS     64
 #define YIELD_POLLS    128
 #define FIRST_SLEEP_NS 2000
+/* How late a parked lcore may be to take a role over again. */
+#define PARKED_SLEEP_NS 1000000
 
 /*
  * Costs a busy lcore nothing and an idle one little: a short spin catches what is about to come,
@@ -60,6 +62,54 @@ static void read_usage(struct lcore *l, uint64_t now)
 	__atomic_store_n(&l->voluntary_switches, (uint64_t)usage.ru_nvcsw, __ATOMIC_RELAXED);
 }
 
+/* Whether this lcore is the one to poll the role; lets go of it when main wants another to. */
+static bool holds(const struct lcore *l, struct role *role)
+{
+	uint32_t wanted;
+
+	if (atomic_load_explicit(&role->holder, memory_order_acquire) != l->id)
+		return false;
+	wanted = atomic_load_explicit(&role->wanted, memory_order_relaxed);
+	if (wanted == l->id)
+		return true;
+	atomic_store_explicit(&role->holder, wanted, memory_order_release);
+	return false;
+}
+
+/* One poll of each role it holds; what a loop found. */
+struct loop {
+	bool worked, finished;
+	struct role *held; /* the last one; NULL: the lcore is parked */
+};
+
+static struct loop poll_roles(struct lcore *l, uint64_t *now)
+{
+	struct loop loop = {.finished = true};
+
+	for (uint32_t i = 0; i < l->n_roles + l->n_guests; i++) {
+		struct role *role = l->role[i];
+		int work;
+
+		if (atomic_load_explicit(&role->finished, memory_order_acquire))
+			continue;
+		loop.finished = false;
+		if (!holds(l, role))
+			continue;
+		work = role->poll(role, *now);
+		*now = charge(role, work, *now);
+		loop.worked = loop.worked || work > 0;
+		loop.held = role;
+	}
+	return loop;
+}
+
+static void sleep_parked(void)
+{
+	const struct timespec sleep = {.tv_nsec = PARKED_SLEEP_NS};
+
+	nanosleep(&sleep, NULL);
+}
+
 int lcore_main(void *arg)
 {
 	struct lcore *l = arg;
@@ -69,31 +119,25 @@ int lcore_main(void *arg)
 	/* The default slack of 50 us would make every short sleep a long one. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
-		bool worked = false, finished = true;
-		uint64_t began = now, slept_since;
+		uint64_t began = now, rested_since;
+		struct loop loop = poll_roles(l, &now);
 
-		for (uint32_t i = 0; i < l->n_roles; i++) {
-			struct role *role = l->role[i];
-			int work;
-
-			if (role->finished)
-				continue;
-			work = role->poll(role, now);
-			now = charge(role, work, now);
-			worked = worked || work > 0;
-			finished = finished && role->finished;
-		}
 		lj_histogram_record(&l->loop_ns, lj_cycles_to_ns(now - began));
 		read_usage(l, now);
-		if (finished)
+		if (loop.finished)
 			return 0;
-		if (worked) {
+		if (loop.worked) {
 			idle_polls = 0;
 			continue;
 		}
-		slept_since = now;
-		rest(l, idle_polls++);
+		rested_since = now;
+		if (loop.held == NULL)
+			sleep_parked();
+		else
+			rest(l, idle_polls++);
 		now = rte_rdtsc();
-		lj_count(&l->role[l->n_roles - 1]->counters, LJ_C_cycles_idle, now - slept_since);
+		/* A role that has been let go is another's to count for. */
+		if (loop.held != NULL)
+			lj_count(&loop.held->counters, LJ_C_cycles_idle, now - rested_since);
 	}
 }

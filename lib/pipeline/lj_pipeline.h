@@ -63,7 +63,7 @@ enum lj_role_kind { LJ_ROLE_SPREAD, LJ_ROLE_WORKER, LJ_ROLE_INFER, LJ_ROLE_SINK 
 struct lj_role_info {
 	const char *name; /* "worker0" */
 	enum lj_role_kind kind;
-	uint32_t lcore;
+	uint32_t lcore; /* that polls it now */
 	bool finished;
 	const struct lj_counters *counters;
 };
@@ -100,7 +100,8 @@ void lj_pipeline_loop(const struct lj_pipeline *p, uint32_t i, struct lj_loop_in
 /*
  * Looks, at most once a second, for losses and for silent legs of a tap, and at most ten times a
  * second whether ports lose packets, so that records that live then are marked: call it often.
- * main. What is seen is told by the two below, and a silent leg by a line in the log.
+ * main. What is seen is told by the two below, and a silent leg by a line in the log. Once a
+ * second, too, it adjusts batches and lcores to the objective (lj_pipeline_slo()).
  */
 void lj_pipeline_watch(struct lj_pipeline *p, uint64_t now_ns);
 
@@ -123,7 +124,8 @@ void lj_pipeline_leg(const struct lj_pipeline *p, uint32_t source, struct lj_leg
 /* Sum over all roles and ports. */
 void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total);
 
-/* Where a decision's time goes. The stages add up to LJ_STAGE_DECISION. */
+/* Where a decision's time goes. The stages add up to LJ_STAGE_DECISION, to the nanosecond. What was
+ * shed was not decided, and is not in here. */
 enum lj_stage {
 	LJ_STAGE_OFFER,	   /* found due -> in the queue */
 	LJ_STAGE_WAIT,	   /* in the queue -> taken in a batch */
@@ -133,15 +135,30 @@ enum lj_stage {
 	LJ_STAGES,
 };
 extern const char *const lj_stage_name[LJ_STAGES];
-/* The sink's histogram of a stage, in ns. */
-const struct lj_histogram *lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage);
+/* Fills the caller's histogram of a stage, in ns, of all decisions. */
+void lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage, struct lj_histogram *h);
+/* The sink's histogram of those that model `model` of the set decided; model 0 when there is none.
+ */
+const struct lj_histogram *lj_pipeline_model_latency(const struct lj_pipeline *p, uint16_t model,
+						     enum lj_stage stage);
+
+/* How the objective slo.decision_us fares: the latest whole second, and seconds since the start. */
+struct lj_slo_info {
+	const char *state; /* "none", "quiet" (too few decisions), "held", "missed", "missed after
+			    * scoring": the sink is late */
+	uint64_t target_ns, p99_ns, decisions;
+	uint64_t held_s, missed_s;
+	uint32_t batch_size, batch_deadline_us; /* in force */
+	uint32_t lcores, max_lcores;		/* inference lcores that are not parked, of all */
+};
+void lj_pipeline_slo(const struct lj_pipeline *p, struct lj_slo_info *info);
 
 /* Bytes of all inference lcores' host stages; 0 when no model needs host context. */
 uint64_t lj_pipeline_host_memory(const struct lj_pipeline *p);
 
 /* What the sink has seen. sink: wo; control: ro */
 struct lj_tally {
-	uint64_t records, early, unclassified, alerts, wire_bytes;
+	uint64_t records, early, unclassified, shed, alerts, wire_bytes;
 	uint64_t class_count[LJ_MODELS_MAX][LJ_CLASSES_MAX]; /* by deciding model */
 	uint64_t alert_score[10]; /* alerts by score: [0.0,0.1) ... [0.9,1.0] */
 	uint64_t first_ns,
@@ -158,7 +175,7 @@ double lj_pipeline_elapsed_s(const struct lj_pipeline *p);
 /* --- keepalive --- */
 
 /*
- * Looks at the progress of every lcore: one whose roles have not completed a poll for
+ * Looks at the progress of every lcore: one that has not completed a loop over its roles for
  * keepalive.stall_ms is stalled. That, and its end, are logged with the lcore's and its roles'
  * names. Returns for how long the worst one has been stalled, in ns; 0 when all are well. In a
  * replay, which may wait for a pipe or a disk, nothing is looked for. main, every few ms.

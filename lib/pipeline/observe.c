@@ -14,7 +14,7 @@ void lj_pipeline_role(const struct lj_pipeline *p, uint32_t i, struct lj_role_in
 {
 	const struct role *role = p->role[i];
 
-	*info = (struct lj_role_info){role->name, role->kind, role->lcore, role->finished,
+	*info = (struct lj_role_info){role->name, role->kind, role->holder, role->finished,
 				      &role->counters};
 }
 
@@ -96,9 +96,17 @@ void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total)
 	}
 }
 
-const struct lj_histogram *lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage)
+void lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage, struct lj_histogram *h)
 {
-	return &p->sink->stage[stage];
+	lj_histogram_init(h);
+	for (uint16_t m = 0; m < RTE_MAX(p->shared.models.n, (uint16_t)1); m++)
+		lj_histogram_add(h, &p->sink->stage[m][stage]);
+}
+
+const struct lj_histogram *lj_pipeline_model_latency(const struct lj_pipeline *p, uint16_t model,
+						     enum lj_stage stage)
+{
+	return &p->sink->stage[model][stage];
 }
 
 const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p)
@@ -135,8 +143,7 @@ void lj_pipeline_tune(struct lj_pipeline *p, const struct lj_tuning *tuning)
 {
 	struct flow_tuning *t = &p->shared.flow;
 
-	p->shared.batch.size = tuning->batch_size;
-	p->shared.batch.deadline_us = tuning->batch_deadline_us;
+	hold_limit(p, tuning->batch_size, tuning->batch_deadline_us);
 	t->classify_at = tuning->classify_at;
 	t->classify_after_ns = tuning->classify_after_ns;
 	t->idle_timeout_ns = tuning->idle_timeout_ns;

@@ -36,16 +36,29 @@ static void settle_flow_settings(struct lj_pipeline *p)
 		t->tcp_linger_ns = m->tcp_linger_ns;
 }
 
+/* Several models are compared by their scores, which a bound would falsify. */
+static enum lj_mode model_mode(const struct lj_config *c)
+{
+	bool given = lj_config_given(c, "model.mode");
+
+	if (c->models.n <= 1)
+		return given ? (enum lj_mode)c->model.mode : LJ_MODE_MANIFEST;
+	if (given && c->model.mode == LJ_MODE_DECIDE)
+		lj_log(WARNING, "model.mode: decide is for one model, %u are given: exact\n",
+		       c->models.n);
+	return LJ_MODE_EXACT;
+}
+
 int open_models(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
-
+	enum lj_mode mode = model_mode(c);
 	enum lj_engine engine = lj_config_given(c, "model.engine") ? (enum lj_engine)c->model.engine
 								   : LJ_ENGINE_MANIFEST;
 
 	for (uint32_t i = 0; i < c->models.n; i++) {
-		struct lj_model *m =
-			lj_model_open_by(c->models.item[i], (uint16_t)c->lcores.infer, engine, err);
+		struct lj_model *m = lj_model_open_by(c->models.item[i], (uint16_t)c->lcores.infer,
+						      engine, mode, err);
 
 		if (m == NULL)
 			return -EINVAL;
@@ -171,18 +184,20 @@ int open_sinks(struct lj_pipeline *p, struct lj_error *err)
 
 struct lj_pipeline *lj_pipeline_create(const struct lj_config *config, struct lj_error *err)
 {
-	struct lj_pipeline *p = calloc(1, sizeof(*p));
+	struct lj_pipeline *p = NULL;
 
-	if (p == NULL) {
+	if (posix_memalign((void **)&p, 128, sizeof(*p)) != 0) {
 		lj_error_set(err, ENOMEM, "pipeline", "not enough memory");
 		return NULL;
 	}
+	memset(p, 0, sizeof(*p));
 	p->config = config;
 	p->shared.replay = lj_config_replay(config);
 	p->shared.ordered =
 		p->shared.replay && (config->lcores.workers > 1 || config->lcores.infer > 1);
-	p->shared.batch.size = config->batch.size;
-	p->shared.batch.deadline_us = config->batch.deadline_us;
+	hold_init(p);
+	p->shared.batch.shed =
+		p->shared.replay ? LJ_SHED_NONE : LJ_SHED_OLDEST + config->batch.shed;
 	if (open_models(p, err) != 0 || open_sources(p, err) != 0 || open_roles(p, err) != 0 ||
 	    open_sinks(p, err) != 0) {
 		lj_pipeline_destroy(p, NULL);

@@ -2,12 +2,13 @@
 #ifndef PIPELINE_H
 #define PIPELINE_H
 
+#include "hold.h"
 #include "role.h"
 #include "watch.h"
 
 /* What main knows of an lcore's progress. main: wo; all: ro */
 struct heart {
-	_Atomic uint64_t polls;	    /* of all its roles, at the latest look */
+	_Atomic uint64_t loops;	    /* at the latest look */
 	_Atomic uint64_t since_tsc; /* when they had last grown */
 	_Atomic bool stalled, finished;
 	_Atomic uint64_t silent_ns, stalls, longest_ns;
@@ -17,6 +18,7 @@ struct lcore {
 	uint32_t id; /* of the EAL */
 	struct role *role[LJ_CONFIG_ROLES * 2 + 2];
 	uint32_t n_roles;
+	uint32_t n_guests; /* behind the roles: those it may come to hold, of other lcores */
 	enum lj_idle_mode idle;
 	uint64_t max_sleep_ns;
 	/* lcore: wo, control: ro */
@@ -47,6 +49,7 @@ struct lj_pipeline {
 	uint32_t n_lcores;
 	uint64_t started_tsc;
 	struct watch watch;
+	struct hold hold;
 	uint64_t looked_tsc; /* of keepalive. main */
 };
 

@@ -38,8 +38,12 @@ struct role {
 	int (*poll)(struct role *role, uint64_t now_tsc);
 	char name[24];
 	enum lj_role_kind kind;
-	uint32_t lcore;
-	_Atomic bool finished; /* role: wo; all: ro */
+	uint32_t lcore; /* at home */
+	/* Who polls it: only the lcore that `holder` names, and only it names the next one, the
+	 * one that main wants. */
+	_Atomic uint32_t wanted; /* main: wo; holder: ro */
+	_Atomic uint32_t holder; /* holder: wo; all: ro */
+	_Atomic bool finished;	 /* role: wo; all: ro */
 };
 
 /* What every role can see. */
@@ -107,6 +111,7 @@ struct inferrer {
 	struct lj_host_context *contexts; /* [LJ_BATCH_MAX], beside the batch's flows; or NULL */
 	struct lj_batch batch;
 	uint32_t next; /* of batch, when the sink's queue was full */
+	bool waited;   /* for room, with this batch: then the time is not the batch's own */
 	uint64_t taken_tsc, scored_tsc;
 };
 
@@ -125,7 +130,7 @@ struct sink_role {
 	struct lj_drift *drift; /* NULL: not watched */
 	uint64_t judged_tsc;
 	struct lj_tally tally;
-	struct lj_histogram stage[LJ_STAGES];
+	struct lj_histogram stage[LJ_MODELS_MAX][LJ_STAGES]; /* by deciding model */
 	struct lj_verdict *verdict[LJ_BURST_MAX];
 };
 

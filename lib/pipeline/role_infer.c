@@ -28,10 +28,10 @@ static void observe_hosts(struct inferrer *r)
 		if (ahead != NULL)
 			lj_host_prefetch(r->host, ahead);
 		lj_host_observe(r->host, &due->fact);
-		if (!due->fact_alone)
+		if (!due->fact_alone && !due->shed)
 			lj_host_look(r->host, &due->fact, &r->contexts[n++]);
 	}
-	lj_count(&r->role.counters, LJ_C_host_taken, r->batch.n_records - n);
+	lj_count(&r->role.counters, LJ_C_host_taken, r->batch.n_records - n - r->batch.n_shed);
 }
 
 static void score(struct inferrer *r)
@@ -76,6 +76,23 @@ static void write_verdict(struct inferrer *r, struct lj_verdict *v, uint32_t i)
 		lj_count(&r->role.counters, LJ_C_verdict_alerts, 1);
 }
 
+/* Records of what was not scored; live only, so nothing waits. */
+static void offer_shed(struct inferrer *r)
+{
+	for (uint32_t i = 0; i < r->batch.n_shed; i++) {
+		struct lj_verdict *v = lj_queue_reserve(r->sink);
+
+		if (v == NULL) {
+			lj_count(&r->role.counters, LJ_C_verdict_refused, 1);
+			continue;
+		}
+		lj_verdict_shed(v, r->batch.shed[i]);
+		v->taken_tsc = v->scored_tsc = r->taken_tsc;
+		lj_queue_commit(r->sink);
+		lj_count(&r->role.counters, LJ_C_verdict_queued, 1);
+	}
+}
+
 /* Verdicts into the sink's queue; false when a replay has to wait for room. */
 static bool offer_verdicts(struct inferrer *r)
 {
@@ -88,14 +105,17 @@ static bool offer_verdicts(struct inferrer *r)
 			lj_count(&r->role.counters, LJ_C_verdict_queued, 1);
 		} else if (r->shared->replay) {
 			lj_queue_advance(r->sink, r->batch.due[r->next]->order);
+			r->waited = true;
 			return false;
 		} else {
 			lj_count(&r->role.counters, LJ_C_verdict_refused, 1);
 		}
 	}
+	offer_shed(r);
 	if (r->batch.n_records > 0)
-		lj_batch_done(r->batcher, &r->batch);
-	r->batch.n = r->next = 0;
+		lj_batch_done(r->batcher, &r->batch, r->waited ? r->scored_tsc : rte_rdtsc());
+	r->next = 0;
+	r->waited = false;
 	return true;
 }
 

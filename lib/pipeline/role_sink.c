@@ -21,6 +21,7 @@ static void tally_verdict(struct sink_role *s, const struct lj_verdict *v)
 	t->last_ns = RTE_MAX(t->last_ns, v->flow.last_ns);
 	if (decisive == NULL) {
 		t->unclassified++;
+		t->shed += v->shed;
 		return;
 	}
 	t->class_count[v->model][decisive->class_index]++;
@@ -30,15 +31,26 @@ static void tally_verdict(struct sink_role *s, const struct lj_verdict *v)
 	}
 }
 
+/* Each stamp as ns since the first, and a stage as the difference of two of these: so the stages
+ * add up to the whole. The clock of another lcore may be a little behind: no stage ends before it
+ * began.
+ */
 static void record_stages(struct sink_role *s, const struct lj_verdict *v, uint64_t written_tsc)
 {
-	const uint64_t at[LJ_STAGES] = {v->due_tsc, v->queued_tsc, v->taken_tsc, v->scored_tsc,
-					written_tsc};
+	const uint64_t at[LJ_STAGE_DECISION] = {v->queued_tsc, v->taken_tsc, v->scored_tsc,
+						written_tsc};
+	struct lj_histogram *h = s->stage[v->model];
+	uint64_t began_ns = 0;
 
-	for (int stage = 0; stage < LJ_STAGE_DECISION; stage++)
-		lj_histogram_record(&s->stage[stage], lj_cycles_to_ns(at[stage + 1] - at[stage]));
-	lj_histogram_record(&s->stage[LJ_STAGE_DECISION],
-			    lj_cycles_to_ns(written_tsc - v->due_tsc));
+	for (int stage = 0; stage < LJ_STAGE_DECISION; stage++) {
+		uint64_t ended_ns =
+			at[stage] > v->due_tsc ? lj_cycles_to_ns(at[stage] - v->due_tsc) : 0;
+
+		ended_ns = RTE_MAX(ended_ns, began_ns);
+		lj_histogram_record(&h[stage], ended_ns - began_ns);
+		began_ns = ended_ns;
+	}
+	lj_histogram_record(&h[LJ_STAGE_DECISION], began_ns);
 }
 
 static void count_sinks(struct sink_role *s)
@@ -110,7 +122,8 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 	written_tsc = rte_rdtsc();
 	for (uint32_t i = 0; i < n; i++) {
 		tally_verdict(s, s->verdict[i]);
-		record_stages(s, s->verdict[i], written_tsc);
+		if (!s->verdict[i]->shed)
+			record_stages(s, s->verdict[i], written_tsc);
 	}
 	if (s->drift != NULL && n > 0)
 		watch_drift(s, n, now_tsc);

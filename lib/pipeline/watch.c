@@ -16,6 +16,7 @@ static const struct {
 	[DROP_SPREAD] = {"spread_refused", "worker's queue full", LJ_C_spread_refused},
 	[DROP_FLOW] = {"flow_refused", "flow table full: raise flow.capacity", LJ_C_flow_refused},
 	[DROP_BATCH] = {"batch_refused", "inference late: more lcores", LJ_C_batch_refused},
+	[DROP_SHED] = {"batch_shed", "inference late: recorded, not scored", LJ_C_batch_shed},
 	[DROP_VERDICT] = {"verdict_refused", "sink late", LJ_C_verdict_refused},
 	[DROP_SINK] = {"sink_lost", "reader of the sink late or gone", LJ_C_sink_lost},
 };
@@ -146,6 +147,7 @@ void lj_pipeline_watch(struct lj_pipeline *p, uint64_t now_ns)
 		return;
 	watch_drops(p, now_ns);
 	watch_legs(p, now_ns);
+	hold_look(p, now_ns);
 	if (w->looked_ns != 0)
 		put(&w->interval_ns, now_ns - w->looked_ns);
 	put(&w->looked_ns, now_ns);

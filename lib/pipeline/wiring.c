@@ -189,8 +189,8 @@ static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 			    p->shared.explain ? p->config->explain.top : 0, err) != 0 ||
 	    open_drift(p, s, err) != 0)
 		return -EIO;
-	for (int i = 0; i < LJ_STAGES; i++)
-		lj_histogram_init(&s->stage[i]);
+	for (int i = 0; i < LJ_MODELS_MAX * LJ_STAGES; i++)
+		lj_histogram_init(&s->stage[i / LJ_STAGES][i % LJ_STAGES]);
 	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
 		p->sink_queue[i] = join(&p->inferrer[i]->role, &s->role, p->config->queue.sink,
 					lj_verdict_bytes(values, floats), err);
@@ -201,6 +201,18 @@ static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 	s->merge = lj_merge_create(p->sink_queue, (uint16_t)p->config->lcores.infer,
 				   p->shared.ordered);
 	return s->merge != NULL ? 0 : no_memory("sink", err);
+}
+
+/* Where inference lcores may be parked, each has to know the others' roles. */
+static void introduce_guests(struct lj_pipeline *p)
+{
+	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
+		struct lcore *l = &p->lcore[p->inferrer[i]->role.lcore - 1];
+
+		for (uint32_t k = 0; k < p->config->lcores.infer; k++)
+			if (k != i)
+				l->role[l->n_roles + l->n_guests++] = &p->inferrer[k]->role;
+	}
 }
 
 /* Deals the roles to lcores 1, 2, 3 ... as config's EAL arguments have placed them. */
@@ -221,7 +233,11 @@ static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 
 		l->role[l->n_roles++] = p->role[i];
 		p->role[i]->lcore = l->id;
+		p->role[i]->wanted = l->id;
+		p->role[i]->holder = l->id;
 	}
+	if (p->hold.slo.min_lcores < p->hold.slo.max_lcores)
+		introduce_guests(p);
 	return 0;
 }
 

@@ -187,7 +187,7 @@ static void add_because(struct text *t, const struct lj_explanation *x)
 }
 
 /* What to know before trusting the record. */
-static void add_marks(struct text *t, const struct lj_flow *f)
+static void add_marks(struct text *t, const struct lj_flow *f, const struct lj_opinion *o)
 {
 	const struct {
 		bool on;
@@ -198,6 +198,7 @@ static void add_marks(struct text *t, const struct lj_flow *f)
 		{f->side[0].packets == 0 || f->side[1].packets == 0, "one_sided"},
 		{f->lossy, "lossy"},
 		{f->fragments > 0, "fragmented"},
+		{o != NULL && o->decided, "decided"}, /* the scores are bounds */
 	};
 	bool first = true;
 
@@ -221,7 +222,9 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 		 early ? "true" : "false", v->flow.part);
 	if (!early)
 		text_add(t, ",\"ipfix_end_reason\":%u", lj_due_ipfix(v->flow.due));
-	add_marks(t, &v->flow);
+	add_marks(t, &v->flow, o);
+	if (v->shed)
+		text_add(t, ",\"shed\":true,\"class\":\"%s\"", lj_verdict_class(v, config->models));
 	if (o != NULL) {
 		const struct lj_model_info *info = lj_model_info(config->models->model[v->model]);
 
@@ -241,7 +244,7 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 		if (v->because != NULL && alert)
 			add_because(t, v->because);
 	}
-	if (config->decision_time)
+	if (config->decision_time && !v->shed)
 		text_add(t, ",\"decision_us\":%.3f",
 			 (double)lj_cycles_to_ns(v->scored_tsc - v->due_tsc) / 1e3);
 	text_add(t, "}");

@@ -52,7 +52,8 @@ static void write_verdicts(struct lj_sink *sink, const struct lj_verdict *const 
 		size_t length;
 
 		sink->counts.offered++;
-		if (is_early(verdicts[i]) && !s->early) {
+		/* What was shed has no features. */
+		if ((is_early(verdicts[i]) && !s->early) || verdicts[i]->shed) {
 			sink->counts.suppressed++;
 			continue;
 		}

@@ -92,6 +92,30 @@ uint64_t lj_histogram_percentile(const struct lj_histogram *h, double percent)
 	return load(&h->max);
 }
 
+uint64_t lj_histogram_below(const struct lj_histogram *h, uint64_t value)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < LJ_HISTOGRAM_BUCKETS && bucket_end(i) <= value; i++)
+		n += load(&h->bucket[i]);
+	return n;
+}
+
+void lj_histogram_since(struct lj_histogram *since, const struct lj_histogram *now,
+			const struct lj_histogram *before)
+{
+	lj_histogram_init(since);
+	for (uint32_t i = 0; i < LJ_HISTOGRAM_BUCKETS; i++) {
+		since->bucket[i] = now->bucket[i] - before->bucket[i];
+		if (since->bucket[i] == 0)
+			continue;
+		since->count += since->bucket[i];
+		since->min = RTE_MIN(since->min, i > 0 ? bucket_end(i - 1) + 1 : 0);
+		since->max = bucket_end(i);
+	}
+	since->sum = now->sum - before->sum;
+}
+
 double lj_histogram_mean(const struct lj_histogram *h)
 {
 	uint64_t count = __atomic_load_n(&h->count, __ATOMIC_ACQUIRE);

@@ -24,6 +24,13 @@ void lj_histogram_add(struct lj_histogram *to, const struct lj_histogram *from);
 /* The value at or below which `percent` (0..100) of the records lie, within the recorded min..max;
  * 0 when empty. */
 uint64_t lj_histogram_percentile(const struct lj_histogram *h, double percent);
+/* How many records are at or below `value`, as far as the resolution tells: those of the buckets
+ * that end there. */
+uint64_t lj_histogram_below(const struct lj_histogram *h, uint64_t value);
+/* Fills the caller's `since` with what `now` has more than `before`, an earlier copy of it. Of
+ * min and max the resolution's ends are known. */
+void lj_histogram_since(struct lj_histogram *since, const struct lj_histogram *now,
+			const struct lj_histogram *before);
 double lj_histogram_mean(const struct lj_histogram *h);
 
 #endif

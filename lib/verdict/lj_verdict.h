@@ -45,10 +45,10 @@ struct lj_verdict {
 	uint64_t due_tsc, queued_tsc, taken_tsc, scored_tsc;
 	uint16_t model; /* which of the set decided; 0 when the set is empty */
 	uint16_t n_opinions;
-	uint8_t alert; /* 1: as the rule says; with one model, a score at or over its threshold */
-	uint8_t votes; /* models at or over their thresholds */
-	uint8_t rows;  /* 1: each model's row of features stands behind the values */
-	uint8_t reserved8;
+	uint8_t alert;	/* 1: as the rule says; with one model, a score at or over its threshold */
+	uint8_t shed;	/* 1: not scored, for too many waited; there are no opinions then */
+	uint8_t votes;	/* models at or over their thresholds */
+	uint8_t rows;	/* 1: each model's row of features stands behind the values */
 	uint32_t batch; /* rows scored together with this one */
 	uint32_t n_values;
 	const struct lj_explanation *because; /* the sink's, while it writes; NULL: none */
@@ -72,6 +72,9 @@ void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
 		     const struct lj_feature_plan *evidence, const struct lj_host_context *context);
 
+/* Writes the verdict of a flow that was shed: no opinions, no values. */
+void lj_verdict_shed(struct lj_verdict *v, const struct lj_due_flow *due);
+
 /* Copies rows[m], what model m scored of this flow, behind the verdict, for those who explain it
  * or watch its features. */
 void lj_verdict_keep_rows(struct lj_verdict *v, const struct lj_model_set *set,
@@ -79,9 +82,9 @@ void lj_verdict_keep_rows(struct lj_verdict *v, const struct lj_model_set *set,
 /* What model m scored; NULL when the verdict has no rows. */
 const float *lj_verdict_row(const struct lj_verdict *v, const struct lj_model_set *set, uint16_t m);
 
-/* The opinion that decided; NULL without models. */
+/* The opinion that decided; NULL without models, and of a flow that was shed. */
 const struct lj_opinion *lj_verdict_decisive(const struct lj_verdict *v);
-/* "benign", "malicious", a family ...; "unclassified" without models. */
+/* "benign", "malicious", a family ...; "unclassified" without an opinion. */
 const char *lj_verdict_class(const struct lj_verdict *v, const struct lj_model_set *set);
 
 #endif

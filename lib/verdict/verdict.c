@@ -66,7 +66,6 @@ static void decide(struct lj_verdict *v, const struct lj_model_set *set)
 {
 	int best;
 
-	v->votes = 0;
 	for (uint16_t m = 0; m < v->n_opinions; m++)
 		v->votes += over(v, set, m);
 	if (set->rule == LJ_RULE_VOTE && v->n_opinions > 0) {
@@ -80,25 +79,39 @@ static void decide(struct lj_verdict *v, const struct lj_model_set *set)
 	v->alert = v->n_opinions > 0 && over(v, set, v->model);
 }
 
-void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
-		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
-		     const struct lj_feature_plan *evidence, const struct lj_host_context *context)
+static void begin(struct lj_verdict *v, const struct lj_due_flow *due)
 {
 	v->order = due->order;
 	v->due_tsc = due->due_tsc;
 	v->queued_tsc = due->queued_tsc;
 	v->flow = due->flow;
+	v->shed = due->shed;
+	v->votes = v->rows = 0;
+	v->because = NULL;
+}
+
+void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
+		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
+		     const struct lj_feature_plan *evidence, const struct lj_host_context *context)
+{
+	begin(v, due);
 	v->n_opinions = set->n;
 	for (uint16_t m = 0; m < set->n; m++)
 		v->opinion[m] = *opinions[m];
 	decide(v, set);
 	v->n_values = 0;
-	v->rows = 0;
-	v->because = NULL;
 	if (evidence == NULL)
 		return;
 	v->n_values = (uint32_t)lj_feature_plan_size(evidence);
 	lj_feature_values(evidence, &due->flow, context, v->values);
+}
+
+void lj_verdict_shed(struct lj_verdict *v, const struct lj_due_flow *due)
+{
+	begin(v, due);
+	v->model = v->n_opinions = 0;
+	v->alert = 0;
+	v->batch = v->n_values = 0;
 }
 
 size_t lj_verdict_row_floats(const struct lj_model_set *set)

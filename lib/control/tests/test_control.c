@@ -153,6 +153,25 @@ static void a_port_that_is_not_there_has_no_queues(void)
 	CU_ASSERT(says("show rss", "none"));
 }
 
+/* Decisions over all bars, the longest of which is 50 characters. */
+static long bars_sum(void)
+{
+	size_t longest = 0;
+	long sum = 0;
+
+	for (char *line = strchr(ask("show latency histogram"), '\n'); line != NULL && line[1] != 0;
+	     line = strchr(line + 1, '\n')) {
+		char *decisions = strstr(line, " us ");
+		size_t length = strcspn(line, "#");
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(decisions);
+		sum += strtol(decisions + 4, NULL, 10);
+		longest = RTE_MAX(longest, strspn(line + length, "#"));
+	}
+	CU_ASSERT_EQUAL(longest, 50);
+	return sum;
+}
+
 /* Last: the capture runs through. */
 static void numbers_are_those_of_the_run_and_count_from_clear(void)
 {
@@ -167,6 +186,8 @@ static void numbers_are_those_of_the_run_and_count_from_clear(void)
 	CU_ASSERT(says("show flow stats", "2062"));
 	CU_ASSERT(says("show ledger", "12124"));
 	CU_ASSERT(says("show latency", "decision"));
+	CU_ASSERT_EQUAL(bars_sum(), 2062);
+	CU_ASSERT(says("show latency models", "default.decision"));
 	CU_ASSERT(says("show model", "default"));
 	ask("clear stats");
 	CU_ASSERT_EQUAL(result, 0);

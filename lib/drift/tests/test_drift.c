@@ -60,7 +60,7 @@ static void open_bundle(json_t *json)
 	json_decref(manifest);
 	lj_model_close(set.model[0]);
 	set.n = 1;
-	set.model[0] = lj_model_open_by(bundle, 1, LJ_ENGINE_XGBOOST, &err);
+	set.model[0] = lj_model_open_by(bundle, 1, LJ_ENGINE_XGBOOST, LJ_MODE_EXACT, &err);
 	if (set.model[0] == NULL) {
 		fprintf(stderr, "%s: %s\n", err.where, err.what);
 		exit(EXIT_FAILURE);
@@ -267,7 +267,8 @@ int main(void)
 	copy("manifest.json");
 	copy("model.ubj");
 	copy("golden.csv");
-	set.model[0] = lj_model_open_by(bundle, 1, LJ_ENGINE_XGBOOST, NULL);
+	copy("reference.json");
+	set.model[0] = lj_model_open_by(bundle, 1, LJ_ENGINE_XGBOOST, LJ_MODE_EXACT, NULL);
 	if (set.model[0] == NULL)
 		return EXIT_FAILURE;
 	open_bundle(reference());

@@ -1,12 +1,12 @@
 /*
  * What a row costs to score: the forest engine and each of its kernels beside XGBoost's C API, in
- * one run, by batch and model shape. `bench_infer [--json PATH|-] [--seconds S] [--models DIR]`.
+ * one run, by batch and model shape.
  *
  * The models are trained here with a fixed seed, on made-up flows of 78 features; --models keeps
- * them in a folder and takes them from there the next time.
+ * them in a folder and takes them from there the next time. --quick trains a tenth of the trees on
+ * a tenth of the flows, and names them so: it shows that the bench works.
  */
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +15,12 @@
 
 #include <xgboost/c_api.h>
 
+#include "flows.h"
 #include "forest.h"
 #include "model.h"
 
-#define FEATURES   78
-#define CLASSES	   15
-#define LATENT	   10
-#define TRAIN_ROWS 20000
-#define TEST_ROWS  1024 /* rotated through, so that no branch is learnt by heart */
+#define QUICK	   10 /* part of the trees and of the flows */
+#define SUFFIX(on) ((on) ? "-quick" : "")
 #define SAMPLES	   9
 #define ENGINES	   (1 + FOREST_KERNELS) /* xgboost, then the kernels */
 
@@ -30,24 +28,19 @@ static const uint32_t batches[] = {1, 4, 10, 16, 32, 64, 100, 256, 1000};
 
 struct shape {
 	const char *name;
-	uint32_t rounds, outputs;
-	const char *params[12];
+	uint32_t rounds, parallel, outputs; /* parallel: trees of a round and output */
+	const char *params[10];
 };
 
 static const struct shape shapes[] = {
-	{"100x6", 100, 1, {"max_depth", "6", "eta", "0.15"}},
-	{"500x8", 500, 1, {"max_depth", "8", "eta", "0.05"}},
-	{"15x100x6", 100, CLASSES, {"max_depth", "6", "eta", "0.15"}},
+	{"100x6", 100, 1, 1, {"max_depth", "6", "eta", "0.15"}},
+	{"500x8", 500, 1, 1, {"max_depth", "8", "eta", "0.05"}},
+	{"15x100x6", 100, 1, CLASSES, {"max_depth", "6", "eta", "0.15"}},
 	{"rf500x8",
 	 1,
+	 500,
 	 1,
-	 {"max_depth", "8", "eta", "1", "num_parallel_tree", "500", "subsample", "0.63",
-	  "colsample_bynode", "0.12"}},
-};
-
-struct data {
-	float *rows; /* [TRAIN_ROWS + TEST_ROWS][FEATURES] */
-	float *classes, *malicious;
+	 {"max_depth", "8", "eta", "1", "subsample", "0.63", "colsample_bynode", "0.12"}},
 };
 
 struct bench {
@@ -60,74 +53,6 @@ struct bench {
 	double sample_ns;
 };
 
-static uint64_t seed = 7;
-
-static double uniform(void)
-{
-	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-	return ((double)(seed >> 33) + 0.5) / 2147483648.0;
-}
-
-static double normal(void)
-{
-	return sqrt(-2 * log(uniform())) * cos(2 * M_PI * uniform());
-}
-
-/* Bytes and durations with heavy tails, counts, values that are often 0, flags, plain ones. */
-static float feature_value(uint32_t f, double v)
-{
-	if (f % 10 == 3 && uniform() < 0.02 + 0.003 * f)
-		return NAN;
-	if (f < 24)
-		return (float)exp(2 * v + 4);
-	if (f < 40)
-		return (float)floor(exp(1.1 * v + 2));
-	if (f < 52)
-		return v < 0.2 ? 0 : (float)exp(v);
-	if (f < 60)
-		return (float)fmin(fmax(floor(1.5 * v), 0), 6);
-	return (float)v;
-}
-
-static void make_row(const struct data *d, uint32_t r, double centre[CLASSES][LATENT],
-		     double mix[LATENT][FEATURES])
-{
-	uint32_t class = uniform() < 0.45 ? 0 : (uint32_t)(uniform() * CLASSES);
-	double latent[LATENT];
-
-	for (int i = 0; i < LATENT; i++)
-		latent[i] = normal() + 0.9 * centre[class][i];
-	latent[0] += 0.8 * sin(2 * latent[1]);
-	for (uint32_t f = 0; f < FEATURES; f++) {
-		double v = 0.7 * normal();
-
-		for (int i = 0; i < LATENT; i++)
-			v += 0.6 * latent[i] * mix[i][f];
-		d->rows[(size_t)r * FEATURES + f] = feature_value(f, v);
-	}
-	/* Some labels are wrong, as labels are. */
-	d->classes[r] = (float)(uniform() < 0.04 ? (uint32_t)(uniform() * CLASSES) : class);
-	d->malicious[r] = (d->classes[r] > 0) ^ (uniform() < 0.02);
-}
-
-static void make_data(struct data *d)
-{
-	static double centre[CLASSES][LATENT], mix[LATENT][FEATURES];
-	uint32_t n = TRAIN_ROWS + TEST_ROWS;
-
-	d->rows = malloc((size_t)n * FEATURES * sizeof(float));
-	d->classes = malloc(n * sizeof(float));
-	d->malicious = malloc(n * sizeof(float));
-	if (d->rows == NULL || d->classes == NULL || d->malicious == NULL)
-		exit(EXIT_FAILURE);
-	for (int i = 0; i < CLASSES * LATENT; i++)
-		centre[i / LATENT][i % LATENT] = normal();
-	for (int i = 0; i < LATENT * FEATURES; i++)
-		mix[i / FEATURES][i % FEATURES] = uniform() < 0.35 ? normal() : 0;
-	for (uint32_t r = 0; r < n; r++)
-		make_row(d, r, centre, mix);
-}
-
 static void must(int ret)
 {
 	if (ret == 0)
@@ -136,14 +61,23 @@ static void must(int ret)
 	exit(EXIT_FAILURE);
 }
 
+/* Trees in all, or as many as a quick run takes. */
+static uint32_t scaled(const struct data *d, uint32_t n)
+{
+	return d->quick && n > 1 ? n / QUICK : n;
+}
+
 static void train(const struct shape *s, const struct data *d, const char *path)
 {
+	uint32_t rows = d->quick ? TRAIN_ROWS / QUICK : TRAIN_ROWS;
 	BoosterHandle booster;
 	DMatrixHandle matrix;
+	char parallel[16];
 
-	must(XGDMatrixCreateFromMat(d->rows, TRAIN_ROWS, FEATURES, NAN, &matrix));
+	snprintf(parallel, sizeof(parallel), "%u", scaled(d, s->parallel));
+	must(XGDMatrixCreateFromMat(d->rows, rows, FEATURES, NAN, &matrix));
 	must(XGDMatrixSetFloatInfo(matrix, "label", s->outputs > 1 ? d->classes : d->malicious,
-				   TRAIN_ROWS));
+				   rows));
 	must(XGBoosterCreate(&matrix, 1, &booster));
 	must(XGBoosterSetParam(booster, "nthread", "1"));
 	must(XGBoosterSetParam(booster, "tree_method", "hist"));
@@ -152,9 +86,10 @@ static void train(const struct shape *s, const struct data *d, const char *path)
 			       s->outputs > 1 ? "multi:softprob" : "binary:logistic"));
 	if (s->outputs > 1)
 		must(XGBoosterSetParam(booster, "num_class", RTE_STR(CLASSES)));
+	must(XGBoosterSetParam(booster, "num_parallel_tree", parallel));
 	for (int i = 0; s->params[i] != NULL; i += 2)
 		must(XGBoosterSetParam(booster, s->params[i], s->params[i + 1]));
-	for (uint32_t i = 0; i < s->rounds; i++)
+	for (uint32_t i = 0; i < scaled(d, s->rounds); i++)
 		must(XGBoosterUpdateOneIter(booster, (int)i, matrix));
 	must(XGBoosterSaveModel(booster, path));
 	XGBoosterFree(booster);
@@ -292,17 +227,18 @@ static void run_shape(const struct shape *s, const struct data *d, const char *d
 			seconds * 1e9 / (RTE_DIM(shapes) * RTE_DIM(batches) * ENGINES * SAMPLES),
 	};
 	double median[ENGINES];
-	char path[512];
+	char path[512], name[32];
 
-	snprintf(path, sizeof(path), "%s/%s.ubj", dir, s->name);
+	snprintf(name, sizeof(name), "%s%s", s->name, SUFFIX(d->quick));
+	snprintf(path, sizeof(path), "%s/%s.ubj", dir, name);
 	if (access(path, R_OK) != 0)
 		train(s, d, path);
 	open_bench(&b, d, path);
-	fprintf(text, "# %s: %u trees, %u nodes, depth %u, %u columns of ranks\n", s->name,
+	fprintf(text, "# %s: %u trees, %u nodes, depth %u, %u columns of ranks\n", name,
 		b.forest->trees, b.forest->nodes, b.forest->depth, b.forest->columns);
 	for (size_t i = 0; i < RTE_DIM(batches); i++) {
 		measure(&b, batches[i], median);
-		report(s->name, batches[i], median, text, json);
+		report(name, batches[i], median, text, json);
 	}
 	close_bench(&b);
 }
@@ -310,6 +246,7 @@ static void run_shape(const struct shape *s, const struct data *d, const char *d
 struct options {
 	const char *json, *models;
 	double seconds;
+	bool quick;
 };
 
 static void parse(struct options *o, int argc, char **argv)
@@ -317,6 +254,7 @@ static void parse(struct options *o, int argc, char **argv)
 	static const struct option longs[] = {{"json", required_argument, NULL, 'j'},
 					      {"seconds", required_argument, NULL, 's'},
 					      {"models", required_argument, NULL, 'm'},
+					      {"quick", no_argument, NULL, 'q'},
 					      {0}};
 	int found;
 
@@ -326,6 +264,8 @@ static void parse(struct options *o, int argc, char **argv)
 			o->json = optarg;
 		else if (found == 'm')
 			o->models = optarg;
+		else if (found == 'q')
+			o->quick = true;
 		else if (found == 's' && atof(optarg) > 0)
 			o->seconds = atof(optarg);
 		else
@@ -334,16 +274,17 @@ static void parse(struct options *o, int argc, char **argv)
 	if (optind == argc)
 		return;
 usage:
-	fprintf(stderr, "usage: bench_infer [--json PATH|-] [--seconds S] [--models DIR]\n");
+	fputs("usage: bench_infer [--json PATH|-] [--seconds S] [--models DIR] [--quick]\n",
+	      stderr);
 	exit(2);
 }
 
-static void remove_models(const char *dir)
+static void remove_models(const char *dir, bool quick)
 {
 	char path[512];
 
 	for (size_t i = 0; i < RTE_DIM(shapes); i++) {
-		snprintf(path, sizeof(path), "%s/%s.ubj", dir, shapes[i].name);
+		snprintf(path, sizeof(path), "%s/%s%s.ubj", dir, shapes[i].name, SUFFIX(quick));
 		unlink(path);
 	}
 	rmdir(dir);
@@ -366,6 +307,7 @@ int main(int argc, char **argv)
 		perror(dir);
 		return EXIT_FAILURE;
 	}
+	d.quick = o.quick;
 	make_data(&d);
 	for (size_t i = 0; i < RTE_DIM(shapes); i++)
 		run_shape(&shapes[i], &d, o.models != NULL ? o.models : dir, o.seconds, text, json);
@@ -373,10 +315,8 @@ int main(int argc, char **argv)
 		ret = to_stdout ? json_dumpf(json, stdout, JSON_INDENT(1))
 				: json_dump_file(json, o.json, JSON_INDENT(1));
 	if (o.models == NULL)
-		remove_models(dir);
+		remove_models(dir, o.quick);
 	json_decref(json);
-	free(d.rows);
-	free(d.classes);
-	free(d.malicious);
+	free_data(&d);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

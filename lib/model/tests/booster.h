@@ -20,6 +20,7 @@ struct shape {
 	bool dart;
 	uint32_t parallel; /* num_parallel_tree; 0 is 1 */
 	const char *base_score;
+	float decay; /* leaves of a tree to those of the one before, as in boosting; 0 is 1 */
 };
 
 static inline uint32_t draw(uint64_t *seed)
@@ -79,6 +80,7 @@ static inline json_t *random_tree(const struct shape *s, uint32_t id, uint64_t *
 	struct growth g = {json_array(), json_array(), json_array(),
 			   json_array(), json_array(), json_array(),
 			   json_array(), json_array(), 0};
+	float scale = s->decay > 0 ? powf(s->decay, (float)id) : 1;
 	uint32_t level_end = 1, level = 0;
 	char nodes[16], features[16];
 
@@ -94,7 +96,8 @@ static inline json_t *random_tree(const struct shape *s, uint32_t id, uint64_t *
 		else
 			json_array_set_new(
 				g.condition, i,
-				json_real((double)((float)draw(seed) / 2147483648.0f - 0.5f)));
+				json_real((double)(scale *
+						   ((float)draw(seed) / 2147483648.0f - 0.5f))));
 	}
 	snprintf(nodes, sizeof(nodes), "%u", g.nodes);
 	snprintf(features, sizeof(features), "%u", s->features);

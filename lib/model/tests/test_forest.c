@@ -7,51 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "booster.h"
-#include "forest.h"
+#include "forest_parts.h"
 #include "lj_test.h"
-#include "model.h"
+#include "pair.h"
 
 #define ROWS 201 /* several blocks, and a last one that is not full */
-
-static char dir[] = "/tmp/lj-test-forest-XXXXXX";
-
-/* A booster in both engines. */
-struct pair {
-	struct lj_model model;
-	void *xgboost;
-	struct forest *forest;
-};
-
-static void open_pair(struct pair *p, const struct shape *shape, uint64_t seed)
-{
-	json_t *root = random_booster(shape, seed);
-	struct lj_error err = {0};
-	float base_score = 0;
-	char path[128];
-
-	memset(p, 0, sizeof(*p));
-	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
-	snprintf(path, sizeof(path), "%s/model.json", dir);
-	CU_ASSERT_EQUAL_FATAL(json_dump_file(root, path, JSON_REAL_PRECISION(9)), 0);
-	json_decref(root);
-	root = booster_read(path, &p->model.manifest.info, &err);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
-	p->xgboost = lj_engine_xgboost.open(path, &p->model, &err);
-	if (p->xgboost == NULL)
-		printf("%s: %s\n", err.where, err.what);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p->xgboost);
-	CU_ASSERT_EQUAL(xgboost_base_score(p->xgboost, &base_score), 0);
-	p->forest = forest_create(root, base_score, 0, &err);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p->forest);
-	json_decref(root);
-}
-
-static void close_pair(struct pair *p)
-{
-	forest_destroy(p->forest);
-	lj_engine_xgboost.close(p->xgboost);
-}
 
 /* Batches of `batch` through one kernel; how many of the floats differ from XGBoost's. */
 static uint32_t differences(const struct pair *p, enum forest_kernel kernel, const float *matrix,
@@ -143,14 +103,28 @@ static void random_forests_give_xgboosts_bits(void)
 
 static void many_thresholds_a_feature_give_xgboosts_bits(void)
 {
-	struct pair p;
-
 	compare(&(struct shape){3, 1, 60, 8, 95, 255}, 1);
 	compare(&(struct shape){3, 1, 60, 8, 95, 256}, 2);
 	compare(&(struct shape){3, 1, 200, 8, 100, 3000}, 3);
-	compare(&(struct shape){1, 1, 400, 8, 100, 0}, 4);
-	open_pair(&p, &(struct shape){1, 1, 400, 8, 100, 0}, 4);
-	CU_ASSERT(p.forest->nodes / 2 > 65535 / 2);
+}
+
+/* More than ranks of 16 bits would tell apart: the walk by floats takes them. */
+static void thresholds_beyond_16_bits_give_xgboosts_bits(void)
+{
+	static const struct shape shape = {1, 1, 400, 8, 100, 0};
+	struct forest_use *uses;
+	size_t n, distinct = 1;
+	struct pair p;
+
+	compare(&shape, 4);
+	open_pair(&p, &shape, 4);
+	uses = forest_uses(p.forest, &n);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(uses);
+	for (size_t i = 1; i < n; i++)
+		distinct += uses[i].threshold != uses[i - 1].threshold;
+	CU_ASSERT(distinct > 65535);
+	CU_ASSERT_FALSE(p.forest->ranked);
+	free(uses);
 	close_pair(&p);
 }
 
@@ -186,6 +160,39 @@ static json_t *trees_model(json_t *root)
 {
 	return json_object_get(
 		json_object_get(json_object_get(root, "learner"), "gradient_booster"), "model");
+}
+
+/* Whether all that the row-lane kernels load for a tree is there: sanitizers do not look. */
+static bool loads_what_is_there(const struct forest *f, const struct forest_program *p)
+{
+	uint32_t codes = 1U << p->whole, singles = 0;
+	bool sound = p->whole >= 1 && p->whole + p->levels <= FOREST_DEPTH_MAX;
+
+	for (uint32_t h = 1; h < 1U << p->whole; h++)
+		sound = sound && p->top.offset[h] % FOREST_ROWS == 0 &&
+			p->top.offset[h] / FOREST_ROWS < RTE_MAX(f->columns, 1U);
+	for (uint32_t level = 0; level < p->levels; level++) {
+		for (uint32_t i = 0; i < p->singles[level]; i++, singles++)
+			sound = sound && (p->single[singles].code4 & 0xff) < codes &&
+				p->single[singles].offset % FOREST_ROWS == 0 &&
+				p->single[singles].offset / FOREST_ROWS < f->columns;
+		codes += p->singles[level];
+	}
+	return sound && codes <= p->width;
+}
+
+static void the_row_lane_kernels_load_what_is_there(void)
+{
+	for (uint32_t depth = 0; depth <= 8; depth++)
+		for (uint32_t split = 40; split <= 100; split += 15) {
+			struct shape s = {20, 1, 40, depth, split, 60};
+			struct pair p;
+
+			open_pair(&p, &s, depth + split);
+			for (uint32_t t = 0; t < p.forest->trees; t++)
+				CU_ASSERT(loads_what_is_there(p.forest, &p.forest->program[t]));
+			close_pair(&p);
+		}
 }
 
 static void a_million_trees_are_refused(void)
@@ -306,7 +313,7 @@ static void the_engine_asked_for_scores(void)
 
 	snprintf(bundle, sizeof(bundle), "%s/models/default", getenv("LJ_SOURCE_ROOT"));
 	for (size_t i = 0; i < RTE_DIM(wanted); i++) {
-		struct lj_model *m = lj_model_open_by(bundle, 2, wanted[i], &err);
+		struct lj_model *m = lj_model_open_by(bundle, 2, wanted[i], LJ_MODE_EXACT, &err);
 		uint32_t n;
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
@@ -333,8 +340,12 @@ int main(void)
 		{"random forests give XGBoost's bits", random_forests_give_xgboosts_bits},
 		{"many thresholds a feature give XGBoost's bits",
 		 many_thresholds_a_feature_give_xgboosts_bits},
+		{"thresholds beyond 16 bits give XGBoost's bits",
+		 thresholds_beyond_16_bits_give_xgboosts_bits},
 		{"few and many features give XGBoost's bits",
 		 few_and_many_features_give_xgboosts_bits},
+		{"the row-lane kernels load what is there",
+		 the_row_lane_kernels_load_what_is_there},
 		{"a million trees are refused", a_million_trees_are_refused},
 		{"a threshold that is no number is refused",
 		 a_threshold_that_is_no_number_is_refused},

@@ -38,6 +38,22 @@ static bool run(struct lj_pipeline *p, struct lj_counters *total)
 	return lj_pipeline_finished(p) && lj_ledger_check(total, lines) == 0;
 }
 
+/* Of all decisions and of the first model's, which are the same here. */
+static bool stages_add_up(const struct lj_pipeline *p, uint64_t decisions)
+{
+	static struct lj_histogram stage, whole;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < LJ_STAGE_DECISION; i++) {
+		lj_pipeline_latency(p, i, &stage);
+		CU_ASSERT_EQUAL(stage.count, decisions);
+		CU_ASSERT_EQUAL(stage.sum, lj_pipeline_model_latency(p, 0, i)->sum);
+		sum += stage.sum;
+	}
+	lj_pipeline_latency(p, LJ_STAGE_DECISION, &whole);
+	return whole.count == decisions && whole.sum == sum && sum > 0;
+}
+
 static void a_capture_is_classified_whole(void)
 {
 	struct lj_pipeline *p;
@@ -50,7 +66,7 @@ static void a_capture_is_classified_whole(void)
 	CU_ASSERT_EQUAL(total.value[LJ_C_flow_ended], 2062);
 	CU_ASSERT_EQUAL(total.value[LJ_C_verdict_taken], 2062);
 	CU_ASSERT_EQUAL(lj_pipeline_tally(p)->records, 2062);
-	CU_ASSERT_EQUAL(lj_pipeline_latency(p, LJ_STAGE_DECISION)->count, 2062);
+	CU_ASSERT(stages_add_up(p, 2062));
 	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
 	lj_config_free(&c);
 }

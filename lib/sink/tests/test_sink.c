@@ -86,6 +86,31 @@ static void an_event_is_json_with_suricatas_fields(void)
 	json_decref(event);
 }
 
+static void a_flow_that_was_shed_leaves_a_marked_record(void)
+{
+	const struct lj_eve_config config = {.models = &no_models, .decision_time = true};
+	static const char *const names[] = {"length_mean"};
+	struct lj_feature_plan *plan = lj_feature_plan_create(names, 1, NULL);
+	struct lj_verdict v = sample();
+	const struct lj_verdict *one = &v;
+	struct lj_sink *s;
+	json_t *event, *ml;
+
+	v.shed = 1;
+	event = encode(&v, &config);
+	ml = json_object_get(event, "ml");
+	CU_ASSERT(json_is_true(json_object_get(ml, "shed")));
+	CU_ASSERT_STRING_EQUAL(text(ml, "class"), "unclassified");
+	CU_ASSERT_PTR_NULL(json_object_get(ml, "decision_us"));
+	json_decref(event);
+	/* A table of features has nothing to say of it. */
+	s = lj_sink_open_csv("/dev/null", plan, false, NULL);
+	lj_sink_write(s, &one, 1);
+	CU_ASSERT_EQUAL(s->counts.suppressed, 1);
+	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
+	lj_feature_plan_destroy(plan);
+}
+
 static void a_line_that_does_not_fit_is_none(void)
 {
 	const struct lj_eve_config config = {.models = &no_models};
@@ -253,6 +278,8 @@ int main(void)
 {
 	static const struct lj_test tests[] = {
 		{"an event is JSON with Suricata's fields", an_event_is_json_with_suricatas_fields},
+		{"a flow that was shed leaves a marked record",
+		 a_flow_that_was_shed_leaves_a_marked_record},
 		{"a line that does not fit is none", a_line_that_does_not_fit_is_none},
 		{"community IDs are those of the specification",
 		 community_ids_are_those_of_the_specification},

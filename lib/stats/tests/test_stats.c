@@ -173,7 +173,7 @@ static bool is_beside_the_ledger(enum lj_counter which)
 		"parse_fragments", "parse_tunnels", "batches",	   "verdict_alerts",
 		"cycles_",	   "polls",	    "rss_",	   "reorder_",
 		"host_begun",	   "host_ended",    "host_held",   "host_evicted",
-		"host_refused"};
+		"host_refused",	   "explain_",	    "drift_"};
 
 	for (size_t i = 0; i < RTE_DIM(prefixes); i++)
 		if (has_prefix(lj_counter_info[which].name, prefixes[i]))
@@ -224,9 +224,43 @@ static void every_counter_has_a_name_of_its_own_and_help(void)
 	CU_ASSERT_EQUAL(_Alignof(struct lj_counters), 128);
 }
 
+static void what_is_below_a_value_is_counted(void)
+{
+	lj_histogram_init(&h);
+	for (uint64_t value = 1; value <= 1000; value++)
+		lj_histogram_record(&h, value * 1000);
+	CU_ASSERT_EQUAL(lj_histogram_below(&h, 999), 0);
+	CU_ASSERT_DOUBLE_EQUAL((double)lj_histogram_below(&h, 500000), 500, 500 / 32.0);
+	CU_ASSERT_EQUAL(lj_histogram_below(&h, 2000000), 1000);
+	CU_ASSERT_EQUAL(lj_histogram_below(&h, UINT64_MAX), 1000);
+}
+
+static void the_records_since_a_copy(void)
+{
+	static struct lj_histogram copy, since;
+
+	lj_histogram_init(&h);
+	for (int i = 0; i < 100; i++)
+		lj_histogram_record(&h, 1000000);
+	copy = h;
+	lj_histogram_since(&since, &h, &copy);
+	CU_ASSERT_EQUAL(since.count, 0);
+	CU_ASSERT_EQUAL(lj_histogram_percentile(&since, 99), 0);
+	for (uint64_t i = 1; i <= 100; i++)
+		lj_histogram_record(&h, i);
+	lj_histogram_since(&since, &h, &copy);
+	CU_ASSERT_EQUAL(since.count, 100);
+	CU_ASSERT_EQUAL(since.sum, 5050);
+	CU_ASSERT_EQUAL(since.min, 1);
+	CU_ASSERT_DOUBLE_EQUAL((double)lj_histogram_percentile(&since, 99), 99, 3);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
+		{"what is below a value is counted to the resolution",
+		 what_is_below_a_value_is_counted},
+		{"the records since an earlier copy are a histogram", the_records_since_a_copy},
 		{"percentiles are within a step of the truth",
 		 percentiles_are_within_a_step_of_the_truth},
 		{"every power of two is told within a step",

@@ -1,0 +1,134 @@
+"""A threshold by a site's own traffic: told before it holds, kept beside the bundle, taken back."""
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from framework.linejudge import ROOT, TOOLS, appliance, error_line, events, replay, run, verify
+
+
+def calibrate(*arguments):
+    return subprocess.run([os.path.join(TOOLS, "calibrate"), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False)
+
+
+def told(*arguments):
+    done = calibrate(*arguments)
+    verify(done.returncode == 0, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """The default model, where calibrating it harms nobody."""
+    folder = tmp_path / "default"
+    folder.mkdir()
+    for name in ("manifest.json", "model.ubj", "golden.csv", "reference.json"):
+        shutil.copy(os.path.join(ROOT, "models", "default", name), folder)
+    return folder
+
+
+@pytest.fixture
+def office(tmp_path):
+    """A capture of ordinary traffic, and the same with a scan in it."""
+    loader = importlib.machinery.SourceFileLoader("pcapgen", os.path.join(TOOLS, "pcapgen"))
+    pcapgen = importlib.util.module_from_spec(importlib.util.spec_from_loader("pcapgen", loader))
+    loader.exec_module(pcapgen)
+    paths = []
+    for name, ports in (("office", 0), ("scanned", 40)):
+        capture = pcapgen.Capture(5)
+        for _ in range(350):
+            pcapgen.web(capture, capture.random.uniform(0, 300))
+            pcapgen.dns(capture, capture.random.uniform(0, 300))
+        if ports:
+            pcapgen.port_scan(capture, 100, ports)
+        capture.save(tmp_path / f"{name}.pcap")
+        paths.append(tmp_path / f"{name}.pcap")
+    return paths
+
+
+def in_force(folder):
+    """(threshold, word on the calibration) as the program opens it."""
+    line = next(line for line in run("model", "check", folder).stdout.splitlines() if "alert from" in line)
+    return float(line.partition("alert from ")[2].split()[0]), line.partition("calibration ")[2].rstrip(")")
+
+
+class TestCalibrate:
+    def test_nothing_holds_before_it_is_activated(self, bundle, office):
+        """
+        Steps: calibrate; activate; revert.
+        Verify: expected alerts and their spread are told first, the threshold changes on activation alone, and comes back.
+        """
+        shipped = in_force(bundle)
+        said = told(bundle, "--pcap", office[0], "--fpr", "0.02")
+        verify("expected:" in said and "uncertainty:" in said and "not in force yet" in said, said)
+        verify(in_force(bundle) == shipped, "the threshold changed by itself")
+        told(bundle, "--activate")
+        entry = json.loads((bundle / "calibration.json").read_text())["history"][0]
+        threshold, word = in_force(bundle)
+        verify(abs(threshold - entry["threshold"]) < 1e-5 and word.startswith("1 of 20"), f"{threshold}, {word}, {entry}")
+        told(bundle, "--revert")
+        verify(in_force(bundle) == shipped, "not as shipped again")
+
+    def test_the_budget_is_kept(self, bundle, office, tmp_path):
+        """
+        Steps: calibrate to 2 % of the flows, activate; replay the capture.
+        Verify: at most so many alarm, and at least half as many: the budget is used.
+        """
+        told(bundle, "--pcap", office[0], "--fpr", "0.02", "--activate")
+        summary = replay(office[0], "--model", bundle, "--eve", tmp_path / "eve.json")
+        verify(0.01 <= summary["alerts"] / summary["flows"] <= 0.02, f"{summary['alerts']} alerts of {summary['flows']} flows")
+        flow = next(e for e in events(tmp_path / "eve.json") if e["event_type"] == "flow")
+        verify(abs(flow["ml"]["threshold"] - in_force(bundle)[0]) < 1e-5, "EVE says another threshold")
+
+    def test_calibrations_are_taken_back_one_by_one(self, bundle, office):
+        """Verify: after two, reverting gives the first, then the threshold as shipped, then an error."""
+        shipped = in_force(bundle)
+        told(bundle, "--pcap", office[0], "--fpr", "0.02", "--activate")
+        first = in_force(bundle)
+        told(bundle, "--pcap", office[0], "--fpr", "0.1", "--activate")
+        verify(in_force(bundle)[0] < first[0], "a greater budget did not lower the threshold")
+        told(bundle, "--revert")
+        verify(in_force(bundle) == first, "not the first again")
+        told(bundle, "--revert")
+        verify(in_force(bundle) == shipped, "not as shipped again")
+        done = calibrate(bundle, "--revert")
+        verify(done.returncode == 1 and "nothing to revert" in done.stderr, done.stderr)
+
+    def test_attacks_among_the_traffic_do_not_raise_the_threshold(self, bundle, office, tmp_path):
+        """
+        Steps: calibrate to 0.5 % on ordinary traffic with a scan in it, which is far more than that; activate; replay it.
+        Verify: the scanner is named, and the scan alarms.
+        """
+        said = told(bundle, "--pcap", office[1], "--fpr", "0.005", "--contaminated", "0.1", "--activate")
+        verify("203.0.113.66 (" in said, said)
+        replay(office[1], "--model", bundle, "--eve", tmp_path / "eve.json")
+        scan = [e["ml"]["class"] for e in events(tmp_path / "eve.json") if e["event_type"] == "flow" and e["src_ip"] == "203.0.113.66"]
+        verify(scan.count("malicious") >= 30, f"{scan.count('malicious')} of {len(scan)} flows of the scan alarm")
+
+    def test_too_many_attacks_are_an_error(self, bundle, office):
+        """Verify: one line that names the host."""
+        done = calibrate(bundle, "--pcap", office[1], "--fpr", "0.005", "--contaminated", "0.01")
+        verify(done.returncode == 1 and done.stderr.count("\n") == 1 and "203.0.113.66" in done.stderr, done.stderr)
+
+    def test_a_running_box_says_what_holds(self, bundle, office, tmp_path):
+        """Verify: show model has the calibrated threshold, the one as shipped, and which calibration it is."""
+        told(bundle, "--pcap", office[0], "--alerts-per-hour", "200", "--activate")
+        config = {"capture": {"ports": [{"name": "net_null0"}]}, "models": [str(bundle)], "eal": {"huge": "off"}}
+        with appliance(tmp_path, config, "lj-calibrate") as (_, telemetry):
+            model = telemetry.ask("/linejudge/show/model")["default"]
+        verify(abs(float(model["threshold"]) - in_force(bundle)[0]) < 1e-5, model)
+        verify(model["threshold_shipped"] != model["threshold"] and model["calibration"].startswith("1 of"), model)
+
+    def test_a_calibration_that_makes_no_sense_is_refused(self, bundle, office):
+        """Verify: the program says the file and does not start."""
+        told(bundle, "--pcap", office[0], "--fpr", "0.02", "--activate")
+        path = bundle / "calibration.json"
+        path.write_text(path.read_text().replace('"threshold": 0.', '"threshold": 7.'))
+        line = error_line(run("--pcap", office[0], "--model", bundle))
+        verify("calibration.json" in line and "threshold" in line, line)

@@ -1,0 +1,60 @@
+"""What a bundle is worth on labelled traffic is what linejudge itself says of it."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, replay, verify
+
+BENIGN = {"web", "dns", "ntp", "ping", "ssh"}
+
+
+def evaluate(*arguments):
+    return subprocess.run([os.path.join(TOOLS, "evaluate"), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """The demo's capture with a label a flow."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    shutil.copy(DEMO, folder / "demo.pcap")
+    with open(DEMO_LABELS, encoding="ascii") as file:
+        header, *rows = file.read().split()
+    lines = [f"{row},{'benign' if row.rsplit(',', 1)[1] in BENIGN else 'malicious'}" for row in rows]
+    (folder / "flows.csv").write_text("\n".join([f"{header},class", *lines]) + "\n")
+    (folder / "LABELS.tsv").write_text("file\tclass\tfamily\trule\ndemo.pcap\tmixed\tdemo\tflows:flows.csv\n")
+    return folder
+
+
+class TestEvaluate:
+    def test_the_figures_are_those_of_the_verdicts(self, data, tmp_path):
+        """
+        Steps: evaluate the default model on the demo; replay it.
+        Verify: as many malicious flows are called as EVE says, no benign one is, and the pictures are there.
+        """
+        done = evaluate(os.path.join(ROOT, "models", "default"), "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
+        verify(done.returncode == 0, done.stderr)
+        report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+        shipped = next(part for part in report.values() if isinstance(part, dict))["at the threshold as shipped"]
+        replay(DEMO, "--eve", tmp_path / "eve.json")
+        alerts = sum(e["event_type"] == "alert" for e in events(tmp_path / "eve.json"))
+        verify(alerts > 1000 and shipped["tp"] + shipped["fp"] == alerts, f"{alerts} alerts; {shipped}")
+        for name in ("roc", "pr", "confusion", "calibration", "importance"):
+            verify((tmp_path / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG"), f"no picture {name}")
+
+    def test_a_table_without_the_models_columns_is_an_error(self, tmp_path):
+        """Verify: one line that names what is missing."""
+        (tmp_path / "t.csv").write_text("IN_BYTES,OUT_BYTES,Label\n" + "1,2,0\n3,4,1\n" * 6)
+        done = evaluate(os.path.join(ROOT, "models", "default"), "--csv", tmp_path / "t.csv", "--out", tmp_path / "report")
+        verify(done.returncode == 1 and "are no columns of it" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+
+    def test_a_label_file_that_is_missing_is_named(self, data, tmp_path):
+        """Verify: one line with the capture and the file."""
+        (data / "flows.csv").unlink()
+        done = evaluate(os.path.join(ROOT, "models", "default"), "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
+        verify(done.returncode == 1 and "no label file flows.csv" in done.stderr, done.stderr)

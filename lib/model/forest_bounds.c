@@ -1,0 +1,176 @@
+/*
+ * What the trees that are left can still add, and so when a row's side of the threshold, and its
+ * class, cannot change any more. All in double, and outward: a bound that is too wide costs a few
+ * trees, one too narrow a verdict.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "forest_parts.h"
+
+#define MAGNITUDE_MAX 1e5   /* of a margin: over it, float32 has no digits left for the slacks */
+#define THRESHOLD_MIN 1e-30 /* below, the sigmoid's own rounding is no longer relative */
+
+/*
+ * Far over what the float32 of the transforms rounds: of a probability, relative and absolute; of
+ * a margin, relative.
+ */
+#define PROBABILITY_SLACK 1e-5
+#define MARGIN_SLACK	  1e-5
+
+/* The least and the most that each tree adds, [trees]; the largest sum on the way to any margin. */
+static double fill_extremes(const struct forest *f, float *least, float *most)
+{
+	double magnitude = fabs((double)f->base_margin);
+
+	for (uint32_t t = 0; t < f->trees; t++) {
+		uint32_t end = t + 1 < f->trees ? f->tree[t + 1].node : f->nodes;
+
+		least[t] = INFINITY;
+		most[t] = -INFINITY;
+		for (uint32_t i = f->tree[t].node; i < end; i++)
+			if (isnan(f->node[i].threshold)) {
+				least[t] = fminf(least[t], f->node[i].leaf);
+				most[t] = fmaxf(most[t], f->node[i].leaf);
+			}
+		magnitude += fmax(fabs((double)least[t]), fabs((double)most[t]));
+	}
+	return magnitude;
+}
+
+/* The float at or under x, and the one at or over it. */
+static float down(double x)
+{
+	float y = (float)x;
+
+	return (double)y > x ? nextafterf(y, -INFINITY) : y;
+}
+
+static float up(double x)
+{
+	return -down(-x);
+}
+
+/* low and high: of each stage and output, what the trees from there on add to a float32 sum. */
+static void fill_rest(const struct forest *f, struct forest_bounds *b, const float *least,
+		      const float *most, double magnitude)
+{
+	double low[FOREST_DECIDED_OUTPUTS] = {0}, high[FOREST_DECIDED_OUTPUTS] = {0};
+	uint32_t t = f->trees;
+
+	for (uint32_t stage = b->stages + 1; stage-- > 0;) {
+		uint32_t from = RTE_MIN(stage * FOREST_STAGE, f->trees);
+		double rounded;
+
+		while (t > from) {
+			t--;
+			low[f->tree[t].output] += (double)least[t];
+			high[f->tree[t].output] += (double)most[t];
+		}
+		/* Half a last place a tree; and as much again for the sums made of this bound. */
+		rounded = (f->trees - from + 16) * magnitude * 0x1p-23;
+		for (uint32_t k = 0; k < f->outputs; k++) {
+			b->low[stage * f->outputs + k] = down(low[k] - rounded);
+			b->high[stage * f->outputs + k] = up(high[k] + rounded);
+		}
+	}
+}
+
+static double logit(double p)
+{
+	return log(p / (1 - p));
+}
+
+/* One output: the sums from which no row comes back over the threshold, or under it. */
+static void fill_sides(struct forest_bounds *b, float threshold)
+{
+	double surely_under = (double)threshold * (1 - PROBABILITY_SLACK);
+	double surely_over = (double)threshold * (1 + PROBABILITY_SLACK);
+	double under = -INFINITY, over = INFINITY;
+
+	if ((double)threshold > THRESHOLD_MIN)
+		under = logit(surely_under);
+	if ((double)threshold > THRESHOLD_MIN && surely_over < 1)
+		over = logit(surely_over);
+	under -= MARGIN_SLACK * (1 + fabs(under));
+	over += MARGIN_SLACK * (1 + fabs(over));
+	for (uint32_t stage = 0; stage <= b->stages; stage++) {
+		b->under[stage] = down(under - (double)b->high[stage]);
+		b->over[stage] = up(over - (double)b->low[stage]);
+	}
+}
+
+/* The first stage at which any row could be decided: the most extreme sum that it could have. */
+static uint32_t first_stage(const struct forest *f, const struct forest_bounds *b,
+			    const float *least, const float *most)
+{
+	double low = (double)f->base_margin, high = low;
+
+	if (f->outputs > 1)
+		return RTE_MIN(b->stages, 1U);
+	for (uint32_t t = 0; t < f->trees; t++) {
+		low += (double)least[t];
+		high += (double)most[t];
+		if ((t + 1) % FOREST_STAGE == 0 &&
+		    (low <= (double)b->under[(t + 1) / FOREST_STAGE] ||
+		     high >= (double)b->over[(t + 1) / FOREST_STAGE]))
+			return (t + 1) / FOREST_STAGE;
+	}
+	return b->stages;
+}
+
+static struct forest_bounds *allocate(const struct forest *f)
+{
+	struct forest_bounds *b = calloc(1, sizeof(*b));
+	uint32_t stages = (f->trees + FOREST_STAGE - 1) / FOREST_STAGE;
+
+	if (b == NULL)
+		return NULL;
+	b->stages = stages;
+	b->low = calloc((stages + 1) * f->outputs, sizeof(*b->low));
+	b->high = calloc((stages + 1) * f->outputs, sizeof(*b->high));
+	b->under = calloc(stages + 1, sizeof(*b->under));
+	b->over = calloc(stages + 1, sizeof(*b->over));
+	if (b->low != NULL && b->high != NULL && b->under != NULL && b->over != NULL)
+		return b;
+	forest_unbound(b);
+	return NULL;
+}
+
+struct forest_bounds *forest_bound(const struct forest *f, float threshold)
+{
+	float *least = malloc(f->trees * sizeof(*least)), *most = malloc(f->trees * sizeof(*most));
+	struct forest_bounds *b = NULL;
+	double magnitude;
+
+	if (least == NULL || most == NULL || f->outputs > FOREST_DECIDED_OUTPUTS ||
+	    (f->outputs > 1) != (f->transform == FOREST_SOFTMAX))
+		goto out;
+	magnitude = fill_extremes(f, least, most);
+	if (!(magnitude <= MAGNITUDE_MAX))
+		goto out;
+	b = allocate(f);
+	if (b == NULL)
+		goto out;
+	b->threshold = threshold;
+	b->gap = (float)(PROBABILITY_SLACK + 1e-6 * magnitude);
+	fill_rest(f, b, least, most, magnitude);
+	if (f->outputs == 1)
+		fill_sides(b, threshold);
+	b->first = first_stage(f, b, least, most);
+out:
+	free(least);
+	free(most);
+	return b;
+}
+
+void forest_unbound(struct forest_bounds *b)
+{
+	if (b == NULL)
+		return;
+	free(b->low);
+	free(b->high);
+	free(b->under);
+	free(b->over);
+	free(b);
+}

@@ -1,0 +1,192 @@
+"""A bundle's threshold from a site's own scores, and calibration.json, which keeps it beside the bundle. Needs Python alone.
+
+The estimator. Attacks may be among the traffic that a site takes for ordinary, and would push the threshold up until nothing
+alarms. They come from, or go to, few hosts, and most flows of such a host alarm; false alarms are spread thin. So a host with at
+least SUSPECT_FLOWS flows of which at least SUSPECT_SHARE alarm at the threshold as shipped is suspected, and its alarming flows
+are set aside; all together may be at most a stated share of the flows. Of the rest, n flows, the threshold lies just over
+the score that is k + 1 from the top, k = rate * n rounded down: at most the rate alarms. What that is worth on other traffic is
+measured on halves of the initiators: set on one, counted on the other, SPLITS times.
+"""
+
+import collections
+import datetime
+import hashlib
+import json
+import math
+import os
+import random
+
+SUSPECT_FLOWS, SUSPECT_SHARE = 20, 0.5
+SPLITS = 200
+ENOUGH = 10  # alarms among the flows, for a rate to be measured at all
+FORMAT = 1
+
+Scored = collections.namedtuple("Scored", "score source target time_s")
+
+
+class Unfit(ValueError):
+    """Traffic that a threshold cannot be set by."""
+
+
+def read_eve(lines, model):
+    """Scored flows of EVE lines, by the model of that name where several scored."""
+    for number, line in enumerate(lines, start=1):
+        try:
+            event = json.loads(line)
+            if event["event_type"] != "flow" or event["ml"].get("early"):
+                continue
+            scores = {o["model"]: o["score"] for o in event["ml"].get("models", ())} or {event["ml"]["model"]: event["ml"]["score"]}
+            time_s = datetime.datetime.strptime(event["flow"]["start"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
+            ends = event["src_ip"], event["dest_ip"]
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise Unfit(f"line {number} is not a flow event of linejudge's: {error!r}") from None
+        if model not in scores:
+            raise Unfit(f"line {number} was scored by {', '.join(scores)}, not by {model}")
+        if scores[model] is not None:
+            yield Scored(scores[model], *ends, time_s)
+
+
+def suspects(flows, shipped):
+    """{host: its alarming flows} of hosts most of whose flows alarm."""
+    seen, alarms = collections.Counter(), collections.Counter()
+    for flow in flows:
+        for host in {flow.source, flow.target}:
+            seen[host] += 1
+            alarms[host] += flow.score >= shipped
+    return {host: n for host, n in alarms.items() if seen[host] >= SUSPECT_FLOWS and n >= SUSPECT_SHARE * seen[host]}
+
+
+def just_over(score):
+    """The least number that no score which EVE prints so (six digits) reaches; 1 is the most a threshold can be."""
+    return min(score + 0.5 * 10 ** (math.floor(math.log10(score)) - 5), 1) if score > 0 else 1e-9
+
+
+def threshold_for(scores, rate):
+    ordered = sorted(scores, reverse=True)
+    return just_over(ordered[min(int(rate * len(ordered)), len(ordered) - 1)])
+
+
+def spread(flows, rate, seed=1):
+    """5 %, 50 % and 95 % of the share that alarms on other initiators than the threshold was set by."""
+    hosts = collections.defaultdict(list)
+    for flow in flows:
+        hosts[flow.source].append(flow.score)
+    if len(hosts) < 2:
+        return None
+    names, shares, draw = sorted(hosts), [], random.Random(seed)
+    for _ in range(SPLITS):
+        draw.shuffle(names)
+        sides = [[s for name in part for s in hosts[name]] for part in (names[:len(names) // 2], names[len(names) // 2:])]
+        threshold = threshold_for(sides[0], rate)
+        shares.append(sum(s >= threshold for s in sides[1]) / len(sides[1]))
+    shares.sort()
+    return [shares[int(q * (SPLITS - 1))] for q in (0.05, 0.5, 0.95)]
+
+
+def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05, hours=None):
+    """An entry of calibration.json's history, not yet numbered."""
+    if not flows:
+        raise Unfit("there is no flow to calibrate by")
+    times = [flow.time_s for flow in flows]
+    hours = hours or max((max(times) - min(times)) / 3600, 1 / 3600)
+    hosts = suspects(flows, shipped)
+    kept = [f for f in flows if f.score < shipped or (f.source not in hosts and f.target not in hosts)]
+    aside = len(flows) - len(kept)
+    if aside > contaminated * len(flows):
+        worst = ", ".join(sorted(hosts, key=lambda h: (-hosts[h], h))[:5])
+        raise Unfit(f"{aside} of {len(flows)} flows alarm and are of hosts that do little else ({worst}): more than "
+                    f"--contaminated {contaminated:g}. Look at them first; if they are as they should be, allow more, or train on them")
+    rate = fpr if fpr is not None else alerts_per_hour * hours / len(kept)
+    if not 0 < rate < 0.5:
+        raise Unfit(f"the budget is {rate:.4g} of all flows; over 0 and under 0.5 can be set")
+    threshold = threshold_for([f.score for f in kept], rate)
+    low, middle, high = spread(kept, rate) or [None] * 3
+    return {
+        "threshold": threshold, "made": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "asked": {"fpr": fpr} if fpr is not None else {"alerts_per_hour": alerts_per_hour},
+        "traffic": {"flows": len(flows), "hours": round(hours, 6), "set_aside": aside,
+                    "suspected": {host: hosts[host] for host in sorted(hosts, key=lambda h: (-hosts[h], h))[:20]}},
+        "alerts": {"share": sum(f.score >= threshold for f in kept) / len(kept), "share_elsewhere": [low, middle, high],
+                   "per_hour": sum(f.score >= threshold for f in kept) / hours,
+                   "shipped_per_hour": sum(f.score >= shipped for f in kept) / hours},
+        "enough": rate * len(kept) >= ENOUGH,
+    }
+
+
+def report(entry, shipped):
+    """What a person needs before activating it."""
+    traffic, alerts = entry["traffic"], entry["alerts"]
+    per_hour = (traffic["flows"] - traffic["set_aside"]) / traffic["hours"]
+    asked = "{:g} of flows".format(entry["asked"]["fpr"]) if "fpr" in entry["asked"] else \
+        "{:g} an hour".format(entry["asked"]["alerts_per_hour"])
+    lines = [f"{traffic['flows']} flows in {traffic['hours']:.3g} h; asked: alerts of {asked}",
+             f"threshold {entry['threshold']:.6g}; as shipped {shipped:.6g}",
+             f"expected: {alerts['per_hour']:.4g} alerts an hour, {alerts['share']:.4%} of flows; "
+             f"as shipped {alerts['shipped_per_hour']:.4g}"]
+    low, _, high = alerts["share_elsewhere"]
+    if low is None:
+        lines.append("uncertainty: unknown, all flows are of one initiator")
+    else:
+        lines.append(f"uncertainty: {low * per_hour:.4g} to {high * per_hour:.4g} an hour, {low:.4%} to {high:.4%} of flows (90 % of "
+                     f"{SPLITS} splits by initiator, set on one half and counted on the other)")
+    if traffic["set_aside"]:
+        named = ", ".join(f"{host} ({n})" for host, n in list(traffic["suspected"].items())[:5])
+        lines.append(f"set aside: {traffic['set_aside']} alarming flows of hosts that do little else: {named}. Look at them: "
+                     "they go on alarming")
+    if not entry["enough"]:
+        lines.append(f"too little traffic for such a budget: under {ENOUGH} alerts are expected of all of it; take the uncertainty seriously")
+    if entry["threshold"] >= 1:
+        lines.append("the model is sure of more flows than the budget allows: at this threshold next to nothing alarms")
+    return "\n".join(lines)
+
+
+class Bundle:
+    """A bundle's threshold as shipped, and its calibration.json."""
+
+    def __init__(self, folder):
+        with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
+            self.manifest = json.load(file)
+        self.name, self.shipped = self.manifest["name"], self.manifest["threshold"]
+        with open(os.path.join(folder, self.manifest["files"]["booster"]["name"]), "rb") as file:
+            self.sha256 = hashlib.sha256(file.read()).hexdigest()
+        self.path = os.path.join(folder, "calibration.json")
+        self.kept = {"format": FORMAT, "booster_sha256": self.sha256, "active": None, "history": []}
+        if os.path.exists(self.path):
+            with open(self.path, encoding="utf-8") as file:
+                kept = json.load(file)
+            if kept.get("format") != FORMAT:
+                raise Unfit(f"{self.path}: format is not {FORMAT}")
+            # What was measured on another booster says nothing of this one.
+            if kept["booster_sha256"] == self.sha256:
+                self.kept = kept
+
+    def entry(self, number):
+        return next((e for e in self.kept["history"] if e["id"] == number), None)
+
+    def add(self, entry):
+        self.kept["history"].append({"id": 1 + max((e["id"] for e in self.kept["history"]), default=0), **entry})
+
+    def activate(self):
+        """Puts the latest entry in force; it remembers which was."""
+        if not self.kept["history"]:
+            raise Unfit(f"{self.path}: there is nothing to activate")
+        latest = self.kept["history"][-1]
+        if self.kept["active"] != latest["id"]:
+            latest["before"], self.kept["active"] = self.kept["active"], latest["id"]
+        return latest
+
+    def revert(self):
+        """Puts what was in force before back; the entry's number, or None for the threshold as shipped."""
+        if self.kept["active"] is None:
+            raise Unfit(f"{self.path}: the threshold is as shipped: there is nothing to revert")
+        self.kept["active"] = self.entry(self.kept["active"]).get("before")
+        return self.kept["active"]
+
+    def save(self):
+        """Whole or not at all."""
+        with open(self.path + ".new", "w", encoding="ascii") as file:
+            json.dump(self.kept, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(self.path + ".new", self.path)

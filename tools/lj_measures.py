@@ -1,0 +1,136 @@
+"""What a set of scored flows says of a model: figures at thresholds, by family, over time, and how far to trust them."""
+
+import numpy
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import lj_recipe
+
+BOOTSTRAPS = 200
+PSI_BINS, PSI_FLOWS = 10, 100
+
+
+class Scored:
+    """Arrays of n flows: score, y (1 malicious), family, capture (names), publisher; start_s, decided_s; captures' hours."""
+
+    def __init__(self, score, y, family, capture, publisher, start_s=None, decided_s=None, hours=None):
+        self.score, self.y = numpy.asarray(score, float), numpy.asarray(y)
+        self.family, self.capture, self.publisher = (numpy.asarray(a, str) for a in (family, capture, publisher))
+        self.start_s, self.decided_s = (numpy.asarray(a, float) if a is not None else None for a in (start_s, decided_s))
+        self.hours = hours or {}
+
+    def __len__(self):
+        return len(self.y)
+
+    def where(self, mask):
+        times = (a[mask] if a is not None else None for a in (self.start_s, self.decided_s))
+        return Scored(self.score[mask], self.y[mask], self.family[mask], self.capture[mask], self.publisher[mask], *times, self.hours)
+
+    def both_classes(self):
+        return len(set(self.y.tolist())) == 2
+
+
+def at_threshold(scored, threshold, base_rate):
+    called, y = scored.score >= threshold, scored.y == 1
+    tp, fp = int((called & y).sum()), int((called & ~y).sum())
+    tn, fn = int((~called & ~y).sum()), int((~called & y).sum())
+    recall, fpr, precision = tp / max(tp + fn, 1), fp / max(fp + tn, 1), tp / max(tp + fp, 1)
+    alarms = recall * base_rate + fpr * (1 - base_rate)
+    return {
+        "threshold": float(threshold), "tp": tp, "fp": fp, "tn": tn, "fn": fn, "accuracy": (tp + tn) / max(len(y), 1),
+        "precision": precision, "recall": recall, "f1": 2 * precision * recall / max(precision + recall, 1e-12), "fpr": fpr,
+        f"ppv at a base rate of {base_rate:g}": recall * base_rate / alarms if alarms > 0 else None,
+    }
+
+
+def ranking(scored):
+    """Figures that need no threshold, and recall where 1 % and 0.1 % of these benign flows alarm."""
+    return {"roc_auc": float(roc_auc_score(scored.y, scored.score)), "pr_auc": float(average_precision_score(scored.y, scored.score)),
+            "recall at 1 % fpr": lj_recipe.recall_at(scored.score, scored.y, 0.01),
+            "recall at 0.1 % fpr": lj_recipe.recall_at(scored.score, scored.y, 0.001)}
+
+
+def by_family(scored, threshold):
+    one_percent = lj_recipe.threshold_at(scored.score[scored.y == 0], 0.01) if (scored.y == 0).any() else None
+    table = {}
+    for family in sorted(set(scored.family[scored.y == 1])):
+        part = scored.where((scored.family == family) & (scored.y == 1))
+        table[family] = {"captures": len(set(part.capture)), "n": len(part), "recall as shipped": float((part.score >= threshold).mean()),
+                         "recall at 1 % fpr": float((part.score >= one_percent).mean()) if one_percent is not None else None}
+    return table
+
+
+def detection(scored, threshold):
+    """Of attack captures: how many alarm at all, and s from the first malicious flow's start to the first alert's decision."""
+    if scored.start_s is None:
+        return None
+    waits, captures = [], sorted(set(scored.capture[scored.y == 1]))
+    for capture in captures:
+        part = scored.where((scored.capture == capture) & (scored.y == 1))
+        alarmed = part.score >= threshold
+        if alarmed.any():
+            waits.append(part.decided_s[alarmed].min() - part.start_s.min())
+    quantiles = numpy.quantile(waits, (0.5, 0.9)).tolist() if waits else [None, None]
+    return {"captures": len(captures), "detected": len(waits), "median_s": quantiles[0], "p90_s": quantiles[1]}
+
+
+def benign_alerts(scored, threshold):
+    """Alerts an hour of benign captures, all and by publisher; hours are those of the captures' own packet times."""
+    benign, table = scored.where(scored.y == 0), {}
+    for publisher in ["all", *sorted(set(benign.publisher))]:
+        part = benign if publisher == "all" else benign.where(benign.publisher == publisher)
+        hours = sum(scored.hours.get(c, 0) for c in set(part.capture))
+        alerts = int((part.score >= threshold).sum())
+        table[publisher] = {"n": len(part), "alerts": alerts, "fpr": alerts / max(len(part), 1), "hours": hours,
+                            "alerts_per_hour": alerts / hours if hours > 0 else None}
+    return table
+
+
+def intervals(scored, threshold, seed=1):
+    """5 % and 95 % of bootstraps by capture: of recall and FPR at the threshold, and of ROC AUC."""
+    names, index = numpy.unique(scored.capture, return_inverse=True)
+    rows = [numpy.flatnonzero(index == i) for i in range(len(names))]
+    rng, figures = numpy.random.default_rng(seed), []
+    for _ in range(BOOTSTRAPS):
+        part = scored.where(numpy.concatenate([rows[i] for i in rng.integers(0, len(names), len(names))]))
+        if part.both_classes():
+            called = part.score >= threshold
+            figures.append((called[part.y == 1].mean(), called[part.y == 0].mean(), roc_auc_score(part.y, part.score)))
+    low, high = numpy.quantile(figures, (0.05, 0.95), axis=0).tolist()
+    return {name: [low[i], high[i]] for i, name in enumerate(("recall", "fpr", "roc_auc"))}
+
+
+def psi(expected, actual):
+    """Population stability index over deciles of `expected`; 0.1 is a shift, 0.25 a great one."""
+    edges = numpy.unique(numpy.quantile(expected, numpy.linspace(0, 1, PSI_BINS + 1)[1:-1]))
+    shares = [numpy.bincount(numpy.searchsorted(edges, part, "right"), minlength=len(edges) + 1) + 0.5 for part in (expected, actual)]
+    e, a = (s / s.sum() for s in shares)
+    return float(((a - e) * numpy.log(a / e)).sum())
+
+
+def drift(scored):
+    """PSI of benign scores: each publisher, and each capture of PSI_FLOWS flows or more, against all other benign flows."""
+    benign = scored.where(scored.y == 0)
+    table = {}
+    for kind, column in (("publishers", benign.publisher), ("captures", benign.capture)):
+        values = {}
+        for name in sorted(set(column)):
+            own = column == name
+            if own.sum() >= PSI_FLOWS and (~own).sum() >= PSI_FLOWS:
+                values[name] = psi(benign.score[~own], benign.score[own])
+        table[kind] = values if kind == "publishers" else {
+            "n": len(values), "median": float(numpy.median(list(values.values()))) if values else None,
+            "most": dict(sorted(values.items(), key=lambda item: -item[1])[:5])}
+    return table
+
+
+def sheet(scored, threshold, base_rate):
+    """All of it."""
+    result = {"flows": len(scored), "captures": len(set(scored.capture)), "at the threshold as shipped": at_threshold(scored, threshold, base_rate)}
+    if scored.both_classes():
+        result["ranking"] = ranking(scored)
+        result["90 % intervals, bootstrap by capture"] = intervals(scored, threshold)
+    result["families"] = by_family(scored, threshold)
+    result["time to detection"] = detection(scored, threshold)
+    result["benign"] = benign_alerts(scored, threshold)
+    result["drift (PSI)"] = drift(scored)
+    return result

@@ -1,0 +1,90 @@
+"""What the recipe is worth where nothing of the kind was seen: models trained anew without it. Plain rows only; see evaluate's --cap."""
+
+import sys
+
+import numpy
+from sklearn.metrics import roc_auc_score
+
+import lj_recipe
+
+KINDS = {"cicddos2019": "floods", "ddos-real": "floods", "synflood-lab": "floods", "scan": "scans", "brute": "password guessing",
+         "webshell": "web shells", "dnstunnel": "DNS tunnels", "attck": "ATT&CK exercises", "mta": "trojans and spam", "exploit": "exploits",
+         "modbus": "modbus"}
+
+
+def kind_of(family):
+    return KINDS.get(family.partition(":")[0], family.partition(":")[0])
+
+
+def _figures(attacks, benign):
+    scores, y = numpy.concatenate([attacks, benign]), numpy.repeat([1, 0], [len(attacks), len(benign)])
+    return {"n": len(attacks), "roc_auc": float(roc_auc_score(y, scores)), "recall at 1 % fpr": lj_recipe.recall_at(scores, y, 0.01),
+            "recall at 0.1 % fpr": lj_recipe.recall_at(scores, y, 0.001)}
+
+
+def _left_out(dataset, columns, rounds, cap, column, label):
+    """Each value of `column` among malicious rows left out of training; scored against benign captures not seen either."""
+    aside, table = dataset.bucket < dataset.n_buckets // 5, {}
+    benign = numpy.flatnonzero(aside & (dataset.y == 0) & ~dataset.merged)
+    for value in sorted(set(column[dataset.y == 1])):
+        theirs = column == value
+        mask = ~theirs & ~aside
+        if len(set(dataset.y[mask])) < 2:
+            continue
+        booster, _ = lj_recipe.fit(dataset, mask, columns, rounds, lj_recipe.SEED, cap=cap)
+        attacks = numpy.flatnonzero(theirs & (dataset.y == 1) & ~dataset.merged)
+        table[str(value)] = _figures(*(lj_recipe.scores_of(booster, dataset, rows, columns) for rows in (attacks, benign)))
+        print(f"{label} {value} left out", file=sys.stderr)
+    return table
+
+
+def publishers(dataset, columns, rounds, cap):
+    return _left_out(dataset, columns, rounds, cap, dataset.publisher, "publisher")
+
+
+def families(dataset, columns, rounds, cap):
+    kinds = numpy.array([kind_of(family) if label else "" for family, label in zip(dataset.family, dataset.y)])
+    return _left_out(dataset, columns, rounds, cap, kinds, "family")
+
+
+def folds(dataset, columns, rounds, cap, seed):
+    """Figures over folds of captures, plain rows, dealt by `seed`."""
+    fold = lj_recipe.fold_of_buckets(dataset.n_buckets, seed)[dataset.bucket]
+    scores = numpy.full(len(dataset.y), numpy.nan)
+    for k in range(lj_recipe.FOLDS):
+        booster, _ = lj_recipe.fit(dataset, fold != k, columns, rounds, seed + k, cap=cap)
+        outside = numpy.flatnonzero((fold == k) & ~dataset.merged)
+        scores[outside] = lj_recipe.scores_of(booster, dataset, outside, columns)
+    plain = ~dataset.merged
+    print(f"seed {seed}: folds of captures", file=sys.stderr)
+    return _figures(scores[plain & (dataset.y == 1)], scores[plain & (dataset.y == 0)])
+
+
+def mean_of(table):
+    """Of each figure over the rows; None where nothing could be left out, as with one publisher."""
+    if not table:
+        return None
+    names = next(iter(table.values())).keys()
+    return {name: float(numpy.mean([row[name] for row in table.values()])) for name in names if name != "n"}
+
+
+def ablation(dataset, columns, rounds, cap):
+    """The recipe's columns, and those with ports, TTL, windows and MSS: by folds, and publishers left out."""
+    network = [i for i, name in enumerate(dataset.names) if lj_recipe.NETWORK.match(name)]
+    if not network:
+        return None
+    return {name: {"folds": folds(dataset, used, rounds, cap, lj_recipe.SEED),
+                   "publishers left out, mean": mean_of(publishers(dataset, used, rounds, cap))}
+            for name, used in (("without ports and TTL", columns), ("with ports and TTL", sorted({*columns, *network})))}
+
+
+def everything(dataset, columns, rounds, cap, seeds):
+    plain = dataset.only(~dataset.merged)
+    spread = [folds(plain, columns, rounds, cap, lj_recipe.SEED + 100 * seed) for seed in range(seeds)]
+    return {
+        "trained on": f"plain captures, at most {cap} flows of a family, {rounds} rounds, {len(columns)} features",
+        "folds of captures, by seed": spread,
+        "publishers left out": publishers(plain, columns, rounds, cap),
+        "families left out": families(plain, columns, rounds, cap),
+        "ablation": ablation(plain, columns, rounds, cap),
+    }

@@ -1,0 +1,115 @@
+"""Labelled flows scored by linejudge itself: captures by replay, tables by the proof of golden rows."""
+
+import csv
+import datetime
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import tempfile
+
+import numpy
+import xgboost
+
+import lj_dataset
+import lj_labels
+import lj_measures
+import lj_table
+
+NUMBERS = {"TCP": 6, "UDP": 17, "ICMP": 1, "IPv6-ICMP": 58, "SCTP": 132}
+
+
+def _ns(text):
+    return round(datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() * 1e6) * 1000
+
+
+def _replay(job):
+    """[(score, y, start s, decided s)] of one capture's labelled flows, and its length in h."""
+    path, rule, bundle, idle_s = job
+    with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as eve:
+        # XGBoost's engine opens sooner, and gives the same bits.
+        done = subprocess.run([lj_dataset.LINEJUDGE, "--pcap", path, "--model", bundle, "--eve", eve.name, "--summary", "none",
+                               "--set", "model.engine=xgboost"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise ValueError(f"{path}: {done.stderr.strip().splitlines()[-1]}")
+        events = [event for event in map(json.loads, eve) if event["event_type"] == "flow"]
+    labelled, begin, end = lj_labels.Rule(rule, path), None, None
+    rows = []
+    for event in events:
+        first, last = _ns(event["flow"]["start"]), _ns(event["flow"]["end"])
+        begin, end = min(begin or first, first), max(end or last, last)
+        flow = lj_labels.Flow(event["src_ip"], event.get("src_port", 0), event["dest_ip"], event.get("dest_port", 0),
+                              NUMBERS.get(event["proto"], 0), first - 1000, last + 1000)
+        y = labelled(flow)
+        if y is not None and event["ml"]["score"] is not None:
+            wait = idle_s if event["ml"]["due"] == "idle" else 0
+            rows.append((event["ml"]["score"], y, first / 1e9, last / 1e9 + wait))
+    return rows, (end - begin) / 3.6e12 if rows else 0
+
+
+def captures(bundle, data, labels_path, per_family=0):
+    """Every labelled capture (of a family at most `per_family`, if that is over 0) through the daemon."""
+    folder, scratch = lj_dataset.unpack(data)
+    labels, _ = lj_dataset.read_labels(folder, labels_path, "keep")
+    if per_family:
+        ordered, taken = sorted(labels, key=lambda label: lj_dataset.hash_fraction(label["file"], "sample")), {}
+        for label in ordered:
+            key = label["family"].partition(":")[0] + label["file"].partition("/")[0] if label["class"] == "benign" else label["family"]
+            taken.setdefault(key, []).append(label)
+        labels = [label for family in taken.values() for label in family[:per_family]]
+    with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
+        idle_s = json.load(file).get("flow", {}).get("idle_timeout_s", 0)
+    jobs = [(os.path.join(folder, label["file"]), label["rule"], bundle, idle_s) for label in labels]
+    columns, hours = [[] for _ in range(7)], {}
+    with multiprocessing.Pool(2) as pool:
+        for label, (rows, length) in zip(labels, pool.imap(_replay, jobs, chunksize=4)):
+            hours[label["file"]] = length
+            publisher = label["file"].partition("/")[0] if "/" in label["file"] else "captures"
+            for score, y, start, decided in rows:
+                for column, value in zip(columns, (score, y, label["family"], label["file"], publisher, start, decided)):
+                    column.append(value)
+    if scratch is not None:
+        scratch.cleanup()
+    return lj_measures.Scored(*columns, hours)
+
+
+def _prove(bundle, manifest, rows, margins, probabilities):
+    """The daemon's engine gives these margins, bit for bit, or this says which row is not so."""
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.copy(os.path.join(bundle, manifest["files"]["booster"]["name"]), scratch)
+        golden = os.path.join(scratch, manifest["files"]["golden"]["name"])
+        with open(golden, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([*manifest["features"], "margin_0", "probability_0"])
+            for row, margin, probability in zip(rows, margins, probabilities):
+                writer.writerow([*("" if numpy.isnan(v) else f"{v:.9g}" for v in row), f"{margin:.9g}", f"{probability:.9g}"])
+        manifest["files"]["golden"]["sha256"] = lj_dataset.digest_of(golden)
+        with open(os.path.join(scratch, "manifest.json"), "w", encoding="utf-8") as file:
+            json.dump(manifest, file)
+        done = subprocess.run([lj_dataset.LINEJUDGE, "model", "check", scratch], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              check=False)
+        if done.returncode != 0:
+            raise ValueError(done.stderr.strip().splitlines()[-1])
+
+
+def table(bundle, path, label, benign, family):
+    """A labelled table's rows, scored in Python and proved by linejudge's engine."""
+    with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
+        manifest = json.load(file)
+    if len(manifest["classes"]) != 2:
+        raise ValueError(f"{bundle}: has {len(manifest['classes'])} classes; a table is scored by models of two")
+    dataset, _ = lj_table.load(path, label, benign, family, identity=True)
+    known = lj_table.known_columns()
+    have = {known[name.lower()]: i for i, name in enumerate(dataset.names)}
+    wanted = [known.get(name.strip().lower(), name) for name in manifest["features"]]
+    missing = [name for name, feature in zip(manifest["features"], wanted) if feature not in have]
+    if missing:
+        raise ValueError(f"{path}: {len(missing)} of the model's features are no columns of it: {', '.join(missing[:5])}")
+    rows = dataset.x[:, [have[feature] for feature in wanted]]
+    booster = xgboost.Booster(model_file=os.path.join(bundle, manifest["files"]["booster"]["name"]))
+    booster.feature_names = None
+    margins, scores = (booster.predict(xgboost.DMatrix(rows), output_margin=m) for m in (True, False))
+    _prove(bundle, manifest, rows, margins, scores)
+    names = numpy.array(dataset.captures)[dataset.capture]
+    return lj_measures.Scored(scores, dataset.y, dataset.family, names, dataset.publisher)
