@@ -28,6 +28,26 @@ def table_of(tmp_path, names):
         return {int(row["flow_id"]): np.array([float(row[n] or "nan") for n in names], np.float32) for row in csv.DictReader(file)}
 
 
+def demo_bundle(tmp_path, threshold=0.5):
+    """(bundle, rows): a model of the demo itself, of four features; `mine`."""
+    names = ["packets", "duration_us", "fwd_bytes", "bwd_bytes"]
+    rows = np.array(list(table_of(tmp_path, names).values()))
+    booster, rows = train_on_table(rows, rows[:, 3] == 0)
+    return write_bundle(tmp_path / "mine", booster, names, rows[:40], threshold=threshold), rows
+
+
+def watched(bundle, *settings):
+    """(what the log says, what the summary says of drift) of the demo through the bundle."""
+    done = run("--pcap", DEMO, "--model", bundle, "--summary", "json", *(word for s in settings for word in ("--set", s)))
+    verify(done.returncode == 0, done.stderr)
+    return done.stderr, json.loads(done.stdout)["drift"]["mine"]
+
+
+def give_reference(bundle, tmp_path):
+    return subprocess.run([f"{TOOLS}/reference", bundle, tmp_path / "features.csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, check=False)
+
+
 class TestBecause:
     def test_contributions_are_those_of_xgboost(self, tmp_path):
         """
@@ -94,6 +114,29 @@ class TestRules:
             seen.add(tuple(over))
         verify(len(seen) > 2, f"only {seen}: nothing is tested")
 
+    def test_the_specialist_of_a_class_decides_by_route(self, tmp_path):
+        """
+        Steps: a model of the classes benign, scan and other; with it one called scan, which is never over its threshold; by route.
+        Verify: of flows that the first calls scan the second decides, and does not alert; of all others the first decides.
+        """
+        names = ["packets", "duration_us", "fwd_bytes", "bwd_bytes"]
+        rows = np.array(list(table_of(tmp_path, names).values()))
+        silent = (rows[:, 3] == 0).astype(int)
+        booster = xgboost.train({"objective": "multi:softprob", "num_class": 3, "max_depth": 3, "nthread": 1, "seed": 1},
+                                xgboost.DMatrix(rows, label=np.where(rows[:, 0] <= 2, 2 - silent, 0)), num_boost_round=8)
+        first = write_bundle(tmp_path / "first", booster, names, rows[:40], classes=("benign", "scan", "other"))
+        booster, rows = train_on_table(rows, silent)
+        scan = write_bundle(tmp_path / "scan", booster, names, rows[:40], threshold=1)
+        replay(DEMO, "--model", first, "--model", scan, "--eve", tmp_path / "eve.json", "--set", "verdict.rule=route")
+        seen = set()
+        for event in (e for e in events(tmp_path / "eve.json") if e["event_type"] == "flow"):
+            ml = event["ml"]
+            said = ml["models"][0]["class"]
+            verify(ml["rule"] == "route" and ml["model"] == ("scan" if said == "scan" else "first"), f"{ml}")
+            verify(event["flow"]["alerted"] == (said == "other" or said == "benign" and ml["score"] >= 0.5), f"{ml}")
+            seen.add(said)
+        verify(len(seen) == 3, f"only {seen}: nothing is tested")
+
     def test_a_quorum_that_cannot_be_reached_is_refused(self):
         """Verify: the key, the votes and the models."""
         line = error_line(run("--pcap", DEMO, "--model", DEFAULT, "--set", "verdict.rule=vote", "--set", "verdict.quorum=2"))
@@ -107,11 +150,8 @@ class TestDrift:
         Verify: show drift has a PSI of the scores and of the feature that moved most; show drift features has all four.
         """
         names = ["packets", "duration_us", "fwd_bytes", "bwd_bytes"]
-        rows = np.array(list(table_of(tmp_path, names).values()))
-        booster, rows = train_on_table(rows, rows[:, 3] == 0)
-        bundle = write_bundle(tmp_path / "mine", booster, names, rows[:40], threshold=0.999)
-        done = subprocess.run([f"{TOOLS}/reference", bundle, tmp_path / "features.csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, check=False)
+        bundle, rows = demo_bundle(tmp_path, threshold=0.999)
+        done = give_reference(bundle, tmp_path)
         verify(done.returncode == 0 and f"reference of {len(rows)} flows" in done.stdout, done.stderr)
         config = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1", "mbufs": 131072}]}, "models": [str(bundle)],
                   "drift": {"every": 1}, "flow": {"idle_timeout_s": 10, "active_timeout_s": 0.5, "tcp_linger_s": 0.1}, "doctor": "off", "eal": {"huge": "off"}}
@@ -126,6 +166,48 @@ class TestDrift:
             verify(sorted(features) == sorted(names), f"{features}")
             verify(float(report["worst_psi"]) > 0.25 and report["worst_feature"] in names, f"{report}")
             verify(report["sampled"] >= 500, f"{report}")
+
+    def test_traffic_as_in_the_reference_has_not_moved(self, tmp_path):
+        """
+        Steps: tools/reference of the demo's own flows; replay the demo with all flows sampled.
+        Verify: the summary has the model as trained, and a PSI next to nothing.
+        """
+        bundle, rows = demo_bundle(tmp_path)
+        done = give_reference(bundle, tmp_path)
+        verify(done.returncode == 0, done.stderr)
+        _, drift = watched(bundle, "drift.every=1", "drift.flood_percent=0")
+        verify(drift["state"] == "as trained" and drift["sampled"] == len(rows), f"{drift}")
+        verify(float(drift["score_psi"]) < 0.01 and float(drift["worst_psi"]) < 0.01, f"{drift}")
+
+    def test_a_model_that_never_fires_is_an_alarm(self, tmp_path):
+        """
+        Steps: replay the demo's 198 s through a model whose threshold no score reaches; drift.silent_s is 60.
+        Verify: one line of the log says so, once, and the summary that it is silent.
+        """
+        bundle, _ = demo_bundle(tmp_path, threshold=1)
+        said, drift = watched(bundle, "drift.window_s=12", "drift.silent_s=60")
+        verify(said.count("model mine has not fired for 0.0 h while flows are scored") == 1, said)
+        verify(drift["state"] == "silent" and drift["alarms"] == 1 and drift["over_threshold"] == 0, f"{drift}")
+
+    def test_a_model_that_fires_for_everything_is_an_alarm(self, tmp_path):
+        """
+        Steps: replay the demo through a model whose threshold every score reaches.
+        Verify: one line of the log says so, and the summary.
+        """
+        bundle, _ = demo_bundle(tmp_path, threshold=1e-9)
+        said, drift = watched(bundle, "drift.window_s=120")
+        verify(said.count("model mine fires for 100 % of all flows") == 1, said)
+        verify(drift["state"] == "fires for everything" and drift["alarms"] == 1, f"{drift}")
+
+    def test_a_table_without_the_columns_is_refused(self, tmp_path):
+        """Verify: tools/reference names the table and a column, and leaves the bundle as it was."""
+        bundle, _ = demo_bundle(tmp_path)
+        before = (bundle / "manifest.json").read_bytes()
+        (tmp_path / "features.csv").write_text("flow_id,packets\n1,2\n")
+        done = give_reference(bundle, tmp_path)
+        verify(done.returncode == 1 and "features.csv: has no column duration_us (3 of the bundle's 4 features are missing)" in done.stderr,
+               done.stderr)
+        verify((bundle / "manifest.json").read_bytes() == before, "the manifest was changed")
 
     def test_a_reference_that_was_changed_is_refused(self, tmp_path):
         """Verify: the file and that its hash is another."""

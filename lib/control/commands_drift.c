@@ -22,7 +22,11 @@ static const char *state_of(const struct lj_drift_report *r)
 		return "drifted";
 	if (!r->reference)
 		return "no reference";
-	return isnan(r->score_psi) ? "too few flows" : "as trained";
+	if (r->bounds)
+		return "scores are bounds";
+	if (isnan(r->score_psi))
+		return "too few flows";
+	return r->score_psi >= LJ_DRIFT_PSI_MOVED ? "moved" : "as trained";
 }
 
 static int worst_feature(const struct lj_drift *d, uint16_t m, uint32_t features)
@@ -58,18 +62,23 @@ static void add_model(json_t *reply, const struct lj_drift *d, const struct lj_m
 			  "alarms", (json_int_t)r.alarms));
 }
 
-int show_drift(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+void drift_json(const struct lj_pipeline *p, json_t *reply)
 {
-	const struct lj_model_set *models = lj_pipeline_models(c->pipeline);
-	const struct lj_drift *d = lj_pipeline_drift(c->pipeline);
+	const struct lj_model_set *models = lj_pipeline_models(p);
+	const struct lj_drift *d = lj_pipeline_drift(p);
 
-	RTE_SET_USED(param);
-	RTE_SET_USED(err);
 	/* drift.every is 0, or there is no model. */
 	if (d == NULL)
 		json_object_set_new(reply, "state", json_string("not watched"));
 	for (uint16_t m = 0; d != NULL && m < models->n; m++)
 		add_model(reply, d, models->model[m], m);
+}
+
+int show_drift(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	drift_json(c->pipeline, reply);
 	return 0;
 }
 

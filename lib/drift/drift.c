@@ -26,6 +26,7 @@ static int open_watched(struct watched *w, const struct lj_model *m, struct lj_e
 		return -EINVAL;
 	}
 	w->report.reference = w->reference != NULL;
+	w->report.bounds = strcmp(info->mode, "decide") == 0;
 	w->report.score_psi = NAN;
 	w->psi = malloc(w->features * sizeof(*w->psi));
 	for (uint32_t i = 0; w->psi != NULL && i < w->features; i++)
@@ -123,6 +124,7 @@ void lj_drift_report(const struct lj_drift *d, uint16_t model, struct lj_drift_r
 	const struct lj_drift_report *r = &d->model[model].report;
 
 	report->reference = r->reference;
+	report->bounds = r->bounds;
 	report->verdicts = __atomic_load_n(&r->verdicts, __ATOMIC_RELAXED);
 	report->sampled = __atomic_load_n(&r->sampled, __ATOMIC_RELAXED);
 	report->over = __atomic_load_n(&r->over, __ATOMIC_RELAXED);

@@ -27,7 +27,8 @@ struct watched {
 	float threshold;
 	struct reference *reference; /* [features + 1], the score last; NULL: the bundle has none */
 	struct pane pane[PANES];
-	uint64_t fired_ns; /* packet time when it was latest over its threshold */
+	uint64_t fired_ns;		/* packet time when it was latest over its threshold */
+	bool drifted, silent, flooding; /* alarms that were raised and are not over */
 
 	/* sink: wo; all: ro */
 	struct lj_drift_report report;

@@ -35,21 +35,38 @@ static void put_psi(float *word, double value)
 	__atomic_store(word, &psi, __ATOMIC_RELAXED);
 }
 
+/* A score that is a bound says nothing of how scores are distributed. */
 static void judge_psi(struct watched *w, uint64_t sampled)
 {
 	bool enough = w->reference != NULL && sampled >= LJ_DRIFT_ROWS_MIN;
+	bool scores = enough && !w->report.bounds;
 
 	for (uint32_t i = 0; i < w->features; i++)
 		put_psi(&w->psi[i], enough ? stability(w, i, sampled) : NAN);
-	put_psi(&w->report.score_psi, enough ? stability(w, w->features, sampled) : NAN);
+	put_psi(&w->report.score_psi, scores ? stability(w, w->features, sampled) : NAN);
 }
 
-/* Returns whether an alarm began. */
-static bool turn(bool *state, bool now)
+static void put_state(bool *word, bool state)
 {
-	bool begins = now && !*state;
+	__atomic_store_n(word, state, __ATOMIC_RELAXED);
+}
 
-	__atomic_store_n(state, now, __ATOMIC_RELAXED);
+static void judge_states(const struct lj_drift *d, struct watched *w)
+{
+	struct lj_drift_report *r = &w->report;
+
+	put_state(&r->drifted, r->score_psi >= LJ_DRIFT_PSI);
+	put_state(&r->silent, d->config.silent_ns > 0 && r->quiet_ns >= d->config.silent_ns);
+	put_state(&r->flooding, d->config.flood_percent > 0 && r->verdicts >= LJ_DRIFT_FLOWS_MIN &&
+					r->over * 100 >= r->verdicts * d->config.flood_percent);
+}
+
+/* Returns whether an alarm begins. */
+static bool turn(bool *alarmed, bool state)
+{
+	bool begins = state && !*alarmed;
+
+	*alarmed = state;
 	return begins;
 }
 
@@ -58,20 +75,19 @@ static void raise_alarms(const struct lj_drift *d, struct watched *w)
 	struct lj_drift_report *r = &w->report;
 	uint64_t raised = 0;
 
-	if (turn(&r->drifted, r->score_psi >= LJ_DRIFT_PSI)) {
+	if (turn(&w->drifted, r->drifted)) {
 		lj_log(WARNING,
 		       "model %s: its scores are not distributed as in training (PSI %.2f): look "
 		       "at show drift; calibrate or train anew\n",
 		       w->name, (double)r->score_psi);
 		raised++;
 	}
-	if (turn(&r->silent, d->config.silent_ns > 0 && r->quiet_ns >= d->config.silent_ns)) {
+	if (turn(&w->silent, r->silent)) {
 		lj_log(WARNING, "model %s has not fired for %.1f h while flows are scored\n",
 		       w->name, (double)r->quiet_ns / 3.6e12);
 		raised++;
 	}
-	if (turn(&r->flooding, d->config.flood_percent > 0 && r->verdicts >= LJ_DRIFT_FLOWS_MIN &&
-				       r->over * 100 >= r->verdicts * d->config.flood_percent)) {
+	if (turn(&w->flooding, r->flooding)) {
 		lj_log(WARNING, "model %s fires for %.0f %% of all flows\n", w->name,
 		       100.0 * (double)r->over / (double)r->verdicts);
 		raised++;
@@ -96,6 +112,7 @@ void lj_drift_judge(struct lj_drift *d, bool alarm)
 		put(&w->report.over, over);
 		put(&w->report.quiet_ns, w->fired_ns != 0 ? d->now_ns - w->fired_ns : 0);
 		judge_psi(w, sampled);
+		judge_states(d, w);
 		if (alarm)
 			raise_alarms(d, w);
 	}

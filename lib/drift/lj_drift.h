@@ -9,6 +9,7 @@
  *
  * Alarms, each a line in the log and a count, raised once until it is over: a model's scores have
  * drifted (PSI from 0.25), it has not been over its threshold for too long, or is so for too many.
+ * They are raised when the window slides, not at every look, so that none flutters.
  *
  * Thread: the sink's; lj_drift_report() from any.
  */
@@ -23,6 +24,7 @@
 #include "lj_verdict.h"
 
 #define LJ_DRIFT_PSI	   0.25f
+#define LJ_DRIFT_PSI_MOVED 0.1f
 #define LJ_DRIFT_ROWS_MIN  500	/* sampled in the window before a PSI means anything */
 #define LJ_DRIFT_FLOWS_MIN 1000 /* verdicts in the window before a share does */
 
@@ -59,14 +61,15 @@ void lj_drift_judge(struct lj_drift *d, bool alarm);
 
 /* What is known of one model's window. */
 struct lj_drift_report {
-	bool reference;	   /* the bundle has one */
-	uint64_t verdicts; /* in the window */
-	uint64_t sampled;  /* of them, with their features */
-	uint64_t over;	   /* at or over the threshold */
-	uint64_t quiet_ns; /* since the latest of those, or since the first verdict */
-	float score_psi;   /* NaN: not enough sampled */
-	bool drifted, silent, flooding;
-	uint64_t alarms;
+	bool reference;			/* the bundle has one */
+	bool bounds;			/* of mode decide: scores are no measure, features are */
+	uint64_t verdicts;		/* in the window */
+	uint64_t sampled;		/* of them, with their features */
+	uint64_t over;			/* at or over the threshold */
+	uint64_t quiet_ns;		/* since the latest of those, or since the first verdict */
+	float score_psi;		/* NaN: not enough sampled, or bounds */
+	bool drifted, silent, flooding; /* as the window stands */
+	uint64_t alarms;		/* raised so far */
 };
 void lj_drift_report(const struct lj_drift *d, uint16_t model, struct lj_drift_report *report);
 /* PSI of one of the model's features; NaN: no reference, or not enough sampled. */

@@ -145,6 +145,39 @@ static void another_population_is_an_alarm_raised_once(void)
 	lj_drift_destroy(d);
 }
 
+static void what_is_looked_at_between_raises_no_alarm(void)
+{
+	struct lj_drift *d = create(0, 50);
+
+	feed(d, 2000, HOUR_NS, 30, 1);
+	lj_drift_judge(d, false);
+	CU_ASSERT(report_of(d).drifted && report_of(d).flooding);
+	CU_ASSERT_EQUAL(report_of(d).alarms, 0);
+	lj_drift_judge(d, true);
+	CU_ASSERT_EQUAL(report_of(d).alarms, 2);
+	lj_drift_destroy(d);
+}
+
+static void bounds_are_no_scores(void)
+{
+	struct lj_error err = {0};
+	struct lj_model *exact = set.model[0];
+	struct lj_drift *d;
+
+	set.model[0] = lj_model_open_by(bundle, 1, LJ_ENGINE_FOREST, LJ_MODE_DECIDE, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(set.model[0]);
+	d = create(0, 0);
+	feed(d, 2000, HOUR_NS, 30, 0.9999f);
+	lj_drift_judge(d, true);
+	CU_ASSERT(report_of(d).bounds);
+	CU_ASSERT(isnan(report_of(d).score_psi));
+	CU_ASSERT(lj_drift_feature(d, 0, 0) > 0.25f);
+	CU_ASSERT_EQUAL(report_of(d).alarms, 0);
+	lj_drift_destroy(d);
+	lj_model_close(set.model[0]);
+	set.model[0] = exact;
+}
+
 static void few_flows_say_nothing(void)
 {
 	struct lj_drift *d = create(0, 1);
@@ -249,6 +282,9 @@ int main(void)
 		{"traffic as in training has not moved", traffic_as_in_training_has_not_moved},
 		{"another population is an alarm, raised once",
 		 another_population_is_an_alarm_raised_once},
+		{"what is looked at between raises no alarm",
+		 what_is_looked_at_between_raises_no_alarm},
+		{"bounds are no scores", bounds_are_no_scores},
 		{"few flows say nothing", few_flows_say_nothing},
 		{"the window slides", the_window_slides},
 		{"a model that does not fire is an alarm until it does",
