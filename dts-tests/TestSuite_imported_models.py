@@ -93,6 +93,75 @@ class TestXgboost:
             wanted = booster.predict(xgboost.DMatrix(rows))
         compare(served(tmp_path / "mine", tmp_path), ids, wanted if classes == 3 else two_columns(wanted))
 
+    @pytest.mark.parametrize("kind,intercepts", [("gbtree", "[2.4105498E-1]"), ("dart", "[2.4105498E-1]"),
+                                                 ("softprob", "[-3.95E-2,1.97E-1,-1.57E-1]")])
+    @pytest.mark.parametrize("form", ["json", "ubj"])
+    def test_the_intercepts_of_a_later_xgboost_are_kept(self, tmp_path, demo, kind, intercepts, form):
+        """
+        Steps: write base_score into a file as XGBoost 3.1 does, a list: one probability, or the margins of the classes; import it.
+        Verify: each flow's scores are those of the trees on top of these (XGBoost 1.7 by itself takes 0.5).
+        """
+        ids, rows, two, three = demo
+        booster = xgboost.train({"nthread": 1, "seed": 1, "max_depth": 4, **BOOSTERS[kind]},
+                                xgboost.DMatrix(rows, label=three if kind == "softprob" else two), num_boost_round=6)
+        raw = booster.save_raw(form)
+        old = b'"base_score":"5E-1"' if form == "json" else b"base_scoreSL" + (4).to_bytes(8, "big") + b"5E-1"
+        new = old.replace(b"5E-1", intercepts.encode()).replace((4).to_bytes(8, "big"), len(intercepts).to_bytes(8, "big"))
+        verify(raw.count(old) == 1, "base_score is not where it was thought to be")
+        (tmp_path / f"model.{form}").write_bytes(raw.replace(old, new))
+        imported("import-xgboost", tmp_path / f"model.{form}", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        margins = booster.predict(xgboost.DMatrix(rows), output_margin=True)
+        values = np.array(json.loads(intercepts))
+        if kind == "softprob":
+            wanted = np.exp(margins - 0.5 + values)
+            wanted /= wanted.sum(axis=1, keepdims=True)
+        else:
+            wanted = two_columns(1 / (1 + np.exp(-margins) * (1 - values[0]) / values[0]))
+        compare(served(tmp_path / "mine", tmp_path), ids, wanted)
+
+    def test_the_intercepts_of_dart_for_classes_are_refused(self, tmp_path, demo):
+        """Verify: one line that says what to train anew."""
+        _, rows, _, three = demo
+        booster = xgboost.train({**BOOSTERS["softprob"], "booster": "dart"}, xgboost.DMatrix(rows, label=three), num_boost_round=2)
+        document = json.loads(booster.save_raw("json"))
+        document["learner"]["learner_model_param"]["base_score"] = "[1E-1,2E-1,3E-1]"
+        (tmp_path / "model.json").write_text(json.dumps(document))
+        done = tool("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and "an intercept for each class of dart" in done.stderr and "base_score 0.5" in done.stderr, done.stderr)
+
+    def test_the_names_in_a_file_are_taken(self, tmp_path, demo):
+        """
+        Steps: train with feature names; import without --features, then with others for the same columns.
+        Verify: both score as in Python.
+        """
+        ids, rows, two, _ = demo
+        booster = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two, feature_names=NAMES), num_boost_round=3)
+        booster.save_model(tmp_path / "model.ubj")
+        wanted = two_columns(booster.predict(xgboost.DMatrix(rows, feature_names=NAMES)))
+        imported("import-xgboost", tmp_path / "model.ubj", "--out", tmp_path / "mine")
+        compare(served(tmp_path / "mine", tmp_path), ids, wanted)
+        others = ",".join(NAMES).replace("dst_port", "Destination Port")
+        imported("import-xgboost", tmp_path / "model.ubj", "--features", others, "--out", tmp_path / "others")
+        compare(served(tmp_path / "others", tmp_path), ids, wanted)
+
+    @pytest.mark.parametrize("form", ["json", "ubj", "deprecated"])
+    def test_a_file_cut_short_is_no_model(self, tmp_path, demo, form):
+        """Verify: one line with the file and what XGBoost says, and nothing of its stack."""
+        _, rows, two, _ = demo
+        path = tmp_path / f"model.{form}"
+        xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(path)
+        path.write_bytes(path.read_bytes()[:2000])
+        done = tool("import-xgboost", path, "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr)
+        verify(f"{path}: is no model that XGBoost" in done.stderr and ".so(" not in done.stderr, done.stderr)
+
+    def test_a_model_file_is_no_bundle(self, tmp_path, demo):
+        """Verify: linejudge says which tools make one."""
+        _, rows, two, _ = demo
+        xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(tmp_path / "m.json")
+        line = error_line(run("--pcap", DEMO, "--model", tmp_path / "m.json"))
+        verify("m.json: is a file, not a bundle" in line and "tools/import-xgboost" in line, line)
+
     def test_a_model_newer_than_the_library_is_said_to_be(self, tmp_path, demo):
         """Verify: the importer and linejudge name the version that saved it, when it does not load."""
         _, rows, two, _ = demo

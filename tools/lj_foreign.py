@@ -52,7 +52,7 @@ def class_names(text, outputs, labels=None, benign=None):
     names = [name.strip() for name in text.split(",")] if text else [labels[k] for k in order]
     if len(names) != count:
         raise ImportFailed(f"--classes: {len(names)} names, the model tells {count} classes apart")
-    if not text and count == 2 and not any(c.isalpha() for c in names[1]):
+    if not text and count == 2 and (names[1] == "True" or not any(c.isalpha() for c in names[1])):
         names[1] = "malicious"
     return ["benign", *names[1:]], order
 
@@ -134,12 +134,14 @@ def transformed(margins, transform):
 
 
 def scores(booster, rows, transform=None):
-    """(margins, probabilities), [n][outputs] float32."""
-    matrix = xgboost.DMatrix(rows, nthread=1)
-    margins = booster.predict(matrix, output_margin=True).reshape(len(rows), -1)
-    if transform:
-        return margins, transformed(margins, transform)
-    return margins, booster.predict(matrix).reshape(len(rows), -1)
+    """(margins, probabilities), [n][outputs] float32, in place as linejudge has them: of dart, where XGBoost adds base_score last, they
+    differ in the last bit from those of a DMatrix."""
+    def predict(what):
+        # The booster may have names of its own; the columns are known by their order.
+        return booster.inplace_predict(rows, predict_type=what, validate_features=False).reshape(len(rows), -1)
+
+    margins = predict("margin")
+    return margins, transformed(margins, transform) if transform else predict("value")
 
 
 def score_of(probabilities):

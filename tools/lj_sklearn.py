@@ -17,6 +17,7 @@ from lj_foreign import ImportFailed
 
 LARGEST = numpy.int64(0x7F7FFFFF)  # bits of the largest finite float32
 TOLERANCE = 1e-6
+ESTIMATORS = (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, ExtraTreeClassifier, GradientBoostingClassifier)
 
 
 def float_of(key):
@@ -187,6 +188,8 @@ def labels_of(model):
     model = model.steps[-1][1] if isinstance(model, Pipeline) else model
     if isinstance(model, IsolationForest):
         return ["benign", "anomaly"]
+    if not isinstance(model, ESTIMATORS):
+        raise ImportFailed(f"{type(model).__name__} is none of {', '.join(kind.__name__ for kind in (*ESTIMATORS, IsolationForest))}")
     labels = getattr(model, "classes_", [])
     if not 2 <= len(labels) <= 16:
         raise ImportFailed(f"{type(model).__name__} tells {len(labels)} classes apart; 2 to 16 are supported")
@@ -198,10 +201,6 @@ def convert(model, features, missing, order):
     columns, model = take_apart(model, features, missing)
     if isinstance(model, IsolationForest):
         return isolating(columns, model)
-    if not isinstance(model, (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, ExtraTreeClassifier,
-                              GradientBoostingClassifier)):
-        raise ImportFailed(f"{type(model).__name__} is none of RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, "
-                           "GradientBoostingClassifier and IsolationForest")
     if getattr(model, "n_outputs_", 1) != 1:
         raise ImportFailed("the model has several outputs")
     if isinstance(model, GradientBoostingClassifier):

@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "model.h"
 
 #define FORMAT 1
@@ -263,6 +266,22 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 	return ret;
 }
 
+/* A folder with a manifest, not the model file itself. */
+static int check_folder(const char *dir, const char *path, struct lj_error *err)
+{
+	struct stat status;
+
+	if (stat(dir, &status) != 0)
+		return lj_error_set(err, errno, dir, "%s", strerror(errno));
+	if (!S_ISDIR(status.st_mode))
+		return lj_error_set(err, ENOTDIR, dir,
+				    "is a file, not a bundle's folder; tools/import-xgboost and "
+				    "tools/import-sklearn make bundles of models");
+	if (access(path, R_OK) != 0)
+		return lj_error_set(err, errno, path, "%s", strerror(errno));
+	return 0;
+}
+
 int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
 {
 	char path[1024];
@@ -273,6 +292,9 @@ int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
 
 	memset(m, 0, sizeof(*m));
 	snprintf(path, sizeof(path), "%s/manifest.json", dir);
+	ret = check_folder(dir, path, err);
+	if (ret != 0)
+		return ret;
 	root = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
 	if (root == NULL)
 		return lj_error_set(err, EINVAL, path, "line %d: %s", at.line, at.text);
