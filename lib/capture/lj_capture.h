@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include "lj_base.h"
@@ -171,6 +172,17 @@ void lj_port_firmware(const struct lj_source *s, char *out, size_t size);
 static inline uint16_t lj_source_rx(struct lj_source *s, uint16_t queue, struct lj_burst *burst)
 {
 	return s->ops->rx(s, queue, burst);
+}
+
+/* VLAN tags that the NIC or the kernel took off the frame; they stand in the mbuf (vlan_tci). */
+#define LJ_VLAN_STRIPPED (RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_QINQ_STRIPPED)
+
+/* Bytes of such tags: what the frame had more on the wire than pkt_len says. */
+static inline uint32_t lj_vlan_stripped_bytes(const struct rte_mbuf *m)
+{
+	if (likely((m->ol_flags & LJ_VLAN_STRIPPED) == 0))
+		return 0;
+	return m->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED ? 2 * RTE_VLAN_HLEN : RTE_VLAN_HLEN;
 }
 
 /* Frees the burst's mbufs, in bulk. */
