@@ -53,6 +53,23 @@ int show_batch_stats(struct lj_control *c, const char *param, json_t *reply, str
 	return reply_counters(c, (const char *const[]){"batch", "model_", "verdict_", NULL}, reply);
 }
 
+int show_shed(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	enum lj_shed policy[LJ_SHED_CLASSES];
+	struct lj_counters total;
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	lj_pipeline_shed(c->pipeline, policy);
+	counters_since_clear(c, &total);
+	for (int class = 0; class < LJ_SHED_CLASSES; class ++)
+		json_object_set_new(
+			reply, lj_shed_class_name[class],
+			json_pack("{s:s, s:I}", "policy", lj_shed_name[policy[class]], "shed",
+				  (json_int_t)total.value[LJ_C_batch_shed_early + class]));
+	return 0;
+}
+
 int show_host_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	static const char *const prefixes[] = {"host_", NULL};

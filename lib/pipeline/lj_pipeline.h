@@ -152,6 +152,9 @@ struct lj_slo_info {
 };
 void lj_pipeline_slo(const struct lj_pipeline *p, struct lj_slo_info *info);
 
+/* By which policy each class of flow is shed. */
+void lj_pipeline_shed(const struct lj_pipeline *p, enum lj_shed policy[LJ_SHED_CLASSES]);
+
 /* Bytes of all inference lcores' host stages; 0 when no model needs host context. */
 uint64_t lj_pipeline_host_memory(const struct lj_pipeline *p);
 

@@ -72,6 +72,12 @@ const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p)
 	return &p->shared.models;
 }
 
+void lj_pipeline_shed(const struct lj_pipeline *p, enum lj_shed policy[LJ_SHED_CLASSES])
+{
+	for (int class = 0; class < LJ_SHED_CLASSES; class ++)
+		policy[class] = (enum lj_shed)p->shared.batch.shed[class];
+}
+
 uint64_t lj_pipeline_host_memory(const struct lj_pipeline *p)
 {
 	const struct lj_host_config config = {.hosts = LJ_HOST_HOSTS};

@@ -34,7 +34,7 @@ static inline void open_all(uint16_t workers, uint32_t flows, bool ordered, uint
 	memset(&counters, 0, sizeof(counters));
 	tuning.size = size;
 	tuning.deadline_us = deadline_us;
-	tuning.shed = LJ_SHED_NONE;
+	lj_batch_shed_by(&tuning, LJ_SHED_NONE);
 	for (uint16_t i = 0; i < workers; i++) {
 		char name[24];
 
