@@ -40,11 +40,10 @@ static bool offer_to(struct lj_queue *q, const struct lj_flow *flow,
 	return true;
 }
 
-bool lj_batch_offer(struct lj_queue *const *infer_queues, uint16_t n, const struct lj_flow *flow,
-		    uint64_t due_tsc, struct lj_counters *counters)
+bool lj_batch_offer(struct lj_queue *q, const struct lj_flow *flow, uint64_t due_tsc,
+		    struct lj_counters *counters)
 {
-	return offer_to(infer_queues[n == 1 ? 0 : lj_batch_owner(flow, n)], flow, NULL, due_tsc,
-			counters);
+	return offer_to(q, flow, NULL, due_tsc, counters);
 }
 
 static void offer_fact_to(struct lj_queue *q, struct lj_order order,

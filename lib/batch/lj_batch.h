@@ -11,9 +11,10 @@
  * the class. So the worker finds room for the next ones; when it finds none all the same, the flow
  * is refused and counted.
  *
- * Workers offer, inference lcores take. A flow goes to the inference lcore that owns its initiator
- * (a fixed hash of the initiator's address). With host context the others get the flow's fact, in
- * the same order, so that each knows of all flows (lj_host.h).
+ * Workers offer, inference lcores take. With host context a flow goes to the inference lcore that
+ * owns its initiator (a fixed hash of the initiator's address), and the others get the flow's fact,
+ * in the same order, so that each knows of all flows (lj_host.h). Otherwise it goes to one that is
+ * near (lj_route.h).
  */
 #ifndef LJ_BATCH_H
 #define LJ_BATCH_H
@@ -54,15 +55,15 @@ _Static_assert(sizeof(struct lj_due_flow) % 64 == 0, "lj_due_flow is whole cache
 uint16_t lj_batch_owner(const struct lj_flow *flow, uint16_t n);
 
 /*
- * Worker: copies a due flow into the queue of its owner. False when that queue is full: live, the
+ * Worker: copies a due flow into a queue (lj_route.h says which). False when it is full: live, the
  * caller counts batch_refused by lj_batch_refuse() and goes on; in a replay it tries again.
  */
-bool lj_batch_offer(struct lj_queue *const *infer_queues, uint16_t n, const struct lj_flow *flow,
-		    uint64_t due_tsc, struct lj_counters *counters);
+bool lj_batch_offer(struct lj_queue *q, const struct lj_flow *flow, uint64_t due_tsc,
+		    struct lj_counters *counters);
 /*
- * Worker: the same with the flow's fact, which the other lcores get alone. With `wait` (a replay)
- * also false when one of those has no room, and then none has got anything; otherwise what does not
- * get in is counted as host_refused.
+ * Worker: the same to the flow's owner, with its fact, which the other lcores get alone. With
+ * `wait` (a replay) also false when one of those has no room, and then none has got anything;
+ * otherwise what does not get in is counted as host_refused.
  */
 bool lj_batch_offer_with(struct lj_queue *const *infer_queues, uint16_t n,
 			 const struct lj_flow *flow, const struct lj_host_fact *fact, bool wait,

@@ -188,3 +188,8 @@ uint32_t lj_config_role_lcores(const struct lj_config *c)
 
 	return c->lcores.count > 0 ? RTE_MIN(c->lcores.count, roles) : roles;
 }
+
+uint32_t lj_config_role_lcore(const struct lj_config *c, uint32_t role)
+{
+	return 1 + role % lj_config_role_lcores(c);
+}

@@ -199,6 +199,11 @@ void lj_config_eal_free(char **argv);
 uint32_t lj_config_roles(const struct lj_config *c, bool spreader);
 uint32_t lj_config_role_lcores(const struct lj_config *c);
 
+/* Which lcore runs role `role` (0: the spreader, if there is one, then workers, inference lcores,
+ * the sink); and its NUMA node, -1 when its CPUs are of several. */
+uint32_t lj_config_role_lcore(const struct lj_config *c, uint32_t role);
+int lj_config_lcore_node(const struct lj_config *c, uint32_t lcore);
+
 /* Receive queues of port i: as given, or else one a worker on a NIC and one on a vdev. */
 uint32_t lj_config_port_queues(const struct lj_config *c, uint32_t i);
 

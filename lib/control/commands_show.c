@@ -188,15 +188,19 @@ int show_lcores(struct lj_control *c, const char *param, json_t *reply, struct l
 	for (uint32_t i = 0; i < lj_pipeline_roles(c->pipeline); i++) {
 		struct lj_role_info role;
 		uint64_t busy, idle, refused;
+		char to[128] = "-"; /* telemetry takes no more */
 
 		lj_pipeline_role(c->pipeline, i, &role);
+		if (role.route != NULL)
+			lj_route_text(role.route, to, sizeof(to));
 		busy = lj_counter_read(role.counters, LJ_C_cycles_busy);
 		idle = lj_counter_read(role.counters, LJ_C_cycles_idle);
 		refused = lj_counter_read(role.counters, LJ_C_cycles_refused);
 		json_object_set_new(
 			reply, role.name,
-			json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:I}", "lcore", (int)role.lcore,
-				  "state", role.finished ? "finished" : "running", "busy_percent",
+			json_pack("{s:i, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "lcore",
+				  (int)role.lcore, "node", role.node, "flows_to", to, "state",
+				  role.finished ? "finished" : "running", "busy_percent",
 				  (json_int_t)(busy * 100 / RTE_MAX(busy + idle + refused, 1ULL)),
 				  "busy_cycles", (json_int_t)busy, "idle_cycles", (json_int_t)idle,
 				  "refused_cycles", (json_int_t)refused, "polls",

@@ -14,8 +14,16 @@ void lj_pipeline_role(const struct lj_pipeline *p, uint32_t i, struct lj_role_in
 {
 	const struct role *role = p->role[i];
 
-	*info = (struct lj_role_info){role->name, role->kind, role->holder, role->finished,
-				      &role->counters};
+	*info = (struct lj_role_info){
+		.name = role->name,
+		.kind = role->kind,
+		.lcore = role->holder,
+		.node = role->node,
+		.route =
+			role->kind == LJ_ROLE_WORKER ? &((const struct worker *)role)->route : NULL,
+		.finished = role->finished,
+		.counters = &role->counters,
+	};
 }
 
 uint32_t lj_pipeline_sources(const struct lj_pipeline *p)

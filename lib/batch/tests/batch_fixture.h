@@ -74,7 +74,7 @@ static inline bool offer_at(uint16_t worker, uint64_t seq, uint64_t queued_tsc)
 	struct lj_flow f = flow_from(0x0a000001, seq);
 	struct lj_due_flow *due;
 
-	if (!lj_batch_offer(&queue[worker], 1, &f, queued_tsc - 1, &counters))
+	if (!lj_batch_offer(queue[worker], &f, queued_tsc - 1, &counters))
 		return false;
 	due = lj_queue_at(queue[worker], lj_queue_count(queue[worker]) - 1);
 	due->queued_tsc = queued_tsc;
