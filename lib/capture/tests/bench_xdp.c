@@ -9,12 +9,8 @@
  */
 #include <errno.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
@@ -22,6 +18,7 @@
 
 #include "capture_xdp_kernel.h"
 #include "capture_xdp_ring.h"
+#include "lj_bench.h"
 
 #define RUNS   21
 #define FRAMES 4096 /* a run; a ring holds as many */
@@ -82,13 +79,6 @@ static double run(int program, uint32_t bytes, bool live)
 	return opts.duration;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void measure(struct contestant *c, uint32_t bytes, bool live, double median[PROGRAMS])
 {
 	double ns[PROGRAMS][RUNS];
@@ -107,29 +97,27 @@ static void measure(struct contestant *c, uint32_t bytes, bool live, double medi
 				exit(EXIT_FAILURE);
 			}
 		}
-	for (int p = 0; p < PROGRAMS; p++) {
-		qsort(ns[p], RUNS, sizeof(ns[p][0]), by_value);
-		median[p] = ns[p][RUNS / 2];
-	}
+	for (int p = 0; p < PROGRAMS; p++)
+		median[p] = lj_bench_median(ns[p], RUNS);
 }
 
-static void report(FILE *json, uint32_t bytes, const double test[PROGRAMS],
-		   const double live[PROGRAMS], const char *separator)
+static void report(struct lj_bench *b, uint32_t bytes, const double test[PROGRAMS],
+		   const double live[PROGRAMS])
 {
 	static const char *const names[PROGRAMS] = {"pass", "tap, own clock", "tap", "tap, tags"};
 
 	for (int p = 0; p < PROGRAMS; p++) {
-		if (json != stdout)
-			printf("%4u B, %-14s: %3.0f ns, %3.0f more; to the host %4.0f ns, %5.1f %% "
-			       "of the rate\n",
-			       bytes, names[p], test[p], test[p] - test[PASS], live[p],
-			       live[PASS] / live[p] * 100);
-		if (json != NULL)
-			fprintf(json,
-				"%s{\"bytes\": %u, \"program\": \"%s\", \"ns\": %.1f, "
-				"\"added_ns\": %.1f, \"host_ns\": %.1f, \"share_of_rate\": %.4f}",
-				p == 0 ? separator : ",\n", bytes, names[p], test[p],
-				test[p] - test[PASS], live[p], live[PASS] / live[p]);
+		fprintf(b->text,
+			"%4u B, %-14s: %3.0f ns, %3.0f more; to the host %4.0f ns, %5.1f %% of the "
+			"rate\n",
+			bytes, names[p], test[p], test[p] - test[PASS], live[p],
+			live[PASS] / live[p] * 100);
+		lj_bench_row(
+			b,
+			"\"bytes\": %u, \"program\": \"%s\", \"ns\": %.1f, \"added_ns\": %.1f, "
+			"\"host_ns\": %.1f, \"share_of_rate\": %.4f",
+			bytes, names[p], test[p], test[p] - test[PASS], live[p],
+			live[PASS] / live[p]);
 	}
 }
 
@@ -160,12 +148,9 @@ int main(int argc, char **argv)
 	struct contestant c[PROGRAMS] = {0};
 	double test[PROGRAMS], live[PROGRAMS];
 	struct lj_error err = {0};
-	FILE *json = NULL;
+	struct lj_bench b;
 
-	if (argc == 3 && strcmp(argv[1], "--json") == 0)
-		json = strcmp(argv[2], "-") == 0 ? stdout : fopen(argv[2], "w");
-	if (argc != 1 && json == NULL)
-		return EXIT_FAILURE;
+	lj_bench_open(&b, "bench_xdp", argc, argv, NULL, 0);
 	c[PASS].program = load_pass();
 	if (unshare(CLONE_NEWNET) != 0 || set_mtu() != 0 || c[PASS].program < 0 ||
 	    open_tap(&c[TAP_OWN_CLOCK], &err) != 0 || open_tap(&c[TAP], &err) != 0 ||
@@ -175,18 +160,14 @@ int main(int argc, char **argv)
 	}
 	xdp_kernel_share_clock(&c[TAP].kernel);
 	xdp_kernel_share_clock(&c[TAP_TAGS].kernel);
-	if (json != NULL)
-		fprintf(json, "[");
 	for (uint32_t i = 0; i < RTE_DIM(sizes); i++) {
 		measure(c, sizes[i], false, test);
 		measure(c, sizes[i], true, live);
-		report(json, sizes[i], test, live, i > 0 ? ",\n" : "");
+		report(&b, sizes[i], test, live);
 	}
-	if (json != NULL)
-		fprintf(json, "]\n");
 	close(c[PASS].program);
 	close_tap(&c[TAP_OWN_CLOCK]);
 	close_tap(&c[TAP]);
 	close_tap(&c[TAP_TAGS]);
-	return json == NULL || fclose(json) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return lj_bench_close(&b);
 }
