@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config_table.h"
+#include "lj_batch.h"
 #include "lj_capture.h"
 
 const struct key config_keys[] = {
@@ -16,6 +17,7 @@ const struct key config_keys[] = {
 };
 const size_t config_n_keys = RTE_DIM(config_keys);
 _Static_assert(RTE_DIM(config_keys) <= LJ_CONFIG_KEYS, "raise LJ_CONFIG_KEYS");
+_Static_assert(LJ_CONFIG_SHED == LJ_SHED_CLASSES, "a key shed.CLASS for each");
 
 const struct key config_port_keys[] = {
 #define LJ_KEY(path, type, member, min, max, standard, choices, help)                              \
@@ -190,4 +192,9 @@ uint32_t lj_config_role_lcores(const struct lj_config *c)
 	uint32_t roles = lj_config_roles(c, lj_config_spreads(c));
 
 	return c->lcores.count > 0 ? RTE_MIN(c->lcores.count, roles) : roles;
+}
+
+uint32_t lj_config_role_lcore(const struct lj_config *c, uint32_t role)
+{
+	return 1 + role % lj_config_role_lcores(c);
 }

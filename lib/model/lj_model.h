@@ -110,6 +110,9 @@ void lj_model_close(struct lj_model *m);
 struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engine engine,
 				  enum lj_mode mode, struct lj_error *err);
 
+/* LJ_KEEP_* bits that a bundle's features need, by its manifest alone. 0 or -errno. */
+int lj_model_keep(const char *dir, uint32_t *keep, struct lj_error *err);
+
 const struct lj_model_info *lj_model_info(const struct lj_model *m);
 const struct lj_feature_plan *lj_model_plan(const struct lj_model *m);
 const char *lj_model_dir(const struct lj_model *m);

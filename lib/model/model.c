@@ -91,6 +91,22 @@ static int open_plan(struct lj_model *m, struct lj_error *err)
 			    name.what);
 }
 
+int lj_model_keep(const char *dir, uint32_t *keep, struct lj_error *err)
+{
+	struct lj_model m = {0};
+	int ret;
+
+	snprintf(m.dir, sizeof(m.dir), "%s", dir);
+	ret = manifest_load(&m.manifest, dir, err);
+	if (ret == 0)
+		ret = open_plan(&m, err);
+	if (ret == 0)
+		*keep = lj_feature_plan_keep(m.plan);
+	lj_feature_plan_destroy(m.plan);
+	manifest_free(&m.manifest);
+	return ret;
+}
+
 struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err)
 {
 	return lj_model_open_by(dir, slots, LJ_ENGINE_MANIFEST, LJ_MODE_MANIFEST, err);

@@ -49,6 +49,16 @@ static enum lj_mode model_mode(const struct lj_config *c)
 	return LJ_MODE_EXACT;
 }
 
+static void settle_shedding(struct lj_pipeline *p)
+{
+	const struct lj_config *c = p->config;
+
+	for (int class = 0; class < LJ_SHED_CLASSES && !p->shared.replay; class ++)
+		p->shared.batch.shed[class] = c->shed.by_class[class] > 0
+						      ? c->shed.by_class[class]
+						      : LJ_SHED_OLDEST + c->batch.shed;
+}
+
 int open_models(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
@@ -196,8 +206,7 @@ struct lj_pipeline *lj_pipeline_create(const struct lj_config *config, struct lj
 	p->shared.ordered =
 		p->shared.replay && (config->lcores.workers > 1 || config->lcores.infer > 1);
 	hold_init(p);
-	p->shared.batch.shed =
-		p->shared.replay ? LJ_SHED_NONE : LJ_SHED_OLDEST + config->batch.shed;
+	settle_shedding(p);
 	if (open_models(p, err) != 0 || open_sources(p, err) != 0 || open_roles(p, err) != 0 ||
 	    open_sinks(p, err) != 0) {
 		lj_pipeline_destroy(p, NULL);

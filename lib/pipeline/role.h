@@ -39,6 +39,7 @@ struct role {
 	char name[24];
 	enum lj_role_kind kind;
 	uint32_t lcore; /* at home */
+	int node;	/* of that; -1: of several */
 	/* Who polls it: only the lcore that `holder` names, and only it names the next one, the
 	 * one that main wants. */
 	_Atomic uint32_t wanted; /* main: wo; holder: ro */
@@ -69,8 +70,8 @@ struct worker {
 	struct shared *shared;
 	struct lj_queue *spread; /* NULL: receives itself */
 	struct receiver receiver;
-	struct lj_queue *infer[LJ_CONFIG_ROLES];
-	uint16_t n_infer;
+	struct lj_queue *infer[LJ_CONFIG_ROLES]; /* [route.n] */
+	struct lj_route route;
 
 	struct sequencer sequencer;
 	struct lj_flow_table *table;
