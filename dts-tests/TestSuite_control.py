@@ -204,7 +204,7 @@ class TestDryRun:
     def test_it_says_what_would_be_done(self):
         """Verify: EAL arguments, an lcore a role, memory."""
         out = run("--pcap", DEMO, "--workers", "2", "--dry-run", "--", "--log-level=debug").stdout
-        for words in ("--no-huge", "--log-level=debug", "lcore 1: spread", "lcore 3: worker1", "lcore 5: sink", "flow tables"):
+        for words in ("--no-huge", "--log-level=debug", "lcore 1 on CPU ", ": spread", ": worker1", ": sink", "flow tables", "hosts"):
             verify(words in out, f"{words} is not in {out}")
 
     def test_a_replay_leaves_nothing_behind(self):

@@ -70,6 +70,35 @@ static int parse_cpus(const char *list, uint16_t cpus[MAX_CPU], const char *wher
 	return lj_error_set(err, EINVAL, where, "\"%s\" is not a list of CPUs such as 0-3,8", list);
 }
 
+int lj_config_check_cpus(const struct lj_config *c, struct lj_error *err)
+{
+	const struct {
+		const char *where, *list;
+	} lists[] = {{"lcores.main_cpus", c->lcores.main_cpus},
+		     {"lcores.worker_cpus", c->lcores.worker_cpus},
+		     {"lcores.infer_cpus", c->lcores.infer_cpus},
+		     {"lcores.sink_cpus", c->lcores.sink_cpus}};
+
+	for (size_t i = 0; i < RTE_DIM(lists); i++) {
+		uint16_t cpus[MAX_CPU];
+		int n = 0;
+
+		if (lists[i].list[0] != '\0')
+			n = parse_cpus(lists[i].list, cpus, lists[i].where, err);
+		if (n < 0)
+			return n;
+		for (int k = 0; k < n; k++) {
+			char path[64];
+
+			snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u", cpus[k]);
+			if (access(path, F_OK) != 0)
+				return lj_error_set(err, ENODEV, lists[i].where,
+						    "there is no CPU %u", cpus[k]);
+		}
+	}
+	return 0;
+}
+
 static void own_cpus(char *out, size_t size)
 {
 	cpu_set_t set;
