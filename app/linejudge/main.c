@@ -58,10 +58,12 @@ static int start_eal(const struct lj_config *c, char ***args, struct lj_error *e
 	char **given;
 
 	*args = argv;
-	if (argv == NULL)
+	if (argv == NULL || lj_config_check_cpus(c, err) != 0)
 		return -EINVAL;
 	/* rte_eal_init() keeps and permutes argv. */
 	given = malloc((size_t)(argc + 1) * sizeof(*given));
+	if (given == NULL)
+		return lj_error_set(err, ENOMEM, "EAL", "not enough memory");
 	memcpy(given, argv, (size_t)(argc + 1) * sizeof(*given));
 	ret = rte_eal_init(argc, given);
 	free(given);

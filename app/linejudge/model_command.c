@@ -181,6 +181,12 @@ int model_command(int argc, char **argv)
 		return check(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "bench") == 0)
 		return bench(argv[2]);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		printf("usage: linejudge model check|bench DIR\n\n"
+		       "  check DIR    open the bundle, prove it, and say what it is\n"
+		       "  bench DIR    what a row takes, by engine and batch\n");
+		return EXIT_SUCCESS;
+	}
 	fprintf(stderr, "usage: linejudge model check|bench DIR\n");
 	return USAGE_STATUS;
 }

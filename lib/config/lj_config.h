@@ -182,7 +182,7 @@ static inline bool lj_config_replay(const struct lj_config *c)
 }
 
 /* The configuration as JSON text (newly allocated, caller frees): what lj_config_load() would read
- * back. */
+ * back. A key left to the first model is null. */
 char *lj_config_dump(const struct lj_config *c);
 /* The reference page, in Markdown, from the table. */
 void lj_config_manual(FILE *out);
@@ -193,6 +193,9 @@ void lj_config_manual(FILE *out);
  */
 char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error *err);
 void lj_config_eal_free(char **argv);
+
+/* Whether the CPUs named are of this machine. (A dry run may be of another one.) 0 or -errno. */
+int lj_config_check_cpus(const struct lj_config *c, struct lj_error *err);
 
 /* How many EAL lcores besides main run roles, and how many roles there are (spreader included if
  * `spreader`). */

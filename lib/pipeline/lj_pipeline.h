@@ -43,7 +43,6 @@ uint32_t lj_pipeline_step(struct lj_pipeline *p);
 void lj_pipeline_end(struct lj_pipeline *p);
 /* Stops and resumes taking packets from the sources, without ending flows. */
 void lj_pipeline_pause(struct lj_pipeline *p, bool paused);
-bool lj_pipeline_paused(const struct lj_pipeline *p);
 
 /* Whether all roles are finished; then whether a source failed on the way (fills `err`, -errno) or
  * a sink lost anything. */

@@ -264,11 +264,6 @@ void lj_pipeline_pause(struct lj_pipeline *p, bool paused)
 				      memory_order_relaxed);
 }
 
-bool lj_pipeline_paused(const struct lj_pipeline *p)
-{
-	return p->shared.command == COMMAND_PAUSE;
-}
-
 bool lj_pipeline_finished(const struct lj_pipeline *p)
 {
 	for (uint32_t i = 0; i < p->n_roles; i++)
