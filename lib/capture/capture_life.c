@@ -1,3 +1,6 @@
+/* The EAL's events about devices are experimental in DPDK 22.11, and nothing else tells of what
+ * vfio-pci is asked to give back. */
+#define ALLOW_EXPERIMENTAL_API
 #include "capture_life.h"
 
 #include <errno.h>
@@ -62,13 +65,28 @@ static int on_event(uint16_t port, enum rte_eth_event_type event, void *life, vo
 	return 0;
 }
 
+/* The kernel wants a device back that vfio-pci has: it is pulled, or about to be unbound, and that
+ * waits for us. */
+static void on_device_event(const char *device, enum rte_dev_event_type event, void *life)
+{
+	struct port_life *l = life;
+
+	RTE_SET_USED(device);
+	if (event == RTE_DEV_EVENT_REMOVE)
+		atomic_store_explicit(&l->ended, "the device is being removed",
+				      memory_order_relaxed);
+}
+
 void life_begin(struct port_life *l, uint16_t port)
 {
 	struct rte_eth_dev_info info = {0};
 
 	l->port = port;
-	if (rte_eth_dev_info_get(port, &info) == 0)
+	if (rte_eth_dev_info_get(port, &info) == 0) {
 		l->ifindex = info.if_index;
+		snprintf(l->device, sizeof(l->device), "%s", rte_dev_name(info.device));
+		rte_dev_event_callback_register(l->device, on_device_event, l);
+	}
 	for (size_t i = 0; i < RTE_DIM(ends); i++)
 		rte_eth_dev_callback_register(port, ends[i].event, on_event, l);
 }
@@ -79,6 +97,9 @@ void life_end(struct port_life *l)
 	for (size_t i = 0; i < RTE_DIM(ends); i++)
 		while (rte_eth_dev_callback_unregister(l->port, ends[i].event, on_event, l) ==
 		       -EAGAIN)
+			rte_pause();
+	if (l->device[0] != '\0')
+		while (rte_dev_event_callback_unregister(l->device, on_device_event, l) == -EAGAIN)
 			rte_pause();
 }
 

@@ -13,7 +13,8 @@
 
 struct port_life {
 	uint16_t port;
-	unsigned int ifindex; /* 0: no interface of the kernel's */
+	char device[LJ_SOURCE_NAME]; /* the EAL's name of it; "" */
+	unsigned int ifindex;	     /* 0: no interface of the kernel's */
 	_Atomic(const char *)
 		ended; /* why, as an event told; NULL. interrupt thread: wo; all: ro */
 };

@@ -1,6 +1,8 @@
+#define ALLOW_EXPERIMENTAL_API /* of the EAL's events about devices */
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_dev.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
@@ -268,6 +270,23 @@ static void a_removed_port_is_dead_and_keeps_its_last_numbers(void)
 	lj_source_close(s);
 }
 
+static void a_device_that_the_kernel_wants_back_is_dead(void)
+{
+	struct lj_error err = {0};
+	struct lj_source *s = open_port("net_null6", 1, &err);
+	const char *why;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	rte_dev_event_callback_process("net_null4", RTE_DEV_EVENT_REMOVE);
+	rte_dev_event_callback_process("net_null6", RTE_DEV_EVENT_ADD);
+	CU_ASSERT_EQUAL(lj_source_health(s, &why), LJ_PORT_WELL);
+	rte_dev_event_callback_process("net_null6", RTE_DEV_EVENT_REMOVE);
+	CU_ASSERT_EQUAL(lj_source_health(s, &why), LJ_PORT_DEAD);
+	CU_ASSERT_STRING_EQUAL(why, "the device is being removed");
+	lj_source_retire(s);
+	rte_dev_event_callback_process("net_null6", RTE_DEV_EVENT_REMOVE); /* nobody listens */
+}
+
 static void a_ports_way_is_told_by_its_name(void)
 {
 	static const struct {
@@ -367,6 +386,7 @@ static void start_eal(void)
 			(char *)"--vdev=net_null3",
 			(char *)"--vdev=net_null4",
 			(char *)"--vdev=net_null5,size=100",
+			(char *)"--vdev=net_null6",
 			(char *)"--vdev=net_ring0",
 			(char *)"--vdev=net_ring1",
 			pcap[0],
@@ -409,6 +429,8 @@ int main(void)
 		 a_port_that_was_retired_is_taken_up_again_as_configured},
 		{"nobody watches a vacant port", nobody_watches_a_vacant_port},
 		{"a port's way is told by its name", a_ports_way_is_told_by_its_name},
+		{"a device that the kernel wants back is dead",
+		 a_device_that_the_kernel_wants_back_is_dead},
 		{"a removed port is dead and keeps its last numbers",
 		 a_removed_port_is_dead_and_keeps_its_last_numbers},
 	};
