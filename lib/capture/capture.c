@@ -16,6 +16,14 @@ bool lj_port_is_kernels(const char *name)
 	return begins(name, XDP_PREFIX) || begins(name, AUTO_PREFIX);
 }
 
+bool lj_port_is_pci(const char *name)
+{
+	unsigned int domain, bus, device, function;
+
+	return sscanf(name, "%x:%x:%x.%x", &domain, &bus, &device, &function) == 4 ||
+	       sscanf(name, "%x:%x.%x", &bus, &device, &function) == 3;
+}
+
 char *lj_port_interface(const char *name, char *out, size_t size)
 {
 	if (!lj_port_is_kernels(name))
@@ -76,6 +84,19 @@ void lj_source_close(struct lj_source *s)
 {
 	if (s != NULL)
 		s->ops->close(s);
+}
+
+enum lj_port_health lj_source_health(struct lj_source *s, const char **why)
+{
+	*why = "";
+	return s->ops->health != NULL ? s->ops->health(s, why) : LJ_PORT_WELL;
+}
+
+void lj_source_retire(struct lj_source *s)
+{
+	lj_source_stop(s);
+	((struct source *)s)->unplug = true;
+	lj_source_close(s);
 }
 
 void lj_source_describe(const struct lj_source *s, char *out, size_t size)

@@ -221,7 +221,7 @@ uint32_t lj_config_port_queues(const struct lj_config *c, uint32_t i)
 
 	if (port->queues > 0)
 		return port->queues;
-	return config_is_pci(port->name) ? c->lcores.workers : 1;
+	return lj_port_is_pci(port->name) ? c->lcores.workers : 1;
 }
 
 bool lj_config_spreads(const struct lj_config *c)

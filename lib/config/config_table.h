@@ -35,7 +35,6 @@ bool config_of_model(const struct key *key);
 void config_strings_free(struct lj_strings *s);
 /* The EAL's --lcores: main, then the lcores that run roles. 0 or -errno. */
 int config_place_lcores(const struct lj_config *c, char *out, size_t size, struct lj_error *err);
-bool config_is_pci(const char *name);
 int config_strings_add(struct lj_strings *s, const char *text);
 
 #endif

@@ -13,14 +13,15 @@
 
 /*
  * rte_cmdline's tokens, generated from the table: each word of a command is a fixed string token
- * (so the TAB key completes it), its parameter any string.
+ * (so the TAB key completes it), its parameter the rest of the line.
  */
 #define WORDS_MAX 4
 
 struct parsed {
 	cmdline_fixed_string_t word[WORDS_MAX];
-	cmdline_fixed_string_t param;
+	cmdline_multi_string_t param;
 };
+_Static_assert(sizeof(struct parsed) <= CMDLINE_PARSE_RESULT_BUFSIZE, "cmdline has no room");
 
 struct shell_command {
 	struct lj_shell *shell;
@@ -102,7 +103,7 @@ static int make_command(struct lj_shell *s, struct shell_command *sc, const stru
 		n++;
 	}
 	if (command != NULL && command->param != NULL)
-		add_token(sc, n, offsetof(struct parsed, param), NULL);
+		add_token(sc, n, offsetof(struct parsed, param), TOKEN_STRING_MULTI);
 	snprintf(sc->help, sizeof(sc->help), "%s: %s", command != NULL ? command->words : "quit",
 		 command != NULL ? command->help : quit_help);
 	sc->inst->f = run;

@@ -147,6 +147,8 @@ int open_sources(struct lj_pipeline *p, struct lj_error *err)
 		if (p->source[i] == NULL)
 			return -EINVAL;
 		p->n_sources++;
+		if (failover_init(p, i, &open) != 0)
+			return lj_error_set(err, ENOMEM, "capture.ports", "not enough memory");
 	}
 	return 0;
 }
@@ -307,6 +309,7 @@ int lj_pipeline_destroy(struct lj_pipeline *p, struct lj_error *err)
 	}
 	close_roles(p);
 	for (uint32_t i = 0; i < p->n_sources; i++) {
+		failover_fini(p, i);
 		lj_source_stop(p->source[i]);
 		lj_source_close(p->source[i]);
 	}

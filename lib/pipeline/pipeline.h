@@ -2,6 +2,7 @@
 #ifndef PIPELINE_H
 #define PIPELINE_H
 
+#include "failover.h"
 #include "hold.h"
 #include "role.h"
 #include "watch.h"
@@ -32,7 +33,8 @@ struct lj_pipeline {
 	struct shared shared;
 	struct lj_source *source[LJ_CONFIG_PORTS];
 	uint32_t n_sources;
-	char in_iface[LJ_CONFIG_TEXT]; /* EVE's, of the only port */
+	struct failover failover[LJ_CONFIG_PORTS]; /* beside source */
+	char in_iface[LJ_CONFIG_TEXT];		   /* EVE's, of the only port */
 
 	struct spreader *spreader; /* NULL where workers receive themselves */
 	struct worker *worker[LJ_CONFIG_ROLES];

@@ -75,8 +75,10 @@ static int open_receiver(struct lj_pipeline *p, struct receiver *r, struct lj_co
 {
 	lj_parser_init(&r->parser, counters, !p->shared.replay,
 		       p->config->packet.tunnels == LJ_TUNNELS_OUTER);
-	for (uint32_t i = 0; i < p->n_sources; i++)
-		r->rx[r->n_rx++] = (struct receive_queue){.source = p->source[i], .queue = queue};
+	for (uint32_t i = 0; i < p->n_sources; i++, r->n_rx++) {
+		r->rx[r->n_rx].queue = queue;
+		receive_queue_give(&r->rx[r->n_rx], p->source[i]);
+	}
 	r->check_every = p->config->capture.rss_check;
 	if (!reorders(p))
 		return 0;
