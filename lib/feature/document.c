@@ -42,7 +42,7 @@ void lj_feature_document(FILE *out)
 	      "Made by `linejudge --help-features` from the same table that computes them "
 	      "(`lib/feature/*.def`). `f` is the flow record,\nexplained in "
 	      "`lib/flow/lj_record.h`; `side[0]` is the initiator, `side[1]` the responder. Words "
-	      "like `per_second` are in\n`lib/feature/formula.h`. A model finds its features by any "
+	      "like `per_second` are in\n`lib/feature/formula*.h`. A model finds its features by any "
 	      "of their spellings, in upper or lower case.\n",
 	      out);
 	for (size_t s = 0; s < n_feature_sets; s++) {

@@ -1,4 +1,5 @@
-#include "formula.h"
+#include "formula_host.h"
+#include "formula_other.h"
 
 /* A row's expression stands once: the function and the formula's text are made of the same token.
  */

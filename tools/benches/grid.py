@@ -7,7 +7,6 @@ Beside each cell stands the sequential baseline of the same run: one worker that
 the CSV goes to stdout (to stderr when the JSON does).
 """
 
-import argparse
 import csv
 import json
 import os
@@ -16,11 +15,11 @@ import sys
 import tempfile
 
 import matplotlib
+import run
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402: the backend comes first
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 COLUMNS = ("name", "engine", "batch", "workers", "flows_per_s", "decision_mean_us", "decision_p99_us", "ratio")
 # The paper's bars stand for decision time, its line for the rate.
 BASELINE, OURS = "0.6", "tab:blue"
@@ -28,8 +27,8 @@ BASELINE, OURS = "0.6", "tab:blue"
 
 def measure(seconds):
     with tempfile.NamedTemporaryFile("r", suffix=".json") as result:
-        subprocess.run([os.path.join(ROOT, "build", "lib", "bench_grid"), "--json", result.name] +
-                       (["--seconds", str(seconds)] if seconds else []), stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([os.path.join(run.ROOT, "build", "lib", "bench_grid"), "--json", result.name, "--seconds", str(seconds)],
+                       stdout=subprocess.DEVNULL, check=True)
         return json.load(result)
 
 
@@ -60,14 +59,9 @@ def draw(rows, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, help="in all (10)")
-    parser.add_argument("--csv", help="where the CSV goes")
-    parser.add_argument("--picture", help="where the picture goes, .png or .svg")
-    parser.add_argument("--json", help="where the JSON goes, - for stdout")
-    options = parser.parse_args()
+    options = run.arguments(__doc__.splitlines()[0], seconds=10.0, csv="", picture="")
     if options.picture and not options.picture.endswith((".png", ".svg")):
-        parser.error(f"{options.picture} is neither .png nor .svg")
+        sys.exit(f"bench: {options.picture} is neither .png nor .svg")
     rows = measure(options.seconds)
     if options.csv:
         with open(options.csv, "w", newline="", encoding="ascii") as file:
@@ -76,11 +70,7 @@ def main():
         write_csv(rows, sys.stderr if options.json == "-" else sys.stdout)
     if options.picture:
         draw(rows, options.picture)
-    if options.json == "-":
-        json.dump(rows, sys.stdout, indent=1)
-    elif options.json:
-        with open(options.json, "w", encoding="ascii") as file:
-            json.dump(rows, file, indent=1)
+    run.write_json(options.json, rows)
 
 
 if __name__ == "__main__":

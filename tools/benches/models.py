@@ -1,15 +1,14 @@
 #!/usr/bin/python3
 """XGBoost, a random forest and a decision tree on the same flows: size, load time, ns a row, and what float32 costs in accuracy.
 
-    tools/bench models [--quick] [--json PATH|-]
+    tools/bench models [--part 0.1] [--json PATH|-]
 
 The flows are made up, with a fixed seed: 78 features of which many have heavy tails, so that float32 rounds what float64 tells apart.
 Each model is a bundle that linejudge opens and measures (linejudge model bench), on one core. Accuracy is that of the verdicts on flows
-aside: in float32, as XGBoost and linejudge score, and in float64, where features are compared and leaves summed in double. --quick takes
-a tenth of flows and trees: it shows that the bench works.
+aside: in float32, as XGBoost and linejudge score, and in float64, where features are compared and leaves summed in double. --part
+takes a part of the flows and trees: a tenth shows that the bench works.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -18,13 +17,12 @@ import tempfile
 from types import SimpleNamespace
 
 import numpy
+import run
 import xgboost
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(run.ROOT, "tools"))
 import lj_bundle  # noqa: E402
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LINEJUDGE = os.path.join(ROOT, "build", "app", "linejudge")
 SEED, FEATURES, TRAIN, ASIDE, TREES, THRESHOLD = 1, 78, 20000, 5000, 500, 0.5
 MODELS = (
     ("xgboost", 100, {"max_depth": 6, "eta": 0.15}),
@@ -48,7 +46,7 @@ def make_flows(n):
 
 def feature_names():
     """As many as are wanted of those that linejudge knows: a bundle has to name its columns."""
-    with open(os.path.join(ROOT, "docs", "features.md"), encoding="utf-8") as file:
+    with open(os.path.join(run.ROOT, "docs", "features.md"), encoding="utf-8") as file:
         rows = [line.split("|")[1].strip() for line in file if line.startswith("| `")]
     return [row.strip("`") for row in rows][:FEATURES]
 
@@ -70,11 +68,10 @@ def in_float64(booster, x):
     return margins
 
 
-def train(rounds, params, x, y, quick):
-    trees = TREES // 10 if quick else TREES
-    extra = {"num_parallel_tree": trees} if "subsample" in params else {}
+def train(rounds, params, x, y, part):
+    extra = {"num_parallel_tree": max(1, int(TREES * part))} if "subsample" in params else {}
     return xgboost.train({"objective": "binary:logistic", "tree_method": "hist", "seed": SEED, "nthread": 1} | params | extra,
-                         xgboost.DMatrix(x.astype(numpy.float32), y), num_boost_round=max(1, rounds // 10) if quick else rounds)
+                         xgboost.DMatrix(x.astype(numpy.float32), y), num_boost_round=max(1, int(rounds * part)))
 
 
 def bundle_of(folder, name, booster, x, y):
@@ -84,44 +81,39 @@ def bundle_of(folder, name, booster, x, y):
     return out
 
 
-def measure(folder, name, rounds, params, flows, quick):
+def measure(folder, name, rounds, params, flows, part):
     (x, y), (aside, labels) = flows
-    booster = train(rounds, params, x, y, quick)
+    booster = train(rounds, params, x, y, part)
     bundle = bundle_of(folder, name, booster, aside, labels)
-    told = json.loads(subprocess.run([LINEJUDGE, "model", "bench", bundle, "--json"], check=True, stdout=subprocess.PIPE).stdout)
+    told = json.loads(subprocess.run([run.BINARY, "model", "bench", bundle, "--json"], check=True, stdout=subprocess.PIPE).stdout)
+    at_100 = next(row for row in told["rows"] if row["batch"] == 100)
     called = booster.predict(xgboost.DMatrix(aside.astype(numpy.float32))) >= THRESHOLD
     wide = in_float64(booster, aside) >= 0  # sigmoid(0) is THRESHOLD
     return {"model": name, "trees": len(booster.get_dump()), "bytes": os.path.getsize(os.path.join(bundle, "model.ubj")),
-            "engine": told["engine"], "load_ms": told["load_ms"], "xgboost_load_ms": told["xgboost_load_ms"], "rows": told["rows"],
+            "engine": told["engine"], "ns_per_row": at_100["ns_per_row"], "ratio": at_100["ratio"], "load_ms": told["load_ms"], "xgboost_load_ms": told["xgboost_load_ms"], "rows": told["rows"],
             "accuracy_float32": float((called == labels).mean()), "accuracy_float64": float((wide == labels).mean()),
             "verdicts_that_differ": int((called != wide).sum()), "flows_aside": len(labels)}
 
 
-def describe(row, out):
-    print(f"{row['model']}: {row['trees']} trees, {row['bytes']} bytes, to open: {row['load_ms']:.1f} ms by {row['engine']} (its proof "
-          f"included), {row['xgboost_load_ms']:.1f} ms by xgboost\n  accuracy {row['accuracy_float32']:.4f} in float32, "
-          f"{row['accuracy_float64']:.4f} in float64; {row['verdicts_that_differ']} of {row['flows_aside']} verdicts differ", file=out)
+def describe(row):
+    run.say(f"{row['model']}: {row['trees']} trees, {row['bytes']} bytes, to open: {row['load_ms']:.1f} ms by {row['engine']} (its proof "
+            f"included), {row['xgboost_load_ms']:.1f} ms by xgboost\n  accuracy {row['accuracy_float32']:.4f} in float32, "
+            f"{row['accuracy_float64']:.4f} in float64; {row['verdicts_that_differ']} of {row['flows_aside']} verdicts differ")
     for batch in row["rows"]:
-        print(f"  batch {batch['batch']:4d}  {batch['ns_per_row']:9.1f} ns a row  {batch['ratio']:6.2f} times xgboost", file=out, flush=True)
+        run.say(f"  batch {batch['batch']:4d}  {batch['ns_per_row']:9.1f} ns a row  {batch['ratio']:6.2f} times xgboost")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of flows and trees")
-    parser.add_argument("--json", help="where the JSON goes, - for stdout")
-    options = parser.parse_args()
-    n = TRAIN // 10 if options.quick else TRAIN
+    options = run.arguments(__doc__.splitlines()[0], part=1.0)
+    part = options.part
+    n = int(TRAIN * part)
     x, y = make_flows(n + ASIDE)
     rows = []
     with tempfile.TemporaryDirectory(prefix="lj-bench-models-") as folder:
         for name, rounds, params in MODELS:
-            rows.append(measure(folder, name, rounds, params, ((x[:n], y[:n]), (x[n:], y[n:])), options.quick))
-            describe(rows[-1], sys.stderr if options.json == "-" else sys.stdout)
-    if options.json == "-":
-        json.dump(rows, sys.stdout, indent=1)
-    elif options.json:
-        with open(options.json, "w", encoding="ascii") as file:
-            json.dump(rows, file, indent=1)
+            rows.append(measure(folder, name, rounds, params, ((x[:n], y[:n]), (x[n:], y[n:])), part))
+            describe(rows[-1])
+    run.write_json(options.json, rows)
 
 
 if __name__ == "__main__":
