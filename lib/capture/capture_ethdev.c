@@ -148,7 +148,21 @@ static void close_source(struct lj_source *source)
 	free(s);
 }
 
-static const struct lj_source_ops ops = {"ethdev", rx, start, stop, stats, describe, close_source};
+static int set_reta(struct lj_source *source, const uint16_t *reta, struct lj_error *err)
+{
+	struct port_source *s = (struct port_source *)source;
+
+	return rss_set_reta(&s->rss, s->port, reta, source->name, err);
+}
+
+static const struct lj_source_ops ops = {.name = "ethdev",
+					 .rx = rx,
+					 .start = start,
+					 .stop = stop,
+					 .stats = stats,
+					 .describe = describe,
+					 .set_reta = set_reta,
+					 .close = close_source};
 
 /* A PCI address as it is; of a vdev's arguments the name alone. */
 static int find_port(const char *given, uint16_t *port, struct lj_error *err)

@@ -16,6 +16,8 @@ struct receive_queue {
 	uint16_t queue;
 	/* Taken from it, and what samples of them showed. role: wo, control: ro */
 	uint64_t packets, bytes, checked, unexpected, parted;
+	/* Of those checked, by entry of the RETA; [LJ_RETA_MAX], or NULL. role: wo, control: ro */
+	uint64_t *bucket;
 };
 
 struct receiver {
