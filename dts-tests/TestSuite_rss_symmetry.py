@@ -102,6 +102,18 @@ class TestShow:
         verify("key read back, tested" in info, info)
         verify("there are 0..0" in wrong["error"], wrong)
 
+    def test_rebalancing_is_refused_with_its_reason(self, tmp_path):
+        """
+        Steps: ask for it where nothing was sampled (the null PMD's packets are no IP), and where there is no table.
+        Verify: each is refused, and says why.
+        """
+        null = {"capture": {"ports": [{"name": "net_null0", "queues": 2}], "rss_check": 1}, "lcores": {"workers": 2}, "models": []}
+        ring = {"capture": {"ports": [{"name": "net_ring0"}]}, "lcores": {"workers": 2}, "models": []}
+        for config, says in ((null, "0 packets were sampled"), (ring, "no redirection table")):
+            with appliance(tmp_path, config, "lj-dts-rss-rebalance") as (_, telemetry):
+                answer = telemetry.ask("/linejudge/rebalance/rss")
+            verify(says in answer["error"], answer)
+
     def test_mode_ip_is_asked_for(self, tmp_path):
         """
         Steps: the same with capture.rss_mode ip.

@@ -1,5 +1,6 @@
 #include "lj_capture.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,6 +58,15 @@ int lj_source_start(struct lj_source *s, struct lj_error *err)
 void lj_source_stop(struct lj_source *s)
 {
 	s->ops->stop(s);
+}
+
+int lj_source_set_reta(struct lj_source *s, const uint16_t *reta, struct lj_error *err)
+{
+	if (s->rss == NULL || s->ops->set_reta == NULL)
+		return lj_error_set(err, ENOTSUP, s->name,
+				    "has no redirection table, or none that can be read: flows are "
+				    "not spread by RSS here");
+	return s->ops->set_reta(s, reta, err);
 }
 
 int lj_source_stats(struct lj_source *s, struct lj_source_stats *stats)

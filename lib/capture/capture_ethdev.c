@@ -182,8 +182,22 @@ static void close_source(struct lj_source *source)
 	free(s);
 }
 
-static const struct lj_source_ops ops = {"ethdev", rx,	     start,	   stop,
-					 stats,	   describe, close_source, health};
+static int set_reta(struct lj_source *source, const uint16_t *reta, struct lj_error *err)
+{
+	struct port_source *s = (struct port_source *)source;
+
+	return rss_set_reta(&s->rss, s->port, reta, source->name, err);
+}
+
+static const struct lj_source_ops ops = {.name = "ethdev",
+					 .rx = rx,
+					 .start = start,
+					 .stop = stop,
+					 .stats = stats,
+					 .describe = describe,
+					 .close = close_source,
+					 .health = health,
+					 .set_reta = set_reta};
 
 /*
  * How frames of the MTU fit: in one mbuf, over several where the device can, else in larger mbufs.

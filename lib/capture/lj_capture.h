@@ -63,6 +63,8 @@ struct lj_source_ops {
 	void (*close)(struct lj_source *s);
 	/* NULL: always well. */
 	enum lj_port_health (*health)(struct lj_source *s, const char **why);
+	/* NULL where there is no RETA. */
+	int (*set_reta)(struct lj_source *s, const uint16_t *reta, struct lj_error *err);
 };
 
 /* The common head of every source. */
@@ -206,6 +208,12 @@ void lj_burst_free(struct lj_burst *burst);
 int lj_source_start(struct lj_source *s, struct lj_error *err);
 void lj_source_stop(struct lj_source *s);
 int lj_source_stats(struct lj_source *s, struct lj_source_stats *stats);
+/*
+ * Gives a running port another RETA, of s->rss->reta_entries, and reads it back into s->rss. 0, or
+ * -errno and `err`: the source has none, or none that can be read (-ENOTSUP), or the driver does
+ * not take it. Packets that wait in a queue already stay there. Not from two threads at once.
+ */
+int lj_source_set_reta(struct lj_source *s, const uint16_t *reta, struct lj_error *err);
 enum lj_source_state lj_source_state(const struct lj_source *s);
 /* Why the source failed. Valid once the state is LJ_SOURCE_FAILED. */
 const struct lj_error *lj_source_error(const struct lj_source *s);

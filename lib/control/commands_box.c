@@ -165,6 +165,21 @@ int show_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_e
 	return 0;
 }
 
+int rebalance_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	struct lj_rebalance r;
+	int ret = lj_pipeline_rebalance(c->pipeline, &r, err);
+
+	RTE_SET_USED(param);
+	if (ret != 0)
+		return ret;
+	json_object_set_new(reply, "samples", json_integer((json_int_t)r.samples));
+	json_object_set_new(reply, "moved_entries", json_integer(r.balance.moved));
+	json_object_set_new(reply, "imbalance_before", json_sprintf("%.3f", r.balance.before));
+	json_object_set_new(reply, "imbalance_after", json_sprintf("%.3f", r.balance.after));
+	return 0;
+}
+
 int show_drops(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	struct lj_drop drops[LJ_DROPS_MAX];

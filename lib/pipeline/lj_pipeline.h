@@ -91,6 +91,19 @@ struct lj_queue_info {
 void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t queue,
 		       struct lj_queue_info *info);
 
+struct lj_rebalance {
+	uint64_t samples; /* packets checked (capture.rss_check) that the load was told by */
+	struct lj_rss_balance balance;
+};
+/*
+ * Moves entries of the RETA from full queues to empty ones (lj_rss_balance()), by what was sampled
+ * since the latest time, on all ports alike: both legs of a tap must go on meeting. Flows of the
+ * moved entries part: what the old worker's records have is counted (rss_moved_flows,
+ * rss_moved_packets), and those records are marked lossy. 0, also when it is even enough to be left
+ * alone, or -errno and `err`. One thread at a time.
+ */
+int lj_pipeline_rebalance(struct lj_pipeline *p, struct lj_rebalance *result, struct lj_error *err);
+
 /* An lcore's loop: all its roles polled once, without the rest in between. */
 struct lj_loop_info {
 	uint32_t lcore;

@@ -52,7 +52,9 @@ struct lj_pipeline {
 	uint64_t started_tsc;
 	struct watch watch;
 	struct hold hold;
-	uint64_t looked_tsc; /* of keepalive. main */
+	uint64_t
+		rebalanced_load[LJ_RETA_MAX]; /* what had been sampled when RETAs were last dealt */
+	uint64_t looked_tsc;		      /* of keepalive. main */
 };
 
 /* Opening: each fills its part of `p`, which lj_pipeline_destroy() closes whatever was reached. 0

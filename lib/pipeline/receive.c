@@ -89,6 +89,8 @@ static void check_spread(struct receiver *r, struct receive_queue *q, struct lj_
 		unexpected = lj_rss_queue(rss, hash) != q->queue;
 		parted = lj_rss_queue(rss, reverse) != q->queue;
 		count_word(&q->checked, 1);
+		if (q->bucket != NULL)
+			count_word(&q->bucket[lj_rss_bucket(rss, hash)], 1);
 		count_word(&q->unexpected, unexpected);
 		count_word(&q->parted, parted);
 		lj_count(counters, LJ_C_rss_checked, 1);

@@ -25,6 +25,8 @@ struct receive_queue {
 	_Atomic uint64_t left_tsc; /* when it let go. role: wo; main: ro */
 	/* Taken from it, and what samples of them showed. role: wo, control: ro */
 	uint64_t packets, bytes, checked, unexpected, parted;
+	/* Of those checked, by entry of the RETA; [LJ_RETA_MAX], or NULL. role: wo, control: ro */
+	uint64_t *bucket;
 };
 
 struct receiver {

@@ -210,6 +210,7 @@ int worker_poll(struct role *role, uint64_t now_tsc)
 
 	take_up_tuning(w);
 	take_note_of_losses(w);
+	rebalance_records(w);
 	if (!process_items(w))
 		return POLL_REFUSED;
 	if (role->finished)
