@@ -31,14 +31,16 @@ void rebalance_records(struct worker *w)
 						   memory_order_acquire),
 		 end;
 
-	if (generation == atomic_load_explicit(&w->rebalancing_done, memory_order_relaxed))
+	/* Without a source, a port is between two; what comes next may have no RETA to compare
+	 * with. */
+	if (generation == atomic_load_explicit(&w->rebalancing_done, memory_order_relaxed) ||
+	    source == NULL)
 		return;
 	if (generation != w->rebalancing_seen) {
 		w->rebalancing_seen = generation;
 		w->rebalancing_at = 0;
 	}
-	/* A port that has failed over meanwhile may have no RETA to compare with. */
-	if (source == NULL || source->rss == NULL)
+	if (source->rss == NULL)
 		w->rebalancing_at = lj_flow_records(w->table);
 	end = RTE_MIN(w->rebalancing_at + LOOKS_PER_POLL, lj_flow_records(w->table));
 	for (; w->rebalancing_at < end; w->rebalancing_at++) {
