@@ -208,18 +208,15 @@ class TestDatagrams:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         listener.bind(path)
-        listener.settimeout(2)
 
         def receive():
-            try:
-                while True:
-                    lines.append(listener.recv(65536))
-            except TimeoutError:
-                pass
+            lines.extend(iter(lambda: listener.recv(65536), b"over"))
 
         receiver = threading.Thread(target=receive)
         receiver.start()
         done = run("--pcap", DEMO, "--eve", f"unix:{path}", "--summary", "json")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"over", path)
         receiver.join()
         summary = json.loads(done.stdout)
         lost = summary["refused"].get("sink_lost", 0)

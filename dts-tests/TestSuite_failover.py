@@ -189,7 +189,7 @@ class TestByPolicy:
             gap_us = (time.monotonic() - deleted) * 1e6
             cable(NEAR, THERE, queues=2)
             now = until(process, telemetry, "the return", state="well", failovers=1)
-            verify(now["why"] == "the interface is gone" and now["blind_us"] >= gap_us, f"{now}, {gap_us} us")
+            verify(now["why"].startswith("the interface is gone") and now["blind_us"] >= gap_us, f"{now}, {gap_us} us")
             send(THERE, demo_frames(FRAMES))
             stats = received(process, telemetry, 2 * FRAMES)
             verify(stats["received"] >= 2 * FRAMES, f"{stats}")
@@ -263,7 +263,7 @@ class TestByPolicy:
             send(THERE, demo_frames())
             received(process, telemetry, FRAMES)
             _, log = ended(process)
-        verify('the interface is gone; "port failover 0" has it watched another way' in log, log)
+        verify(re.search('the interface is gone.*; "port failover 0" has it watched another way', log), log)
 
     def test_the_end_comes_while_it_is_blind(self, tmp_path):
         """

@@ -213,7 +213,7 @@ static enum lj_port_health health(struct lj_source *source, const char **why)
 		return LJ_PORT_DEAD;
 	}
 	if (k->link >= 0 && !xdp_kernel_alive(k)) {
-		*why = "the program is off the interface";
+		*why = "the interface is gone, or the tap was taken off it";
 		return LJ_PORT_DEAD;
 	}
 	if (state == NETDEV_UP)
