@@ -58,10 +58,12 @@ static int start_eal(const struct lj_config *c, char ***args, struct lj_error *e
 	char **given;
 
 	*args = argv;
-	if (argv == NULL)
+	if (argv == NULL || lj_config_check_cpus(c, err) != 0)
 		return -EINVAL;
 	/* rte_eal_init() keeps and permutes argv. */
 	given = malloc((size_t)(argc + 1) * sizeof(*given));
+	if (given == NULL)
+		return lj_error_set(err, ENOMEM, "EAL", "not enough memory");
 	memcpy(given, argv, (size_t)(argc + 1) * sizeof(*given));
 	ret = rte_eal_init(argc, given);
 	free(given);
@@ -87,6 +89,7 @@ static int confine(const struct lj_config *c, const struct lj_identity *identity
 		.filter = c->service.seccomp == LJ_SECCOMP_ON ||
 			  (c->service.seccomp == LJ_SECCOMP_AUTO && c->service.user[0] != '\0'),
 		.kernel_ports = lj_config_kernel_ports(c),
+		.failover = c->capture.failover != LJ_FAILOVER_REPORT && !lj_config_replay(c),
 	};
 	mode_t mode = (mode_t)strtoul(c->telemetry.mode, NULL, 8);
 	char path[PATH_MAX];
@@ -140,7 +143,7 @@ static int run(const struct options *o, const struct lj_identity *identity, stru
 		lj_service_ready();
 	else
 		lj_pipeline_end(p);
-	watch(p, &o->config, ret == 0 ? shell : NULL, &interrupted);
+	watch(p, &o->config, control, ret == 0 ? shell : NULL, &interrupted);
 	lj_pipeline_join(p);
 	if (ret == 0)
 		ret = conclude(&o->config, p, err);

@@ -33,7 +33,7 @@ static const struct option_row rows[] = {
 	{"features", "CSV", "features.csv", "write the feature table: a file, - for stdout", false},
 	{"summary", "FORM", "summary", "text, json or none", false},
 	{"set", "KEY=VALUE", NULL, "set any key of the configuration; again for more", false},
-	{"interactive", NULL, NULL, "give a prompt, as testpmd's", false},
+	{"interactive", NULL, NULL, "give a prompt, as testpmd's (-i)", false},
 	{"dry-run", NULL, NULL, "print EAL arguments, lcores and memory, and stop", false},
 	{"dump-config", NULL, NULL, "print the configuration in force, and stop", false},
 	{"help-features", NULL, NULL, "print the reference of all features, and stop", false},

@@ -14,6 +14,7 @@
 #include "capture_xdp_ring.h"
 #include "lj_clock.h"
 #include "lj_log.h"
+#include "netdev.h"
 #include "source.h"
 
 #define POOL_MBUFS   (4 * LJ_BURST_MAX - 1)
@@ -202,7 +203,27 @@ static void close_source(struct lj_source *source)
 	free(s);
 }
 
-static const struct lj_source_ops ops = {"xdp", rx, start, stop, stats, describe, close_source};
+static enum lj_port_health health(struct lj_source *source, const char **why)
+{
+	const struct xdp_kernel *k = &((struct xdp_source *)source)->kernel;
+	enum netdev_state state = netdev_state(k->ifindex);
+
+	if (state == NETDEV_GONE) {
+		*why = "the interface is gone";
+		return LJ_PORT_DEAD;
+	}
+	if (k->link >= 0 && !xdp_kernel_alive(k)) {
+		*why = "the interface is gone, or the tap was taken off it";
+		return LJ_PORT_DEAD;
+	}
+	if (state == NETDEV_UP)
+		return LJ_PORT_WELL;
+	*why = "the link is down";
+	return LJ_PORT_LINK_DOWN;
+}
+
+static const struct lj_source_ops ops = {"xdp", rx,	  start,	stop,
+					 stats, describe, close_source, health};
 
 static int parse_option(struct xdp_kernel_config *kernel, const char *option, struct lj_error *err)
 {

@@ -29,10 +29,12 @@ int config_set_value(void *base, const struct key *key, const json_t *value, con
 /* Sets it from text, as the default or --set gives it. */
 int config_set_text(void *base, const struct key *key, const char *text, const char *where,
 		    struct lj_error *err);
+/* Whether the key's default is the first model's, so that a dump must not make it a setting: it
+ * says null, which reads back as not given. */
+bool config_of_model(const struct key *key);
 void config_strings_free(struct lj_strings *s);
 /* The EAL's --lcores: main, then the lcores that run roles. 0 or -errno. */
 int config_place_lcores(const struct lj_config *c, char *out, size_t size, struct lj_error *err);
-bool config_is_pci(const char *name);
 int config_strings_add(struct lj_strings *s, const char *text);
 
 #endif

@@ -96,7 +96,7 @@ int show_port_stats(struct lj_control *c, const char *param, json_t *reply, stru
 		struct lj_source *source = lj_pipeline_source(c->pipeline, i);
 		struct lj_source_stats stats = {0};
 
-		lj_source_stats(source, &stats);
+		lj_pipeline_port_stats(c->pipeline, i, &stats);
 		json_object_set_new(reply, source->name,
 				    json_pack("{s:I, s:I, s:I, s:I, s:I}", "received",
 					      (json_int_t)stats.received, "bytes",

@@ -113,11 +113,13 @@ struct forest_program {
 	uint16_t singles[FOREST_DEPTH_MAX]; /* of each further level */
 };
 
-#define FOREST_STAGE	       16 /* trees, after which rows are asked whether they are decided */
+#define FOREST_STAGE                                                                               \
+	16 /* trees a stage of one output; then rows are asked whether they are decided */
 #define FOREST_DECIDED_OUTPUTS 16 /* at most, for decisions */
 
-/* Before tree `stage` * FOREST_STAGE (of the last stage: behind the last tree), by what is left: */
+/* Before tree `stage` * width (of the last stage: behind the last tree), by what is left: */
 struct forest_bounds {
+	uint32_t width;		/* trees a stage */
 	uint32_t stages, first; /* no row is decided before `first` */
 	float threshold;
 	float gap;	     /* of a margin or probability: far over what rounding does to it */

@@ -6,8 +6,9 @@
 #define FLUSH_EVERY_NS 200000000
 /* How old what `show drift` says may be, while verdicts come. */
 #define JUDGE_EVERY_NS 1000000000
-/* Verdicts of a poll that may explain alerts, live: XGBoost takes about a millisecond for each. */
-#define EXPLAIN_BURST 4
+/* Live, times an explanation's own time (about a millisecond) until the next: an eighth of the
+ * sink's lcore at most, where the other roles may be. */
+#define EXPLAIN_PAUSE 7
 
 static void tally_verdict(struct sink_role *s, const struct lj_verdict *v)
 {
@@ -80,28 +81,27 @@ static void flush_sinks(struct sink_role *s, uint64_t now_tsc)
 	s->flushed_tsc = now_tsc;
 }
 
-/* Whether there is time for explanations: live, while the queue is short. */
-static bool explains(const struct sink_role *s)
+/* Whether an alert may be explained now: live, while few wait, and not for long after the last. */
+static bool has_time(const struct sink_role *s)
 {
-	return s->shared->explain && (s->shared->replay || lj_merge_waiting(s->merge) <= s->late);
+	return s->shared->replay ||
+	       (lj_merge_waiting(s->merge) <= s->late && rte_rdtsc() >= s->explain_tsc);
 }
 
-/* Few at a time where they may have to be explained: this lcore may have packets to see to. */
-static uint32_t burst_of(const struct sink_role *s, bool explaining)
-{
-	return explaining && !s->shared->replay ? EXPLAIN_BURST : LJ_BURST_MAX;
-}
-
-/* The burst's alerts, if there is time. */
-static void explain(struct sink_role *s, uint32_t n, bool explaining)
+/* The burst's alerts, as far as there is time. */
+static void explain(struct sink_role *s, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
+		uint64_t began_tsc = rte_rdtsc();
+
 		if (!s->verdict[i]->alert)
 			continue;
-		if (!explaining)
+		if (!has_time(s)) {
 			lj_count(&s->role.counters, LJ_C_explain_skipped, 1);
-		else
-			explaining_explain(&s->explaining, s->verdict[i], i, &s->role.counters);
+			continue;
+		}
+		explaining_explain(&s->explaining, s->verdict[i], i, &s->role.counters);
+		s->explain_tsc = rte_rdtsc() + (rte_rdtsc() - began_tsc) * EXPLAIN_PAUSE;
 	}
 }
 
@@ -123,16 +123,14 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 	void *records[LJ_BURST_MAX];
 	uint32_t n;
 	uint64_t written_tsc;
-	bool explaining;
 
 	if (role->finished)
 		return 0;
-	explaining = explains(s);
-	n = lj_merge_take(s->merge, records, burst_of(s, explaining));
+	n = lj_merge_take(s->merge, records, LJ_BURST_MAX);
 	for (uint32_t i = 0; i < n; i++)
 		s->verdict[i] = records[i];
 	if (s->shared->explain)
-		explain(s, n, explaining);
+		explain(s, n);
 	for (uint16_t i = 0; n > 0 && i < s->n_sinks; i++)
 		lj_sink_write(s->sink[i], (const struct lj_verdict *const *)s->verdict, n);
 	written_tsc = rte_rdtsc();

@@ -130,7 +130,7 @@ static void watch_losses(struct lj_pipeline *p, uint64_t now_ns)
 	for (uint32_t i = 0; i < p->n_sources; i++) {
 		struct lj_source_stats stats;
 
-		if (lj_source_stats(p->source[i], &stats) == 0)
+		if (lj_pipeline_port_stats(p, i, &stats) == 0)
 			lost += stats.imissed + stats.ierrors + stats.rx_nombuf;
 	}
 	if (lost > w->lost)
