@@ -133,6 +133,14 @@ struct lj_leg_info {
 };
 void lj_pipeline_leg(const struct lj_pipeline *p, uint32_t source, struct lj_leg_info *info);
 
+/* Whether TCP conversations are mostly heard from one side only: half-duplex. Live, and where the
+ * TCP part of records is kept. */
+struct lj_half_info {
+	bool half;
+	uint64_t alarms; /* times that it began */
+};
+void lj_pipeline_half(const struct lj_pipeline *p, struct lj_half_info *info);
+
 /* Sum over all roles and ports. */
 void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total);
 
