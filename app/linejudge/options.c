@@ -11,6 +11,7 @@
 
 #include "command.h"
 #include "lj_feature.h"
+#include "lj_log.h"
 
 /* An option sets a key of the configuration, or does something of its own (key NULL). */
 struct option_row {
@@ -81,6 +82,9 @@ static void add_default_model(struct lj_config *c)
 		lj_config_set(c, set, NULL);
 		return;
 	}
+	lj_log(WARNING,
+	       "models: none is given, and the default one is not where it belongs: flows are "
+	       "not classified\n");
 }
 
 /* One item more of a list that the command line gives; the first replaces what a file gave. */
