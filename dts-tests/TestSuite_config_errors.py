@@ -101,6 +101,13 @@ class TestConfiguration:
         line = error_line(run(*arguments))
         verify(words in line, line)
 
+    def test_an_argument_that_the_eal_does_not_take(self):
+        """Verify: an error on stderr, and not DPDK's usage on stdout; its help is there for who asks."""
+        done = run("--pcap", DEMO, "--", "--frobnicate")
+        verify(done.returncode == 1 and done.stdout == "", done.stdout)
+        verify("linejudge: EAL: DPDK does not start: Invalid argument" in done.stderr, done.stderr)
+        verify("EAL common options" in run("--pcap", DEMO, "--", "--help").stdout, "no help")
+
     def test_a_port_that_is_not_there(self, tmp_path):
         """Verify: the port's name."""
         line = error_line(run("--set", 'capture.ports=[{"name":"0000:ff:1f.7"}]', "--set", "eal.huge=off"))
