@@ -21,7 +21,7 @@ struct option_row {
 
 static const struct option_row rows[] = {
 	{"pcap", "FILE", "capture.files",
-	 "replay a capture (pcap, pcapng); again for its next piece", true},
+	 "replay a capture (pcap, pcapng; - for stdin); again for its next piece", true},
 	{"tap", NULL, "capture.tap", "the files are the two legs of one optical tap", false},
 	{"iface", "NAME", "capture.ports",
 	 "watch an interface that the host keeps using, by an XDP tap; again for more", true},
