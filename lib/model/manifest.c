@@ -118,15 +118,15 @@ static int get_classes(const struct place *p, const json_t *root, struct manifes
 	return 0;
 }
 
-/* A number of `flow`, in the range that the configuration's key of that name has; `missing` when it
- * is not there, which only a default in range may be. */
+/* A number of `flow`, in the range that the configuration's key of that name has; 0 when it is not
+ * there, where that is in range. */
 static int get_number(const struct place *p, const json_t *flow, const char *key, double lo,
-		      double hi, double missing, double *out)
+		      double hi, double *out)
 {
 	const json_t *number = json_object_get(flow, key);
 	char full[64], what[96];
 
-	*out = number != NULL ? json_number_value(number) : missing;
+	*out = json_number_value(number);
 	if ((number == NULL || json_is_number(number)) && *out >= lo && *out <= hi)
 		return 0;
 	snprintf(full, sizeof(full), "flow.%s", key);
@@ -150,13 +150,13 @@ static int get_flow(const struct place *p, const json_t *root, struct manifest *
 		return wrong(p, "flow", "is not an object");
 	ret = check_keys(p, flow, "flow.", keys, RTE_DIM(keys));
 	if (ret == 0)
-		ret = get_number(p, flow, keys[0], 0.001, 86400, 0, &idle);
+		ret = get_number(p, flow, keys[0], 0.001, 86400, &idle);
 	if (ret == 0)
-		ret = get_number(p, flow, keys[1], 0.001, 604800, 0, &active);
+		ret = get_number(p, flow, keys[1], 0.001, 604800, &active);
 	if (ret == 0)
-		ret = get_number(p, flow, keys[2], 0, 3600, 0, &linger);
+		ret = get_number(p, flow, keys[2], 0, 3600, &linger);
 	if (ret == 0)
-		ret = get_number(p, flow, keys[3], 0, UINT32_MAX, 0, &at);
+		ret = get_number(p, flow, keys[3], 0, UINT32_MAX, &at);
 	if (ret == 0 && at != floor(at))
 		ret = wrong(p, "flow.classify_at", "is not a whole number");
 	if (ret != 0)
@@ -252,7 +252,7 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 	return ret;
 }
 
-json_t *json_read(const char *path, size_t flags, int errnum, struct lj_error *err)
+json_t *document_read(const char *path, size_t flags, int errnum, struct lj_error *err)
 {
 	FILE *f = fopen(path, "r");
 	json_t *root = NULL;
@@ -278,7 +278,7 @@ int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
 
 	memset(m, 0, sizeof(*m));
 	snprintf(path, sizeof(path), "%s/manifest.json", dir);
-	root = json_read(path, JSON_REJECT_DUPLICATES, EINVAL, err);
+	root = document_read(path, JSON_REJECT_DUPLICATES, EINVAL, err);
 	if (root == NULL)
 		return -EINVAL;
 	ret = read_root(&p, root, m);
