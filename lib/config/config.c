@@ -1,4 +1,5 @@
 #include "lj_config.h"
+#include "lj_verdict.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -210,6 +211,10 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 	if (strchr(c->eal.file_prefix, '/') != NULL)
 		return lj_error_set(err, EINVAL, "eal.file_prefix",
 				    "\"%s\" is no name for a folder", c->eal.file_prefix);
+	if (c->verdict.rule == LJ_RULE_VOTE && c->models.n > 0 && c->verdict.quorum > c->models.n)
+		return lj_error_set(err, EINVAL, "verdict.quorum",
+				    "%u votes are asked of %u models: none would ever alert",
+				    c->verdict.quorum, c->models.n);
 	if (check_mode(c, err) != 0 || check_targets(c, err) != 0 || check_features(c, err) != 0)
 		return -EINVAL;
 	return check_ports(c, err);

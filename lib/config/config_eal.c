@@ -63,6 +63,9 @@ static uint32_t free_hugepages_mb(void)
 	return (uint32_t)(kib >> 10);
 }
 
+/* Columns that a model is taken to have, where it has not been opened yet. */
+#define MODEL_FEATURES 128
+
 void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 {
 	const struct lj_host_config hosts = {.hosts = LJ_HOST_HOSTS};
@@ -72,7 +75,7 @@ void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 	m->flow_tables = lj_flow_memory(c->flow.capacity) * workers;
 	m->hosts = lj_host_memory(&hosts) * infer;
 	m->queues = workers * infer * c->queue.infer * sizeof(struct lj_due_flow) +
-		    infer * c->queue.sink * lj_verdict_bytes(0) +
+		    infer * c->queue.sink * lj_verdict_bytes(0, c->models.n * MODEL_FEATURES) +
 		    lj_config_spreads(c) * workers * c->queue.spread * sizeof(struct lj_packet);
 	for (uint32_t i = 0; i < c->capture.n_ports; i++)
 		m->mbufs += c->capture.port[i].mbufs *

@@ -133,6 +133,18 @@ struct lj_config {
 		uint32_t mode;	 /* enum lj_mode */
 	} model;
 	struct {
+		uint32_t rule; /* enum lj_rule */
+		uint32_t quorum;
+	} verdict;
+	struct {
+		uint32_t top; /* 0: none */
+	} explain;
+	struct {
+		uint32_t every; /* 0: none */
+		uint64_t window_ns, silent_ns;
+		uint32_t flood_percent;
+	} drift;
+	struct {
 		char target[LJ_CONFIG_TEXT]; /* "": no EVE */
 		bool append, early;
 		uint32_t flows;		/* enum lj_eve_flows */

@@ -21,6 +21,7 @@
 #include "lj_base.h"
 #include "lj_capture.h"
 #include "lj_config.h"
+#include "lj_drift.h"
 #include "lj_histogram.h"
 #include "lj_route.h"
 #include "lj_sink.h"
@@ -197,6 +198,9 @@ struct lj_tally {
 		last_ns; /* packet time from the first flow's begin to the last one's end */
 };
 const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p);
+
+/* What the sink knows of drift; NULL when it is not watched. */
+const struct lj_drift *lj_pipeline_drift(const struct lj_pipeline *p);
 
 /* Seconds from start to the last role's finish (or to now). */
 double lj_pipeline_elapsed_s(const struct lj_pipeline *p);

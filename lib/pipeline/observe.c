@@ -128,6 +128,11 @@ const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p)
 	return &p->sink->tally;
 }
 
+const struct lj_drift *lj_pipeline_drift(const struct lj_pipeline *p)
+{
+	return p->sink->drift;
+}
+
 double lj_pipeline_elapsed_s(const struct lj_pipeline *p)
 {
 	uint64_t end = p->sink->role.finished ? p->sink->flushed_tsc : rte_rdtsc();

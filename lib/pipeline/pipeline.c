@@ -75,6 +75,10 @@ int open_models(struct lj_pipeline *p, struct lj_error *err)
 		p->shared.models.model[p->shared.models.n++] = m;
 	}
 	p->shared.models.generation = 1;
+	p->shared.explain = c->explain.top > 0 && c->eve.target[0] != '\0' && c->models.n > 0;
+	p->shared.drift_every = c->models.n > 0 ? c->drift.every : 0;
+	p->shared.models.rule = (enum lj_rule)c->verdict.rule;
+	p->shared.models.quorum = (uint16_t)c->verdict.quorum;
 	settle_flow_settings(p);
 	if (c->features.csv[0] == '\0')
 		return 0;

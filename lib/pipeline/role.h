@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 
 #include "lj_clock.h"
+#include "explain.h"
+#include "lj_drift.h"
 #include "lj_pipeline.h"
 #include "receive.h"
 #include "sequence.h"
@@ -67,6 +69,8 @@ struct shared {
 	struct lj_batch_tuning batch;
 	struct lj_model_set models;
 	struct lj_feature_plan *evidence; /* NULL unless a features file is written */
+	bool explain;			  /* alerts carry the rows of their models */
+	uint32_t drift_every;		  /* and one in so many verdicts; 0: none */
 	bool hosts;			  /* a model or the evidence needs host context */
 	uint64_t host_seed;		  /* of the facts' hashes */
 };
@@ -135,9 +139,13 @@ struct sink_role {
 	uint16_t n_sinks;
 	bool dirty;
 	uint64_t flushed_tsc;
+	uint32_t late; /* verdicts waiting from which on alerts go without an explanation */
+	struct explaining explaining;
+	struct lj_drift *drift; /* NULL: not watched */
+	uint64_t judged_tsc;
 	struct lj_tally tally;
 	struct lj_histogram stage[LJ_MODELS_MAX][LJ_STAGES]; /* by deciding model */
-	const struct lj_verdict *verdict[LJ_BURST_MAX];
+	struct lj_verdict *verdict[LJ_BURST_MAX];
 };
 
 /* A worker's part of a rebalancing, a bounded piece of it: counts and marks the records whose flows

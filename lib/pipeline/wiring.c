@@ -207,20 +207,42 @@ static int open_inferrer(struct lj_pipeline *p, uint32_t i, struct lj_error *err
 	return 0;
 }
 
+static int open_drift(struct lj_pipeline *p, struct sink_role *s, struct lj_error *err)
+{
+	const struct lj_drift_config config = {
+		.every = p->shared.drift_every,
+		.window_ns = p->config->drift.window_ns,
+		.silent_ns = p->config->drift.silent_ns,
+		.flood_percent = p->config->drift.flood_percent,
+	};
+
+	if (p->shared.drift_every == 0)
+		return 0;
+	s->drift = lj_drift_create(&p->shared.models, &config, &s->role.counters, err);
+	return s->drift != NULL ? 0 : -EIO;
+}
+
 static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 {
 	struct sink_role *s = role_alloc(p, sizeof(*s), LJ_ROLE_SINK, "sink", 0, sink_poll);
 	size_t values = p->shared.evidence ? lj_feature_plan_size(p->shared.evidence) : 0;
+	bool rows = p->shared.explain || p->shared.drift_every > 0;
+	size_t floats = rows ? lj_verdict_row_floats(&p->shared.models) : 0;
 
 	if (s == NULL)
 		return no_memory("sink", err);
 	p->sink = s;
 	s->shared = &p->shared;
+	s->late = p->config->queue.sink / 4;
+	if (explaining_open(&s->explaining, &p->shared.models,
+			    p->shared.explain ? p->config->explain.top : 0, err) != 0 ||
+	    open_drift(p, s, err) != 0)
+		return -EIO;
 	for (int i = 0; i < LJ_MODELS_MAX * LJ_STAGES; i++)
 		lj_histogram_init(&s->stage[i / LJ_STAGES][i % LJ_STAGES]);
 	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
 		p->sink_queue[i] = join(&p->inferrer[i]->role, &s->role, p->config->queue.sink,
-					lj_verdict_bytes(values), err);
+					lj_verdict_bytes(values, floats), err);
 		if (p->sink_queue[i] == NULL)
 			return -ENOMEM;
 		p->inferrer[i]->sink = p->sink_queue[i];
@@ -305,6 +327,10 @@ void close_roles(struct lj_pipeline *p)
 	free(p->lcore);
 	if (p->sink != NULL)
 		lj_merge_destroy(p->sink->merge);
+	if (p->sink != NULL) {
+		explaining_close(&p->sink->explaining);
+		lj_drift_destroy(p->sink->drift);
+	}
 	for (uint32_t i = 0; i < infer; i++) {
 		lj_queue_destroy(p->sink_queue[i]);
 		if (p->inferrer[i] == NULL)
