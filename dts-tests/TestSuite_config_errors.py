@@ -81,6 +81,13 @@ class TestConfiguration:
         line = error_line(run("--config", path))
         verify(words in line, line)
 
+    def test_a_configuration_that_is_not_there(self, tmp_path):
+        """Verify: its path and why it cannot be read; a folder likewise."""
+        line = error_line(run("--config", tmp_path / "none.json"))
+        verify(f"{tmp_path}/none.json: cannot be read: No such file" in line, line)
+        line = error_line(run("--config", tmp_path))
+        verify(f"{tmp_path}: cannot be read: Is a directory" in line, line)
+
     @pytest.mark.parametrize("arguments,words", [
         (["--set", "flow.capacity"], "is not KEY=VALUE"), (["--frobnicate"], "no such option"), (["file.pcap"], "--pcap"),
         (["--pcap"], "needs an argument"), (["--pcap", DEMO, "--tap"], "2 to 8 legs"),
@@ -93,6 +100,13 @@ class TestConfiguration:
         """Verify: the argument and what is wrong."""
         line = error_line(run(*arguments))
         verify(words in line, line)
+
+    def test_an_argument_that_the_eal_does_not_take(self):
+        """Verify: an error on stderr, and not DPDK's usage on stdout; its help is there for who asks."""
+        done = run("--pcap", DEMO, "--", "--frobnicate")
+        verify(done.returncode == 1 and done.stdout == "", done.stdout)
+        verify("linejudge: EAL: DPDK does not start: Invalid argument" in done.stderr, done.stderr)
+        verify("EAL common options" in run("--pcap", DEMO, "--", "--help").stdout, "no help")
 
     def test_a_port_that_is_not_there(self, tmp_path):
         """Verify: the port's name."""

@@ -5,6 +5,7 @@
  * roles run on their lcores until the capture ends or somebody asks for the end.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +52,38 @@ static int fail(const struct lj_error *err)
 	return EXIT_FAILURE;
 }
 
+static bool asks_for_help(char **argv)
+{
+	for (; *argv != NULL; argv++)
+		if (strcmp(*argv, "-h") == 0 || strcmp(*argv, "--help") == 0 ||
+		    strcmp(*argv, "--log-level=help") == 0)
+			return true;
+	return false;
+}
+
+/* On an argument that it does not take the EAL prints its usage, a hundred lines, on stdout, which
+ * is for verdicts and the summary; the error itself goes to stderr. */
+static int init_eal(int argc, char **argv)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	bool mute = null >= 0 && out >= 0 && !asks_for_help(argv);
+	int ret;
+
+	fflush(stdout);
+	if (mute)
+		dup2(null, STDOUT_FILENO);
+	ret = rte_eal_init(argc, argv);
+	fflush(stdout);
+	if (mute)
+		dup2(out, STDOUT_FILENO);
+	if (null >= 0)
+		close(null);
+	if (out >= 0)
+		close(out);
+	return ret;
+}
+
 static int start_eal(const struct lj_config *c, char ***args, struct lj_error *err)
 {
 	int argc, ret;
@@ -65,7 +98,7 @@ static int start_eal(const struct lj_config *c, char ***args, struct lj_error *e
 	if (given == NULL)
 		return lj_error_set(err, ENOMEM, "EAL", "not enough memory");
 	memcpy(given, argv, (size_t)(argc + 1) * sizeof(*given));
-	ret = rte_eal_init(argc, given);
+	ret = init_eal(argc, given);
 	free(given);
 	if (ret < 0)
 		return lj_error_set(err, rte_errno, "EAL",

@@ -123,7 +123,7 @@ struct lj_port_config {
 	const char *name; /* PCI address; vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap";
 			     "xdp:eth0"; "auto:eth0" */
 	uint16_t queues;
-	uint16_t descriptors; /* receive descriptors a queue: 64..4096, adjusted to what the device
+	uint16_t descriptors; /* receive descriptors a queue: 64..32768, adjusted to what the device
 				 takes */
 	uint32_t mbufs;	      /* of this port's pool */
 	uint32_t mtu;

@@ -186,15 +186,6 @@ static int check_features(const struct lj_config *c, struct lj_error *err)
 	return plan != NULL ? 0 : -EINVAL;
 }
 
-static int check_quorum(const struct lj_config *c, struct lj_error *err)
-{
-	if (c->verdict.rule != LJ_RULE_VOTE || c->models.n == 0 || c->verdict.quorum <= c->models.n)
-		return 0;
-	return lj_error_set(err, EINVAL, "verdict.quorum",
-			    "%u votes are asked of %u models: none would ever alert",
-			    c->verdict.quorum, c->models.n);
-}
-
 int lj_config_check(const struct lj_config *c, struct lj_error *err)
 {
 	uint32_t roles = lj_config_roles(c, lj_config_spreads(c));
@@ -220,8 +211,11 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 	if (strchr(c->eal.file_prefix, '/') != NULL)
 		return lj_error_set(err, EINVAL, "eal.file_prefix",
 				    "\"%s\" is no name for a folder", c->eal.file_prefix);
-	if (check_mode(c, err) != 0 || check_quorum(c, err) != 0 || check_targets(c, err) != 0 ||
-	    check_features(c, err) != 0)
+	if (c->verdict.rule == LJ_RULE_VOTE && c->models.n > 0 && c->verdict.quorum > c->models.n)
+		return lj_error_set(err, EINVAL, "verdict.quorum",
+				    "%u votes are asked of %u models: none would ever alert",
+				    c->verdict.quorum, c->models.n);
+	if (check_mode(c, err) != 0 || check_targets(c, err) != 0 || check_features(c, err) != 0)
 		return -EINVAL;
 	return check_ports(c, err);
 }

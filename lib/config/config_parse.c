@@ -297,19 +297,33 @@ static int load_object(struct lj_config *c, json_t *object, const char *file, co
 	return 0;
 }
 
+json_t *config_read_json(const char *path, struct lj_error *err)
+{
+	FILE *f = fopen(path, "r");
+	char where[LJ_CONFIG_TEXT];
+	json_t *root = NULL;
+	json_error_t at;
+
+	if (f != NULL)
+		root = json_loadf(f, JSON_REJECT_DUPLICATES, &at);
+	if (f == NULL || (root == NULL && ferror(f))) {
+		lj_error_set(err, errno, path, "cannot be read: %s", strerror(errno));
+	} else if (root == NULL) {
+		snprintf(where, sizeof(where), "%s:%d:%d", path, at.line, at.column);
+		lj_error_set(err, EINVAL, where, "%s", at.text);
+	}
+	if (f != NULL)
+		fclose(f);
+	return root;
+}
+
 int lj_config_load(struct lj_config *c, const char *path, struct lj_error *err)
 {
-	json_error_t at;
-	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
-	char where[LJ_CONFIG_TEXT];
+	json_t *root = config_read_json(path, err);
 	int ret;
 
-	if (root == NULL && at.line < 0)
-		return lj_error_set(err, ENOENT, path, "%s", at.text);
-	if (root == NULL) {
-		snprintf(where, sizeof(where), "%s:%d:%d", path, at.line, at.column);
-		return lj_error_set(err, EINVAL, where, "%s", at.text);
-	}
+	if (root == NULL)
+		return -EINVAL;
 	if (json_is_object(root))
 		ret = load_object(c, root, path, "", err);
 	else

@@ -23,6 +23,9 @@ extern const size_t config_n_keys;
 extern const struct key config_port_keys[];
 extern const size_t config_n_port_keys;
 
+/* The document of a JSON file; the caller owns it. NULL and `err`: what opening or reading it says,
+ * or "file.json:12:3" and what is wrong there. */
+json_t *config_read_json(const char *path, struct lj_error *err);
 /* Sets the key's member of `base` from a JSON value; `where` is the full path for errors. */
 int config_set_value(void *base, const struct key *key, const json_t *value, const char *where,
 		     struct lj_error *err);

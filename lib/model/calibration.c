@@ -81,7 +81,7 @@ int calibration_load(struct manifest *m, const char *dir, struct lj_error *err)
 	snprintf(path, sizeof(path), "%s/calibration.json", dir);
 	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return 0;
-	root = json_read(path, JSON_REJECT_DUPLICATES, EINVAL, err);
+	root = document_read(path, JSON_REJECT_DUPLICATES, EINVAL, err);
 	if (root == NULL)
 		return -EINVAL;
 	ret = read_calibration(&m->info, root, path, err);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "model.h"
 
@@ -120,15 +121,15 @@ static int get_classes(const struct place *p, const json_t *root, struct manifes
 	return 0;
 }
 
-/* A number of `flow`, in the range that the configuration's key of that name has; `missing` when it
- * is not there, which only a default in range may be. */
+/* A number of `flow`, in the range that the configuration's key of that name has; 0 when it is not
+ * there, where that is in range. */
 static int get_number(const struct place *p, const json_t *flow, const char *key, double lo,
-		      double hi, double missing, double *out)
+		      double hi, double *out)
 {
 	const json_t *number = json_object_get(flow, key);
 	char full[64], what[96];
 
-	*out = number != NULL ? json_number_value(number) : missing;
+	*out = json_number_value(number);
 	if ((number == NULL || json_is_number(number)) && *out >= lo && *out <= hi)
 		return 0;
 	snprintf(full, sizeof(full), "flow.%s", key);
@@ -152,13 +153,13 @@ static int get_flow(const struct place *p, const json_t *root, struct manifest *
 		return wrong(p, "flow", "is not an object");
 	ret = check_keys(p, flow, "flow.", keys, RTE_DIM(keys));
 	if (ret == 0)
-		ret = get_number(p, flow, keys[0], 0.001, 86400, 0, &idle);
+		ret = get_number(p, flow, keys[0], 0.001, 86400, &idle);
 	if (ret == 0)
-		ret = get_number(p, flow, keys[1], 0.001, 604800, 0, &active);
+		ret = get_number(p, flow, keys[1], 0.001, 604800, &active);
 	if (ret == 0)
-		ret = get_number(p, flow, keys[2], 0, 3600, 0, &linger);
+		ret = get_number(p, flow, keys[2], 0, 3600, &linger);
 	if (ret == 0)
-		ret = get_number(p, flow, keys[3], 0, UINT32_MAX, 0, &at);
+		ret = get_number(p, flow, keys[3], 0, UINT32_MAX, &at);
 	if (ret == 0 && at != floor(at))
 		ret = wrong(p, "flow.classify_at", "is not a whole number");
 	if (ret != 0)
@@ -286,7 +287,7 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 	return ret;
 }
 
-json_t *json_read(const char *path, size_t flags, int errnum, struct lj_error *err)
+json_t *document_read(const char *path, size_t flags, int errnum, struct lj_error *err)
 {
 	FILE *f = fopen(path, "r");
 	json_t *root = NULL;
@@ -303,16 +304,18 @@ json_t *json_read(const char *path, size_t flags, int errnum, struct lj_error *e
 	return root;
 }
 
-/* A bundle is a folder, not the model file itself. */
+/* A folder with a manifest, not the model file itself. */
 static int check_folder(const char *dir, struct lj_error *err)
 {
 	struct stat status;
 
-	if (stat(dir, &status) != 0 || S_ISDIR(status.st_mode))
-		return 0;
-	return lj_error_set(err, ENOTDIR, dir,
-			    "is a file, not a bundle's folder; tools/import-xgboost and "
-			    "tools/import-sklearn make bundles of models");
+	if (stat(dir, &status) != 0)
+		return lj_error_set(err, errno, dir, "%s", strerror(errno));
+	if (!S_ISDIR(status.st_mode))
+		return lj_error_set(err, ENOTDIR, dir,
+				    "is a file, not a bundle's folder; tools/import-xgboost and "
+				    "tools/import-sklearn make bundles of models");
+	return 0;
 }
 
 int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
@@ -327,7 +330,7 @@ int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
 	ret = check_folder(dir, err);
 	if (ret != 0)
 		return ret;
-	root = json_read(path, JSON_REJECT_DUPLICATES, EINVAL, err);
+	root = document_read(path, JSON_REJECT_DUPLICATES, EINVAL, err);
 	if (root == NULL)
 		return -EINVAL;
 	ret = read_root(&p, root, m);

@@ -343,7 +343,7 @@ json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_err
 	if (check_size(path, err) != 0)
 		return NULL;
 	if (has_suffix(path, ".json")) {
-		root = json_read(path, 0, EILSEQ, err);
+		root = document_read(path, 0, EILSEQ, err);
 	} else if (has_suffix(path, ".ubj")) {
 		root = ubj_load_file(path, err);
 	} else {

@@ -143,6 +143,13 @@ void lj_pipeline_leg(const struct lj_pipeline *p, uint32_t source, struct lj_leg
 /* Of a port, by whatever it has been watched since the start. 0 or -errno. */
 int lj_pipeline_port_stats(const struct lj_pipeline *p, uint32_t source,
 			   struct lj_source_stats *stats);
+/* Whether TCP conversations are mostly heard from one side only: half-duplex. Live, and where the
+ * TCP part of records is kept. */
+struct lj_half_info {
+	bool half;
+	uint64_t alarms; /* times that it began */
+};
+void lj_pipeline_half(const struct lj_pipeline *p, struct lj_half_info *info);
 
 /* Sum over all roles and ports. */
 void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total);

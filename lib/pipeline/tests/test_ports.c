@@ -213,6 +213,50 @@ static void a_port_that_nothing_can_watch_is_vacant_until_the_end(void)
 	lj_config_free(&c);
 }
 
+/* Some of the flows that ended had both sides heard, some but one. */
+static void watch_window(struct lj_pipeline *p, uint64_t *now, uint64_t conversed, uint64_t half)
+{
+	struct lj_role_info role;
+	struct lj_counters *worker;
+
+	lj_pipeline_role(p, 0, &role);
+	worker = (struct lj_counters *)(uintptr_t)role.counters;
+	lj_count(worker, LJ_C_flow_conversed, conversed);
+	lj_count(worker, LJ_C_flow_half_heard, half);
+	*now += 10 * SECOND;
+	lj_pipeline_watch(p, *now);
+}
+
+static void one_direction_of_conversations_raises_one_alarm(void)
+{
+	static const struct {
+		uint64_t conversed, half;
+		bool alarm;
+		uint64_t alarms;
+	} windows[] = {
+		{100, 50, false, 0},   {19, 19, false, 0}, /* too few: they wait for more */
+		{1, 1, true, 1},       {1000, 900, true, 1}, {1000, 300, true, 1},
+		{1000, 200, false, 1}, {0, 0, false, 1},     {40, 40, true, 2},
+	};
+	struct lj_config c;
+	struct lj_pipeline *p = open_ports(
+		&c, (const char *const[]){"capture.ports=[{\"name\":\"net_null5\",\"mbufs\":2048}]",
+					  "flow.capacity=1024", "capture.leg_silence_s=10", NULL});
+	uint64_t now = 1000 * SECOND;
+
+	lj_pipeline_watch(p, now);
+	for (size_t i = 0; i < RTE_DIM(windows); i++) {
+		struct lj_half_info info;
+
+		watch_window(p, &now, windows[i].conversed, windows[i].half);
+		lj_pipeline_half(p, &info);
+		CU_ASSERT_EQUAL(info.half, windows[i].alarm);
+		CU_ASSERT_EQUAL(info.alarms, windows[i].alarms);
+	}
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -224,6 +268,8 @@ int main(void)
 		 every_queue_of_a_port_that_fails_over_is_accounted_for},
 		{"a port that nothing can watch is vacant until the end",
 		 a_port_that_nothing_can_watch_is_vacant_until_the_end},
+		{"one direction of conversations raises one alarm",
+		 one_direction_of_conversations_raises_one_alarm},
 	};
 	char *argv[] = {(char *)"test",
 			(char *)"--no-huge",
@@ -239,6 +285,7 @@ int main(void)
 			(char *)"--vdev=net_null2",
 			(char *)"--vdev=net_null3",
 			(char *)"--vdev=net_null4",
+			(char *)"--vdev=net_null5",
 			(char *)"--vdev=net_ring0",
 			(char *)"--vdev=net_ring1"};
 	char path[512];

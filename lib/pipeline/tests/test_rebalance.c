@@ -120,6 +120,7 @@ static void flows_that_move_are_counted_and_marked(void)
 	uint64_t moved = 0, lossy = 0;
 
 	CU_ASSERT_EQUAL_FATAL(rss->reta_entries, 128);
+	lj_pipeline_step(p); /* the workers take their queues */
 	add_flows(p);
 	add_load(p);
 	memcpy(before, rss->reta, sizeof(before));
