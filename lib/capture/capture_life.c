@@ -43,7 +43,7 @@ int life_plug(const char *name, struct lj_error *err)
 	uint16_t port;
 	int ret;
 
-	if (life_find(name, &port, err) == 0)
+	if (life_find(name, &port, NULL) == 0)
 		return 0;
 	snprintf(device, sizeof(device), "%.*s", (int)strcspn(name, ","), name);
 	ret = rte_eal_hotplug_add(strchr(device, ':') != NULL ? "pci" : "vdev", device,

@@ -186,7 +186,7 @@ static void describe(const struct lj_source *source, char *out, size_t size)
 		 k->no_native[0] != '\0' ? " (native: " : "", k->no_native,
 		 k->no_native[0] != '\0' ? ")" : "", k->rings, k->config.slots_per_ring,
 		 k->config.snap_bytes,
-		 xdp_kernel_misses_vlan(k) ? ", rxvlan on: offloaded tags unseen" : "",
+		 xdp_kernel_misses_vlan(k) ? ", VLAN tags beside frames unseen" : "",
 		 k->link >= 0 && k->poll_link < 0 ? ", clock read for each frame" : "",
 		 k->link >= 0 && !xdp_kernel_alive(k) ? ", the interface is gone" : "");
 }
@@ -321,8 +321,9 @@ struct lj_source *xdp_open(const struct lj_port_config *config, struct lj_error 
 		       s->kernel.no_native);
 	if (xdp_kernel_misses_vlan(&s->kernel))
 		lj_log(WARNING,
-		       "%s: the interface takes VLAN tags off before the tap sees the frame, and "
-		       "its driver does not tell them; mode=generic sees them, or ethtool -K %s rxvlan off keeps them\n",
+		       "%s: VLAN tags may come beside the frame, where its driver does not let "
+		       "the tap see them; mode=generic does, and ethtool -K %s rxvlan off leaves "
+		       "them in the frame\n",
 		       config->name, s->interface);
 	return &s->source.head;
 }

@@ -151,7 +151,7 @@ struct lj_port_config {
  * merged segments (GRO). A VLAN tag that the NIC or a veth's sender has moved out of the frame is
  * seen in generic mode, and in native mode where the driver tells it (Linux 6.8, veth, ice, mlx5);
  * elsewhere the log says that it is not. In generic mode looking for it costs each packet of the
- * host some 35 ns; a NIC with rxvlan off leaves tags in the frame, and is spared. Needs root or
+ * host some 40 ns; a NIC with rxvlan off leaves tags in the frame, and is spared. Needs root or
  * CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, and no hugepages. The program goes with
  * stop, or with the process, however that ends.
  *
