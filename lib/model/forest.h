@@ -76,9 +76,9 @@ struct forest_search {
 /*
  * Where a tree goes on below those levels: a slot for each node there, with all that a walk from it
  * reads side by side (of `below` levels: 2^below leaves as float, then as many ranks, then as many
- * columns in heap order, root 1), for it is seldom in the cache.
+ * columns in heap order, root 1; of none the leaf), for it is seldom in the cache.
  */
-#define FOREST_SLOT_BYTES(below) ((size_t)6 << (below))
+#define FOREST_SLOT_BYTES(below) ((below) == 0 ? sizeof(float) : (size_t)6 << (below))
 
 struct forest_group {
 	uint32_t first, n; /* trees, in the model's order */

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "lj_clock.h"
-#include "lj_pipeline.h"
 #include "lj_test.h"
+#include "pipeline.h"
 
 #define SECOND 1000000000ULL
 
@@ -83,6 +83,44 @@ static void a_silent_leg_raises_one_alarm(void)
 	for (int i = 0; i < 15; i++, now += SECOND)
 		lj_pipeline_watch(p, now);
 	CU_ASSERT_FALSE(silent(p, 0, 0));
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+/* Who is to poll the second inference lcore's role, and what is told. */
+static bool lcores_in_force(const struct lj_pipeline *p, uint32_t n)
+{
+	const struct role *first = &p->inferrer[0]->role, *second = &p->inferrer[1]->role;
+	struct lj_slo_info info;
+
+	lj_pipeline_slo(p, &info);
+	return info.lcores == n && info.max_lcores == 2 &&
+	       second->wanted == (n == 2 ? second : first)->lcore && first->wanted == first->lcore;
+}
+
+static void an_inference_lcore_is_parked_and_woken(void)
+{
+	struct lj_config c;
+	struct lj_pipeline *p = open_ports(
+		&c, (const char *const[]){"capture.ports=[{\"name\":\"net_null6\",\"mbufs\":2048}]",
+					  "lcores.infer=2", "slo.decision_us=100000",
+					  "flow.capacity=1024", NULL});
+	uint64_t now = 1000 * SECOND;
+
+	hold_look(p, now);
+	for (int s = 0; s <= 300; s++, now += SECOND) {
+		CU_ASSERT(lcores_in_force(p, 2));
+		hold_look(p, now);
+	}
+	CU_ASSERT(lcores_in_force(p, 1));
+	/* Busy, and flows are shed. */
+	for (int s = 0; s <= 60; s++, now += SECOND) {
+		CU_ASSERT(lcores_in_force(p, 1));
+		lj_count(&p->inferrer[0]->role.counters, LJ_C_cycles_busy, rte_get_tsc_hz());
+		lj_count(&p->inferrer[0]->role.counters, LJ_C_batch_shed, 1);
+		hold_look(p, now);
+	}
+	CU_ASSERT(lcores_in_force(p, 2));
 	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
 	lj_config_free(&c);
 }
@@ -270,6 +308,8 @@ int main(void)
 		 a_port_that_nothing_can_watch_is_vacant_until_the_end},
 		{"one direction of conversations raises one alarm",
 		 one_direction_of_conversations_raises_one_alarm},
+		{"an inference lcore is parked after 300 s and woken after 60 s",
+		 an_inference_lcore_is_parked_and_woken},
 	};
 	char *argv[] = {(char *)"test",
 			(char *)"--no-huge",
@@ -286,6 +326,7 @@ int main(void)
 			(char *)"--vdev=net_null3",
 			(char *)"--vdev=net_null4",
 			(char *)"--vdev=net_null5",
+			(char *)"--vdev=net_null6",
 			(char *)"--vdev=net_ring0",
 			(char *)"--vdev=net_ring1"};
 	char path[512];
