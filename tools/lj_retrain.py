@@ -22,29 +22,30 @@ def _figures(attacks, benign):
             "recall at 0.1 % fpr": lj_recipe.recall_at(scores, y, 0.001)}
 
 
-def _left_out(dataset, columns, rounds, cap, column, label):
-    """Each value of `column` among malicious rows left out of training; scored against benign captures not seen either."""
-    aside, table = dataset.bucket < dataset.n_buckets // 5, {}
+def _left_out(dataset, columns, rounds, cap, column, label, seed):
+    """Each value of `column` among malicious rows left out of training; scored against benign captures not seen either, a fifth
+    that `seed` deals."""
+    aside, table = lj_recipe.fold_of_buckets(dataset.n_buckets, seed)[dataset.bucket] == 0, {}
     benign = numpy.flatnonzero(aside & (dataset.y == 0) & ~dataset.merged)
     for value in sorted(set(column[dataset.y == 1])):
         theirs = column == value
         mask = ~theirs & ~aside
         if len(set(dataset.y[mask])) < 2:
             continue
-        booster, _ = lj_recipe.fit(dataset, mask, columns, rounds, lj_recipe.SEED, cap=cap)
+        booster, _ = lj_recipe.fit(dataset, mask, columns, rounds, seed, cap=cap)
         attacks = numpy.flatnonzero(theirs & (dataset.y == 1) & ~dataset.merged)
         table[str(value)] = _figures(*(lj_recipe.scores_of(booster, dataset, rows, columns) for rows in (attacks, benign)))
         print(f"{label} {value} left out", file=sys.stderr)
     return table
 
 
-def publishers(dataset, columns, rounds, cap):
-    return _left_out(dataset, columns, rounds, cap, dataset.publisher, "publisher")
+def publishers(dataset, columns, rounds, cap, seed=lj_recipe.SEED):
+    return _left_out(dataset, columns, rounds, cap, dataset.publisher, "publisher", seed)
 
 
-def families(dataset, columns, rounds, cap):
+def families(dataset, columns, rounds, cap, seed=lj_recipe.SEED):
     kinds = numpy.array([kind_of(family) if label else "" for family, label in zip(dataset.family, dataset.y)])
-    return _left_out(dataset, columns, rounds, cap, kinds, "family")
+    return _left_out(dataset, columns, rounds, cap, kinds, "family", seed)
 
 
 def folds(dataset, columns, rounds, cap, seed):
