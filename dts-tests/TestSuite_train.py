@@ -13,6 +13,7 @@ from framework.linejudge import TOOLS, events, replay, run, verify
 
 sys.path.insert(0, TOOLS)
 
+import lj_attacks  # noqa: E402: importable only now
 import lj_labels  # noqa: E402: importable only now
 
 TRAIN = os.path.join(TOOLS, "train")
@@ -116,6 +117,29 @@ class TestCaptures:
         (tmp_path / "l.tsv").write_text(text)
         line = refusal("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
         verify("no such clause: bad:*" in line, line)
+
+
+class TestMadeAttacks:
+    @pytest.fixture(scope="class")
+    def made(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("made")
+        return lj_attacks.write(folder, 1)
+
+    def test_the_same_captures_come_out_each_time(self, made, tmp_path):
+        """Verify: byte for byte, one of each attack."""
+        again = lj_attacks.write(tmp_path, 1)
+        for row, other in zip(made, again, strict=True):
+            with open(row["path"], "rb") as one, open(other["path"], "rb") as two:
+                verify(one.read() == two.read(), f"{row['family']} differs")
+
+    def test_each_is_sound_traffic_of_many_flows(self, made, tmp_path):
+        """Verify: no packet is malformed, and all but tunnels, which are few and long, have as many flows as were meant."""
+        for row in made:
+            summary = replay(row["path"], "--model", "none")
+            parsed = summary["ledger"]["parse_accepted = flow_hit + flow_created + flow_refused + spread_refused"]["left"]
+            verify(parsed == summary["packets"], f"{row['family']}: {summary}")
+            least = 2 if row["family"].startswith("dnstunnel") else 0.7 * lj_attacks.FLOWS[0]
+            verify(summary["flows"] >= least, f"{row['family']}: {summary['flows']} flows")
 
 
 class TestLabelFiles:
