@@ -28,7 +28,7 @@ def bundle(tmp_path):
     """The default model, where calibrating it harms nobody."""
     folder = tmp_path / "default"
     folder.mkdir()
-    for name in ("manifest.json", "model.ubj", "golden.csv"):
+    for name in ("manifest.json", "model.ubj", "golden.csv", "reference.json"):
         shutil.copy(os.path.join(ROOT, "models", "default", name), folder)
     return folder
 

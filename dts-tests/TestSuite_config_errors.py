@@ -112,7 +112,7 @@ class TestConfiguration:
 
 
 class TestModels:
-    @pytest.mark.parametrize("file", ["manifest.json", "model.ubj", "golden.csv"])
+    @pytest.mark.parametrize("file", ["manifest.json", "model.ubj", "golden.csv", "reference.json"])
     def test_a_missing_file(self, tmp_path, file):
         """Verify: the file's path."""
         path = bundle(tmp_path)
@@ -120,7 +120,7 @@ class TestModels:
         line = error_line(run("--pcap", DEMO, "--model", path))
         verify(str(path / file) in line, line)
 
-    @pytest.mark.parametrize("file", ["model.ubj", "golden.csv"])
+    @pytest.mark.parametrize("file", ["model.ubj", "golden.csv", "reference.json"])
     def test_a_wrong_hash(self, tmp_path, file):
         """Verify: the file's path and both hashes."""
         path = bundle(tmp_path)

@@ -202,10 +202,15 @@ class TestDatagrams:
 
 class TestDryRun:
     def test_it_says_what_would_be_done(self):
-        """Verify: EAL arguments, an lcore a role, memory."""
+        """Verify: EAL arguments, an lcore a role, where flows go, memory."""
         out = run("--pcap", DEMO, "--workers", "2", "--dry-run", "--", "--log-level=debug").stdout
         for words in ("--no-huge", "--log-level=debug", "lcore 1: spread", "lcore 3: worker1", "lcore 5: sink", "flow tables"):
             verify(words in out, f"{words} is not in {out}")
+        out = run("--pcap", DEMO, "--workers", "3", "--set", "lcores.infer=2", "--set", "models=", "--dry-run").stdout
+        for words in ("worker0, node 0, flows: infer0 100%", "worker1, node 0, flows: infer0 50%, infer1 50%", "worker2, node 0, flows: infer1 100%"):
+            verify(words in out, f"{words} is not in {out}")
+        out = run("--pcap", DEMO, "--workers", "3", "--set", "lcores.infer=2", "--dry-run").stdout
+        verify(out.count("flows: by initiator to infer0 infer1") == 3, f"the default model needs host context: {out}")
 
     def test_a_replay_leaves_nothing_behind(self):
         """Verify: no runtime folder of this run stays."""

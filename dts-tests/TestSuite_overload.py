@@ -56,16 +56,21 @@ class TestOverload:
     @pytest.mark.parametrize("policy", ["oldest", "newest", "smallest"])
     def test_what_is_shed_leaves_a_record(self, tmp_path, policy):
         """
-        Steps: the same with batches of 4, so that inference is late, under each policy of batch.shed.
-        Verify: flows are shed; those whose verdict found room in the sink's queue are lines marked shed, without a score; the ledger balances.
+        Steps: the same with batches of 4, so that inference is late, under each policy of batch.shed, and oldest for what nobody answered.
+        Verify: flows are shed, counted by class under the class's policy; those whose verdict found room in the sink's queue are lines marked shed, without a score; the ledger balances.
         """
         eve = tmp_path / "eve.json"
-        config = dict(SMALL, batch={"size": 4, "shed": policy}, eve={"target": str(eve)}, queue={"infer": 64, "sink": 4096, "spread": 64})
+        config = dict(SMALL, batch={"size": 4, "shed": policy}, shed={"unanswered": "oldest"}, eve={"target": str(eve)}, queue={"infer": 64, "sink": 4096, "spread": 64})
         with appliance(tmp_path, config, "lj-dts-shed") as (process, telemetry):
             until(process, telemetry, "/linejudge/show/batch/stats", lambda c: c["batch_shed"] > 1000)
             until(process, telemetry, "/linejudge/show/verdicts", lambda c: c["shed"] > 100)
+            until(process, telemetry, "/linejudge/show/shed", lambda c: c["unanswered"]["shed"] > 100)
+            classes = telemetry.ask("/linejudge/show/shed")
+            verify(all(row["policy"] == ("oldest" if name == "unanswered" else policy) for name, row in classes.items()), classes)
             summary, _ = summary_of(process)
         verify(summary["ledger"]["balanced"], summary["ledger"])
+        refused = summary["refused"]
+        verify(refused["batch_shed"] == sum(n for name, n in refused.items() if name.startswith("batch_shed_")), refused)
         with open(eve, encoding="utf-8") as file:
             shed = [event["ml"] for event in map(json.loads, file) if event["ml"].get("shed")]
         verify(len(shed) > 100, f"{len(shed)} lines")

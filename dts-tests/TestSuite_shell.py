@@ -39,7 +39,7 @@ class TestPromptTranscripts:
         commands = [line.split("  ")[0].strip() for line in listed.splitlines() if line.startswith("show ")]
         verify(len(commands) >= 12, listed)
         for command in commands:
-            answer = told(shell, command.replace("<port>", "0"))
+            answer = told(shell, command.replace("<port>", "0").replace("<model>", "0"))
             verify(answer.strip() and "error" not in answer.split() and "Bad arguments" not in answer, f"{command}: {answer}")
 
     def test_tab_completes_words_and_offers_choices(self, shell):

@@ -95,7 +95,7 @@ class TestCaptures:
         again = tmp_path / "mine"
         done = train("--data", data, "--labels", data / "LABELS.tsv", "--out", again)
         verify(done.returncode == 0, done.stderr)
-        for name in ("model.ubj", "golden.csv", "manifest.json"):
+        for name in ("model.ubj", "golden.csv", "reference.json", "manifest.json"):
             verify((bundle / name).read_bytes() == (again / name).read_bytes(), f"{name} differs")
 
     def test_a_missing_capture_is_named(self, data, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 
 from framework.linejudge import (BINARY, DEMO, TIMEOUT_S, Telemetry, appliance, error_line, events, flows, polling, read_pcap, replay, run, verify,
                                  wait_for, write_pcap)
-from framework.netns import FAR, HOST, IN_HOST, cable, inside, ip, link, programs, send, two_hosts
+from framework.netns import FAR, HOST, IN_HOST, cable, inside, ip, link, programs, send, tagging_switch, two_hosts
 
 FRAMES = 3000
 NEAR, THERE = "ljx0", "ljx1"
@@ -60,11 +60,11 @@ def wait_until_seen(telemetry, process, n, name=f"xdp:{NEAR}"):
     return wait_for(seen, process)
 
 
-def same_flows_as_replay(tmp_path, name, frames):
+def same_flows_as_replay(tmp_path, name, frames, plug=THERE):
     live, still = tmp_path / "live.json", tmp_path / "still.json"
     with appliance(tmp_path, {**tap(name), "eve": {"target": str(live)}}, PREFIX, IN_HOST) as (process, telemetry):
         info = ask_port(telemetry, "info", name)
-        send(THERE, frames)
+        send(plug, frames)
         stats = wait_until_seen(telemetry, process, len(frames), name)
     verify(process.returncode == 0, f"exit {process.returncode}")
     verify(stats["received"] == len(frames) and stats["imissed"] == 0, f"{stats} of {len(frames)} frames")
@@ -104,6 +104,21 @@ class TestTap:
         _, live = same_flows_as_replay(tmp_path, f"xdp:{NEAR},mode={mode}", tagged + stacked)
         vlans = {vlan for e in events(live) for vlan in e.get("vlan", [])}
         verify(vlans <= {7, 42} and vlans, f"VLANs {vlans}")
+
+    @pytest.mark.parametrize("name", [f"xdp:{NEAR},mode=native", f"xdp:{NEAR},mode=generic", f"net_af_packet0,iface={NEAR}"])
+    def test_offloaded_vlan(self, tmp_path, name):
+        """
+        Steps: send the frames with a VLAN tag, and with two, through a switch that takes the outer one out of the frame and
+            leaves it beside it, as a NIC does.
+        Verify: bytes and flows are those of the replay of the tagged frames, and carry the VLAN.
+        """
+        tagging_switch(THERE, "ljx2")
+        tagged = [frame[:12] + bytes.fromhex("8100602a") + frame[12:] for frame in demo_frames()[:1000]]
+        stacked = [frame[:12] + bytes.fromhex("81000007") + frame[12:] for frame in tagged[500:]]
+        tagged = tagged[:500]
+        _, live = same_flows_as_replay(tmp_path, name, tagged + stacked, "ljx2")
+        vlans = {vlan for e in events(live) for vlan in e.get("vlan", [None])}
+        verify(vlans == {7, 42}, f"VLANs {vlans}")
 
     def test_any_length(self, tmp_path):
         """
@@ -233,7 +248,8 @@ class TestHost:
         with appliance(tmp_path, tap(f"xdp:{NEAR},mode={mode}"), PREFIX, IN_HOST) as (process, _):
             during = link(NEAR)
             loaded = [name for number, name in programs().items() if number not in before]
-            verify(sorted(loaded) == ["polled", "tap"], f"{loaded}")
+            sees_tags = "tap_tags" if mode == "native" else "received"
+            verify({"polled", "tap"} <= set(loaded) <= {"polled", "tap", sees_tags}, f"{loaded}")
             verify("xdp" in during and during["promiscuity"] == 1, f"{during}")
             verify(during["xdp"]["mode"] == (1 if mode == "native" else 2), f"{during['xdp']}")
             process.send_signal(end)

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 SEED = 20261121
 FOLDS = 5
-FAMILY_CAP = 1500
-FEATURES_MAX = 100
+FAMILY_CAP = 300
+FEATURES_MAX = 50
 ROUNDS_MAX = 225
 ROWS_A_THREAD = 20000  # under it threads wait for each other longer than they work
 ROUNDS_MIN = 50  # where any round is perfect, one is not yet sure of anything

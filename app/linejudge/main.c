@@ -17,6 +17,7 @@
 #include <rte_log.h>
 
 #include "command.h"
+#include "dry_run.h"
 #include "examine.h"
 #include "lj_clock.h"
 #include "lj_control.h"
@@ -48,45 +49,6 @@ static int fail(const struct lj_error *err)
 	else
 		fprintf(stderr, "linejudge: %s\n", err->what);
 	return EXIT_FAILURE;
-}
-
-static int dry_run(const struct lj_config *c)
-{
-	static const double mib = 1 << 20;
-	struct lj_config_memory m;
-	struct lj_error err = {0};
-	int argc;
-	char **argv = lj_config_eal_args(c, &argc, &err);
-	uint32_t lcores = lj_config_role_lcores(c);
-	uint32_t roles = lj_config_roles(c, lj_config_spreads(c));
-
-	if (argv == NULL)
-		return fail(&err);
-	printf("EAL arguments:");
-	for (int i = 1; i < argc; i++)
-		printf(" %s", argv[i]);
-	printf("\nlcore 0: main (management)\n");
-	for (uint32_t i = 0; i < roles; i++) {
-		uint32_t spread = lj_config_spreads(c), at = i;
-		uint32_t workers = c->lcores.workers;
-
-		printf("lcore %u: ", 1 + i % lcores);
-		if (i < spread)
-			printf("spread\n");
-		else if ((at = i - spread) < workers)
-			printf("worker%u\n", at);
-		else if ((at -= workers) < c->lcores.infer)
-			printf("infer%u\n", at);
-		else
-			printf("sink\n");
-	}
-	lj_config_memory(c, &m);
-	printf("memory: flow tables %.1f MiB, queues %.1f MiB, packet buffers %.1f MiB, in all %.1f "
-	       "MiB\nhugepages: %s (%u MiB free)\n",
-	       (double)m.flow_tables / mib, (double)m.queues / mib, (double)m.mbufs / mib,
-	       (double)m.total / mib, m.huge ? "used" : "not used", m.hugepages_mb_free);
-	lj_config_eal_free(argv);
-	return EXIT_SUCCESS;
 }
 
 static int start_eal(const struct lj_config *c, char ***args, struct lj_error *err)
@@ -228,9 +190,9 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	if (o.dry_run) {
-		ret = dry_run(&o.config);
+		ret = dry_run(&o.config, &err);
 		options_free(&o);
-		return ret;
+		return ret == 0 ? EXIT_SUCCESS : fail(&err);
 	}
 	catch_signals();
 	ret = lj_service_identity(o.config.service.user, o.config.service.group, &identity, &err);

@@ -41,6 +41,24 @@ def cable(near, far, queues=1):
         ip("-n", namespace, "link", "set", interface, "up")
 
 
+def tagging_switch(port, other):
+    """
+    A switch in FAR between the cable's end `port` and a new one, whose plug is `other`. What is sent there with a VLAN tag goes on
+    with the tag beside the frame, as offloading has it: the switch takes it out, and veth does not put it back.
+    """
+    ip("-n", FAR, "link", "add", "ljswitch", "type", "bridge", "mcast_snooping", "0")
+    ip("-n", FAR, "link", "add", other, "type", "veth", "peer", "name", f"{other}s")
+    for interface in (other, f"{other}s", "ljswitch"):
+        with inside(FAR), open(f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6", "w", encoding="ascii") as file:
+            file.write("1")
+    for interface in (port, f"{other}s"):
+        ip("-n", FAR, "link", "set", interface, "master", "ljswitch")
+        # Both ends of a conversation come from one side.
+        ip("-n", FAR, "link", "set", interface, "type", "bridge_slave", "learning", "off")
+    for interface in (other, f"{other}s", "ljswitch"):
+        ip("-n", FAR, "link", "set", interface, "up")
+
+
 @contextlib.contextmanager
 def two_hosts():
     """Both namespaces; whatever is in them goes with them. Those of a run that was killed are made anew."""
@@ -81,4 +99,4 @@ def link(interface):
 def programs():
     """The tap's programs that are loaded, in any namespace."""
     done = subprocess.run(["/usr/sbin/bpftool", "-j", "prog", "list"], check=True, stdout=subprocess.PIPE, text=True)
-    return {program["id"]: program["name"] for program in json.loads(done.stdout) if program.get("name") in ("tap", "polled")}
+    return {program["id"]: program["name"] for program in json.loads(done.stdout) if program.get("name") in ("polled", "received", "tap", "tap_tags")}

@@ -1,9 +1,9 @@
 /*
  * Large zeroed memory that an lcore is given before it starts.
  *
- * Of the EAL, on the lcore's socket and there at once, when that has hugepages; otherwise of the
- * kernel, which costs nothing until it is touched: a replay makes a table for a million flows and
- * uses a thousand.
+ * Of the EAL, on the lcore's socket (or another when that has none left) and there at once, when it
+ * has hugepages; otherwise of the kernel, which costs nothing until it is touched: a replay makes a
+ * table for a million flows and uses a thousand.
  */
 #ifndef LJ_MEMORY_H
 #define LJ_MEMORY_H

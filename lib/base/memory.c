@@ -18,8 +18,12 @@ void *lj_memory_map(const char *name, size_t bytes, int socket_id)
 {
 	void *at;
 
-	if (eal_memory())
-		return rte_zmalloc_socket(name, bytes, RTE_CACHE_LINE_SIZE, socket_id);
+	if (eal_memory()) {
+		at = rte_zmalloc_socket(name, bytes, RTE_CACHE_LINE_SIZE, socket_id);
+		if (at == NULL && socket_id != SOCKET_ID_ANY)
+			at = rte_zmalloc_socket(name, bytes, RTE_CACHE_LINE_SIZE, SOCKET_ID_ANY);
+		return at;
+	}
 	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		  -1, 0);
 	if (at == MAP_FAILED)

@@ -2,6 +2,24 @@
 
 #include <stdlib.h>
 
+const char *const lj_shed_class_name[LJ_SHED_CLASSES] = {
+	[LJ_SHED_EARLY] = "early", [LJ_SHED_UNANSWERED] = "unanswered", [LJ_SHED_DNS] = "dns",
+	[LJ_SHED_UDP] = "udp",	   [LJ_SHED_OTHER] = "other",		[LJ_SHED_TCP] = "tcp",
+};
+
+const char *const lj_shed_name[] = {
+	[LJ_SHED_NONE] = "none",
+	[LJ_SHED_OLDEST] = "oldest",
+	[LJ_SHED_NEWEST] = "newest",
+	[LJ_SHED_SMALLEST] = "smallest",
+};
+
+void lj_batch_shed_by(struct lj_batch_tuning *tuning, enum lj_shed policy)
+{
+	for (int class = 0; class < LJ_SHED_CLASSES; class ++)
+		tuning->shed[class] = policy;
+}
+
 struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint16_t n,
 				     bool ordered, const struct lj_batch_tuning *tuning,
 				     struct lj_counters *counters)

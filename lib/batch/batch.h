@@ -19,4 +19,7 @@ struct lj_batcher {
 	struct lj_queue *queue[];
 };
 
+/* Marks and counts `n` of the due flows taken as shed; there are as many. */
+void shed_flows(struct lj_batcher *b, uint32_t n);
+
 #endif

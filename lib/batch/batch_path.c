@@ -40,11 +40,10 @@ static bool offer_to(struct lj_queue *q, const struct lj_flow *flow,
 	return true;
 }
 
-bool lj_batch_offer(struct lj_queue *const *infer_queues, uint16_t n, const struct lj_flow *flow,
-		    uint64_t due_tsc, struct lj_counters *counters)
+bool lj_batch_offer(struct lj_queue *q, const struct lj_flow *flow, uint64_t due_tsc,
+		    struct lj_counters *counters)
 {
-	return offer_to(infer_queues[n == 1 ? 0 : lj_batch_owner(flow, n)], flow, NULL, due_tsc,
-			counters);
+	return offer_to(q, flow, NULL, due_tsc, counters);
 }
 
 static void offer_fact_to(struct lj_queue *q, struct lj_order order,
@@ -172,48 +171,10 @@ static uint32_t excess_of(const struct lj_batcher *b)
 	return excess > b->n ? excess - b->n : 0;
 }
 
-/* Marks `n` of the due flows taken, in the order in which they stand; from the back with `newest`.
- * Only those of up to `packets` packets. How many there were. */
-static uint32_t mark(struct lj_batcher *b, uint32_t n, uint32_t packets, bool newest)
-{
-	uint32_t marked = 0;
-
-	for (uint32_t i = 0; i < b->n && marked < n; i++) {
-		struct lj_due_flow *due = b->record[newest ? b->n - 1 - i : i];
-
-		if (due->fact_alone || due->shed || due->flow.packets > packets)
-			continue;
-		due->shed = true;
-		marked++;
-	}
-	return marked;
-}
-
-#define SIZES 256
-
-/* Whole sizes while they fit, then as many as are wanted of the next. */
-static void mark_smallest(struct lj_batcher *b, uint32_t n)
-{
-	uint32_t of_size[SIZES] = {0}, size = 0, marked = 0;
-
-	for (uint32_t i = 0; i < b->n; i++) {
-		const struct lj_due_flow *due = b->record[i];
-
-		if (!due->fact_alone)
-			of_size[RTE_MIN(due->flow.packets, SIZES - 1u)]++;
-	}
-	for (; size < SIZES - 1 && marked + of_size[size] <= n; size++)
-		marked += of_size[size];
-	if (size > 0)
-		mark(b, marked, size - 1, true);
-	mark(b, n - marked, size < SIZES - 1 ? size : UINT32_MAX, true);
-}
-
 /* Takes what is too much as well, and sheds as many flows of all taken. */
 static void shed_excess(struct lj_batcher *b)
 {
-	uint32_t policy = b->tuning->shed, n_shed = 0;
-	uint32_t excess = policy != LJ_SHED_NONE ? excess_of(b) : 0;
+	uint32_t excess = b->tuning->shed[0] != LJ_SHED_NONE ? excess_of(b) : 0, n_shed = 0;
 	uint32_t n = lj_merge_take(b->merge, &b->record[b->n],
 				   RTE_MIN(excess, (uint32_t)LJ_BATCH_RECORDS - b->n));
 
@@ -222,13 +183,8 @@ static void shed_excess(struct lj_batcher *b)
 
 		n_shed += !due->fact_alone;
 	}
-	if (n_shed == 0)
-		return;
-	if (policy == LJ_SHED_SMALLEST)
-		mark_smallest(b, n_shed);
-	else
-		mark(b, n_shed, UINT32_MAX, policy == LJ_SHED_NEWEST);
-	lj_count(b->counters, LJ_C_batch_shed, n_shed);
+	if (n_shed > 0)
+		shed_flows(b, n_shed);
 }
 
 bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batch)

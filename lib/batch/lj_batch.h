@@ -6,13 +6,15 @@
  * are full. Nothing is ever delayed to make a batch larger.
  *
  * Overload, live: when more than half of a worker's queue waits, what is over half is shed: it
- * comes with the batch, its facts are seen and it leaves a record, but it is not scored. `shed`
- * says which flows of those taken together these are. So the worker finds room for the next ones;
- * when it finds none all the same, the flow is refused and counted.
+ * comes with the batch, its facts are seen and it leaves a record, but it is not scored. The class
+ * of a flow (enum lj_shed_class) says which of those taken together go first, its `shed` which of
+ * the class. So the worker finds room for the next ones; when it finds none all the same, the flow
+ * is refused and counted.
  *
- * Workers offer, inference lcores take. A flow goes to the inference lcore that owns its initiator
- * (a fixed hash of the initiator's address). With host context the others get the flow's fact, in
- * the same order, so that each knows of all flows (lj_host.h).
+ * Workers offer, inference lcores take. With host context a flow goes to the inference lcore that
+ * owns its initiator (a fixed hash of the initiator's address), and the others get the flow's fact,
+ * in the same order, so that each knows of all flows (lj_host.h). Otherwise it goes to one that is
+ * near (lj_route.h).
  */
 #ifndef LJ_BATCH_H
 #define LJ_BATCH_H
@@ -41,8 +43,9 @@ struct lj_due_flow {
 	uint64_t queued_tsc; /* when it was put into the queue */
 	bool fact_alone;
 	bool has_fact;
-	bool shed; /* inference: wo; set when it is taken */
-	uint8_t reserved[29];
+	bool shed;	    /* inference: wo; set when it is taken */
+	uint8_t shed_class; /* enum lj_shed_class; inference: wo; set when some are to be shed */
+	uint8_t reserved[28];
 	struct lj_host_fact fact;
 	struct lj_flow flow;
 };
@@ -52,15 +55,15 @@ _Static_assert(sizeof(struct lj_due_flow) % 64 == 0, "lj_due_flow is whole cache
 uint16_t lj_batch_owner(const struct lj_flow *flow, uint16_t n);
 
 /*
- * Worker: copies a due flow into the queue of its owner. False when that queue is full: live, the
+ * Worker: copies a due flow into a queue (lj_route.h says which). False when it is full: live, the
  * caller counts batch_refused by lj_batch_refuse() and goes on; in a replay it tries again.
  */
-bool lj_batch_offer(struct lj_queue *const *infer_queues, uint16_t n, const struct lj_flow *flow,
-		    uint64_t due_tsc, struct lj_counters *counters);
+bool lj_batch_offer(struct lj_queue *q, const struct lj_flow *flow, uint64_t due_tsc,
+		    struct lj_counters *counters);
 /*
- * Worker: the same with the flow's fact, which the other lcores get alone. With `wait` (a replay)
- * also false when one of those has no room, and then none has got anything; otherwise what does not
- * get in is counted as host_refused.
+ * Worker: the same to the flow's owner, with its fact, which the other lcores get alone. With
+ * `wait` (a replay) also false when one of those has no room, and then none has got anything;
+ * otherwise what does not get in is counted as host_refused.
  */
 bool lj_batch_offer_with(struct lj_queue *const *infer_queues, uint16_t n,
 			 const struct lj_flow *flow, const struct lj_host_fact *fact, bool wait,
@@ -73,7 +76,7 @@ void lj_batch_refuse(struct lj_counters *counters);
 /* Worker: tells all inference lcores that nothing before `order` will come. */
 void lj_batch_advance(struct lj_queue *const *infer_queues, uint16_t n, struct lj_order order);
 
-/* Which of the flows taken together go unscored when there are too many. */
+/* Which flows of a class go unscored when there are too many. */
 enum lj_shed {
 	LJ_SHED_NONE, /* a replay, where workers wait instead */
 	LJ_SHED_OLDEST,
@@ -81,12 +84,35 @@ enum lj_shed {
 	LJ_SHED_SMALLEST, /* of the fewest packets; of those the newest */
 };
 
+extern const char *const lj_shed_name[]; /* "none", "oldest" ... */
+
+/*
+ * Classes of flow in the order in which they are shed: one is touched when all there are of those
+ * before it do not suffice. First what is judged again later, then what a flood or a scan makes (so
+ * that a flood of it costs no other flow its verdict), then what says least by itself.
+ */
+enum lj_shed_class {
+	LJ_SHED_EARLY,	    /* an early verdict: the flow goes on, and is due again */
+	LJ_SHED_UNANSWERED, /* the responder sent nothing, or a TCP handshake was not completed */
+	LJ_SHED_DNS,	    /* port 53 of UDP or TCP */
+	LJ_SHED_UDP,
+	LJ_SHED_OTHER, /* neither TCP nor UDP */
+	LJ_SHED_TCP,
+	LJ_SHED_CLASSES
+};
+extern const char *const lj_shed_class_name[LJ_SHED_CLASSES];
+/* Which it is: the first of them that fits. */
+enum lj_shed_class lj_shed_class_of(const struct lj_flow *f);
+
 /* Set by control, read by the inference lcore at each take. */
 struct lj_batch_tuning {
 	_Atomic uint32_t size;	      /* 1..LJ_BATCH_MAX */
 	_Atomic uint32_t deadline_us; /* longest that scoring a batch may take; 0: no limit */
-	_Atomic uint32_t shed;	      /* enum lj_shed */
+	/* enum lj_shed; of all classes NONE, or of none */
+	_Atomic uint32_t shed[LJ_SHED_CLASSES];
 };
+/* Gives all classes one policy. */
+void lj_batch_shed_by(struct lj_batch_tuning *tuning, enum lj_shed policy);
 
 struct lj_batch {
 	uint32_t n; /* due flows to be scored */

@@ -51,7 +51,8 @@ static uint16_t rx(struct lj_source *source, uint16_t queue, struct lj_burst *bu
 	now_ns = lj_clock_wall_ns(rte_rdtsc());
 	for (uint16_t i = 0; i < burst->count; i++) {
 		burst->time_ns[i] = now_ns;
-		burst->wire_bytes[i] = burst->mbuf[i]->pkt_len;
+		burst->wire_bytes[i] =
+			burst->mbuf[i]->pkt_len + lj_vlan_stripped_bytes(burst->mbuf[i]);
 		burst->leg[i] = s->leg;
 	}
 	if (s->time_offset >= 0)

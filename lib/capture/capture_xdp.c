@@ -84,6 +84,11 @@ static inline void put(struct xdp_source *s, struct lj_burst *burst, uint16_t at
 	burst->time_ns[at] = wall_ns(&s->clock, slot->time_ns);
 	burst->wire_bytes[at] = slot->wire_bytes;
 	burst->leg[at] = s->leg;
+	if (slot->vlan_tci == 0)
+		return;
+	m->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	m->vlan_tci = slot->vlan_tci;
+	burst->wire_bytes[at] += lj_vlan_stripped_bytes(m);
 }
 
 /* The slots of the last burst are the kernel's again: its mbufs have been freed. */
@@ -180,7 +185,7 @@ static void describe(const struct lj_source *source, char *out, size_t size)
 		 k->no_native[0] != '\0' ? " (native: " : "", k->no_native,
 		 k->no_native[0] != '\0' ? ")" : "", k->rings, k->config.slots_per_ring,
 		 k->config.snap_bytes,
-		 xdp_kernel_strips_vlan(k) ? ", rxvlan on: offloaded tags unseen" : "",
+		 xdp_kernel_misses_vlan(k) ? ", rxvlan on: offloaded tags unseen" : "",
 		 k->link >= 0 && k->poll_link < 0 ? ", clock read for each frame" : "",
 		 k->link >= 0 && !xdp_kernel_alive(k) ? ", the interface is gone" : "");
 }
@@ -277,6 +282,7 @@ struct lj_source *xdp_open(const struct lj_port_config *config, struct lj_error 
 	}
 	s->kernel.link = -1;
 	s->kernel.poll_link = -1;
+	s->kernel.tag_link = -1;
 	s->promiscuous = -1;
 	s->leg = config->leg;
 	s->shared_info.free_cb = nothing_to_free;
@@ -292,10 +298,10 @@ struct lj_source *xdp_open(const struct lj_port_config *config, struct lj_error 
 	if (s->kernel.generic && s->kernel.no_native[0] != '\0')
 		lj_log(INFO, "%s: generic mode, since native is refused: %s\n", config->name,
 		       s->kernel.no_native);
-	if (xdp_kernel_strips_vlan(&s->kernel))
-		lj_log(INFO,
-		       "%s: the interface may take VLAN tags off before the tap sees the frame; "
-		       "ethtool -K %s rxvlan off keeps them\n",
+	if (xdp_kernel_misses_vlan(&s->kernel))
+		lj_log(WARNING,
+		       "%s: the interface takes VLAN tags off before the tap sees the frame, and "
+		       "its driver does not tell them; mode=generic sees them, or ethtool -K %s rxvlan off keeps them\n",
 		       config->name, s->interface);
 	return &s->source.head;
 }

@@ -22,6 +22,9 @@
  */
 #define ONE_BUFFER_MTU 3000
 
+/* BPF_F_XDP_DEV_BOUND_ONLY of Linux 6.3: a program of one interface, which may ask its driver. */
+#define BOUND_TO_INTERFACE (1U << 6)
+
 static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	if (level == LIBBPF_DEBUG)
@@ -42,17 +45,28 @@ static int ask(const struct xdp_kernel *k, unsigned long request, struct ifreq *
 	return ret;
 }
 
-bool xdp_kernel_strips_vlan(const struct xdp_kernel *k)
+/* Whether tags may come beside frames: a NIC says so; what has no NIC of its own, such as a veth or
+ * a bond, hands on whatever it gets. */
+static bool strips_vlan(const struct xdp_kernel *k)
 {
 	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
 	struct ifreq ifr = {.ifr_data = (void *)&value};
+	char device[64];
 
-	return ask(k, SIOCETHTOOL, &ifr) == 0 && (value.data & ETH_FLAG_RXVLAN) != 0;
+	snprintf(device, sizeof(device), "/sys/class/net/%s/device", k->config.interface);
+	return access(device, F_OK) != 0 ||
+	       (ask(k, SIOCETHTOOL, &ifr) == 0 && (value.data & ETH_FLAG_RXVLAN) != 0);
 }
 
-static void configure(struct xdp_kernel *k)
+bool xdp_kernel_misses_vlan(const struct xdp_kernel *k)
+{
+	return strips_vlan(k) && !(k->generic ? k->tag_link >= 0 : k->driver_tells);
+}
+
+static void configure(struct xdp_kernel *k, bool received)
 {
 	struct xdp_tap *s = k->skeleton;
+	uint32_t frags = 0;
 	struct ifreq ifr = {0};
 
 	k->rings = (uint32_t)libbpf_num_possible_cpus();
@@ -60,9 +74,44 @@ static void configure(struct xdp_kernel *k)
 	s->rodata->snap_bytes = k->config.snap_bytes;
 	s->rodata->several_buffers = ask(k, SIOCGIFMTU, &ifr) != 0 || ifr.ifr_mtu > ONE_BUFFER_MTU;
 	if (s->rodata->several_buffers)
-		bpf_program__set_flags(s->progs.tap, BPF_F_XDP_HAS_FRAGS);
+		frags = BPF_F_XDP_HAS_FRAGS;
+	bpf_program__set_flags(s->progs.tap, frags);
+	bpf_program__set_flags(s->progs.tap_tags, frags | BOUND_TO_INTERFACE);
+	bpf_program__set_ifindex(s->progs.tap_tags, k->ifindex);
+	bpf_program__set_autoload(s->progs.tap_tags, k->driver_tells);
+	bpf_program__set_autoload(s->progs.received, received);
 	bpf_map__set_max_entries(s->maps.positions, k->rings);
 	bpf_map__set_max_entries(s->maps.slots, k->rings * k->config.slots_per_ring);
+}
+
+/* 0 or -errno; nothing stays then. */
+static int load(struct xdp_kernel *k, bool driver_tells, bool received)
+{
+	int ret;
+
+	k->skeleton = xdp_tap__open();
+	if (k->skeleton == NULL)
+		return -errno;
+	k->driver_tells = driver_tells;
+	configure(k, received);
+	ret = xdp_tap__load(k->skeleton);
+	if (ret == 0)
+		return 0;
+	xdp_tap__destroy(k->skeleton);
+	k->skeleton = NULL;
+	return ret;
+}
+
+/* With as much of what sees tags as this kernel takes. */
+static int load_best(struct xdp_kernel *k)
+{
+	bool native = k->config.mode != XDP_MODE_GENERIC,
+	     generic = k->config.mode != XDP_MODE_NATIVE;
+	int ret = native ? load(k, true, generic) : -EOPNOTSUPP;
+
+	if (ret != 0 && generic)
+		ret = load(k, false, true);
+	return ret == 0 ? 0 : load(k, false, false);
 }
 
 static int refuse_load(const struct xdp_kernel *k, int ret, struct lj_error *err)
@@ -107,17 +156,13 @@ int xdp_kernel_open(struct xdp_kernel *k, const struct xdp_kernel_config *config
 {
 	int ret;
 
-	*k = (struct xdp_kernel){.config = *config, .link = -1, .poll_link = -1};
+	*k = (struct xdp_kernel){.config = *config, .link = -1, .poll_link = -1, .tag_link = -1};
 	k->ifindex = if_nametoindex(config->interface);
 	if (k->ifindex == 0)
 		return lj_error_set(err, ENODEV, config->name, "there is no interface %s",
 				    config->interface);
 	libbpf_set_print(log_libbpf);
-	k->skeleton = xdp_tap__open();
-	if (k->skeleton == NULL)
-		return refuse_load(k, -errno, err);
-	configure(k);
-	ret = xdp_tap__load(k->skeleton);
+	ret = load_best(k);
 	if (ret != 0)
 		return refuse_load(k, ret, err);
 	return map_memory(k, err);
@@ -131,14 +176,17 @@ void xdp_kernel_close(struct xdp_kernel *k)
 	if (k->position != NULL)
 		munmap(k->position, positions_bytes(k));
 	xdp_tap__destroy(k->skeleton);
-	*k = (struct xdp_kernel){.link = -1, .poll_link = -1};
+	*k = (struct xdp_kernel){.link = -1, .poll_link = -1, .tag_link = -1};
 }
 
 static int attach(struct xdp_kernel *k, bool generic)
 {
+	const struct xdp_tap *s = k->skeleton;
+	const struct bpf_program *program =
+		!generic && k->driver_tells ? s->progs.tap_tags : s->progs.tap;
 	LIBBPF_OPTS(bpf_link_create_opts, opts,
 		    .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
-	int fd = bpf_link_create(xdp_kernel_program(k), (int)k->ifindex, BPF_XDP, &opts);
+	int fd = bpf_link_create(bpf_program__fd(program), (int)k->ifindex, BPF_XDP, &opts);
 
 	if (fd < 0)
 		return fd;
@@ -179,6 +227,8 @@ int xdp_kernel_attach(struct xdp_kernel *k, struct lj_error *err)
 		ret = attach(k, true);
 	if (ret == 0) {
 		xdp_kernel_share_clock(k);
+		if (k->generic && strips_vlan(k))
+			xdp_kernel_watch_tags(k);
 		return 0;
 	}
 	return lj_error_set(err, -ret, k->config.name, "cannot be attached (%s mode): %s",
@@ -192,14 +242,30 @@ void xdp_kernel_share_clock(struct xdp_kernel *k)
 	k->skeleton->bss->share_clock = k->poll_link >= 0;
 }
 
+void xdp_kernel_watch_tags(struct xdp_kernel *k)
+{
+	int program = bpf_program__fd(k->skeleton->progs.received);
+
+	k->tag_link = program >= 0 ? bpf_raw_tracepoint_open(NULL, program) : -1;
+}
+
+static void close_link(int *link)
+{
+	if (*link >= 0)
+		close(*link);
+	*link = -1;
+}
+
+void xdp_kernel_ignore_tags(struct xdp_kernel *k)
+{
+	close_link(&k->tag_link);
+}
+
 void xdp_kernel_detach(struct xdp_kernel *k)
 {
-	if (k->link >= 0)
-		close(k->link);
-	if (k->poll_link >= 0)
-		close(k->poll_link);
-	k->link = -1;
-	k->poll_link = -1;
+	close_link(&k->link);
+	close_link(&k->poll_link);
+	xdp_kernel_ignore_tags(k);
 }
 
 bool xdp_kernel_alive(const struct xdp_kernel *k)

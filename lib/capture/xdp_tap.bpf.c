@@ -9,10 +9,17 @@
  * share a reading, at most SHARERS of them: they arrived before the poll and are handled back to
  * back, so their own times would tell nothing of the wire. The end of a poll is known by a
  * tracepoint. Where packets come without one (a tun device) a reading holds for a jiffy at most.
+ *
+ * A VLAN tag may not be in the frame any more: the NIC, or the sender at the other end of a veth,
+ * has put it beside the frame. A native program asks the driver for it (`tap_tags`, of a kernel
+ * from 6.8 on whose driver tells); a generic one cannot, but the kernel passes a tracepoint with
+ * each packet just before, on the same CPU (`received`).
  */
 #include <linux/bpf.h>
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
 
 #include "xdp_tap.h"
 
@@ -124,7 +131,6 @@ static __always_inline void take(struct xdp_slot *slot, struct xdp_md *ctx)
 		captured = 0;
 	slot->wire_bytes = wire_bytes;
 	slot->captured = captured;
-	slot->queue = ctx->rx_queue_index;
 }
 
 static __always_inline __u64 now_ns(struct xdp_position *position)
@@ -152,8 +158,46 @@ SEC("raw_tp/napi_poll") int polled(void *ctx)
 	return 0;
 }
 
-/* "xdp.frags" where frames may come in several buffers. */
-SEC("xdp") int tap(struct xdp_md *ctx)
+/* What of the kernel's is read here, at the offsets that it has by its own BTF. */
+struct sk_buff {
+	__u16 vlan_tci;
+} __attribute__((preserve_access_index));
+
+/* Before 6.2, where a tag that was taken out again left its words behind. */
+struct sk_buff___6_1 {
+	__u8 vlan_present : 1;
+} __attribute__((preserve_access_index));
+
+static __always_inline _Bool has_tag(const struct sk_buff *skb)
+{
+	const struct sk_buff___6_1 *old = (const void *)skb;
+
+	return !bpf_core_field_exists(old->vlan_present) ||
+	       BPF_CORE_READ_BITFIELD(old, vlan_present);
+}
+
+SEC("tp_btf/netif_receive_skb") int BPF_PROG(received, const struct sk_buff *skb)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct xdp_position *position = bpf_map_lookup_elem(&positions, &cpu);
+
+	if (position != NULL)
+		position->vlan_tci = skb->vlan_tci != 0 && has_tag(skb) ? skb->vlan_tci : 0;
+	return 0;
+}
+
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto,
+					__u16 *tci) __ksym __weak;
+
+static __always_inline __u16 ask_driver(const struct xdp_md *ctx)
+{
+	__be16 proto;
+	__u16 tci;
+
+	return bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci) == 0 ? tci : 0;
+}
+
+static __always_inline int tap_packet(struct xdp_md *ctx, _Bool driver_tells)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct xdp_position *position = bpf_map_lookup_elem(&positions, &cpu);
@@ -165,10 +209,23 @@ SEC("xdp") int tap(struct xdp_md *ctx)
 	if (slot == NULL)
 		return XDP_PASS;
 	slot->time_ns = now_ns(position);
+	slot->vlan_tci = driver_tells ? ask_driver(ctx) : position->vlan_tci;
 	take(slot, ctx);
 	barrier();
 	*(volatile __u64 *)&position->head = position->head + 1;
 	return XDP_PASS;
+}
+
+/* "xdp.frags" where frames may come in several buffers. */
+SEC("xdp") int tap(struct xdp_md *ctx)
+{
+	return tap_packet(ctx, 0);
+}
+
+/* Of one interface, by which the kernel knows the driver that is asked. */
+SEC("xdp") int tap_tags(struct xdp_md *ctx)
+{
+	return tap_packet(ctx, 1);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -19,7 +19,7 @@ struct xdp_slot {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 wire_bytes;
 	__u16 captured; /* of data */
-	__u16 queue;	/* receive queue of the interface */
+	__u16 vlan_tci; /* of a tag that is not in the frame any more, outside of it; 0: none */
 	__u8 data[XDP_SLOT_DATA];
 };
 
@@ -35,7 +35,9 @@ struct xdp_position {
 	__u64 time_ns;	/* the clock as last read; 0: a poll of a driver has ended since */
 	__u64 jiffies;	/* when */
 	__u64 sharers;	/* packets that had this time after the first */
-	__u64 producer_reserved[2];
+	/* of the packet that the kernel took in hand last; 0: none, or nobody looks */
+	__u64 vlan_tci;
+	__u64 producer_reserved[1];
 	/* daemon: wo; XDP program: ro */
 	__u64 tail;
 	__u64 consumer_reserved[7];

@@ -1,10 +1,12 @@
 #include "lj_config.h"
+#include "lj_verdict.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config_table.h"
+#include "lj_batch.h"
 #include "lj_capture.h"
 
 const struct key config_keys[] = {
@@ -15,6 +17,7 @@ const struct key config_keys[] = {
 };
 const size_t config_n_keys = RTE_DIM(config_keys);
 _Static_assert(RTE_DIM(config_keys) <= LJ_CONFIG_KEYS, "raise LJ_CONFIG_KEYS");
+_Static_assert(LJ_CONFIG_SHED == LJ_SHED_CLASSES, "a key shed.CLASS for each");
 
 const struct key config_port_keys[] = {
 #define LJ_KEY(path, type, member, min, max, standard, choices, help)                              \
@@ -155,6 +158,10 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 	if (roles > 126)
 		return lj_error_set(err, EINVAL, "lcores.workers",
 				    "%u roles are more than the 126 lcores of this DPDK", roles);
+	if (c->verdict.rule == LJ_RULE_VOTE && c->models.n > 0 && c->verdict.quorum > c->models.n)
+		return lj_error_set(err, EINVAL, "verdict.quorum",
+				    "%u votes are asked of %u models: none would ever alert",
+				    c->verdict.quorum, c->models.n);
 	if (check_mode(c, err) != 0)
 		return -EINVAL;
 	return check_ports(c, err);
@@ -185,4 +192,9 @@ uint32_t lj_config_role_lcores(const struct lj_config *c)
 	uint32_t roles = lj_config_roles(c, lj_config_spreads(c));
 
 	return c->lcores.count > 0 ? RTE_MIN(c->lcores.count, roles) : roles;
+}
+
+uint32_t lj_config_role_lcore(const struct lj_config *c, uint32_t role)
+{
+	return 1 + role % lj_config_role_lcores(c);
 }

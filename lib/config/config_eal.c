@@ -1,7 +1,5 @@
-#include <ctype.h>
 #include <errno.h>
 #include <glob.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +8,6 @@
 #include "config_table.h"
 #include "lj_batch.h"
 #include "lj_verdict.h"
-
-#define MAX_CPU 1024
 
 struct arguments {
 	char **argv;
@@ -42,100 +38,6 @@ void lj_config_eal_free(char **argv)
 	free(argv);
 }
 
-/* "0-3,8" into cpus[]; how many, or -errno. */
-static int parse_cpus(const char *list, uint16_t cpus[MAX_CPU], const char *where,
-		      struct lj_error *err)
-{
-	const char *at = list;
-	int n = 0;
-
-	for (;;) {
-		char *end;
-		unsigned long first = strtoul(at, &end, 10), last = first;
-
-		if (!isdigit((unsigned char)*at))
-			break;
-		if (*end == '-' && isdigit((unsigned char)end[1]))
-			last = strtoul(end + 1, &end, 10);
-		if (last < first || last >= MAX_CPU || n + (last - first) >= MAX_CPU)
-			break;
-		while (first <= last)
-			cpus[n++] = (uint16_t)first++;
-		if (*end == '\0')
-			return n;
-		if (*end != ',')
-			break;
-		at = end + 1;
-	}
-	return lj_error_set(err, EINVAL, where, "\"%s\" is not a list of CPUs such as 0-3,8", list);
-}
-
-static void own_cpus(char *out, size_t size)
-{
-	cpu_set_t set;
-	size_t used = 0;
-
-	out[0] = '\0';
-	CPU_ZERO(&set);
-	sched_getaffinity(0, sizeof(set), &set);
-	for (int cpu = 0; cpu < CPU_SETSIZE && used < size; cpu++)
-		if (CPU_ISSET(cpu, &set))
-			used += snprintf(out + used, size - used, "%s%d", used ? "," : "", cpu);
-}
-
-/* Adds the lcores first..first+n-1 to `out`: pinned when there is a CPU for each, otherwise
- * floating. */
-static int place(char *out, size_t size, uint32_t first, uint32_t n, const char *list,
-		 const char *where, struct lj_error *err)
-{
-	char own[LJ_CONFIG_TEXT * 4];
-	uint16_t cpus[MAX_CPU];
-	size_t used = strlen(out);
-	int count = 0;
-
-	own_cpus(own, sizeof(own));
-	if (list[0] != '\0') {
-		count = parse_cpus(list, cpus, where, err);
-		if (count < 0)
-			return count;
-	}
-	for (uint32_t i = 0; i < n && used < size; i++) {
-		const char *comma = used > 0 ? "," : "";
-
-		if (count == (int)n)
-			used += snprintf(out + used, size - used, "%s%u@%u", comma, first + i,
-					 cpus[i]);
-		else
-			used += snprintf(out + used, size - used, "%s%u@(%s)", comma, first + i,
-					 count > 0 ? list : own);
-	}
-	return used < size ? 0 : lj_error_set(err, E2BIG, where, "too many lcores and CPUs");
-}
-
-static int place_lcores(const struct lj_config *c, char *out, size_t size, struct lj_error *err)
-{
-	uint32_t lcores = lj_config_role_lcores(c);
-	uint32_t workers = c->lcores.workers + lj_config_spreads(c);
-	int ret;
-
-	out[0] = '\0';
-	ret = place(out, size, 0, 1, c->lcores.main_cpus, "lcores.main_cpus", err);
-	if (ret != 0)
-		return ret;
-	if (c->lcores.count > 0)
-		return place(out, size, 1, lcores, c->lcores.worker_cpus, "lcores.worker_cpus",
-			     err);
-	ret = place(out, size, 1, workers, c->lcores.worker_cpus, "lcores.worker_cpus", err);
-	if (ret != 0)
-		return ret;
-	ret = place(out, size, 1 + workers, c->lcores.infer, c->lcores.infer_cpus,
-		    "lcores.infer_cpus", err);
-	if (ret != 0)
-		return ret;
-	return place(out, size, 1 + workers + c->lcores.infer, 1, c->lcores.sink_cpus,
-		     "lcores.sink_cpus", err);
-}
-
 static uint32_t free_hugepages_mb(void)
 {
 	uint64_t kib = 0;
@@ -161,6 +63,9 @@ static uint32_t free_hugepages_mb(void)
 	return (uint32_t)(kib >> 10);
 }
 
+/* Columns that a model is taken to have, where it has not been opened yet. */
+#define MODEL_FEATURES 128
+
 void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 {
 	const struct lj_host_config hosts = {.hosts = LJ_HOST_HOSTS};
@@ -170,7 +75,7 @@ void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 	m->flow_tables = lj_flow_memory(c->flow.capacity) * workers;
 	m->hosts = lj_host_memory(&hosts) * infer;
 	m->queues = workers * infer * c->queue.infer * sizeof(struct lj_due_flow) +
-		    infer * c->queue.sink * lj_verdict_bytes(0) +
+		    infer * c->queue.sink * lj_verdict_bytes(0, c->models.n * MODEL_FEATURES) +
 		    lj_config_spreads(c) * workers * c->queue.spread * sizeof(struct lj_packet);
 	for (uint32_t i = 0; i < c->capture.n_ports; i++)
 		m->mbufs += c->capture.port[i].mbufs *
@@ -218,7 +123,7 @@ char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error 
 	struct lj_config_memory memory;
 	char lcores[8192];
 
-	if (place_lcores(c, lcores, sizeof(lcores), err) != 0)
+	if (config_place_lcores(c, lcores, sizeof(lcores), err) != 0)
 		return NULL;
 	lj_config_memory(c, &memory);
 	add(&a, "linejudge");

@@ -30,6 +30,8 @@ int config_set_value(void *base, const struct key *key, const json_t *value, con
 int config_set_text(void *base, const struct key *key, const char *text, const char *where,
 		    struct lj_error *err);
 void config_strings_free(struct lj_strings *s);
+/* The EAL's --lcores: main, then the lcores that run roles. 0 or -errno. */
+int config_place_lcores(const struct lj_config *c, char *out, size_t size, struct lj_error *err);
 bool config_is_pci(const char *name);
 int config_strings_add(struct lj_strings *s, const char *text);
 

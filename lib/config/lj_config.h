@@ -19,6 +19,7 @@
 #define LJ_CONFIG_TEXT	512
 #define LJ_CONFIG_PORTS 16
 #define LJ_CONFIG_ROLES 64 /* most workers, most inference lcores */
+#define LJ_CONFIG_SHED	6  /* classes of flow to be shed */
 
 struct lj_strings {
 	uint32_t n;
@@ -76,7 +77,7 @@ struct lj_config_port {
 	bool promiscuous;
 };
 
-#define LJ_CONFIG_KEYS 64
+#define LJ_CONFIG_KEYS 96
 
 struct lj_config {
 	struct {
@@ -109,6 +110,10 @@ struct lj_config {
 		uint32_t shed; /* enum lj_shed, from LJ_SHED_OLDEST on */
 	} batch;
 	struct {
+		/* [enum lj_shed_class] 0: as batch.shed; else enum lj_shed */
+		uint32_t by_class[LJ_CONFIG_SHED];
+	} shed;
+	struct {
 		uint32_t spread, infer, sink;
 	} queue;
 	struct {
@@ -119,6 +124,18 @@ struct lj_config {
 		uint32_t engine; /* enum lj_engine */
 		uint32_t mode;	 /* enum lj_mode */
 	} model;
+	struct {
+		uint32_t rule; /* enum lj_rule */
+		uint32_t quorum;
+	} verdict;
+	struct {
+		uint32_t top; /* 0: none */
+	} explain;
+	struct {
+		uint32_t every; /* 0: none */
+		uint64_t window_ns, silent_ns;
+		uint32_t flood_percent;
+	} drift;
 	struct {
 		char target[LJ_CONFIG_TEXT]; /* "": no EVE */
 		bool append, early;
@@ -193,6 +210,11 @@ void lj_config_eal_free(char **argv);
  * `spreader`). */
 uint32_t lj_config_roles(const struct lj_config *c, bool spreader);
 uint32_t lj_config_role_lcores(const struct lj_config *c);
+
+/* Which lcore runs role `role` (0: the spreader, if there is one, then workers, inference lcores,
+ * the sink); and its NUMA node, -1 when its CPUs are of several. */
+uint32_t lj_config_role_lcore(const struct lj_config *c, uint32_t role);
+int lj_config_lcore_node(const struct lj_config *c, uint32_t lcore);
 
 /* Receive queues of port i: as given, or else one a worker on a NIC and one on a vdev. */
 uint32_t lj_config_port_queues(const struct lj_config *c, uint32_t i);

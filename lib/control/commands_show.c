@@ -53,6 +53,23 @@ int show_batch_stats(struct lj_control *c, const char *param, json_t *reply, str
 	return reply_counters(c, (const char *const[]){"batch", "model_", "verdict_", NULL}, reply);
 }
 
+int show_shed(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	enum lj_shed policy[LJ_SHED_CLASSES];
+	struct lj_counters total;
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	lj_pipeline_shed(c->pipeline, policy);
+	counters_since_clear(c, &total);
+	for (int class = 0; class < LJ_SHED_CLASSES; class ++)
+		json_object_set_new(
+			reply, lj_shed_class_name[class],
+			json_pack("{s:s, s:I}", "policy", lj_shed_name[policy[class]], "shed",
+				  (json_int_t)total.value[LJ_C_batch_shed_early + class]));
+	return 0;
+}
+
 int show_host_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	static const char *const prefixes[] = {"host_", NULL};
@@ -171,15 +188,19 @@ int show_lcores(struct lj_control *c, const char *param, json_t *reply, struct l
 	for (uint32_t i = 0; i < lj_pipeline_roles(c->pipeline); i++) {
 		struct lj_role_info role;
 		uint64_t busy, idle, refused;
+		char to[128] = "-"; /* telemetry takes no more */
 
 		lj_pipeline_role(c->pipeline, i, &role);
+		if (role.route != NULL)
+			lj_route_text(role.route, to, sizeof(to));
 		busy = lj_counter_read(role.counters, LJ_C_cycles_busy);
 		idle = lj_counter_read(role.counters, LJ_C_cycles_idle);
 		refused = lj_counter_read(role.counters, LJ_C_cycles_refused);
 		json_object_set_new(
 			reply, role.name,
-			json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:I}", "lcore", (int)role.lcore,
-				  "state", role.finished ? "finished" : "running", "busy_percent",
+			json_pack("{s:i, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "lcore",
+				  (int)role.lcore, "node", role.node, "flows_to", to, "state",
+				  role.finished ? "finished" : "running", "busy_percent",
 				  (json_int_t)(busy * 100 / RTE_MAX(busy + idle + refused, 1ULL)),
 				  "busy_cycles", (json_int_t)busy, "idle_cycles", (json_int_t)idle,
 				  "refused_cycles", (json_int_t)refused, "polls",

@@ -49,5 +49,7 @@ void telemetry_unregister(struct lj_control *c);
 void counters_since_clear(struct lj_control *c, struct lj_counters *total);
 /* Fields of one latency stage. */
 json_t *latency_json(const struct lj_histogram *h);
+/* Each model's drift, by name, as "show drift" has it. */
+void drift_json(const struct lj_pipeline *p, json_t *reply);
 
 #endif

@@ -96,6 +96,8 @@ static json_t *summary_json(const struct lj_pipeline *p, bool *balanced)
 			    json_real((double)total.value[LJ_C_flow_ended] / elapsed_s));
 	lj_pipeline_latency(p, LJ_STAGE_DECISION, &decision);
 	json_object_set_new(root, "decision_ns", latency_json(&decision));
+	json_object_set_new(root, "drift", json_object());
+	drift_json(p, json_object_get(root, "drift"));
 	json_object_set_new(root, "refused", refused_json(&total));
 	json_object_set_new(root, "ledger", ledger_json(&total, balanced));
 	return root;
@@ -119,6 +121,11 @@ static long long integer(const json_t *root, const char *key)
 	return (long long)json_integer_value(json_object_get(root, key));
 }
 
+static const char *text_of(const json_t *root, const char *key)
+{
+	return json_string_value(json_object_get(root, key));
+}
+
 static double real(const json_t *root, const char *key)
 {
 	return json_real_value(json_object_get(root, key));
@@ -139,6 +146,26 @@ static void print_ledger(const json_t *ledger, bool balanced, FILE *out)
 	}
 }
 
+/* What a person should know of the last window; nothing when all is well, or too little was seen.
+ */
+static void print_drift(const json_t *drift, FILE *out)
+{
+	static const char *const worth[] = {"moved", "drifted", "silent", "fires for everything"};
+	const char *name;
+	json_t *model;
+
+	json_object_foreach ((json_t *)(uintptr_t)drift, name, model) {
+		const char *state = json_string_value(json_object_get(model, "state"));
+
+		for (size_t i = 0; state != NULL && i < RTE_DIM(worth); i++)
+			if (strcmp(state, worth[i]) == 0)
+				fprintf(out, "%s: %s (PSI of its scores %s, most moved: %s, %s)\n",
+					name, state, text_of(model, "score_psi"),
+					text_of(model, "worst_feature"),
+					text_of(model, "worst_psi"));
+	}
+}
+
 static void print_text(const json_t *root, bool balanced, FILE *out)
 {
 	const json_t *decision = json_object_get(root, "decision_ns");
@@ -156,6 +183,7 @@ static void print_text(const json_t *root, bool balanced, FILE *out)
 		(double)integer(decision, "max") / 1e3);
 	print_section(root, "verdicts", "verdicts by class", out);
 	print_section(root, "alerts_by_score", "alerts by score", out);
+	print_drift(json_object_get(root, "drift"), out);
 	print_section(root, "refused", "refused, by reason", out);
 	print_ledger(json_object_get(root, "ledger"), balanced, out);
 }

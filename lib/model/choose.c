@@ -154,6 +154,15 @@ static int take(struct lj_model *m, const struct lj_engine_ops *engine, const ch
 	return ret != 0 ? ret : golden_prove(m, err);
 }
 
+static const char *why_exact(const struct lj_model *m)
+{
+	if (m->forest == NULL)
+		return "xgboost scores";
+	if (m->manifest.info.transform != LJ_TRANSFORM_OBJECTIVE)
+		return "its manifest has a transform";
+	return "its margins are too large for bounds";
+}
+
 /* What came of the mode asked for. */
 static void say_mode(struct lj_model *m, enum lj_mode wanted)
 {
@@ -163,8 +172,7 @@ static void say_mode(struct lj_model *m, enum lj_mode wanted)
 	snprintf(mode, sizeof(m->manifest.info.mode), "%s", decides ? "decide" : "exact");
 	if (wanted == LJ_MODE_DECIDE && !decides)
 		lj_log(WARNING, "model %s: %s, so scores are exact, not decided early\n", m->dir,
-		       m->forest == NULL ? "xgboost scores"
-					 : "its margins are too large for bounds");
+		       why_exact(m));
 }
 
 int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, const json_t *root,
@@ -178,7 +186,9 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, 
 		return -EIO;
 	engine = choose(m, wanted, root, reference);
 	lj_engine_xgboost.close(reference);
-	if (engine == &lj_engine_forest && mode == LJ_MODE_DECIDE)
+	/* Bounds are of margins and of the objective's own probabilities. */
+	if (engine == &lj_engine_forest && mode == LJ_MODE_DECIDE &&
+	    m->manifest.info.transform == LJ_TRANSFORM_OBJECTIVE)
 		m->forest->bounds = forest_bound(m->forest, m->manifest.info.threshold);
 	ret = take(m, engine, path, err);
 	if (ret != 0 && engine == &lj_engine_forest) {

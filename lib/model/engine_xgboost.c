@@ -61,6 +61,36 @@ static int score(void *handle, const float *matrix, uint32_t n, float *margins,
 	return ret;
 }
 
+/* In-place prediction knows no contributions: they need a matrix of XGBoost's own. */
+int xgboost_contributions(void *handle, const float *row, float *out)
+{
+	struct handle *h = handle;
+	const bst_ulong *shape;
+	bst_ulong dimensions, total = 1;
+	DMatrixHandle matrix = NULL;
+	const float *result;
+	char array[160];
+	int ret = -EIO;
+
+	snprintf(array, sizeof(array),
+		 "{\"data\":[%llu,true],\"shape\":[1,%u],\"typestr\":\"<f4\",\"version\":3}",
+		 (unsigned long long)(uintptr_t)row, h->features);
+	if (XGDMatrixCreateFromDense(array, "{\"missing\":NaN,\"nthread\":1}", &matrix) != 0)
+		return -EIO;
+	if (XGBoosterPredictFromDMatrix(h->booster, matrix,
+					"{\"type\":2,\"training\":false,\"iteration_begin\":0,"
+					"\"iteration_end\":0,\"strict_shape\":true}",
+					&shape, &dimensions, &result) == 0) {
+		for (bst_ulong i = 0; i < dimensions; i++)
+			total *= shape[i];
+		ret = total == (bst_ulong)h->outputs * (h->features + 1) ? 0 : -EPROTO;
+	}
+	if (ret == 0)
+		memcpy(out, result, total * sizeof(*out));
+	XGDMatrixFree(matrix);
+	return ret;
+}
+
 /* The first prediction allocates what later ones use again. */
 static int warm_up(struct handle *h)
 {
@@ -69,6 +99,11 @@ static int warm_up(struct handle *h)
 
 	free(row);
 	return ret;
+}
+
+void xgboost_version(int version[3])
+{
+	XGBoostVersion(&version[0], &version[1], &version[2]);
 }
 
 /* The number, not the text of the file: XGBoost has a float parser of its own. */

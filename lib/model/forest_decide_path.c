@@ -11,6 +11,8 @@
 /* The rows of a block that are not decided. */
 struct live {
 	enum forest_kernel kernel;
+	uint64_t *ended; /* forest_slot.ended of the block's slot, or of the first of two */
+	uint32_t rows;	 /* of the block, decided ones included */
 	uint32_t n;
 	uint8_t row[FOREST_ROWS];
 };
@@ -109,7 +111,7 @@ static void drop_decided(struct forest_slot *s, struct live *live, uint32_t stag
 		live->row[kept++] = (uint8_t)row;
 	}
 	/* This lcore's own count, which others may read. */
-	__atomic_store_n(&s->ended[stage], s->ended[stage] + live->n - (last ? 0 : kept),
+	__atomic_store_n(&live->ended[stage], live->ended[stage] + live->n - (last ? 0 : kept),
 			 __ATOMIC_RELAXED);
 	live->n = last ? 0 : kept;
 }
@@ -133,26 +135,82 @@ static void leave_lanes(struct forest_slot *s, struct live *live)
 	s->stood = UINT32_MAX;
 }
 
+static void begin(struct forest_slot *s, struct live *live, enum forest_kernel kernel,
+		  const float *matrix, uint32_t n)
+{
+	live->kernel = kernel;
+	live->rows = live->n = n;
+	for (uint32_t r = 0; r < n; r++)
+		live->row[r] = (uint8_t)r;
+	forest_begin(s, kernel, matrix, n);
+}
+
+/* Trees before stage `stage`. */
+static uint32_t trees_before(const struct forest *f, uint32_t stage)
+{
+	return RTE_MIN(stage * FOREST_STAGE, f->trees);
+}
+
+/* What is decided before `stage` goes; few that are left leave their lanes. */
+static void conclude(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
+		     uint8_t *decided)
+{
+	drop_decided(s, live, stage, margins, decided);
+	if (live->n > 0 && forest_is_row_lane(live->kernel) &&
+	    !forest_is_row_lane(s->best[live->n]))
+		leave_lanes(s, live);
+}
+
+/* From the trees before `stage` on, which have been added, to the end. */
+static void go_on(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
+		  uint8_t *decided)
+{
+	const struct forest *f = s->forest;
+
+	while (live->n > 0) {
+		uint32_t n = forest_is_row_lane(live->kernel) ? live->rows : live->n;
+
+		forest_add(s, live->kernel, n, trees_before(f, stage), trees_before(f, stage + 1));
+		conclude(s, live, ++stage, margins, decided);
+	}
+}
+
+/* Up to the first stage where anything is decided at all: all the trees before it. */
 static void decide_block(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
 			 uint8_t *decided)
 {
 	const struct forest *f = s->forest;
-	struct live live = {.kernel = s->best[n], .n = n};
-	uint32_t from = 0;
+	uint32_t stage = f->bounds->first;
+	struct live live = {.ended = s->ended};
 
-	for (uint32_t r = 0; r < n; r++)
-		live.row[r] = (uint8_t)r;
-	forest_begin(s, live.kernel, matrix, n);
-	for (uint32_t stage = f->bounds->first; live.n > 0; stage++) {
-		uint32_t to = RTE_MIN(stage * FOREST_STAGE, f->trees);
+	begin(s, &live, s->best[n], matrix, n);
+	forest_add(s, live.kernel, n, 0, trees_before(f, stage));
+	conclude(s, &live, stage, margins, decided);
+	go_on(s, &live, stage, margins, decided);
+}
 
-		forest_add(s, live.kernel, forest_is_row_lane(live.kernel) ? n : live.n, from, to);
-		from = to;
-		drop_decided(s, &live, stage, margins, decided);
-		if (live.n > 0 && forest_is_row_lane(live.kernel) &&
-		    !forest_is_row_lane(s->best[live.n]))
-			leave_lanes(s, &live);
+/* FOREST_ROWS rows and n more, side by side for as long as both are in lanes. */
+static void decide_pair(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
+			uint8_t *decided)
+{
+	const struct forest *f = s->forest;
+	float *more = margins + FOREST_ROWS * f->outputs;
+	uint32_t stage = f->bounds->first, from = 0;
+	struct live live[2] = {{.ended = s->ended}, {.ended = s->ended}};
+
+	begin(s, &live[0], FOREST_ROWS_AVX512, matrix, FOREST_ROWS);
+	begin(s->second, &live[1], FOREST_ROWS_AVX512, matrix + (size_t)FOREST_ROWS * f->features,
+	      n);
+	for (;; from = trees_before(f, stage++)) {
+		forest_add_pair_avx512(s, from, trees_before(f, stage));
+		conclude(s, &live[0], stage, margins, decided);
+		conclude(s->second, &live[1], stage, more, decided + FOREST_ROWS);
+		if (live[0].n == 0 || live[1].n == 0 || !forest_is_row_lane(live[0].kernel) ||
+		    !forest_is_row_lane(live[1].kernel))
+			break;
 	}
+	go_on(s, &live[0], stage, margins, decided);
+	go_on(s->second, &live[1], stage, more, decided + FOREST_ROWS);
 }
 
 void forest_decide(struct forest_slot *s, const float *matrix, uint32_t n, float *probabilities,
@@ -161,8 +219,14 @@ void forest_decide(struct forest_slot *s, const float *matrix, uint32_t n, float
 	const struct forest *f = s->forest;
 
 	for (uint32_t i = 0, rows; i < n; i += rows) {
-		rows = RTE_MIN(n - i, (uint32_t)FOREST_ROWS);
-		decide_block(s, matrix + (size_t)i * f->features, rows, s->margins, decided + i);
+		const float *from = matrix + (size_t)i * f->features;
+		bool pair = forest_pairs(s, n - i);
+
+		rows = RTE_MIN(n - i, (uint32_t)(pair ? 2 * FOREST_ROWS : FOREST_ROWS));
+		if (pair)
+			decide_pair(s, from, rows - FOREST_ROWS, s->margins, decided + i);
+		else
+			decide_block(s, from, rows, s->margins, decided + i);
 		forest_transform(f, s->margins, rows, probabilities + i * f->outputs);
 	}
 }

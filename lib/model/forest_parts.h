@@ -83,8 +83,8 @@ void forest_add_rows_avx2(struct forest_slot *s, uint32_t n, uint32_t from, uint
 void forest_add_rows_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
 void forest_add_trees_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
 
-/* Path: all trees for two blocks at once, `s` and s->second, that began as row-lane AVX-512. */
-void forest_add_pair_avx512(struct forest_slot *s);
+/* Path: the same for two blocks at once, `s` and s->second, that began as row-lane AVX-512. */
+void forest_add_pair_avx512(struct forest_slot *s, uint32_t from, uint32_t to);
 
 /* Path: begins by the kernel, the sums at the base margin. */
 void forest_begin(struct forest_slot *s, enum forest_kernel kernel, const float *matrix,
@@ -105,6 +105,13 @@ static inline float *forest_sums(const struct forest_slot *s, enum forest_kernel
 
 	*step = columns ? FOREST_ROWS : 1;
 	return s->sums + (columns ? r : r * s->forest->outputs);
+}
+
+/* Whether, of n rows, those behind the first block are best scored beside it. */
+static inline bool forest_pairs(const struct forest_slot *s, uint32_t n)
+{
+	return s->second != NULL && n >= FOREST_ROWS + s->beside &&
+	       s->best[FOREST_ROWS] == FOREST_ROWS_AVX512;
 }
 
 /* Path: XGBoost's own transforms of n rows. */

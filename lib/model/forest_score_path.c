@@ -64,16 +64,9 @@ static void score_pair(struct forest_slot *s, const float *matrix, uint32_t n, f
 
 	forest_begin(s, FOREST_ROWS_AVX512, matrix, FOREST_ROWS);
 	forest_begin(s->second, FOREST_ROWS_AVX512, matrix + (size_t)FOREST_ROWS * f->features, n);
-	forest_add_pair_avx512(s);
+	forest_add_pair_avx512(s, 0, f->trees);
 	take_sums(s, FOREST_ROWS_AVX512, FOREST_ROWS, margins);
 	take_sums(s->second, FOREST_ROWS_AVX512, n, more);
-}
-
-/* Whether the rows behind the first block are best scored beside it. */
-static bool pairs(const struct forest_slot *s, uint32_t n)
-{
-	return s->second != NULL && n >= FOREST_ROWS + s->beside &&
-	       s->best[FOREST_ROWS] == FOREST_ROWS_AVX512;
 }
 
 void forest_score(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
@@ -82,7 +75,7 @@ void forest_score(struct forest_slot *s, const float *matrix, uint32_t n, float 
 	const struct forest *f = s->forest;
 
 	for (uint32_t i = 0, rows; i < n; i += rows) {
-		bool pair = pairs(s, n - i);
+		bool pair = forest_pairs(s, n - i);
 		float *out = margins != NULL ? margins + i * f->outputs : s->margins;
 		const float *from = matrix + (size_t)i * f->features;
 

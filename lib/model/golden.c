@@ -67,6 +67,8 @@ static int prove_row(const struct lj_model *m, const float *row, const char *pat
 
 	if (m->engine->score(m->handle[0], row, 1, margin, probability) != 0)
 		return lj_error_set(err, EIO, path, "line %u: the engine does not score it", line);
+	if (m->manifest.info.transform != LJ_TRANSFORM_OBJECTIVE)
+		model_transform(&m->manifest.info, margin, 1, probability);
 	for (uint32_t i = 0; i < outputs; i++) {
 		float wanted = row[features + i];
 		double off = fabs((double)probability[i] - row[features + outputs + i]);

@@ -54,10 +54,19 @@ enum lj_engine {
 	LJ_ENGINE_MANIFEST /* as the bundle's manifest says */
 };
 
+/* How a booster's margins become probabilities. */
+enum lj_transform {
+	LJ_TRANSFORM_OBJECTIVE,	  /* as its objective says: logistic or softmax */
+	LJ_TRANSFORM_MEAN,	  /* margin / divisor: trees that vote with probabilities */
+	LJ_TRANSFORM_PATH_LENGTH, /* 2^(-margin / divisor): an isolation forest (Liu, Ting and
+				     Zhou, 2008); the divisor is trees times c(n) */
+};
+
 /* How far a flow is scored. */
 enum lj_mode {
 	LJ_MODE_EXACT,	 /* by every tree */
-	LJ_MODE_DECIDE,	 /* until no tree that is left can change alert or class; forest only */
+	LJ_MODE_DECIDE,	 /* until no tree that is left can change alert or class; forest only, and
+			    only where probabilities are as the objective says */
 	LJ_MODE_MANIFEST /* as the bundle's manifest says */
 };
 
@@ -80,6 +89,8 @@ struct lj_model_info {
 	uint32_t features, outputs, trees;
 	uint16_t classes;		     /* 2 for a binary model */
 	char class_name[LJ_CLASSES_MAX][32]; /* [0] is always the benign class */
+	enum lj_transform transform;
+	double divisor;	 /* of the transform */
 	float threshold; /* alert when the score (probability of not benign) is at or over this */
 	float threshold_shipped; /* the manifest's; `threshold` may be the site's own instead */
 	char calibration[80];	 /* "none", or which of calibration.json, and of when */
@@ -100,9 +111,16 @@ void lj_model_close(struct lj_model *m);
 struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engine engine,
 				  enum lj_mode mode, struct lj_error *err);
 
+/* LJ_KEEP_* bits that a bundle's features need, by its manifest alone. 0 or -errno. */
+int lj_model_keep(const char *dir, uint32_t *keep, struct lj_error *err);
+
 const struct lj_model_info *lj_model_info(const struct lj_model *m);
 const struct lj_feature_plan *lj_model_plan(const struct lj_model *m);
 const char *lj_model_dir(const struct lj_model *m);
+/* Name of column i, as the bundle spells it. */
+const char *lj_model_feature(const struct lj_model *m, uint32_t i);
+/* Path of the bundle's reference histograms, whose hash was checked; false: it has none. */
+bool lj_model_reference(const struct lj_model *m, char *path, size_t size);
 
 /* The model that names the family of what alarms, by its classes behind the first; NULL: none. */
 const struct lj_model_info *lj_model_family(const struct lj_model *m);
@@ -134,6 +152,9 @@ uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow 
  * model's mode. 0 or -errno. */
 int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
 			float *probabilities);
+
+/* The rows of the slot's latest lj_model_score(), [n][features]; until the next one. Path. */
+const float *lj_model_rows(const struct lj_model *m, uint16_t slot);
 
 /* Rows for which evaluation ended behind tree `trees` or, by the bin before, earlier. */
 struct lj_model_bin {

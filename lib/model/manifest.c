@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "model.h"
 
 #define FORMAT 1
@@ -148,6 +151,33 @@ static int get_flow(const struct place *p, const json_t *root, struct manifest *
 	return 0;
 }
 
+static int get_transform(const struct place *p, const json_t *root, struct manifest *m)
+{
+	static const char *const keys[] = {"kind", "divisor"};
+	const json_t *transform = json_object_get(root, "transform");
+	double divisor = json_number_value(json_object_get(transform, "divisor"));
+	char kind[16];
+	int ret;
+
+	if (transform == NULL)
+		return 0;
+	ret = check_keys(p, transform, "transform.", keys, RTE_DIM(keys));
+	if (ret == 0)
+		ret = get_text(p, transform, "kind", "transform.kind", kind, sizeof(kind));
+	if (ret != 0)
+		return ret;
+	if (strcmp(kind, "mean") == 0)
+		m->info.transform = LJ_TRANSFORM_MEAN;
+	else if (strcmp(kind, "path_length") == 0)
+		m->info.transform = LJ_TRANSFORM_PATH_LENGTH;
+	else
+		return wrong(p, "transform.kind", "is neither mean nor path_length");
+	if (!(divisor > 0 && divisor < 1e12))
+		return wrong(p, "transform.divisor", "is not a number over 0");
+	m->info.divisor = divisor;
+	return 0;
+}
+
 static int get_mode(const struct place *p, const json_t *root, struct manifest *m)
 {
 	char mode[16] = "exact";
@@ -222,10 +252,10 @@ static int get_family(const struct place *p, const json_t *root, struct manifest
 
 static int read_root(const struct place *p, const json_t *root, struct manifest *m)
 {
-	static const char *const keys[] = {"format",	     "name",	 "version", "description",
-					   "feature_schema", "features", "classes", "threshold",
-					   "engine",	     "mode",	 "flow",    "files",
-					   "trained_on",     "created",	 "family"};
+	static const char *const keys[] = {"format",	     "name",	 "version",   "description",
+					   "feature_schema", "features", "classes",   "threshold",
+					   "engine",	     "mode",	 "flow",      "files",
+					   "trained_on",     "created",	 "transform", "family"};
 	const json_t *files = json_object_get(root, "files");
 	int ret;
 
@@ -239,6 +269,8 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 	if (ret == 0)
 		ret = get_classes(p, root, m);
 	if (ret == 0)
+		ret = get_transform(p, root, m);
+	if (ret == 0)
 		ret = get_flow(p, root, m);
 	if (ret == 0)
 		ret = get_family(p, root, m);
@@ -247,8 +279,27 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 			       m->booster_sha256);
 	if (ret == 0)
 		ret = get_file(p, files, "golden", m->golden, sizeof(m->golden), m->golden_sha256);
+	if (ret == 0 && json_object_get(files, "reference") != NULL)
+		ret = get_file(p, files, "reference", m->reference, sizeof(m->reference),
+			       m->reference_sha256);
 	strcpy(m->info.sha256, m->booster_sha256);
 	return ret;
+}
+
+/* A folder with a manifest, not the model file itself. */
+static int check_folder(const char *dir, const char *path, struct lj_error *err)
+{
+	struct stat status;
+
+	if (stat(dir, &status) != 0)
+		return lj_error_set(err, errno, dir, "%s", strerror(errno));
+	if (!S_ISDIR(status.st_mode))
+		return lj_error_set(err, ENOTDIR, dir,
+				    "is a file, not a bundle's folder; tools/import-xgboost and "
+				    "tools/import-sklearn make bundles of models");
+	if (access(path, R_OK) != 0)
+		return lj_error_set(err, errno, path, "%s", strerror(errno));
+	return 0;
 }
 
 int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
@@ -261,6 +312,9 @@ int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
 
 	memset(m, 0, sizeof(*m));
 	snprintf(path, sizeof(path), "%s/manifest.json", dir);
+	ret = check_folder(dir, path, err);
+	if (ret != 0)
+		return ret;
 	root = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
 	if (root == NULL)
 		return lj_error_set(err, EINVAL, path, "line %d: %s", at.line, at.text);

@@ -36,6 +36,10 @@ static int check_booster(struct lj_model *m, const struct lj_model_info *booster
 				    "gives %u scores, the manifest names %u "
 				    "classes",
 				    booster->outputs, info->classes);
+	if (info->transform == LJ_TRANSFORM_PATH_LENGTH && booster->outputs != 1)
+		return lj_error_set(err, EINVAL, path,
+				    "gives %u scores: an isolation forest gives one",
+				    booster->outputs);
 	info->outputs = booster->outputs;
 	info->trees = booster->trees;
 	return 0;
@@ -87,6 +91,22 @@ static int open_plan(struct lj_model *m, struct lj_error *err)
 			    name.what);
 }
 
+int lj_model_keep(const char *dir, uint32_t *keep, struct lj_error *err)
+{
+	struct lj_model m = {0};
+	int ret;
+
+	snprintf(m.dir, sizeof(m.dir), "%s", dir);
+	ret = manifest_load(&m.manifest, dir, err);
+	if (ret == 0)
+		ret = open_plan(&m, err);
+	if (ret == 0)
+		*keep = lj_feature_plan_keep(m.plan);
+	lj_feature_plan_destroy(m.plan);
+	manifest_free(&m.manifest);
+	return ret;
+}
+
 struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err)
 {
 	return lj_model_open_by(dir, slots, LJ_ENGINE_MANIFEST, LJ_MODE_MANIFEST, err);
@@ -107,6 +127,8 @@ struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engin
 	if (manifest_load(&m->manifest, dir, err) != 0 ||
 	    check_hash(m, m->manifest.booster, m->manifest.booster_sha256, err) != 0 ||
 	    check_hash(m, m->manifest.golden, m->manifest.golden_sha256, err) != 0 ||
+	    (m->manifest.reference[0] != '\0' &&
+	     check_hash(m, m->manifest.reference, m->manifest.reference_sha256, err) != 0) ||
 	    open_plan(m, err) != 0 || open_booster(m, engine, mode, err) != 0 ||
 	    family_open(m, engine, err) != 0) {
 		lj_model_close(m);
@@ -151,6 +173,17 @@ const char *lj_model_dir(const struct lj_model *m)
 	return m->dir;
 }
 
+const char *lj_model_feature(const struct lj_model *m, uint32_t i)
+{
+	return m->manifest.features[i];
+}
+
+bool lj_model_reference(const struct lj_model *m, char *path, size_t size)
+{
+	snprintf(path, size, "%s/%s", m->dir, m->manifest.reference);
+	return m->manifest.reference[0] != '\0';
+}
+
 void opinion_form(const struct lj_model_info *info, const float *p, struct lj_opinion *o)
 {
 	o->classes = info->classes;
@@ -187,7 +220,7 @@ static int score(struct lj_model *m, uint16_t slot, const float *rows, uint32_t 
 		return 0;
 	}
 	memset(decided, 0, n);
-	return m->engine->score(m->handle[slot], rows, n, NULL, probabilities);
+	return model_probabilities(m, slot, rows, n, probabilities);
 }
 
 int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
@@ -196,6 +229,11 @@ int lj_model_score_rows(struct lj_model *m, uint16_t slot, const float *rows, ui
 	uint8_t decided[LJ_MODEL_BATCH];
 
 	return score(m, slot, rows, n, probabilities, decided);
+}
+
+const float *lj_model_rows(const struct lj_model *m, uint16_t slot)
+{
+	return m->matrix[slot];
 }
 
 uint32_t lj_model_histogram(const struct lj_model *m, struct lj_model_bin *bins)

@@ -15,7 +15,8 @@ struct manifest {
 	enum lj_mode mode;
 	char **features;		/* [info.features] */
 	char booster[256], golden[256]; /* file names in the folder */
-	char booster_sha256[65], golden_sha256[65];
+	char reference[256];		/* "": none */
+	char booster_sha256[65], golden_sha256[65], reference_sha256[65];
 	char family[128]; /* folder of the model that names families; empty: none */
 	char family_sha256[65];
 };
@@ -56,6 +57,15 @@ int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 /* Names the family of those of the `n` flows whose opinion is over the threshold. Path. */
 void family_name(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
 		 const struct lj_host_context *contexts, uint32_t n, struct lj_opinion *opinions);
+/*
+ * Probabilities[n][outputs] of rows by the slot's engine and the manifest's transform. 0 or -errno.
+ * Path.
+ */
+int model_probabilities(const struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
+			float *probabilities);
+/* The transform alone; in place is fine. Not for LJ_TRANSFORM_OBJECTIVE. Path. */
+void model_transform(const struct lj_model_info *info, const float *margins, uint32_t n,
+		     float *probabilities);
 
 /* Whether every row of DIR/golden.csv comes out of the engine as it stands there. 0 or -errno. */
 int golden_prove(const struct lj_model *m, struct lj_error *err);
@@ -65,6 +75,15 @@ int golden_prove(const struct lj_model *m, struct lj_error *err);
  * The caller owns it. NULL and `err`.
  */
 json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_error *err);
+
+/*
+ * SHAP contributions of one row by a handle of the XGBoost engine: out[outputs][features + 1], the
+ * last of each output its bias. 0 or -errno.
+ */
+int xgboost_contributions(void *handle, const float *row, float *out);
+
+/* Major, minor and patch of the library. */
+void xgboost_version(int version[3]);
 
 /* base_score as the XGBoost engine's `handle` has read it. 0 or -errno. */
 int xgboost_base_score(void *handle, float *base_score);

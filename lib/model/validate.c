@@ -311,6 +311,24 @@ static int check_size(const char *path, struct lj_error *err)
 	return 0;
 }
 
+/* Adds to an error that the file is newer than the library, when it is. */
+static void blame_version(const json_t *root, const char *path, struct lj_error *err)
+{
+	const json_t *version = json_object_get(root, "version");
+	json_int_t major = json_integer_value(json_array_get(version, 0));
+	json_int_t minor = json_integer_value(json_array_get(version, 1));
+	int library[3];
+	char what[sizeof(err->what)];
+
+	xgboost_version(library);
+	if (err == NULL || major * 1000 + minor <= library[0] * 1000 + library[1])
+		return;
+	snprintf(what, sizeof(what), "%s", err->what);
+	lj_error_set(err, EILSEQ, path,
+		     "%.200s (saved by XGBoost %d.%d; this library is %d.%d and does not read it)",
+		     what, (int)major, (int)minor, library[0], library[1]);
+}
+
 static bool has_suffix(const char *path, const char *suffix)
 {
 	size_t length = strlen(path), n = strlen(suffix);
@@ -333,9 +351,12 @@ json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_err
 		root = ubj_load_file(path, err);
 	} else {
 		root = NULL;
-		lj_error_set(err, ENOTSUP, path, "is neither .ubj nor .json");
+		lj_error_set(err, ENOTSUP, path,
+			     "is neither .ubj nor .json; tools/import-xgboost makes a "
+			     "bundle of XGBoost's older formats");
 	}
 	if (root != NULL && check_root(root, path, info, err) != 0) {
+		blame_version(root, path, err);
 		json_decref(root);
 		root = NULL;
 	}

@@ -76,7 +76,7 @@ struct lj_packet {
 	uint8_t ttl; /* or hop limit */
 	uint8_t tos; /* or traffic class */
 	uint8_t leg;
-	uint16_t vlan;	   /* outermost VLAN id; 0 none */
+	uint16_t vlan;	   /* outermost VLAN id, in the frame or stripped by the NIC; 0 none */
 	uint8_t side;	   /* which of key's endpoints sent this: 0 or 1 */
 	uint8_t kind;	   /* enum lj_packet_kind */
 	uint8_t icmp_type; /* ICMP, ICMPv6 */

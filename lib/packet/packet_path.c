@@ -142,7 +142,8 @@ static inline bool parse_plain(const struct lj_parser *p, const uint8_t *data, u
 		return false;
 	type = load16(data + 12);
 	if (type == RTE_BE16(TYPE_VLAN)) {
-		packet->vlan = rte_be_to_cpu_16(load16(data + 14)) & 0x0fff;
+		if (likely(packet->vlan == 0))
+			packet->vlan = rte_be_to_cpu_16(load16(data + 14)) & 0x0fff;
 		type = load16(data + 16);
 		at += TAG_BYTES;
 	}
@@ -191,13 +192,25 @@ static inline bool parse_plain(const struct lj_parser *p, const uint8_t *data, u
 	return true;
 }
 
+/* Of a tag that is not in the frame any more. */
+static inline uint16_t stripped_vlan(const struct rte_mbuf *m)
+{
+	uint16_t tci = m->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED ? m->vlan_tci_outer : m->vlan_tci;
+
+	return tci & 0x0fff;
+}
+
 /* Facts of the capture, and nothing else yet. */
 static inline void begin_packet(struct lj_packet *packet, const struct lj_burst *burst, uint16_t i)
 {
+	const struct rte_mbuf *m = burst->mbuf[i];
+
 	memset(packet, 0, sizeof(*packet));
 	packet->time_ns = RTE_MAX(burst->time_ns[i], UINT64_C(1));
 	packet->wire_bytes = burst->wire_bytes[i];
 	packet->leg = burst->leg[i];
+	if (unlikely(m->ol_flags & LJ_VLAN_STRIPPED))
+		packet->vlan = stripped_vlan(m);
 }
 
 static int parse_any(struct lj_parser *p, const struct rte_mbuf *m, struct lj_packet *packet)
@@ -207,7 +220,7 @@ static int parse_any(struct lj_parser *p, const struct rte_mbuf *m, struct lj_pa
 			  .data = rte_pktmbuf_mtod(m, const uint8_t *),
 			  .contiguous = m->data_len,
 			  .captured = m->pkt_len,
-			  .wire_bytes = packet->wire_bytes,
+			  .wire_bytes = packet->wire_bytes - lj_vlan_stripped_bytes(m),
 			  .type = TYPE_ETHERNET};
 	int refused = parse_layers(&f, packet);
 

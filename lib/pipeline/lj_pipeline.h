@@ -21,7 +21,9 @@
 #include "lj_base.h"
 #include "lj_capture.h"
 #include "lj_config.h"
+#include "lj_drift.h"
 #include "lj_histogram.h"
+#include "lj_route.h"
 #include "lj_sink.h"
 #include "lj_stats.h"
 #include "lj_verdict.h"
@@ -57,12 +59,18 @@ int lj_pipeline_destroy(struct lj_pipeline *p, struct lj_error *err);
 
 /* --- observing: any thread --- */
 
+/* Where each worker's flows will go, by the configuration and this machine's nodes:
+ * routes[lcores.workers]. With host context when `hosts`. No pipeline needs to be there. */
+void lj_pipeline_routes(const struct lj_config *c, bool hosts, struct lj_route *routes);
+
 enum lj_role_kind { LJ_ROLE_SPREAD, LJ_ROLE_WORKER, LJ_ROLE_INFER, LJ_ROLE_SINK };
 
 struct lj_role_info {
 	const char *name; /* "worker0" */
 	enum lj_role_kind kind;
-	uint32_t lcore; /* that polls it now */
+	uint32_t lcore;		      /* that polls it now */
+	int node;		      /* NUMA node of the lcore it has been given; -1: of several */
+	const struct lj_route *route; /* of a worker's flows; otherwise NULL */
 	bool finished;
 	const struct lj_counters *counters;
 };
@@ -152,6 +160,9 @@ struct lj_slo_info {
 };
 void lj_pipeline_slo(const struct lj_pipeline *p, struct lj_slo_info *info);
 
+/* By which policy each class of flow is shed. */
+void lj_pipeline_shed(const struct lj_pipeline *p, enum lj_shed policy[LJ_SHED_CLASSES]);
+
 /* Bytes of all inference lcores' host stages; 0 when no model needs host context. */
 uint64_t lj_pipeline_host_memory(const struct lj_pipeline *p);
 
@@ -164,6 +175,9 @@ struct lj_tally {
 		last_ns; /* packet time from the first flow's begin to the last one's end */
 };
 const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p);
+
+/* What the sink knows of drift; NULL when it is not watched. */
+const struct lj_drift *lj_pipeline_drift(const struct lj_pipeline *p);
 
 /* Seconds from start to the last role's finish (or to now). */
 double lj_pipeline_elapsed_s(const struct lj_pipeline *p);

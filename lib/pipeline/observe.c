@@ -14,8 +14,16 @@ void lj_pipeline_role(const struct lj_pipeline *p, uint32_t i, struct lj_role_in
 {
 	const struct role *role = p->role[i];
 
-	*info = (struct lj_role_info){role->name, role->kind, role->holder, role->finished,
-				      &role->counters};
+	*info = (struct lj_role_info){
+		.name = role->name,
+		.kind = role->kind,
+		.lcore = role->holder,
+		.node = role->node,
+		.route =
+			role->kind == LJ_ROLE_WORKER ? &((const struct worker *)role)->route : NULL,
+		.finished = role->finished,
+		.counters = &role->counters,
+	};
 }
 
 uint32_t lj_pipeline_sources(const struct lj_pipeline *p)
@@ -72,6 +80,12 @@ const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p)
 	return &p->shared.models;
 }
 
+void lj_pipeline_shed(const struct lj_pipeline *p, enum lj_shed policy[LJ_SHED_CLASSES])
+{
+	for (int class = 0; class < LJ_SHED_CLASSES; class ++)
+		policy[class] = (enum lj_shed)p->shared.batch.shed[class];
+}
+
 uint64_t lj_pipeline_host_memory(const struct lj_pipeline *p)
 {
 	const struct lj_host_config config = {.hosts = LJ_HOST_HOSTS};
@@ -112,6 +126,11 @@ const struct lj_histogram *lj_pipeline_model_latency(const struct lj_pipeline *p
 const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p)
 {
 	return &p->sink->tally;
+}
+
+const struct lj_drift *lj_pipeline_drift(const struct lj_pipeline *p)
+{
+	return p->sink->drift;
 }
 
 double lj_pipeline_elapsed_s(const struct lj_pipeline *p)

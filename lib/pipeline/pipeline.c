@@ -49,6 +49,16 @@ static enum lj_mode model_mode(const struct lj_config *c)
 	return LJ_MODE_EXACT;
 }
 
+static void settle_shedding(struct lj_pipeline *p)
+{
+	const struct lj_config *c = p->config;
+
+	for (int class = 0; class < LJ_SHED_CLASSES && !p->shared.replay; class ++)
+		p->shared.batch.shed[class] = c->shed.by_class[class] > 0
+						      ? c->shed.by_class[class]
+						      : LJ_SHED_OLDEST + c->batch.shed;
+}
+
 int open_models(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
@@ -65,6 +75,10 @@ int open_models(struct lj_pipeline *p, struct lj_error *err)
 		p->shared.models.model[p->shared.models.n++] = m;
 	}
 	p->shared.models.generation = 1;
+	p->shared.explain = c->explain.top > 0 && c->eve.target[0] != '\0' && c->models.n > 0;
+	p->shared.drift_every = c->models.n > 0 ? c->drift.every : 0;
+	p->shared.models.rule = (enum lj_rule)c->verdict.rule;
+	p->shared.models.quorum = (uint16_t)c->verdict.quorum;
 	settle_flow_settings(p);
 	if (c->features.csv[0] == '\0')
 		return 0;
@@ -192,8 +206,7 @@ struct lj_pipeline *lj_pipeline_create(const struct lj_config *config, struct lj
 	p->shared.ordered =
 		p->shared.replay && (config->lcores.workers > 1 || config->lcores.infer > 1);
 	hold_init(p);
-	p->shared.batch.shed =
-		p->shared.replay ? LJ_SHED_NONE : LJ_SHED_OLDEST + config->batch.shed;
+	settle_shedding(p);
 	if (open_models(p, err) != 0 || open_sources(p, err) != 0 || open_roles(p, err) != 0 ||
 	    open_sinks(p, err) != 0) {
 		lj_pipeline_destroy(p, NULL);

@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 
 #include "lj_clock.h"
+#include "explain.h"
+#include "lj_drift.h"
 #include "lj_pipeline.h"
 #include "receive.h"
 #include "sequence.h"
@@ -37,6 +39,7 @@ struct role {
 	char name[24];
 	enum lj_role_kind kind;
 	uint32_t lcore; /* at home */
+	int node;	/* of that; -1: of several */
 	/* Who polls it: only the lcore that `holder` names, and only it names the next one, the
 	 * one that main wants. */
 	_Atomic uint32_t wanted; /* main: wo; holder: ro */
@@ -55,6 +58,8 @@ struct shared {
 	struct lj_batch_tuning batch;
 	struct lj_model_set models;
 	struct lj_feature_plan *evidence; /* NULL unless a features file is written */
+	bool explain;			  /* alerts carry the rows of their models */
+	uint32_t drift_every;		  /* and one in so many verdicts; 0: none */
 	bool hosts;			  /* a model or the evidence needs host context */
 	uint64_t host_seed;		  /* of the facts' hashes */
 };
@@ -65,8 +70,8 @@ struct worker {
 	struct shared *shared;
 	struct lj_queue *spread; /* NULL: receives itself */
 	struct receiver receiver;
-	struct lj_queue *infer[LJ_CONFIG_ROLES];
-	uint16_t n_infer;
+	struct lj_queue *infer[LJ_CONFIG_ROLES]; /* [route.n] */
+	struct lj_route route;
 
 	struct sequencer sequencer;
 	struct lj_flow_table *table;
@@ -121,9 +126,13 @@ struct sink_role {
 	uint16_t n_sinks;
 	bool dirty;
 	uint64_t flushed_tsc;
+	uint32_t late; /* verdicts waiting from which on alerts go without an explanation */
+	struct explaining explaining;
+	struct lj_drift *drift; /* NULL: not watched */
+	uint64_t judged_tsc;
 	struct lj_tally tally;
 	struct lj_histogram stage[LJ_MODELS_MAX][LJ_STAGES]; /* by deciding model */
-	const struct lj_verdict *verdict[LJ_BURST_MAX];
+	struct lj_verdict *verdict[LJ_BURST_MAX];
 };
 
 int worker_poll(struct role *role, uint64_t now_tsc);

@@ -45,6 +45,21 @@ static void score(struct inferrer *r)
 	lj_count(&r->role.counters, LJ_C_model_scored, r->batch.n);
 }
 
+/* What the sink needs to explain an alert, and to watch for drift. */
+static void keep_rows(const struct inferrer *r, struct lj_verdict *v, uint32_t i)
+{
+	const struct lj_model_set *models = &r->shared->models;
+	const float *rows[LJ_MODELS_MAX];
+
+	if (!(v->alert && r->shared->explain) &&
+	    !lj_drift_samples(v->flow.flow_id, r->shared->drift_every))
+		return;
+	for (uint16_t m = 0; m < models->n; m++)
+		rows[m] = lj_model_rows(models->model[m], r->slot) +
+			  (size_t)i * lj_model_info(models->model[m])->features;
+	lj_verdict_keep_rows(v, models, rows);
+}
+
 static void write_verdict(struct inferrer *r, struct lj_verdict *v, uint32_t i)
 {
 	const struct lj_opinion *opinions[LJ_MODELS_MAX];
@@ -53,6 +68,7 @@ static void write_verdict(struct inferrer *r, struct lj_verdict *v, uint32_t i)
 		opinions[m] = &r->opinions[m][i];
 	lj_verdict_make(v, r->batch.due[i], &r->shared->models, opinions, r->shared->evidence,
 			r->contexts != NULL ? &r->contexts[i] : NULL);
+	keep_rows(r, v, i);
 	v->taken_tsc = r->taken_tsc;
 	v->scored_tsc = r->scored_tsc;
 	v->batch = r->batch.n;

@@ -4,6 +4,8 @@
 
 /* How long text may lie in a sink's buffer while more verdicts keep coming. */
 #define FLUSH_EVERY_NS 200000000
+/* How old what `show drift` says may be, while verdicts come. */
+#define JUDGE_EVERY_NS 1000000000
 
 static void tally_verdict(struct sink_role *s, const struct lj_verdict *v)
 {
@@ -76,6 +78,31 @@ static void flush_sinks(struct sink_role *s, uint64_t now_tsc)
 	s->flushed_tsc = now_tsc;
 }
 
+/* The burst's alerts; live, only while the queue is short. */
+static void explain(struct sink_role *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!s->verdict[i]->alert)
+			continue;
+		if (!s->shared->replay && lj_merge_waiting(s->merge) > s->late)
+			lj_count(&s->role.counters, LJ_C_explain_skipped, 1);
+		else
+			explaining_explain(&s->explaining, s->verdict[i], i, &s->role.counters);
+	}
+}
+
+static void watch_drift(struct sink_role *s, uint32_t n, uint64_t now_tsc)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		lj_drift_look(s->drift, s->verdict[i]->flow.last_ns);
+		lj_drift_count(s->drift, s->verdict[i]);
+	}
+	if (lj_cycles_to_ns(now_tsc - s->judged_tsc) < JUDGE_EVERY_NS)
+		return;
+	lj_drift_judge(s->drift, false);
+	s->judged_tsc = now_tsc;
+}
+
 int sink_poll(struct role *role, uint64_t now_tsc)
 {
 	struct sink_role *s = (struct sink_role *)role;
@@ -88,14 +115,18 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 	n = lj_merge_take(s->merge, records, LJ_BURST_MAX);
 	for (uint32_t i = 0; i < n; i++)
 		s->verdict[i] = records[i];
+	if (s->shared->explain)
+		explain(s, n);
 	for (uint16_t i = 0; n > 0 && i < s->n_sinks; i++)
-		lj_sink_write(s->sink[i], s->verdict, n);
+		lj_sink_write(s->sink[i], (const struct lj_verdict *const *)s->verdict, n);
 	written_tsc = rte_rdtsc();
 	for (uint32_t i = 0; i < n; i++) {
 		tally_verdict(s, s->verdict[i]);
 		if (!s->verdict[i]->shed)
 			record_stages(s, s->verdict[i], written_tsc);
 	}
+	if (s->drift != NULL && n > 0)
+		watch_drift(s, n, now_tsc);
 	if (n > 0) {
 		lj_count(&role->counters, LJ_C_verdict_taken, n);
 		s->dirty = true;
@@ -106,6 +137,8 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 		flush_sinks(s, now_tsc);
 	if (n == 0 && lj_merge_finished(s->merge)) {
 		flush_sinks(s, now_tsc);
+		if (s->drift != NULL)
+			lj_drift_judge(s->drift, false);
 		atomic_store_explicit(&role->finished, true, memory_order_release);
 	}
 	return (int)n;

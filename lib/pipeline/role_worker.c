@@ -44,9 +44,10 @@ static bool offer_flow(struct worker *w, const struct lj_flow *flow)
 	struct lj_host_fact fact;
 
 	if (!w->shared->hosts)
-		return lj_batch_offer(w->infer, w->n_infer, flow, w->due_tsc, &w->role.counters);
+		return lj_batch_offer(w->infer[lj_route_pick(&w->route, flow)], flow, w->due_tsc,
+				      &w->role.counters);
 	lj_host_fact_due(&fact, flow, c->idle_timeout_ns, c->tcp_linger_ns, w->shared->host_seed);
-	return lj_batch_offer_with(w->infer, w->n_infer, flow, &fact, w->shared->replay, w->due_tsc,
+	return lj_batch_offer_with(w->infer, w->route.n, flow, &fact, w->shared->replay, w->due_tsc,
 				   &w->role.counters);
 }
 
@@ -55,7 +56,7 @@ static bool offer_begun(struct worker *w, const struct lj_flow_begun *begun)
 	struct lj_host_fact fact;
 
 	lj_host_fact_begin(&fact, begun, w->shared->host_seed);
-	return lj_batch_offer_fact(w->infer, w->n_infer, begun->order, &fact, w->shared->replay,
+	return lj_batch_offer_fact(w->infer, w->route.n, begun->order, &fact, w->shared->replay,
 				   w->due_tsc, &w->role.counters);
 }
 
@@ -68,7 +69,7 @@ static bool offer_begun_before(struct worker *w, struct lj_order order)
 		if (!lj_order_before(begun->order, order))
 			return true;
 		if (!offer_begun(w, begun)) {
-			lj_batch_advance(w->infer, w->n_infer, begun->order);
+			lj_batch_advance(w->infer, w->route.n, begun->order);
 			return false;
 		}
 	}
@@ -90,7 +91,7 @@ static bool offer_due(struct worker *w)
 		if (offer_flow(w, flow))
 			continue;
 		if (w->shared->replay) {
-			lj_batch_advance(w->infer, w->n_infer, flow->order);
+			lj_batch_advance(w->infer, w->route.n, flow->order);
 			return false;
 		}
 		lj_batch_refuse(&w->role.counters);
@@ -135,7 +136,7 @@ static bool process_item(struct worker *w)
 
 static void finish(struct worker *w)
 {
-	for (uint16_t i = 0; i < w->n_infer; i++)
+	for (uint16_t i = 0; i < w->route.n; i++)
 		lj_queue_close(w->infer[i]);
 	lj_gauge(&w->role.counters, LJ_C_flow_active, lj_flow_active(w->table));
 	atomic_store_explicit(&w->role.finished, true, memory_order_release);
@@ -156,7 +157,7 @@ static bool process_items(struct worker *w)
 			finish(w);
 	}
 	if (w->shared->ordered && w->n_items > 0)
-		lj_batch_advance(w->infer, w->n_infer,
+		lj_batch_advance(w->infer, w->route.n,
 				 (struct lj_order){w->sequencer.item[w->n_items - 1].seq + 1, 0});
 	w->n_items = w->next_item = 0;
 	return true;

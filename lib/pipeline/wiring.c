@@ -15,6 +15,19 @@ static int no_memory(const char *what, struct lj_error *err)
 			    "not enough memory (see --dry-run; eal.memory_mb, flow.capacity)");
 }
 
+void lj_pipeline_routes(const struct lj_config *c, bool hosts, struct lj_route *routes)
+{
+	uint32_t workers = lj_config_spreads(c), infers = workers + c->lcores.workers;
+	int worker_node[LJ_ROUTE_MAX], infer_node[LJ_ROUTE_MAX];
+
+	for (uint32_t i = 0; i < c->lcores.workers; i++)
+		worker_node[i] = lj_config_lcore_node(c, lj_config_role_lcore(c, workers + i));
+	for (uint32_t i = 0; i < c->lcores.infer; i++)
+		infer_node[i] = lj_config_lcore_node(c, lj_config_role_lcore(c, infers + i));
+	lj_route_assign(worker_node, (uint16_t)c->lcores.workers, infer_node,
+			(uint16_t)c->lcores.infer, hosts, routes);
+}
+
 /* A role's struct: on cache lines of its own, zeroed. */
 static void *role_alloc(struct lj_pipeline *p, size_t size, enum lj_role_kind kind,
 			const char *name, uint32_t index, int (*poll)(struct role *, uint64_t))
@@ -30,6 +43,8 @@ static void *role_alloc(struct lj_pipeline *p, size_t size, enum lj_role_kind ki
 		snprintf(role->name, sizeof(role->name), "%s%u", name, index);
 	else
 		snprintf(role->name, sizeof(role->name), "%s", name);
+	role->lcore = lj_config_role_lcore(p->config, p->n_roles);
+	role->node = lj_config_lcore_node(p->config, role->lcore);
 	p->role[p->n_roles++] = role;
 	return role;
 }
@@ -42,7 +57,7 @@ static struct lj_queue *join(const struct role *from, const struct role *to, uin
 	struct lj_queue *q;
 
 	snprintf(name, sizeof(name), "%s_%s", from->name, to->name);
-	q = lj_queue_create(name, count, (uint32_t)bytes, SOCKET_ID_ANY);
+	q = lj_queue_create(name, count, (uint32_t)bytes, to->node);
 	if (q == NULL)
 		no_memory(name, err);
 	return q;
@@ -84,7 +99,8 @@ static uint32_t kept_parts(const struct lj_pipeline *p)
 	return keep;
 }
 
-static int open_worker(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
+static int open_worker(struct lj_pipeline *p, uint32_t i, const struct lj_route *route,
+		       struct lj_error *err)
 {
 	struct worker *w = role_alloc(p, sizeof(*w), LJ_ROLE_WORKER, "worker", i, worker_poll);
 	const struct flow_tuning *t = &p->shared.flow;
@@ -93,7 +109,7 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
 		return no_memory("worker", err);
 	p->worker[i] = w;
 	w->shared = &p->shared;
-	w->n_infer = (uint16_t)p->config->lcores.infer;
+	w->route = *route;
 	w->flow_config = (struct lj_flow_config){
 		.capacity = p->config->flow.capacity,
 		.keep = kept_parts(p) & LJ_KEEP_ALL,
@@ -104,7 +120,7 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
 		.active_timeout_ns = t->active_timeout_ns,
 		.tcp_linger_ns = t->tcp_linger_ns,
 		.ordered = p->shared.replay,
-		.socket_id = SOCKET_ID_ANY,
+		.socket_id = w->role.node,
 	};
 	w->table = lj_flow_create(w->role.name, &w->flow_config, &w->role.counters);
 	if (w->table == NULL)
@@ -120,32 +136,51 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
 /* Everything the inference lcore needs to know of hosts. */
 static int open_host(struct inferrer *r)
 {
-	const struct lj_host_config config = {.hosts = LJ_HOST_HOSTS, .socket_id = SOCKET_ID_ANY};
+	const struct lj_host_config config = {.hosts = LJ_HOST_HOSTS, .socket_id = r->role.node};
 
 	r->host = lj_host_create(&config, &r->role.counters);
 	r->contexts = calloc(LJ_BATCH_MAX, sizeof(*r->contexts));
 	return r->host != NULL && r->contexts != NULL ? 0 : -ENOMEM;
 }
 
+/* A queue from each worker whose route has this lcore. How many, or -errno. */
+static int join_workers(struct lj_pipeline *p, uint32_t i, struct lj_queue **from,
+			struct lj_error *err)
+{
+	int n = 0;
+
+	for (uint32_t w = 0; w < p->config->lcores.workers; w++) {
+		struct worker *worker = p->worker[w];
+
+		for (uint16_t k = 0; k < worker->route.n; k++) {
+			if (worker->route.infer[k] != i)
+				continue;
+			from[n] = join(&worker->role, &p->inferrer[i]->role, p->config->queue.infer,
+				       sizeof(struct lj_due_flow), err);
+			if (from[n] == NULL)
+				return -ENOMEM;
+			p->infer_queue[w][i] = worker->infer[k] = from[n++];
+		}
+	}
+	return n;
+}
+
 static int open_inferrer(struct lj_pipeline *p, uint32_t i, struct lj_error *err)
 {
 	struct inferrer *r = role_alloc(p, sizeof(*r), LJ_ROLE_INFER, "infer", i, inferrer_poll);
 	struct lj_queue *from[LJ_CONFIG_ROLES];
+	int n;
 
 	if (r == NULL)
 		return no_memory("infer", err);
 	p->inferrer[i] = r;
 	r->shared = &p->shared;
 	r->slot = (uint16_t)i;
-	for (uint32_t w = 0; w < p->config->lcores.workers; w++) {
-		from[w] = join(&p->worker[w]->role, &r->role, p->config->queue.infer,
-			       sizeof(struct lj_due_flow), err);
-		p->infer_queue[w][i] = p->worker[w]->infer[i] = from[w];
-		if (from[w] == NULL)
-			return -ENOMEM;
-	}
-	r->batcher = lj_batcher_create(from, (uint16_t)p->config->lcores.workers, p->shared.ordered,
-				       &p->shared.batch, &r->role.counters);
+	n = join_workers(p, i, from, err);
+	if (n < 0)
+		return n;
+	r->batcher = lj_batcher_create(from, (uint16_t)n, p->shared.ordered, &p->shared.batch,
+				       &r->role.counters);
 	if (r->batcher == NULL)
 		return no_memory(r->role.name, err);
 	if (p->shared.hosts && open_host(r) != 0)
@@ -158,20 +193,42 @@ static int open_inferrer(struct lj_pipeline *p, uint32_t i, struct lj_error *err
 	return 0;
 }
 
+static int open_drift(struct lj_pipeline *p, struct sink_role *s, struct lj_error *err)
+{
+	const struct lj_drift_config config = {
+		.every = p->shared.drift_every,
+		.window_ns = p->config->drift.window_ns,
+		.silent_ns = p->config->drift.silent_ns,
+		.flood_percent = p->config->drift.flood_percent,
+	};
+
+	if (p->shared.drift_every == 0)
+		return 0;
+	s->drift = lj_drift_create(&p->shared.models, &config, &s->role.counters, err);
+	return s->drift != NULL ? 0 : -EIO;
+}
+
 static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 {
 	struct sink_role *s = role_alloc(p, sizeof(*s), LJ_ROLE_SINK, "sink", 0, sink_poll);
 	size_t values = p->shared.evidence ? lj_feature_plan_size(p->shared.evidence) : 0;
+	bool rows = p->shared.explain || p->shared.drift_every > 0;
+	size_t floats = rows ? lj_verdict_row_floats(&p->shared.models) : 0;
 
 	if (s == NULL)
 		return no_memory("sink", err);
 	p->sink = s;
 	s->shared = &p->shared;
+	s->late = p->config->queue.sink / 4;
+	if (explaining_open(&s->explaining, &p->shared.models,
+			    p->shared.explain ? p->config->explain.top : 0, err) != 0 ||
+	    open_drift(p, s, err) != 0)
+		return -EIO;
 	for (int i = 0; i < LJ_MODELS_MAX * LJ_STAGES; i++)
 		lj_histogram_init(&s->stage[i / LJ_STAGES][i % LJ_STAGES]);
 	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
 		p->sink_queue[i] = join(&p->inferrer[i]->role, &s->role, p->config->queue.sink,
-					lj_verdict_bytes(values), err);
+					lj_verdict_bytes(values, floats), err);
 		if (p->sink_queue[i] == NULL)
 			return -ENOMEM;
 		p->inferrer[i]->sink = p->sink_queue[i];
@@ -207,10 +264,9 @@ static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 		p->lcore[i].max_sleep_ns = p->config->idle.max_sleep_us * 1000ULL;
 	}
 	for (uint32_t i = 0; i < p->n_roles; i++) {
-		struct lcore *l = &p->lcore[i % p->n_lcores];
+		struct lcore *l = &p->lcore[p->role[i]->lcore - 1];
 
 		l->role[l->n_roles++] = p->role[i];
-		p->role[i]->lcore = l->id;
 		p->role[i]->wanted = l->id;
 		p->role[i]->holder = l->id;
 	}
@@ -221,9 +277,11 @@ static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 
 int open_roles(struct lj_pipeline *p, struct lj_error *err)
 {
+	struct lj_route routes[LJ_ROUTE_MAX];
 	int ret = 0;
 
 	p->shared.hosts = (kept_parts(p) & LJ_KEEP_HOST) != 0;
+	lj_pipeline_routes(p->config, p->shared.hosts, routes);
 	/* Nobody can aim at a place who does not know the seed; a replay has to give the same. */
 	if (p->shared.hosts && !p->shared.replay &&
 	    getrandom(&p->shared.host_seed, sizeof(p->shared.host_seed), 0) < 0)
@@ -238,7 +296,7 @@ int open_roles(struct lj_pipeline *p, struct lj_error *err)
 		ret = open_receiver(p, &p->spreader->receiver, &p->spreader->role.counters, 0, err);
 	}
 	for (uint32_t i = 0; i < p->config->lcores.workers && ret == 0; i++)
-		ret = open_worker(p, i, err);
+		ret = open_worker(p, i, &routes[i], err);
 	for (uint32_t i = 0; i < p->config->lcores.infer && ret == 0; i++)
 		ret = open_inferrer(p, i, err);
 	if (ret == 0)
@@ -255,6 +313,10 @@ void close_roles(struct lj_pipeline *p)
 	free(p->lcore);
 	if (p->sink != NULL)
 		lj_merge_destroy(p->sink->merge);
+	if (p->sink != NULL) {
+		explaining_close(&p->sink->explaining);
+		lj_drift_destroy(p->sink->drift);
+	}
 	for (uint32_t i = 0; i < infer; i++) {
 		lj_queue_destroy(p->sink_queue[i]);
 		if (p->inferrer[i] == NULL)

@@ -8,6 +8,16 @@
 
 #include "queue_ring.h"
 
+/* Elsewhere when the socket has none left. */
+static void *zmalloc_near(size_t bytes, int socket_id)
+{
+	void *at = rte_zmalloc_socket("queue", bytes, 128, socket_id);
+
+	if (at == NULL && socket_id != SOCKET_ID_ANY)
+		at = rte_zmalloc_socket("queue", bytes, 128, SOCKET_ID_ANY);
+	return at;
+}
+
 struct lj_queue *lj_queue_create(const char *name, uint32_t count, uint32_t record_bytes,
 				 int socket_id)
 {
@@ -18,12 +28,12 @@ struct lj_queue *lj_queue_create(const char *name, uint32_t count, uint32_t reco
 		errno = EINVAL;
 		return NULL;
 	}
-	q = rte_zmalloc_socket("queue", sizeof(*q), 128, socket_id);
+	q = zmalloc_near(sizeof(*q), socket_id);
 	if (q == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	q->records = rte_zmalloc_socket("queue", (size_t)capacity * record_bytes, 128, socket_id);
+	q->records = zmalloc_near((size_t)capacity * record_bytes, socket_id);
 	if (q->records == NULL) {
 		rte_free(q);
 		errno = ENOMEM;

@@ -154,7 +154,9 @@ static void add_scores(struct text *t, const struct lj_model_info *info, const s
 static void add_opinions(struct text *t, const struct lj_verdict *v,
 			 const struct lj_model_set *models)
 {
-	text_add(t, ",\"models\":[");
+	static const char *const rules[] = {"max", "route", "vote"};
+
+	text_add(t, ",\"rule\":\"%s\",\"votes\":%u,\"models\":[", rules[models->rule], v->votes);
 	for (uint16_t m = 0; m < v->n_opinions; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
 
@@ -164,6 +166,21 @@ static void add_opinions(struct text *t, const struct lj_verdict *v,
 		add_string(t, "class", info->class_name[v->opinion[m].class_index]);
 		text_add(t, ",");
 		add_score(t, "score", v->opinion[m].score);
+		text_add(t, "}");
+	}
+	text_add(t, "]");
+}
+
+static void add_because(struct text *t, const struct lj_explanation *x)
+{
+	text_add(t, ",\"because\":[");
+	for (uint32_t i = 0; i < x->n; i++) {
+		text_add(t, "%s{", i > 0 ? "," : "");
+		add_string(t, "feature", x->item[i].feature);
+		text_add(t, ",");
+		add_score(t, "value", x->item[i].value);
+		text_add(t, ",");
+		add_score(t, "contribution", x->item[i].contribution);
 		text_add(t, "}");
 	}
 	text_add(t, "]");
@@ -207,7 +224,8 @@ static void add_family(struct text *t, const struct lj_model *model, const struc
 	text_add(t, "}");
 }
 
-static void add_ml(struct text *t, const struct lj_eve_config *config, const struct lj_verdict *v)
+static void add_ml(struct text *t, const struct lj_eve_config *config, const struct lj_verdict *v,
+		   bool alert)
 {
 	const struct lj_opinion *o = lj_verdict_decisive(v);
 	bool early = v->flow.due == LJ_DUE_EARLY_PACKETS || v->flow.due == LJ_DUE_EARLY_AGE;
@@ -236,6 +254,8 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 		add_family(t, config->models->model[v->model], o);
 		if (v->n_opinions > 1)
 			add_opinions(t, v, config->models);
+		if (v->because != NULL && alert)
+			add_because(t, v->because);
 	}
 	if (config->decision_time && !v->shed)
 		text_add(t, ",\"decision_us\":%.3f",
@@ -282,7 +302,7 @@ size_t lj_eve_encode(const struct lj_eve_config *config, const struct lj_verdict
 		add_alert(&t, config, v);
 	add_flow(&t, &v->flow, v->alert);
 	add_tcp(&t, &v->flow);
-	add_ml(&t, config, v);
+	add_ml(&t, config, v, alert);
 	text_add(&t, "}");
 	return text_fits(&t) ? t.used : 0;
 }

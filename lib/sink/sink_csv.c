@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "number.h"
 #include "sink_lines.h"
 #include "text.h"
 
@@ -33,10 +34,11 @@ static size_t encode(const struct lj_verdict *v, char *out, size_t size)
 	text_add(&t, "%u,%llu,%llu,%s", f->key.proto, (unsigned long long)f->first_ns,
 		 (unsigned long long)f->last_ns, lj_due_name(f->due));
 	for (uint32_t i = 0; i < v->n_values; i++) {
-		if (isnan(v->values[i]))
-			text_add(&t, ",");
-		else
-			text_add(&t, ",%.17g", v->values[i]);
+		if (t.size - t.used <= NUMBER_BYTES + 1)
+			return 0;
+		t.begin[t.used++] = ',';
+		if (!isnan(v->values[i]))
+			t.used += number_write(t.begin + t.used, v->values[i]);
 	}
 	text_add(&t, "\n");
 	return text_fits(&t) ? t.used : 0;

@@ -62,7 +62,7 @@ struct lj_ledger_line {
 	uint64_t left, right;
 	int64_t difference; /* left - right */
 };
-#define LJ_LEDGER_LINES 10
+#define LJ_LEDGER_LINES 11
 /* Fills `lines`; returns how many do not balance. Exact only when every role is at rest. */
 int lj_ledger_check(const struct lj_counters *total, struct lj_ledger_line lines[LJ_LEDGER_LINES]);
 

@@ -1,22 +1,82 @@
+#include <math.h>
+#include <string.h>
+
 #include "lj_verdict.h"
 
-uint32_t lj_verdict_bytes(size_t n_values)
+uint32_t lj_verdict_bytes(size_t n_values, size_t row_floats)
 {
-	return (uint32_t)RTE_ALIGN_CEIL(sizeof(struct lj_verdict) + n_values * sizeof(double),
+	return (uint32_t)RTE_ALIGN_CEIL(sizeof(struct lj_verdict) + n_values * sizeof(double) +
+						row_floats * sizeof(float),
 					(size_t)64);
 }
 
-/* The highest score decides; the earlier model wins a tie, and one without a score (NaN) never
- * decides over one with. */
-static uint16_t most_severe(const struct lj_verdict *v)
+static bool over(const struct lj_verdict *v, const struct lj_model_set *set, uint16_t m)
 {
-	uint16_t best = 0;
+	return v->opinion[m].score >= lj_model_info(set->model[m])->threshold;
+}
 
-	for (uint16_t m = 1; m < v->n_opinions; m++)
-		if (v->opinion[m].score > v->opinion[best].score ||
-		    v->opinion[best].score != v->opinion[best].score)
+/* The highest score of the models that are over their thresholds, or of those that are not; -1 when
+ * there are none. One that failed is under, and behind every other. */
+static int highest(const struct lj_verdict *v, const struct lj_model_set *set, bool of_those_over)
+{
+	int best = -1;
+
+	for (uint16_t m = 0; m < v->n_opinions; m++)
+		if (over(v, set, m) == of_those_over &&
+		    (best < 0 || v->opinion[m].score > v->opinion[best].score ||
+		     isnan(v->opinion[best].score)))
 			best = m;
 	return best;
+}
+
+static uint16_t most_severe(const struct lj_verdict *v, const struct lj_model_set *set)
+{
+	int best = highest(v, set, true);
+
+	return (uint16_t)RTE_MAX(best >= 0 ? best : highest(v, set, false), 0);
+}
+
+/* The specialist of a class: named after it, or with that class beside the benign one. */
+static bool is_specialist(const struct lj_model_info *info, const char *class)
+{
+	if (strcmp(info->name, class) == 0)
+		return true;
+	for (uint16_t k = 1; k < info->classes; k++)
+		if (strcmp(info->class_name[k], class) == 0)
+			return true;
+	return false;
+}
+
+static uint16_t routed(const struct lj_verdict *v, const struct lj_model_set *set)
+{
+	const struct lj_opinion *first = &v->opinion[0];
+	const char *class;
+
+	if (v->n_opinions == 0 || first->class_index == 0)
+		return isnan(first->score) ? most_severe(v, set) : 0;
+	class = lj_model_info(set->model[0])->class_name[first->class_index];
+	for (uint16_t m = 1; m < v->n_opinions; m++)
+		if (!isnan(v->opinion[m].score) &&
+		    is_specialist(lj_model_info(set->model[m]), class))
+			return m;
+	return 0;
+}
+
+static void decide(struct lj_verdict *v, const struct lj_model_set *set)
+{
+	int best;
+
+	for (uint16_t m = 0; m < v->n_opinions; m++)
+		v->votes += over(v, set, m);
+	if (set->rule == LJ_RULE_VOTE && v->n_opinions > 0) {
+		v->alert = v->votes >= set->quorum && v->votes > 0;
+		best = highest(v, set, v->alert);
+		/* Too few, but all there are: the first keeps its word. */
+		v->model = (uint16_t)RTE_MAX(best, 0);
+		return;
+	}
+	v->model = set->rule == LJ_RULE_ROUTE ? routed(v, set) : most_severe(v, set);
+	v->alert = v->n_opinions > 0 && over(v, set, v->model);
 }
 
 static void begin(struct lj_verdict *v, const struct lj_due_flow *due)
@@ -26,6 +86,8 @@ static void begin(struct lj_verdict *v, const struct lj_due_flow *due)
 	v->queued_tsc = due->queued_tsc;
 	v->flow = due->flow;
 	v->shed = due->shed;
+	v->votes = v->rows = 0;
+	v->because = NULL;
 }
 
 void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
@@ -36,9 +98,7 @@ void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 	v->n_opinions = set->n;
 	for (uint16_t m = 0; m < set->n; m++)
 		v->opinion[m] = *opinions[m];
-	v->model = most_severe(v);
-	v->alert = set->n > 0 &&
-		   v->opinion[v->model].score >= lj_model_info(set->model[v->model])->threshold;
+	decide(v, set);
 	v->n_values = 0;
 	if (evidence == NULL)
 		return;
@@ -52,6 +112,40 @@ void lj_verdict_shed(struct lj_verdict *v, const struct lj_due_flow *due)
 	v->model = v->n_opinions = 0;
 	v->alert = 0;
 	v->batch = v->n_values = 0;
+}
+
+size_t lj_verdict_row_floats(const struct lj_model_set *set)
+{
+	size_t floats = 0;
+
+	for (uint16_t m = 0; m < set->n; m++)
+		floats += lj_model_info(set->model[m])->features;
+	return floats;
+}
+
+void lj_verdict_keep_rows(struct lj_verdict *v, const struct lj_model_set *set,
+			  const float *const *rows)
+{
+	float *to = (float *)(v->values + v->n_values);
+
+	for (uint16_t m = 0; m < set->n; m++) {
+		uint32_t features = lj_model_info(set->model[m])->features;
+
+		memcpy(to, rows[m], features * sizeof(*to));
+		to += features;
+	}
+	v->rows = 1;
+}
+
+const float *lj_verdict_row(const struct lj_verdict *v, const struct lj_model_set *set, uint16_t m)
+{
+	const float *row = (const float *)(v->values + v->n_values);
+
+	if (!v->rows)
+		return NULL;
+	for (uint16_t i = 0; i < m; i++)
+		row += lj_model_info(set->model[i])->features;
+	return row;
 }
 
 const struct lj_opinion *lj_verdict_decisive(const struct lj_verdict *v)

@@ -34,7 +34,7 @@ static inline void open_all(uint16_t workers, uint32_t flows, bool ordered, uint
 	memset(&counters, 0, sizeof(counters));
 	tuning.size = size;
 	tuning.deadline_us = deadline_us;
-	tuning.shed = LJ_SHED_NONE;
+	lj_batch_shed_by(&tuning, LJ_SHED_NONE);
 	for (uint16_t i = 0; i < workers; i++) {
 		char name[24];
 
@@ -74,7 +74,7 @@ static inline bool offer_at(uint16_t worker, uint64_t seq, uint64_t queued_tsc)
 	struct lj_flow f = flow_from(0x0a000001, seq);
 	struct lj_due_flow *due;
 
-	if (!lj_batch_offer(&queue[worker], 1, &f, queued_tsc - 1, &counters))
+	if (!lj_batch_offer(queue[worker], &f, queued_tsc - 1, &counters))
 		return false;
 	due = lj_queue_at(queue[worker], lj_queue_count(queue[worker]) - 1);
 	due->queued_tsc = queued_tsc;

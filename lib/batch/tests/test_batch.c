@@ -10,7 +10,7 @@ static void a_due_flow_travels_as_a_copy(void)
 
 	open_all(1, QUEUE_FLOWS, false, 8, 0);
 	f.packets = 99;
-	CU_ASSERT(lj_batch_offer(queue, 1, &f, 12345, &counters));
+	CU_ASSERT(lj_batch_offer(queue[0], &f, 12345, &counters));
 	memset(&f, 0, sizeof(f));
 	CU_ASSERT_EQUAL_FATAL(take(rte_rdtsc()), 1);
 	CU_ASSERT_EQUAL(batch.due[0]->order.seq, 7);
@@ -29,7 +29,7 @@ static void a_full_queue_refuses_and_the_caller_counts(void)
 
 	open_all(1, 4, false, 64, 1000);
 	offer_many(0, 4, NOON);
-	CU_ASSERT_FALSE(lj_batch_offer(queue, 1, &f, NOON, &counters));
+	CU_ASSERT_FALSE(lj_batch_offer(queue[0], &f, NOON, &counters));
 	CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), 4);
 	CU_ASSERT_EQUAL(counted(LJ_C_batch_refused), 0);
 	lj_batch_refuse(&counters);
@@ -75,24 +75,6 @@ static void owners_share_the_initiators(void)
 			CU_ASSERT(owned[1][i] > 7000u / n && owned[1][i] < 9000u / n);
 		}
 	}
-}
-
-static void an_offer_goes_to_the_owner(void)
-{
-	open_all(3, 512, false, 8, 0);
-	for (uint32_t i = 0; i < 300; i++) {
-		struct lj_flow f = flow_from(i * 7919, i);
-
-		CU_ASSERT(lj_batch_offer(queue, 3, &f, 1, &counters));
-	}
-	for (uint16_t i = 0; i < 3; i++) {
-		struct lj_due_flow *due;
-
-		CU_ASSERT(lj_queue_count(queue[i]) > 0);
-		for (uint32_t k = 0; (due = lj_queue_at(queue[i], k)) != NULL; k++)
-			CU_ASSERT_EQUAL(lj_batch_owner(&due->flow, 3), i);
-	}
-	close_all();
 }
 
 static void a_batcher_is_finished_when_the_last_batch_is_done(void)
@@ -299,7 +281,6 @@ static const struct lj_test tests[] = {
 	 a_full_queue_refuses_and_the_caller_counts},
 	{"an initiator has one owner, whatever its flow", an_initiator_has_one_owner},
 	{"owners share the initiators about evenly", owners_share_the_initiators},
-	{"an offer goes to the owner's queue", an_offer_goes_to_the_owner},
 	{"a batcher is finished when the last batch is done",
 	 a_batcher_is_finished_when_the_last_batch_is_done},
 	{"flows keep their place in the queue until the batch is done",

@@ -156,7 +156,7 @@ static void control_tunes_size_and_deadline_between_batches(void)
 static void overload(uint32_t n, enum lj_shed policy)
 {
 	open_all(1, 16, false, 4, 0);
-	tuning.shed = policy;
+	lj_batch_shed_by(&tuning, policy);
 	for (uint32_t k = 0; k < n; k++) {
 		struct lj_due_flow *due;
 
@@ -236,12 +236,86 @@ static void among_large_flows_the_newest_are_shed(void)
 	close_all();
 }
 
+static enum lj_shed_class class_of(uint8_t proto, uint16_t port, uint32_t answers, enum lj_due due)
+{
+	struct lj_flow f = {.packets = 9, .due = (uint8_t)due};
+
+	f.key.proto = proto;
+	f.key.port[1] = port;
+	f.side[1].packets = answers;
+	return lj_shed_class_of(&f);
+}
+
+static void each_flow_has_a_class(void)
+{
+	struct lj_flow f = {.syn_ns = 1, .synack_ns = 2, .key = {.proto = 6, .port = {4000, 53}}};
+
+	CU_ASSERT_EQUAL(class_of(6, 443, 3, LJ_DUE_FIN), LJ_SHED_TCP);
+	CU_ASSERT_EQUAL(class_of(17, 443, 3, LJ_DUE_IDLE), LJ_SHED_UDP);
+	CU_ASSERT_EQUAL(class_of(17, 53, 3, LJ_DUE_IDLE), LJ_SHED_DNS);
+	CU_ASSERT_EQUAL(class_of(6, 53, 3, LJ_DUE_FIN), LJ_SHED_DNS);
+	/* ICMP type and code are no ports. */
+	CU_ASSERT_EQUAL(class_of(1, 53, 3, LJ_DUE_IDLE), LJ_SHED_OTHER);
+	CU_ASSERT_EQUAL(class_of(132, 53, 3, LJ_DUE_ACTIVE), LJ_SHED_OTHER);
+	CU_ASSERT_EQUAL(class_of(17, 53, 0, LJ_DUE_IDLE), LJ_SHED_UNANSWERED);
+	CU_ASSERT_EQUAL(class_of(1, 0, 0, LJ_DUE_IDLE), LJ_SHED_UNANSWERED);
+	CU_ASSERT_EQUAL(class_of(17, 53, 0, LJ_DUE_EARLY_PACKETS), LJ_SHED_EARLY);
+	CU_ASSERT_EQUAL(class_of(6, 443, 3, LJ_DUE_EARLY_AGE), LJ_SHED_EARLY);
+	/* Half-open: SYN and SYN-ACK, and then nothing; or a refusal. */
+	f.side[1].packets = 1;
+	CU_ASSERT_EQUAL(lj_shed_class_of(&f), LJ_SHED_UNANSWERED);
+	f.ack_ns = 3;
+	CU_ASSERT_EQUAL(lj_shed_class_of(&f), LJ_SHED_DNS);
+}
+
+static void make_class(uint32_t k, enum lj_shed_class class)
+{
+	struct lj_flow *f = &((struct lj_due_flow *)lj_queue_at(queue[0], k))->flow;
+
+	f->side[1].packets = class != LJ_SHED_UNANSWERED;
+	f->key.proto = class == LJ_SHED_UDP || class == LJ_SHED_DNS ? 17 : 6;
+	f->key.port[0] = class == LJ_SHED_DNS ? 53 : 9999;
+	f->due = class == LJ_SHED_EARLY ? LJ_DUE_EARLY_PACKETS : LJ_DUE_IDLE;
+}
+
+static void classes_are_shed_in_turn_each_by_its_own_policy(void)
+{
+	uint32_t scored, shed;
+
+	/* Of the 7 taken 3 go: both early ones, and one of the three of DNS. */
+	overload(15, LJ_SHED_SMALLEST);
+	tuning.shed[LJ_SHED_DNS] = LJ_SHED_NEWEST;
+	make_class(0, LJ_SHED_TCP);
+	make_class(1, LJ_SHED_DNS);
+	make_class(2, LJ_SHED_EARLY);
+	make_class(3, LJ_SHED_UDP);
+	make_class(4, LJ_SHED_DNS);
+	make_class(5, LJ_SHED_EARLY);
+	make_class(6, LJ_SHED_DNS);
+	take_sets(&scored, &shed);
+	CU_ASSERT_EQUAL(shed, 1u << 2 | 1u << 5 | 1u << 6);
+	CU_ASSERT_EQUAL(scored, 0x7f & ~shed);
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_shed), 3);
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_shed_early), 2);
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_shed_dns), 1);
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_shed_tcp) + counted(LJ_C_batch_shed_udp), 0);
+	close_all();
+	/* A class of few: all of it, then those of the next by their own. */
+	overload(15, LJ_SHED_SMALLEST);
+	tuning.shed[LJ_SHED_TCP] = LJ_SHED_OLDEST;
+	for (uint32_t k = 0; k < 7; k++)
+		make_class(k, k == 3 ? LJ_SHED_UNANSWERED : LJ_SHED_TCP);
+	take_sets(&scored, &shed);
+	CU_ASSERT_EQUAL(shed, 0x0b);
+	close_all();
+}
+
 static void queued_is_waiting_and_taken_and_shed(void)
 {
 	uint64_t taken = 0, offered = 0;
 
 	open_all(2, 32, false, 4, 100);
-	tuning.shed = LJ_SHED_SMALLEST;
+	lj_batch_shed_by(&tuning, LJ_SHED_SMALLEST);
 	for (uint64_t step = 0; step < 500; step++) {
 		for (uint16_t w = 0; w < 2; w++)
 			for (uint64_t i = 0; i < step % 13; i++)
@@ -276,6 +350,9 @@ static const struct lj_test tests[] = {
 	 what_is_over_half_a_queue_is_shed_by_policy},
 	{"half a queue is no overload, and no policy sheds nothing", half_a_queue_is_no_overload},
 	{"among large flows the newest are shed", among_large_flows_the_newest_are_shed},
+	{"each flow has a class to be shed by", each_flow_has_a_class},
+	{"classes are shed in turn, each by its own policy",
+	 classes_are_shed_in_turn_each_by_its_own_policy},
 	{"queued = waiting + taken + shed, at every step", queued_is_waiting_and_taken_and_shed},
 };
 

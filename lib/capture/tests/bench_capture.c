@@ -2,14 +2,7 @@
  * What a packet from a file costs before anybody looks at it: rx and free, the file in the page
  * cache. ns per packet for frames of 64 to 1500 bytes, pcap and pcapng, one file and two legs.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <rte_cycles.h>
-#include <rte_eal.h>
-
+#include "lj_bench.h"
 #include "lj_capture.h"
 
 #define PACKETS 500000
@@ -102,45 +95,28 @@ static double bench(bool pcapng, uint32_t bytes, uint16_t legs)
 int main(int argc, char **argv)
 {
 	static const uint32_t sizes[] = {64, 200, 1500};
-	char *eal[] = {(char *)"bench",
-		       (char *)"--no-huge",
-		       (char *)"-m64",
-		       (char *)"--no-pci",
-		       (char *)"--no-shconf",
-		       (char *)"--no-telemetry",
-		       (char *)"--lcores=0",
-		       (char *)"--log-level=*:warning",
-		       (char *)"--file-prefix=lj-bench-capture"};
-	const char *separator = "";
-	FILE *json = NULL;
+	struct lj_bench b;
 
-	if (argc == 3 && strcmp(argv[1], "--json") == 0)
-		json = strcmp(argv[2], "-") == 0 ? stdout : fopen(argv[2], "w");
-	if ((argc != 1 && json == NULL) || mkdtemp(dir) == NULL)
+	lj_bench_open(&b, "bench_capture", argc, argv, NULL, 0);
+	if (mkdtemp(dir) == NULL) {
+		perror(dir);
 		return EXIT_FAILURE;
-	if (rte_eal_init(RTE_DIM(eal), eal) < 0)
-		return EXIT_FAILURE;
-	if (json != NULL)
-		fprintf(json, "[");
+	}
+	lj_bench_eal(&b, 64);
 	for (int pcapng = 0; pcapng < 2; pcapng++)
 		for (uint32_t i = 0; i < RTE_DIM(sizes); i++)
 			for (uint16_t legs = 1; legs <= 2; legs++) {
 				const char *format = pcapng ? "pcapng" : "pcap";
 				double ns = bench(pcapng, sizes[i], legs);
 
-				if (json != stdout)
-					printf("%-6s %4u B, %u leg%s: %6.1f ns, %5.1f Mpps\n",
-					       format, sizes[i], legs, legs == 1 ? " " : "s", ns,
-					       1000 / ns);
-				if (json != NULL)
-					fprintf(json,
-						"%s{\"format\": \"%s\", \"bytes\": %u, "
-						"\"legs\": %u, \"ns_per_packet\": %.2f}",
-						separator, format, sizes[i], legs, ns);
-				separator = ",\n";
+				fprintf(b.text, "%-6s %4u B, %u leg%s: %6.1f ns, %5.1f Mpps\n",
+					format, sizes[i], legs, legs == 1 ? " " : "s", ns,
+					1000 / ns);
+				lj_bench_row(&b,
+					     "\"format\": \"%s\", \"bytes\": %u, \"legs\": %u, "
+					     "\"ns_per_packet\": %.2f",
+					     format, sizes[i], legs, ns);
 			}
-	if (json != NULL)
-		fprintf(json, "]\n");
 	rmdir(dir);
-	return json == NULL || fclose(json) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return lj_bench_close(&b);
 }

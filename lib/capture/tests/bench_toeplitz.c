@@ -2,13 +2,9 @@
  * What a Toeplitz hash costs: ours by table and by GFNI beside rte_softrss_be(), the baseline, in
  * one process. `bench_toeplitz [--json PATH|-]`.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
 #include <rte_thash.h>
 
+#include "lj_bench.h"
 #include "lj_rss.h"
 
 #define TUPLES	4096
@@ -28,18 +24,10 @@ struct bench {
 
 enum way { BASELINE, TABLE, GFNI, WAYS };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t run(struct bench *b, enum way way, uint32_t words)
+static double run(struct bench *b, enum way way, uint32_t words)
 {
 	const struct lj_toeplitz *t = way == GFNI ? &b->gfni : &b->table;
-	uint64_t began = clock_ns();
+	uint64_t began_ns = lj_bench_clock_ns();
 
 	for (uint32_t i = 0; i < TUPLES; i++) {
 		/* The baseline wants the words in host order; they are random all the same. */
@@ -49,14 +37,7 @@ static uint64_t run(struct bench *b, enum way way, uint32_t words)
 		else
 			b->sum += lj_toeplitz_hash(t, b->tuple[i].word, words * 4);
 	}
-	return clock_ns() - began;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
+	return lj_bench_ns_since(began_ns);
 }
 
 /* ns a hash: the median of the repeats. */
@@ -66,9 +47,8 @@ static double measure(struct bench *b, enum way way, uint32_t words)
 
 	run(b, way, words);
 	for (int i = 0; i < REPEATS; i++)
-		ns[i] = (double)run(b, way, words) / TUPLES;
-	qsort(ns, REPEATS, sizeof(ns[0]), by_value);
-	return ns[REPEATS / 2];
+		ns[i] = run(b, way, words) / TUPLES;
+	return lj_bench_median(ns, REPEATS);
 }
 
 static void set_up(struct bench *b)
@@ -85,44 +65,34 @@ static void set_up(struct bench *b)
 			b->tuple[i].word[w] = (uint32_t)random();
 }
 
+static void report(struct lj_bench *out, const struct bench *b, uint32_t bytes,
+		   const double ns[WAYS])
+{
+	fprintf(out->text,
+		"%2u B: rte_softrss_be %6.1f ns, table %5.1f ns (%.1fx), %s %5.1f ns (%.1fx)\n",
+		bytes, ns[BASELINE], ns[TABLE], ns[BASELINE] / ns[TABLE],
+		b->gfni.gfni ? "GFNI" : "no GFNI here, table", ns[GFNI], ns[BASELINE] / ns[GFNI]);
+	lj_bench_row(out,
+		     "\"bytes\": %u, \"rte_softrss_be_ns\": %.2f, \"table_ns\": %.2f, "
+		     "\"table_ratio\": %.2f, \"gfni\": %s, \"gfni_ns\": %.2f, \"gfni_ratio\": %.2f",
+		     bytes, ns[BASELINE], ns[TABLE], ns[BASELINE] / ns[TABLE],
+		     b->gfni.gfni ? "true" : "false", ns[GFNI], ns[BASELINE] / ns[GFNI]);
+}
+
 int main(int argc, char **argv)
 {
 	static const uint32_t words[] = {2, 3, 8, 9};
 	static struct bench b;
-	FILE *json = NULL, *text = stdout;
+	struct lj_bench out;
 
-	if (argc == 3 && strcmp(argv[1], "--json") == 0)
-		json = strcmp(argv[2], "-") == 0 ? stdout : fopen(argv[2], "w");
-	if (argc != 1 && json == NULL) {
-		fprintf(stderr, "usage: bench_toeplitz [--json PATH|-]\n");
-		return EXIT_FAILURE;
-	}
-	if (json == stdout)
-		text = stderr;
+	lj_bench_open(&out, "bench_toeplitz", argc, argv, NULL, 0);
 	set_up(&b);
-	if (json != NULL)
-		fprintf(json, "[");
 	for (size_t i = 0; i < RTE_DIM(words); i++) {
 		double ns[WAYS];
 
 		for (enum way way = BASELINE; way < WAYS; way++)
 			ns[way] = measure(&b, way, words[i]);
-		fprintf(text,
-			"%2u B: rte_softrss_be %6.1f ns, table %5.1f ns (%.1fx), %s %5.1f ns "
-			"(%.1fx)\n",
-			words[i] * 4, ns[BASELINE], ns[TABLE], ns[BASELINE] / ns[TABLE],
-			b.gfni.gfni ? "GFNI" : "no GFNI here, table", ns[GFNI],
-			ns[BASELINE] / ns[GFNI]);
-		if (json != NULL)
-			fprintf(json,
-				"%s{\"bytes\": %u, \"rte_softrss_be_ns\": %.2f, \"table_ns\": %.2f, "
-				"\"table_ratio\": %.2f, \"gfni\": %s, \"gfni_ns\": %.2f, "
-				"\"gfni_ratio\": %.2f}",
-				i == 0 ? "" : ",\n ", words[i] * 4, ns[BASELINE], ns[TABLE],
-				ns[BASELINE] / ns[TABLE], b.gfni.gfni ? "true" : "false", ns[GFNI],
-				ns[BASELINE] / ns[GFNI]);
+		report(&out, &b, words[i] * 4, ns);
 	}
-	if (json != NULL)
-		fprintf(json, "]\n");
-	return json == NULL || fclose(json) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return lj_bench_close(&out);
 }

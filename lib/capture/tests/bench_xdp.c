@@ -2,17 +2,15 @@
  * What the XDP tap costs a frame beside a program that only passes it, in one process: by test runs
  * of the kernel (ns a frame, their own loop included in both), and by frames that really go up the
  * stack from there (the share of the rate without a tap). With a reading of the clock for each
- * frame, and with one shared by what a driver's poll brings, here up to 64. In a network namespace
- * of its own. Rings are emptied between runs. Medians of several runs, taken in turn. Needs root.
+ * frame, and with one shared by what a driver's poll brings, here up to 64; and with a look for
+ * VLAN tags beside each frame, as in generic mode: it is on the way up the stack, not in test runs.
+ * In a network namespace of its own. Rings are emptied between runs. Medians of several runs, taken
+ * in turn. Needs root.
  */
 #include <errno.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
@@ -20,12 +18,13 @@
 
 #include "capture_xdp_kernel.h"
 #include "capture_xdp_ring.h"
+#include "lj_bench.h"
 
 #define RUNS   21
 #define FRAMES 4096 /* a run; a ring holds as many */
 #define BATCH  64   /* a poll of a driver's */
 
-enum program { PASS, TAP_OWN_CLOCK, TAP, PROGRAMS };
+enum program { PASS, TAP_OWN_CLOCK, TAP, TAP_TAGS, PROGRAMS };
 
 struct contestant {
 	int program;
@@ -80,13 +79,6 @@ static double run(int program, uint32_t bytes, bool live)
 	return opts.duration;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void measure(struct contestant *c, uint32_t bytes, bool live, double median[PROGRAMS])
 {
 	double ns[PROGRAMS][RUNS];
@@ -95,35 +87,37 @@ static void measure(struct contestant *c, uint32_t bytes, bool live, double medi
 		for (int p = 0; p < PROGRAMS; p++) {
 			if (p != PASS)
 				xdp_rings_skip(&c[p].rings);
+			if (p == TAP_TAGS)
+				xdp_kernel_watch_tags(&c[p].kernel);
 			ns[p][i] = run(c[p].program, bytes, live);
+			if (p == TAP_TAGS)
+				xdp_kernel_ignore_tags(&c[p].kernel);
 			if (p != PASS && xdp_rings_overruns(&c[p].rings) > 0) {
 				fprintf(stderr, "bench_xdp: a ring was full\n");
 				exit(EXIT_FAILURE);
 			}
 		}
-	for (int p = 0; p < PROGRAMS; p++) {
-		qsort(ns[p], RUNS, sizeof(ns[p][0]), by_value);
-		median[p] = ns[p][RUNS / 2];
-	}
+	for (int p = 0; p < PROGRAMS; p++)
+		median[p] = lj_bench_median(ns[p], RUNS);
 }
 
-static void report(FILE *json, uint32_t bytes, const double test[PROGRAMS],
-		   const double live[PROGRAMS], const char *separator)
+static void report(struct lj_bench *b, uint32_t bytes, const double test[PROGRAMS],
+		   const double live[PROGRAMS])
 {
-	static const char *const names[PROGRAMS] = {"pass", "tap, own clock", "tap"};
+	static const char *const names[PROGRAMS] = {"pass", "tap, own clock", "tap", "tap, tags"};
 
 	for (int p = 0; p < PROGRAMS; p++) {
-		if (json != stdout)
-			printf("%4u B, %-14s: %3.0f ns, %3.0f more; to the host %4.0f ns, %5.1f %% "
-			       "of the rate\n",
-			       bytes, names[p], test[p], test[p] - test[PASS], live[p],
-			       live[PASS] / live[p] * 100);
-		if (json != NULL)
-			fprintf(json,
-				"%s{\"bytes\": %u, \"program\": \"%s\", \"ns\": %.1f, "
-				"\"added_ns\": %.1f, \"host_ns\": %.1f, \"share_of_rate\": %.4f}",
-				p == 0 ? separator : ",\n", bytes, names[p], test[p],
-				test[p] - test[PASS], live[p], live[PASS] / live[p]);
+		fprintf(b->text,
+			"%4u B, %-14s: %3.0f ns, %3.0f more; to the host %4.0f ns, %5.1f %% of the "
+			"rate\n",
+			bytes, names[p], test[p], test[p] - test[PASS], live[p],
+			live[PASS] / live[p] * 100);
+		lj_bench_row(
+			b,
+			"\"bytes\": %u, \"program\": \"%s\", \"ns\": %.1f, \"added_ns\": %.1f, "
+			"\"host_ns\": %.1f, \"share_of_rate\": %.4f",
+			bytes, names[p], test[p], test[p] - test[PASS], live[p],
+			live[PASS] / live[p]);
 	}
 }
 
@@ -154,30 +148,26 @@ int main(int argc, char **argv)
 	struct contestant c[PROGRAMS] = {0};
 	double test[PROGRAMS], live[PROGRAMS];
 	struct lj_error err = {0};
-	FILE *json = NULL;
+	struct lj_bench b;
 
-	if (argc == 3 && strcmp(argv[1], "--json") == 0)
-		json = strcmp(argv[2], "-") == 0 ? stdout : fopen(argv[2], "w");
-	if (argc != 1 && json == NULL)
-		return EXIT_FAILURE;
+	lj_bench_open(&b, "bench_xdp", argc, argv, NULL, 0);
 	c[PASS].program = load_pass();
 	if (unshare(CLONE_NEWNET) != 0 || set_mtu() != 0 || c[PASS].program < 0 ||
-	    open_tap(&c[TAP_OWN_CLOCK], &err) != 0 || open_tap(&c[TAP], &err) != 0) {
+	    open_tap(&c[TAP_OWN_CLOCK], &err) != 0 || open_tap(&c[TAP], &err) != 0 ||
+	    open_tap(&c[TAP_TAGS], &err) != 0) {
 		fprintf(stderr, "bench_xdp: %s\n", err.what[0] != '\0' ? err.what : "needs root");
 		return EXIT_FAILURE;
 	}
 	xdp_kernel_share_clock(&c[TAP].kernel);
-	if (json != NULL)
-		fprintf(json, "[");
+	xdp_kernel_share_clock(&c[TAP_TAGS].kernel);
 	for (uint32_t i = 0; i < RTE_DIM(sizes); i++) {
 		measure(c, sizes[i], false, test);
 		measure(c, sizes[i], true, live);
-		report(json, sizes[i], test, live, i > 0 ? ",\n" : "");
+		report(&b, sizes[i], test, live);
 	}
-	if (json != NULL)
-		fprintf(json, "]\n");
 	close(c[PASS].program);
 	close_tap(&c[TAP_OWN_CLOCK]);
 	close_tap(&c[TAP]);
-	return json == NULL || fclose(json) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	close_tap(&c[TAP_TAGS]);
+	return lj_bench_close(&b);
 }

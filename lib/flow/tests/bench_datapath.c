@@ -8,18 +8,15 @@
  * synflood and scan begin a flow with every or every second packet, at a full table: each newcomer
  * costs an eviction, there by a queue of the oldest.
  */
-#include <getopt.h>
-#include <stdio.h>
-
 #include <sys/mman.h>
 
 #include <rte_cycles.h>
-#include <rte_eal.h>
 #include <rte_hash.h>
 #include <rte_prefetch.h>
 
 #include "bench_frames.h"
 #include "flow_table.h"
+#include "lj_bench.h"
 
 #define BURSTS_A_SAMPLE 512
 #define SAMPLES_MAX	4096
@@ -228,24 +225,10 @@ static void warm_up(struct path *p, const struct frames *f, enum traffic_kind ki
 /* ns per packet of one sample. */
 static double take_sample(struct path *p, const struct frames *f)
 {
-	uint64_t begun = rte_rdtsc_precise();
+	uint64_t began_ns = lj_bench_clock_ns();
 
 	run_bursts(p, f, BURSTS_A_SAMPLE);
-	return (double)(rte_rdtsc_precise() - begun) * 1e9 / (double)rte_get_tsc_hz() /
-	       (BURSTS_A_SAMPLE * LJ_BURST_MAX);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double median(double *values, int n)
-{
-	qsort(values, (size_t)n, sizeof(values[0]), by_value);
-	return values[n / 2];
+	return lj_bench_ns_since(began_ns) / (BURSTS_A_SAMPLE * LJ_BURST_MAX);
 }
 
 struct result {
@@ -275,7 +258,9 @@ static bool measure(enum traffic_kind kind, uint32_t flows, uint32_t keep, doubl
 			ratio[n] = hash[n] / own[n];
 			n++;
 		}
-		*r = (struct result){median(own, n), median(hash, n), median(ratio, n)};
+		*r = (struct result){lj_bench_median(own, (size_t)n),
+				     lj_bench_median(hash, (size_t)n),
+				     lj_bench_median(ratio, (size_t)n)};
 	}
 	close_path(&paths[0]);
 	close_path(&paths[1]);
@@ -302,13 +287,12 @@ static double needed_gb(uint32_t flows)
 	return (double)flows * 1.125 * (1216 + 1088 + 100) / 1e9 + 2.0 * flows * FRAME_SLOT / 1e9;
 }
 
-static void bench(FILE *json, double seconds, uint32_t most_flows)
+static void bench(struct lj_bench *b, double seconds, uint32_t most_flows)
 {
 	static const uint32_t flows[] = {1000, 100000, 1000000, 4000000};
-	const char *separator = "";
 
-	fprintf(stderr, "%9s %9s %10s %14s %6s\n", "traffic", "flows", "ns/packet", "rte_hash bulk",
-		"ratio");
+	fprintf(b->text, "%9s %9s %10s %14s %6s\n", "traffic", "flows", "ns/packet",
+		"rte_hash bulk", "ratio");
 	for (int kind = 0; kind < TRAFFIC_KINDS; kind++)
 		for (size_t i = 0; i < RTE_DIM(flows) && flows[i] <= most_flows; i++) {
 			struct result r;
@@ -322,63 +306,25 @@ static void bench(FILE *json, double seconds, uint32_t most_flows)
 					traffic_names[kind], flows[i], needed_gb(flows[i]));
 				continue;
 			}
-			fprintf(stderr, "%9s %9u %10.1f %14.1f %6.2f\n", traffic_names[kind],
+			fprintf(b->text, "%9s %9u %10.1f %14.1f %6.2f\n", traffic_names[kind],
 				flows[i], r.own, r.hash, r.ratio);
-			if (json != NULL)
-				fprintf(json,
-					"%s\n {\"flows\": %u, \"traffic\": \"%s\", "
-					"\"ns_per_packet\": %.2f, "
-					"\"rte_hash_bulk_ns_per_packet\": %.2f, \"ratio\": %.3f}",
-					separator, flows[i], traffic_names[kind], r.own, r.hash,
-					r.ratio);
-			separator = ",";
+			fflush(b->text);
+			lj_bench_row(b,
+				     "\"flows\": %u, \"traffic\": \"%s\", \"ns_per_packet\": %.2f, "
+				     "\"rte_hash_bulk_ns_per_packet\": %.2f, \"ratio\": %.3f",
+				     flows[i], traffic_names[kind], r.own, r.hash, r.ratio);
 		}
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"json", required_argument, NULL, 'j'},
-						{"seconds", required_argument, NULL, 's'},
-						{"flows", required_argument, NULL, 'f'},
-						{NULL, 0, NULL, 0}};
-	char *eal[] = {(char *)"bench_datapath",
-		       (char *)"--no-pci",
-		       (char *)"--no-telemetry",
-		       (char *)"--lcores=0",
-		       (char *)"--file-prefix=lj-bench-datapath",
-		       (char *)"--log-level=*:error",
-		       (char *)"--no-huge",
-		       (char *)"--no-shconf",
-		       (char *)"-m1024"};
-	uint32_t most_flows = 4000000;
-	double seconds = 2;
-	FILE *json = NULL;
-	int option;
+	double seconds = 2, most_flows = 4000000;
+	const struct lj_bench_number numbers[] = {{"seconds", &seconds}, {"flows", &most_flows}};
+	struct lj_bench b;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'j')
-			json = strcmp(optarg, "-") == 0 ? stdout : fopen(optarg, "w");
-		else if (option == 's')
-			seconds = atof(optarg);
-		else if (option == 'f')
-			most_flows = (uint32_t)strtoul(optarg, NULL, 10);
-		if (option == '?' || (option == 'j' && json == NULL)) {
-			fprintf(stderr, "usage: bench_datapath [--json PATH|-] [--seconds S] "
-					"[--flows MOST]\n");
-			return EXIT_FAILURE;
-		}
-	}
-	if (rte_eal_init(RTE_DIM(eal), eal) < 0) {
-		fprintf(stderr, "bench_datapath: the EAL does not start\n");
-		return EXIT_FAILURE;
-	}
-	if (json != NULL)
-		fprintf(json, "[");
-	bench(json, seconds, most_flows);
-	if (json != NULL)
-		fprintf(json, "\n]\n");
-	if (json != NULL && fclose(json) != 0)
-		return EXIT_FAILURE;
+	lj_bench_open(&b, "bench_datapath", argc, argv, numbers, RTE_DIM(numbers));
+	lj_bench_eal(&b, 1024);
+	bench(&b, seconds, (uint32_t)most_flows);
 	rte_eal_cleanup();
-	return EXIT_SUCCESS;
+	return lj_bench_close(&b);
 }

@@ -4,15 +4,10 @@
  * hosts, the worst case; samples of both alternate and the ratio is the median of neighbours'
  * ratios.
  */
-#include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <rte_cycles.h>
-#include <rte_eal.h>
 #include <rte_hash.h>
 
+#include "lj_bench.h"
 #include "lj_host.h"
 
 #define FLOWS_A_SAMPLE 4096
@@ -94,20 +89,7 @@ static double hash_sample(struct rte_hash *table, const struct lj_host_fact *fac
 	return (double)(rte_rdtsc() - begin) * 1e9 / (double)rte_get_tsc_hz() / FLOWS_A_SAMPLE;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, int n)
-{
-	qsort(values, (size_t)n, sizeof(*values), compare_doubles);
-	return values[n / 2];
-}
-
-static void measure(uint32_t hosts, double seconds, FILE *json, const char *separator)
+static void measure(struct lj_bench *b, uint32_t hosts, double seconds)
 {
 	static double own[SAMPLES_MAX], hash[SAMPLES_MAX], ratio[SAMPLES_MAX];
 	static struct lj_host_fact facts[FLOWS_A_SAMPLE];
@@ -120,7 +102,7 @@ static void measure(uint32_t hosts, double seconds, FILE *json, const char *sepa
 	struct lj_host *h = lj_host_create(&config, &counters);
 	struct rte_hash *table = rte_hash_create(&parameters);
 	uint64_t end = rte_rdtsc() + (uint64_t)(seconds * (double)rte_get_tsc_hz());
-	int n = 0;
+	size_t n = 0;
 
 	if (h == NULL || table == NULL) {
 		fprintf(stderr, "bench_host: not enough memory\n");
@@ -131,62 +113,31 @@ static void measure(uint32_t hosts, double seconds, FILE *json, const char *sepa
 			make_fact(&t, &facts[i]);
 		own[n] = stage_sample(h, facts);
 		hash[n] = hash_sample(table, facts);
-		ratio[n] = own[n] / hash[n];
+		ratio[n] = hash[n] / own[n];
 		n++;
 	}
-	fprintf(stderr, "%9u %9.0f %11.0f %7.2f\n", hosts, median(own, n), median(hash, n),
-		median(ratio, n));
-	if (json != NULL)
-		fprintf(json,
-			"%s\n {\"hosts\": %u, \"flow_ns\": %.1f, \"rte_hash_ns\": %.1f, "
-			"\"ratio\": %.3f, \"memory_bytes\": %llu}",
-			separator, hosts, median(own, n), median(hash, n), median(ratio, n),
-			(unsigned long long)lj_host_memory(&config));
+	fprintf(b->text, "%9u %9.0f %11.0f %7.2f\n", hosts, lj_bench_median(own, n),
+		lj_bench_median(hash, n), lj_bench_median(ratio, n));
+	lj_bench_row(b,
+		     "\"hosts\": %u, \"flow_ns\": %.1f, \"rte_hash_ns\": %.1f, \"ratio\": %.3f, "
+		     "\"memory_bytes\": %llu",
+		     hosts, lj_bench_median(own, n), lj_bench_median(hash, n),
+		     lj_bench_median(ratio, n), (unsigned long long)lj_host_memory(&config));
 	lj_host_destroy(h);
 	rte_hash_free(table);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"json", required_argument, NULL, 'j'},
-						{"seconds", required_argument, NULL, 's'},
-						{NULL, 0, NULL, 0}};
-	char *eal[] = {(char *)"bench_host",
-		       (char *)"--no-pci",
-		       (char *)"--no-telemetry",
-		       (char *)"--lcores=0",
-		       (char *)"--file-prefix=lj-bench-host",
-		       (char *)"--log-level=*:error",
-		       (char *)"--no-huge",
-		       (char *)"--no-shconf",
-		       (char *)"-m256"};
-	FILE *json = NULL;
 	double seconds = 1;
-	int option;
+	const struct lj_bench_number numbers[] = {{"seconds", &seconds}};
+	struct lj_bench b;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'j')
-			json = strcmp(optarg, "-") == 0 ? stdout : fopen(optarg, "w");
-		else if (option == 's')
-			seconds = atof(optarg);
-		if (option == '?' || (option == 'j' && json == NULL)) {
-			fprintf(stderr, "usage: bench_host [--json PATH|-] [--seconds S]\n");
-			return EXIT_FAILURE;
-		}
-	}
-	if (rte_eal_init(RTE_DIM(eal), eal) < 0) {
-		fprintf(stderr, "bench_host: the EAL does not start\n");
-		return EXIT_FAILURE;
-	}
-	fprintf(stderr, "%9s %9s %11s %7s\n", "hosts", "flow ns", "rte_hash ns", "ratio");
-	if (json != NULL)
-		fprintf(json, "{\"bench\": \"host\", \"results\": [");
-	measure(1000, seconds, json, "");
-	measure(50000, seconds, json, ",");
-	if (json != NULL)
-		fprintf(json, "\n]}\n");
-	if (json != NULL && fclose(json) != 0)
-		return EXIT_FAILURE;
+	lj_bench_open(&b, "bench_host", argc, argv, numbers, RTE_DIM(numbers));
+	lj_bench_eal(&b, 256);
+	fprintf(b.text, "%9s %9s %11s %7s\n", "hosts", "flow ns", "rte_hash ns", "ratio");
+	measure(&b, 1000, seconds);
+	measure(&b, 50000, seconds);
 	rte_eal_cleanup();
-	return EXIT_SUCCESS;
+	return lj_bench_close(&b);
 }

@@ -22,7 +22,9 @@
 #define QUICK	   10 /* part of the trees and of the flows */
 #define SUFFIX(on) ((on) ? "-quick" : "")
 #define SAMPLES	   9
-#define ENGINES	   (1 + FOREST_KERNELS) /* xgboost, then the kernels */
+#define ENGINES	   (2 + FOREST_KERNELS) /* xgboost, the kernels, then mode decide */
+#define DECIDE	   (1 + FOREST_KERNELS)
+#define THRESHOLD  0.5F /* of decisions */
 
 static const uint32_t batches[] = {1, 4, 10, 16, 32, 64, 100, 256, 1000};
 
@@ -50,6 +52,7 @@ struct bench {
 	struct forest_slot *slot[FOREST_KERNELS];
 	const float *rows;
 	float *out; /* [LJ_MODEL_BATCH][outputs] */
+	uint8_t decided[LJ_MODEL_BATCH];
 	double sample_ns;
 };
 
@@ -112,6 +115,7 @@ static void open_bench(struct bench *b, const struct data *d, const char *path)
 		fprintf(stderr, "bench_infer: %s: %s\n", path, err.what);
 		exit(EXIT_FAILURE);
 	}
+	b->forest->bounds = forest_bound(b->forest, THRESHOLD);
 	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++)
 		b->slot[k] =
 			forest_kernel_runs(b->forest, k) ? forest_slot_create(b->forest, k) : NULL;
@@ -137,6 +141,13 @@ static double now_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
+static bool runs(const struct bench *b, uint32_t engine)
+{
+	if (engine == DECIDE)
+		return b->forest->bounds != NULL;
+	return engine == 0 || b->slot[engine - 1] != NULL;
+}
+
 /* Engine 0 is XGBoost, 1 + k the kernel k. */
 static void score_batch(struct bench *b, uint32_t engine, uint32_t first, uint32_t n)
 {
@@ -144,6 +155,8 @@ static void score_batch(struct bench *b, uint32_t engine, uint32_t first, uint32
 
 	if (engine == 0)
 		lj_engine_xgboost.score(b->xgboost, rows, n, NULL, b->out);
+	else if (engine == DECIDE)
+		forest_decide(b->slot[FOREST_BEST], rows, n, b->out, b->decided);
 	else
 		forest_score(b->slot[engine - 1], rows, n, NULL, b->out);
 }
@@ -181,14 +194,12 @@ static void measure(struct bench *b, uint32_t n, double median[ENGINES])
 
 	for (int i = 0; i < SAMPLES; i++)
 		for (uint32_t e = 0; e < ENGINES; e++)
-			if (e == 0 || b->slot[e - 1] != NULL)
+			if (runs(b, e))
 				samples[e][i] = sample(b, e, n);
 	for (uint32_t e = 0; e < ENGINES; e++) {
-		bool runs = e == 0 || b->slot[e - 1] != NULL;
-
-		if (runs)
+		if (runs(b, e))
 			qsort(samples[e], SAMPLES, sizeof(double), compare_doubles);
-		median[e] = runs ? samples[e][SAMPLES / 2] : 0;
+		median[e] = runs(b, e) ? samples[e][SAMPLES / 2] : 0;
 	}
 }
 
@@ -196,6 +207,8 @@ static const char *engine_name(uint32_t engine, char name[32])
 {
 	if (engine <= 1)
 		return engine == 0 ? "xgboost" : "forest";
+	if (engine == DECIDE)
+		return "forest-decide";
 	snprintf(name, 32, "forest-%s", forest_kernel_name(engine - 1));
 	return name;
 }

@@ -22,7 +22,8 @@ static const char *default_dir(void)
 /* A bundle in `dir`: the default one's files, and no calibration. */
 static void bundle(void)
 {
-	static const char *const files[] = {"manifest.json", "model.ubj", "golden.csv"};
+	static const char *const files[] = {"manifest.json", "model.ubj", "golden.csv",
+					    "reference.json"};
 	char from[1200], to[256];
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
@@ -144,7 +145,7 @@ static void what_makes_no_sense_is_refused_with_the_file(void)
 static void clean_up(void)
 {
 	static const char *const files[] = {"manifest.json", "model.ubj", "golden.csv",
-					    "calibration.json"};
+					    "reference.json", "calibration.json"};
 	char path[256];
 
 	for (size_t i = 0; i < RTE_DIM(files); i++) {

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "lj_explain.h"
 #include "lj_model.h"
 #include "lj_test.h"
 
@@ -119,6 +120,22 @@ static void counts_that_do_not_fit_are_refused(void)
 			    json_string("4"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "num_nodes"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(json_object()), "not an XGBoost model"));
+}
+
+/* XGBoost 3.1 writes base_score as a list of numbers. */
+static void a_model_newer_than_the_library_is_told_so(void)
+{
+	json_t *root = booster();
+	const char *what;
+
+	json_object_set_new(root, "version", json_pack("[i,i,i]", 93, 1, 0));
+	CU_ASSERT_STRING_EQUAL(verdict_on(json_copy(root)), "");
+	json_object_set_new(
+		json_object_get(json_object_get(root, "learner"), "learner_model_param"),
+		"base_score", json_string("[5E-1]"));
+	what = verdict_on(root);
+	CU_ASSERT_PTR_NOT_NULL(strstr(what, "base_score"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(what, "saved by XGBoost 93.1"));
 }
 
 /* What validating says when the learner's parameter `key` is `text`. */
@@ -282,6 +299,40 @@ static void slots_score_alike_whole_or_one_by_one_and_side_by_side(void)
 	lj_model_close(NULL);
 }
 
+/* That contributions add up to the margin is checked by lj_explain() itself. */
+static void what_weighs_most_comes_first(void)
+{
+	struct lj_error err = {0};
+	struct lj_model *m = lj_model_open(default_dir(), 1, &err);
+	uint32_t features = lj_model_info(m)->features, n;
+	float *rows = calloc(64 * features, sizeof(*rows));
+	struct lj_explainer *e = lj_explainer_open(m, &err);
+	struct lj_explanation x, against;
+
+	CU_ASSERT_FATAL(m != NULL && rows != NULL && e != NULL);
+	n = lj_model_golden(m, rows, 64);
+	CU_ASSERT(n > 10);
+	for (uint32_t i = 0; i < n; i++) {
+		const float *row = rows + (size_t)i * features;
+
+		CU_ASSERT_EQUAL(lj_explain(e, row, 1, LJ_EXPLAIN_TOP_MAX, &x), 0);
+		CU_ASSERT_EQUAL(lj_explain(e, row, 0, 2, &against), 0);
+		CU_ASSERT_EQUAL(x.n, LJ_EXPLAIN_TOP_MAX);
+		CU_ASSERT_EQUAL(against.n, 2);
+		CU_ASSERT_EQUAL(against.item[0].contribution, -x.item[0].contribution);
+		CU_ASSERT_STRING_EQUAL(against.item[1].feature, x.item[1].feature);
+		for (uint32_t k = 1; k < x.n; k++)
+			CU_ASSERT(fabsf(x.item[k].contribution) <=
+				  fabsf(x.item[k - 1].contribution));
+	}
+	CU_ASSERT_EQUAL(lj_explain(e, rows, 1, 0, &x), 0);
+	CU_ASSERT_EQUAL(x.n, 0);
+	lj_explainer_close(e);
+	lj_explainer_close(NULL);
+	lj_model_close(m);
+	free(rows);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -293,6 +344,9 @@ int main(void)
 		{"counts that do not fit are refused", counts_that_do_not_fit_are_refused},
 		{"a UBJ cut anywhere is refused without a crash",
 		 a_ubj_cut_anywhere_is_refused_without_a_crash},
+		{"a model newer than the library is told so",
+		 a_model_newer_than_the_library_is_told_so},
+		{"what weighs most comes first", what_weighs_most_comes_first},
 		{"slots score alike, whole or one by one, side by side",
 		 slots_score_alike_whole_or_one_by_one_and_side_by_side},
 	};

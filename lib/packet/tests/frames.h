@@ -33,6 +33,8 @@ struct shape {
 	uint16_t captured;
 	uint16_t cut[2]; /* 0: not there */
 	uint32_t wire;
+	uint64_t flags; /* of the mbuf, with the tags that they speak of */
+	uint16_t tci, outer_tci;
 };
 
 static struct lj_counters counters;
@@ -65,6 +67,9 @@ static inline uint16_t parse_shaped(const uint8_t *bytes, const struct shape *s)
 	}
 	mbuf[0].pkt_len = s->captured;
 	mbuf[0].nb_segs = n;
+	mbuf[0].ol_flags = s->flags;
+	mbuf[0].vlan_tci = s->tci;
+	mbuf[0].vlan_tci_outer = s->outer_tci;
 	lj_parser_init(&parser, &counters, false, false);
 	got = lj_packet_parse_burst(&parser, &burst, &fact);
 	while (n > 0)

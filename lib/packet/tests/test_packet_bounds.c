@@ -56,6 +56,33 @@ static void a_cut_frame_has_its_facts_as_soon_as_they_are_captured(void)
 	}
 }
 
+/* As a NIC or the kernel hands a frame over whose tag it has read: four bytes shorter than it was
+ * on the wire. */
+static void a_vlan_tag_taken_off_the_frame_is_its_outermost(void)
+{
+	const uint64_t one = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+	const uint64_t both = one | RTE_MBUF_F_RX_QINQ | RTE_MBUF_F_RX_QINQ_STRIPPED;
+
+	for (size_t i = 0; i < RTE_DIM(frames); i++) {
+		const struct frame_case *c = &frames[i];
+		struct shape s = {.captured = c->n, .tci = 0x602a, .outer_tci = 0xe007};
+
+		parse_whole(c, c->n);
+		/* Seen, and left in the frame: no news. */
+		s.flags = RTE_MBUF_F_RX_VLAN;
+		s.wire = c->n;
+		same_in_segments(c, &s, 1);
+		s.flags = one;
+		whole.wire_bytes = s.wire = c->n + 4u;
+		whole.vlan = 42;
+		same_in_segments(c, &s, 1);
+		s.flags = both;
+		whole.wire_bytes = s.wire = c->n + 8u;
+		whole.vlan = 7;
+		same_in_segments(c, &s, 1);
+	}
+}
+
 static void options_are_taken_as_far_as_they_are_captured(void)
 {
 	static const struct frame_case syn = {.bytes = syn4, .n = sizeof(syn4)};
@@ -119,6 +146,8 @@ int main(void)
 	static const struct lj_test tests[] = {
 		{"a cut frame has its facts as soon as they are captured",
 		 a_cut_frame_has_its_facts_as_soon_as_they_are_captured},
+		{"a VLAN tag taken off the frame is its outermost",
+		 a_vlan_tag_taken_off_the_frame_is_its_outermost},
 		{"options are taken as far as they are captured",
 		 options_are_taken_as_far_as_they_are_captured},
 		{"two segments may meet anywhere in any cut frame",

@@ -196,7 +196,7 @@ static inline double open_capacity(struct open_loop *o, double seconds)
 	memset(&r, 0, sizeof(r));
 	lj_histogram_init(&r.decision);
 	lj_histogram_init(&r.lag);
-	o->rig->p->shared.batch.shed = LJ_SHED_NONE;
+	lj_batch_shed_by(&o->rig->p->shared.batch, LJ_SHED_NONE);
 	began = rte_rdtsc();
 	end = began + (uint64_t)(seconds * (double)rte_get_tsc_hz());
 	do {
@@ -207,7 +207,7 @@ static inline double open_capacity(struct open_loop *o, double seconds)
 			open_rest(o, UINT32_MAX);
 	} while (rte_rdtsc() < end);
 	open_drain(o, &r);
-	o->rig->p->shared.batch.shed = LJ_SHED_SMALLEST;
+	lj_batch_shed_by(&o->rig->p->shared.batch, LJ_SHED_SMALLEST);
 	return (double)r.decided * 1e9 / (double)lj_cycles_to_ns(rte_rdtsc() - began);
 }
 

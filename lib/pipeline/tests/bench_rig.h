@@ -162,7 +162,7 @@ static inline void rig_open(struct rig *r, uint32_t infer, const char *engine)
 	r->p = rig_create(&r->config, infer, engine);
 	/* As live: a full queue refuses, too much is shed. */
 	r->p->shared.replay = false;
-	r->p->shared.batch.shed = LJ_SHED_SMALLEST;
+	lj_batch_shed_by(&r->p->shared.batch, LJ_SHED_SMALLEST);
 }
 
 static inline void rig_close(struct rig *r)

@@ -1,17 +1,13 @@
 /*
  * What a record costs to send: through our queue in place, and through rte_ring by copy, on one
- * warm core and between two; and what a merge adds. `bench_queue [--json PATH|-]`.
+ * warm core and between two; and what a merge adds.
  */
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <rte_cycles.h>
-#include <rte_eal.h>
 #include <rte_ring_elem.h>
 
+#include "lj_bench.h"
 #include "lj_merge.h"
 #include "lj_queue.h"
 
@@ -190,30 +186,28 @@ static void ring_between_two(struct bench *b)
 	between_two(b, fill_ring, take_by_copy);
 }
 
-static const struct {
+static const struct bench_case {
 	const char *name;
 	void (*run)(struct bench *b);
-	uint16_t n_queues; /* 0: the ring */
+	void (*baseline)(struct bench *b); /* over rte_ring */
+	uint16_t n_queues;
 	bool ordered;
 } cases[] = {
-	{"queue_in_place_one_core", queue_on_one_core, 1, false},
-	{"rte_ring_copy_one_core", ring_on_one_core, 0, false},
-	{"queue_in_place_two_threads", queue_between_two, 1, false},
-	{"rte_ring_copy_two_threads", ring_between_two, 0, false},
-	{"merge_fair_4_queues", merge_on_one_core, 4, false},
-	{"merge_ordered_1_queue", merge_on_one_core, 1, true},
-	{"merge_ordered_4_queues", merge_on_one_core, 4, true},
+	{"queue, one core", queue_on_one_core, ring_on_one_core, 1, false},
+	{"queue, two threads", queue_between_two, ring_between_two, 1, false},
+	{"merge of 4, fair", merge_on_one_core, ring_on_one_core, 4, false},
+	{"merge of 1, ordered", merge_on_one_core, ring_on_one_core, 1, true},
+	{"merge of 4, ordered", merge_on_one_core, ring_on_one_core, 4, true},
 };
 
 static bool set_up(struct bench *b, uint16_t n_queues, bool ordered)
 {
 	memset(b, 0, sizeof(*b));
 	b->n_queues = n_queues;
-	if (n_queues == 0) {
-		b->ring = rte_ring_create_elem("bench", sizeof(struct record), CAPACITY,
-					       SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-		return b->ring != NULL;
-	}
+	b->ring = rte_ring_create_elem("bench", sizeof(struct record), CAPACITY, SOCKET_ID_ANY,
+				       RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (b->ring == NULL)
+		return false;
 	for (uint16_t i = 0; i < n_queues; i++) {
 		b->queue[i] =
 			lj_queue_create("bench", CAPACITY, sizeof(struct record), SOCKET_ID_ANY);
@@ -232,86 +226,63 @@ static void tear_down(struct bench *b)
 	rte_ring_free(b->ring);
 }
 
-/* Cycles per record: the best of some repeats, since everything that disturbs only adds. */
-static double measure(struct bench *b, void (*run)(struct bench *b))
+struct result {
+	double own, ring, ratio; /* ns a record; medians */
+};
+
+static double run_once(struct bench *b, void (*run)(struct bench *b))
 {
-	uint64_t best = UINT64_MAX;
+	uint64_t began_ns = lj_bench_clock_ns();
 
-	for (int i = 0; i <= REPEATS; i++) {
-		uint64_t start = rte_rdtsc_precise(), cycles;
-
-		run(b);
-		cycles = rte_rdtsc_precise() - start;
-		if (i > 0) /* the first run warms up */
-			best = RTE_MIN(best, cycles);
-	}
-	return (double)best / RECORDS;
+	run(b);
+	return lj_bench_ns_since(began_ns) / RECORDS;
 }
 
-static bool run_cases(FILE *json, FILE *text)
+/* In turn, so that a busy machine slows both. */
+static void measure(struct bench *b, const struct bench_case *c, struct result *r)
+{
+	double own[REPEATS], ring[REPEATS], ratio[REPEATS];
+
+	c->run(b); /* warms up */
+	for (int i = 0; i < REPEATS; i++) {
+		own[i] = run_once(b, c->run);
+		ring[i] = run_once(b, c->baseline);
+		ratio[i] = ring[i] / own[i];
+	}
+	*r = (struct result){lj_bench_median(own, REPEATS), lj_bench_median(ring, REPEATS),
+			     lj_bench_median(ratio, REPEATS)};
+}
+
+static bool run_case(struct lj_bench *out, const struct bench_case *c)
 {
 	static struct bench b;
-	double ghz = (double)rte_get_tsc_hz() / 1e9;
+	struct result r;
+	bool good = set_up(&b, c->n_queues, c->ordered);
 
-	if (json != NULL)
-		fprintf(json, "{\"bench\": \"queue\", \"record_bytes\": %zu, \"cases\": [",
-			sizeof(struct record));
-	for (size_t i = 0; i < RTE_DIM(cases); i++) {
-		double cycles;
-
-		if (!set_up(&b, cases[i].n_queues, cases[i].ordered))
-			return false;
-		cycles = measure(&b, cases[i].run);
-		fprintf(text, "%-28s %8.1f ns %8.1f cycles per record\n", cases[i].name,
-			cycles / ghz, cycles);
-		if (json != NULL)
-			fprintf(json, "%s\n  {\"name\": \"%s\", \"ns\": %.2f, \"cycles\": %.1f}",
-				i == 0 ? "" : ",", cases[i].name, cycles / ghz, cycles);
-		tear_down(&b);
+	if (good) {
+		measure(&b, c, &r);
+		fprintf(out->text, "%-20s %7.1f ns a record, rte_ring %7.1f ns (%.2f)\n", c->name,
+			r.own, r.ring, r.ratio);
+		lj_bench_row(out,
+			     "\"name\": \"%s\", \"record_bytes\": %zu, \"ns_per_record\": %.2f, "
+			     "\"rte_ring_ns\": %.2f, \"ratio\": %.3f",
+			     c->name, sizeof(struct record), r.own, r.ring, r.ratio);
 	}
-	if (json != NULL)
-		fprintf(json, "\n]}\n");
-	return true;
+	tear_down(&b);
+	return good;
 }
 
 int main(int argc, char **argv)
 {
-	char *eal[] = {(char *)"bench",
-		       (char *)"--no-huge",
-		       (char *)"-m64",
-		       (char *)"--no-pci",
-		       (char *)"--no-shconf",
-		       (char *)"--no-telemetry",
-		       (char *)"--lcores=0",
-		       (char *)"--file-prefix=lj-bench-queue",
-		       (char *)"--log-level=*:warning"};
-	const char *path = argc == 3 && strcmp(argv[1], "--json") == 0 ? argv[2] : NULL;
-	bool to_stdout = path != NULL && strcmp(path, "-") == 0;
-	FILE *json = NULL;
-	int ret = EXIT_SUCCESS;
+	struct lj_bench out;
 
-	if (argc != 1 && path == NULL) {
-		fprintf(stderr, "usage: bench_queue [--json PATH|-]\n");
-		return EXIT_FAILURE;
-	}
-	if (path != NULL)
-		json = to_stdout ? stdout : fopen(path, "w");
-	if (path != NULL && json == NULL) {
-		perror(path);
-		return EXIT_FAILURE;
-	}
-	if (rte_eal_init(RTE_DIM(eal), eal) < 0) {
-		fprintf(stderr, "bench_queue: the EAL does not start\n");
-		return EXIT_FAILURE;
-	}
+	lj_bench_open(&out, "bench_queue", argc, argv, NULL, 0);
+	lj_bench_eal(&out, 64);
 	pin(0);
-	if (!run_cases(json, to_stdout ? stderr : stdout)) {
-		fprintf(stderr, "bench_queue: not enough memory\n");
-		ret = EXIT_FAILURE;
-	}
-	if (json != NULL && fclose(json) != 0) {
-		perror(path);
-		ret = EXIT_FAILURE;
-	}
-	return ret;
+	for (size_t i = 0; i < RTE_DIM(cases); i++)
+		if (!run_case(&out, &cases[i])) {
+			fprintf(stderr, "bench_queue: not enough memory\n");
+			return EXIT_FAILURE;
+		}
+	return lj_bench_close(&out);
 }

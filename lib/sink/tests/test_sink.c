@@ -239,7 +239,7 @@ static void a_table_keeps_every_bit_of_its_numbers(void)
 	struct lj_sink *s;
 	FILE *f;
 
-	CU_ASSERT_FATAL(sizeof(room) >= lj_verdict_bytes(2));
+	CU_ASSERT_FATAL(sizeof(room) >= lj_verdict_bytes(2, 0));
 	*v = sample();
 	v->n_values = 2;
 	v->values[0] = 1.0 / 3;

@@ -173,7 +173,7 @@ static bool is_beside_the_ledger(enum lj_counter which)
 		"parse_fragments", "parse_tunnels", "batches",	   "verdict_alerts",
 		"cycles_",	   "polls",	    "rss_",	   "reorder_",
 		"host_begun",	   "host_ended",    "host_held",   "host_evicted",
-		"host_refused"};
+		"host_refused",	   "explain_",	    "drift_"};
 
 	for (size_t i = 0; i < RTE_DIM(prefixes); i++)
 		if (has_prefix(lj_counter_info[which].name, prefixes[i]))

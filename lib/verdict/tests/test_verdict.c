@@ -61,6 +61,75 @@ static void the_highest_score_decides(void)
 	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v, &set), "benign");
 }
 
+static void by_vote_a_quorum_alerts(void)
+{
+	const float scores[] = {0.2f, 0.9999f, 0.99995f};
+	struct lj_verdict v;
+
+	set.rule = LJ_RULE_VOTE;
+	set.quorum = 2;
+	v = verdict_of(scores, 3);
+	CU_ASSERT(v.alert);
+	CU_ASSERT_EQUAL(v.votes, 2);
+	CU_ASSERT_EQUAL(v.model, 2);
+	set.quorum = 3;
+	v = verdict_of(scores, 3);
+	CU_ASSERT_FALSE(v.alert);
+	CU_ASSERT_EQUAL(v.model, 0);
+	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v, &set), "benign");
+	set.quorum = 1;
+	v = verdict_of((const float[]){NAN, 0.1f, NAN}, 3);
+	CU_ASSERT_FALSE(v.alert);
+	CU_ASSERT_EQUAL(v.model, 1);
+	CU_ASSERT_FALSE(verdict_of((const float[]){NAN, NAN}, 2).alert);
+	set.rule = LJ_RULE_MAX;
+}
+
+/* All three are the default model, so the second has the class that the first says. */
+static void by_route_the_specialist_of_the_class_decides(void)
+{
+	struct lj_verdict v;
+
+	set.rule = LJ_RULE_ROUTE;
+	v = verdict_of((const float[]){0.95f, 0.3f, 0.99995f}, 3);
+	CU_ASSERT_EQUAL(v.model, 1);
+	CU_ASSERT_FALSE(v.alert);
+	v = verdict_of((const float[]){0.1f, 0.99995f, 0.99995f}, 3);
+	CU_ASSERT_EQUAL(v.model, 0);
+	CU_ASSERT_FALSE(v.alert);
+	v = verdict_of((const float[]){0.99995f, NAN, 0.99996f}, 3);
+	CU_ASSERT_EQUAL(v.model, 2);
+	CU_ASSERT(v.alert);
+	v = verdict_of((const float[]){NAN, 0.99995f}, 2);
+	CU_ASSERT_EQUAL(v.model, 1);
+	CU_ASSERT(v.alert);
+	set.rule = LJ_RULE_MAX;
+}
+
+static void rows_stand_behind_the_evidence(void)
+{
+	uint32_t features = lj_model_info(set.model[0])->features;
+	size_t floats = lj_verdict_row_floats(&set);
+	struct lj_verdict *v = aligned_alloc(64, lj_verdict_bytes(2, floats));
+	float *row = calloc(features, sizeof(*row)), *other = calloc(features, sizeof(*other));
+	const float *rows[] = {row, row, other};
+
+	CU_ASSERT_FATAL(v != NULL && row != NULL && other != NULL);
+	CU_ASSERT_EQUAL(floats, 3 * features);
+	*v = verdict_of((const float[]){0.1f, 0.2f, 0.3f}, 3);
+	CU_ASSERT_PTR_NULL(lj_verdict_row(v, &set, 2));
+	v->n_values = 2;
+	v->values[1] = 17;
+	other[features - 1] = 5;
+	lj_verdict_keep_rows(v, &set, rows);
+	CU_ASSERT_EQUAL(v->values[1], 17);
+	CU_ASSERT_EQUAL(lj_verdict_row(v, &set, 0)[features - 1], 0);
+	CU_ASSERT_EQUAL(lj_verdict_row(v, &set, 2)[features - 1], 5);
+	free(v);
+	free(row);
+	free(other);
+}
+
 static void a_model_that_failed_never_decides_over_one_that_did_not(void)
 {
 	struct lj_verdict v = verdict_of((const float[]){NAN, 0.1f}, 2);
@@ -109,11 +178,11 @@ static void evidence_is_written_behind_the_verdict(void)
 	struct lj_feature_plan *plan = lj_feature_plan_create(names, 2, NULL);
 	struct lj_due_flow due = {.flow = {.packets = 9, .key = {.port = {1, 443}}}};
 	struct lj_model_set none = {0};
-	struct lj_verdict *v = aligned_alloc(64, lj_verdict_bytes(2));
+	struct lj_verdict *v = aligned_alloc(64, lj_verdict_bytes(2, 0));
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(v);
-	CU_ASSERT_EQUAL(lj_verdict_bytes(2) % 64, 0);
-	CU_ASSERT(lj_verdict_bytes(2) >= sizeof(*v) + 2 * sizeof(double));
+	CU_ASSERT_EQUAL(lj_verdict_bytes(2, 0) % 64, 0);
+	CU_ASSERT(lj_verdict_bytes(2, 0) >= sizeof(*v) + 2 * sizeof(double));
 	lj_verdict_make(v, &due, &none, NULL, plan, NULL);
 	CU_ASSERT_EQUAL(v->n_values, 2);
 	CU_ASSERT_EQUAL(v->values[0], 9);
@@ -126,6 +195,10 @@ int main(void)
 {
 	static const struct lj_test tests[] = {
 		{"the highest score decides", the_highest_score_decides},
+		{"by vote a quorum alerts", by_vote_a_quorum_alerts},
+		{"by route the specialist of the class decides",
+		 by_route_the_specialist_of_the_class_decides},
+		{"rows stand behind the evidence", rows_stand_behind_the_evidence},
 		{"a model that failed never decides over one that did not",
 		 a_model_that_failed_never_decides_over_one_that_did_not},
 		{"an alert begins at the threshold", an_alert_begins_at_the_threshold},

@@ -1,0 +1,87 @@
+#include "dry_run.h"
+
+#include <errno.h>
+
+#include "lj_pipeline.h"
+
+/* Whether a model or the feature table needs host context, as far as the files tell. */
+static int needs_hosts(const struct lj_config *c, bool *hosts, struct lj_error *err)
+{
+	uint32_t all = 0, keep;
+
+	for (uint32_t i = 0; i < c->models.n; i++) {
+		int ret = lj_model_keep(c->models.item[i], &keep, err);
+
+		if (ret != 0)
+			return ret;
+		all |= keep;
+	}
+	if (c->features.csv[0] != '\0') {
+		struct lj_feature_plan *plan = lj_feature_plan_set(c->features.set, err);
+
+		if (plan == NULL)
+			return -EINVAL;
+		all |= lj_feature_plan_keep(plan);
+		lj_feature_plan_destroy(plan);
+	}
+	*hosts = (all & LJ_KEEP_HOST) != 0;
+	return 0;
+}
+
+static void print_role(const struct lj_config *c, uint32_t role, const struct lj_route *routes)
+{
+	uint32_t lcore = lj_config_role_lcore(c, role), spread = lj_config_spreads(c);
+	uint32_t workers = c->lcores.workers, at = role - spread;
+	int node = lj_config_lcore_node(c, lcore);
+	char to[256];
+
+	printf("lcore %u: ", lcore);
+	if (role < spread)
+		printf("spread");
+	else if (at < workers)
+		printf("worker%u", at);
+	else if (at - workers < c->lcores.infer)
+		printf("infer%u", at - workers);
+	else
+		printf("sink");
+	if (node >= 0)
+		printf(", node %d", node);
+	if (role >= spread && at < workers) {
+		lj_route_text(&routes[at], to, sizeof(to));
+		printf(", flows: %s", to);
+	}
+	printf("\n");
+}
+
+static void print_memory(const struct lj_config *c)
+{
+	static const double mib = 1 << 20;
+	struct lj_config_memory m;
+
+	lj_config_memory(c, &m);
+	printf("memory: flow tables %.1f MiB, queues %.1f MiB, packet buffers %.1f MiB, in all %.1f "
+	       "MiB\nhugepages: %s (%u MiB free)\n",
+	       (double)m.flow_tables / mib, (double)m.queues / mib, (double)m.mbufs / mib,
+	       (double)m.total / mib, m.huge ? "used" : "not used", m.hugepages_mb_free);
+}
+
+int dry_run(const struct lj_config *c, struct lj_error *err)
+{
+	struct lj_route routes[LJ_ROUTE_MAX];
+	bool hosts;
+	int argc, ret = needs_hosts(c, &hosts, err);
+	char **argv = ret == 0 ? lj_config_eal_args(c, &argc, err) : NULL;
+
+	if (argv == NULL)
+		return -EINVAL;
+	printf("EAL arguments:");
+	for (int i = 1; i < argc; i++)
+		printf(" %s", argv[i]);
+	lj_config_eal_free(argv);
+	lj_pipeline_routes(c, hosts, routes);
+	printf("\nlcore 0: main (management)\n");
+	for (uint32_t role = 0; role < lj_config_roles(c, lj_config_spreads(c)); role++)
+		print_role(c, role, routes);
+	print_memory(c);
+	return 0;
+}

@@ -1,0 +1,80 @@
+"""The bench runs, compares, and writes the page; its figures are not asserted."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from framework.linejudge import ROOT, TOOLS, verify
+
+BENCH = os.path.join(TOOLS, "bench")
+PAGE = os.path.join(ROOT, "docs", "performance.md")
+
+
+def bench(*arguments):
+    return subprocess.run([BENCH, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600, check=False)
+
+
+def rows(name, *arguments):
+    done = bench(name, "--json", "-", *arguments)
+    verify(done.returncode == 0, f"exit {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+class TestBench:
+    def test_tables_of_the_page_are_written(self, tmp_path):
+        """
+        Steps: let the bench write the tables of memory and of queues into a copy of the page.
+        Verify: both have rows and tell their command; nothing else of the page has changed.
+        """
+        page = tmp_path / "performance.md"
+        shutil.copy(PAGE, page)
+        done = bench("--only", "memory,queue", "--page", page, "--log", tmp_path / "log")
+        verify(done.returncode == 0, done.stderr)
+        text = page.read_text()
+        for name in ("memory", "queue"):
+            section = text.partition(f"<!-- table: {name} -->\n")[2].partition("<!-- end -->")[0]
+            verify(section.count("\n|") > 3 and f"`tools/bench {name}`" in section, section)
+        untouched = ("datapath", "infer", "peers")
+        for name in untouched:
+            marker = f"<!-- table: {name} -->"
+            before = open(PAGE, encoding="utf-8").read().partition(marker)[2].partition("<!-- end -->")[0]
+            verify(text.partition(marker)[2].partition("<!-- end -->")[0] == before, f"{name} has changed")
+
+    def test_a_bench_that_fails_leaves_its_table(self, tmp_path):
+        """
+        Steps: give a page without the table's markers.
+        Verify: the exit code tells, and names the table.
+        """
+        page = tmp_path / "performance.md"
+        page.write_text("<!-- table: machine -->\n<!-- end -->\n")
+        done = bench("--only", "memory", "--page", page, "--log", tmp_path / "log")
+        verify(done.returncode == 1 and "<!-- table: memory -->" in done.stderr, done.stderr)
+
+    def test_an_unknown_bench_is_refused(self):
+        """
+        Steps: ask for a bench that is none.
+        Verify: it is refused, with the list of those that are.
+        """
+        done = bench("nosuch")
+        verify(done.returncode == 1 and "no such bench: nosuch" in done.stderr and "datapath" in done.stderr, done.stderr)
+
+    def test_peers_read_the_same_capture(self):
+        """
+        Steps: all meters over a small capture.
+        Verify: each makes records of it, and those that keep bidirectional flows and have no limit on their age agree on their number.
+        """
+        found = {row["meter"]: row for row in rows("peers", "--packets", 20000, "--runs", 1)}
+        verify(len(found) == 8 and all(row["records"] > 0 for row in found.values()), found)
+        verify(found["linejudge, records"]["records"] == found["tshark"]["records"], found)
+
+    @pytest.mark.parametrize("name", ["rxonly", "scaling"])
+    def test_endless_captures_are_polled(self, name):
+        """
+        Steps: a short run from net_pcap's endless file.
+        Verify: there is a figure.
+        """
+        for row in rows(name, "--seconds", 0.3, "--runs", 1):
+            verify(row.get("ns_per_packet", 1) > 0 and row.get("mpps", 1) > 0, row)

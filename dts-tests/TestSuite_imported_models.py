@@ -1,0 +1,261 @@
+"""Models of other libraries and formats become bundles whose scores are those that Python gives."""
+
+import csv
+import json
+import pickle
+import subprocess
+
+import numpy as np
+import pytest
+import xgboost
+from sklearn.ensemble import AdaBoostClassifier, ExtraTreesClassifier, GradientBoostingClassifier, IsolationForest, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from framework.linejudge import DEMO, TOOLS, error_line, events, replay, run, verify
+
+NAMES = ["packets", "duration_us", "fwd_bytes", "bwd_bytes", "fwd_packets", "bwd_packets", "bytes_per_s", "dst_port"]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo's flows: (flow ids, rows float32, a label of two classes, one of three)."""
+    table = tmp_path_factory.mktemp("demo") / "features.csv"
+    replay(DEMO, "--model", "none", "--features", table)
+    with open(table, encoding="utf-8") as file:
+        flows = list(csv.DictReader(file))
+    rows = np.array([[float(flow[name] or "nan") for name in NAMES] for flow in flows], dtype=np.float32)
+    noise = np.random.default_rng(7).random(len(rows)) < 0.1
+    two = ((rows[:, 5] == 0) ^ noise).astype(int)
+    return [int(flow["flow_id"]) for flow in flows], rows, two, two + (rows[:, 7] < 100)
+
+
+def tool(name, *arguments):
+    return subprocess.run([f"{TOOLS}/{name}", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=60, check=False)
+
+
+def imported(name, *arguments):
+    done = tool(name, *arguments)
+    verify(done.returncode == 0, f"{name}: {done.stderr}")
+    return done.stdout
+
+
+def served(bundle, tmp_path):
+    """flow_id: the scores of the classes, as linejudge gives them."""
+    replay(DEMO, "--model", bundle, "--eve", tmp_path / "eve.json")
+    return {e["flow_id"]: list(e["ml"]["scores"].values()) for e in events(tmp_path / "eve.json") if e["event_type"] == "flow"}
+
+
+def compare(got, ids, wanted):
+    """EVE writes six digits."""
+    verify(got.keys() == set(ids), "not the same flows")
+    worst = max(np.abs(np.array(got[i]) - w).max() for i, w in zip(ids, wanted))
+    verify(worst < 1.5e-6, f"scores differ by {worst}")
+    verify(len(np.unique(np.round(wanted, 4), axis=0)) > 3, "the model says the same of everything: nothing is tested")
+
+
+def two_columns(p):
+    return np.column_stack([1 - p, p])
+
+
+BOOSTERS = {
+    "gbtree": {"objective": "binary:logistic"},
+    "dart": {"objective": "binary:logistic", "booster": "dart", "rate_drop": 0.3},
+    "random_forest": {"objective": "binary:logistic", "num_parallel_tree": 20, "subsample": 0.6, "eta": 1, "base_score": 0.3},
+    "reg_logistic": {"objective": "reg:logistic"},
+    "softprob": {"objective": "multi:softprob", "num_class": 3},
+    "softmax": {"objective": "multi:softmax", "num_class": 3},
+}
+
+
+class TestXgboost:
+    @pytest.mark.parametrize("kind", BOOSTERS)
+    @pytest.mark.parametrize("form", ["json", "ubj", "deprecated"])
+    def test_a_booster_of_any_format_scores_as_in_python(self, tmp_path, demo, kind, form):
+        """
+        Steps: train; save as JSON, UBJ or in the old binary format; tools/import-xgboost; run the bundle on the demo.
+        Verify: each flow's scores are Python's.
+        """
+        ids, rows, two, three = demo
+        classes = BOOSTERS[kind].get("num_class", 2)
+        booster = xgboost.train({"nthread": 1, "seed": 1, "max_depth": 4, **BOOSTERS[kind]},
+                                xgboost.DMatrix(rows, label=three if classes == 3 else two), num_boost_round=6)
+        booster.save_model(tmp_path / f"model.{form}")
+        imported("import-xgboost", tmp_path / f"model.{form}", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        if kind == "softmax":
+            margins = booster.predict(xgboost.DMatrix(rows), output_margin=True)
+            wanted = np.exp(margins - margins.max(axis=1, keepdims=True))
+            wanted /= wanted.sum(axis=1, keepdims=True)
+        else:
+            wanted = booster.predict(xgboost.DMatrix(rows))
+        compare(served(tmp_path / "mine", tmp_path), ids, wanted if classes == 3 else two_columns(wanted))
+
+    @pytest.mark.parametrize("kind,intercepts", [("gbtree", "[2.4105498E-1]"), ("dart", "[2.4105498E-1]"),
+                                                 ("softprob", "[-3.95E-2,1.97E-1,-1.57E-1]")])
+    @pytest.mark.parametrize("form", ["json", "ubj"])
+    def test_the_intercepts_of_a_later_xgboost_are_kept(self, tmp_path, demo, kind, intercepts, form):
+        """
+        Steps: write base_score into a file as XGBoost 3.1 does, a list: one probability, or the margins of the classes; import it.
+        Verify: each flow's scores are those of the trees on top of these (XGBoost 1.7 by itself takes 0.5).
+        """
+        ids, rows, two, three = demo
+        booster = xgboost.train({"nthread": 1, "seed": 1, "max_depth": 4, **BOOSTERS[kind]},
+                                xgboost.DMatrix(rows, label=three if kind == "softprob" else two), num_boost_round=6)
+        raw = booster.save_raw(form)
+        old = b'"base_score":"5E-1"' if form == "json" else b"base_scoreSL" + (4).to_bytes(8, "big") + b"5E-1"
+        new = old.replace(b"5E-1", intercepts.encode()).replace((4).to_bytes(8, "big"), len(intercepts).to_bytes(8, "big"))
+        verify(raw.count(old) == 1, "base_score is not where it was thought to be")
+        (tmp_path / f"model.{form}").write_bytes(raw.replace(old, new))
+        imported("import-xgboost", tmp_path / f"model.{form}", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        margins = booster.predict(xgboost.DMatrix(rows), output_margin=True)
+        values = np.array(json.loads(intercepts))
+        if kind == "softprob":
+            wanted = np.exp(margins - 0.5 + values)
+            wanted /= wanted.sum(axis=1, keepdims=True)
+        else:
+            wanted = two_columns(1 / (1 + np.exp(-margins) * (1 - values[0]) / values[0]))
+        compare(served(tmp_path / "mine", tmp_path), ids, wanted)
+
+    def test_the_intercepts_of_dart_for_classes_are_refused(self, tmp_path, demo):
+        """Verify: one line that says what to train anew."""
+        _, rows, _, three = demo
+        booster = xgboost.train({**BOOSTERS["softprob"], "booster": "dart"}, xgboost.DMatrix(rows, label=three), num_boost_round=2)
+        document = json.loads(booster.save_raw("json"))
+        document["learner"]["learner_model_param"]["base_score"] = "[1E-1,2E-1,3E-1]"
+        (tmp_path / "model.json").write_text(json.dumps(document))
+        done = tool("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and "an intercept for each class of dart" in done.stderr and "base_score 0.5" in done.stderr, done.stderr)
+
+    def test_the_names_in_a_file_are_taken(self, tmp_path, demo):
+        """
+        Steps: train with feature names; import without --features, then with others for the same columns.
+        Verify: both score as in Python.
+        """
+        ids, rows, two, _ = demo
+        booster = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two, feature_names=NAMES), num_boost_round=3)
+        booster.save_model(tmp_path / "model.ubj")
+        wanted = two_columns(booster.predict(xgboost.DMatrix(rows, feature_names=NAMES)))
+        imported("import-xgboost", tmp_path / "model.ubj", "--out", tmp_path / "mine")
+        compare(served(tmp_path / "mine", tmp_path), ids, wanted)
+        others = ",".join(NAMES).replace("dst_port", "Destination Port")
+        imported("import-xgboost", tmp_path / "model.ubj", "--features", others, "--out", tmp_path / "others")
+        compare(served(tmp_path / "others", tmp_path), ids, wanted)
+
+    @pytest.mark.parametrize("form", ["json", "ubj", "deprecated"])
+    def test_a_file_cut_short_is_no_model(self, tmp_path, demo, form):
+        """Verify: one line with the file and what XGBoost says, and nothing of its stack."""
+        _, rows, two, _ = demo
+        path = tmp_path / f"model.{form}"
+        xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(path)
+        path.write_bytes(path.read_bytes()[:2000])
+        done = tool("import-xgboost", path, "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr)
+        verify(f"{path}: is no model that XGBoost" in done.stderr and ".so(" not in done.stderr, done.stderr)
+
+    def test_a_model_file_is_no_bundle(self, tmp_path, demo):
+        """Verify: linejudge says which tools make one."""
+        _, rows, two, _ = demo
+        xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(tmp_path / "m.json")
+        line = error_line(run("--pcap", DEMO, "--model", tmp_path / "m.json"))
+        verify("m.json: is a file, not a bundle" in line and "tools/import-xgboost" in line, line)
+
+    def test_a_model_newer_than_the_library_is_said_to_be(self, tmp_path, demo):
+        """Verify: the importer and linejudge name the version that saved it, when it does not load."""
+        _, rows, two, _ = demo
+        booster = xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2)
+        booster.save_model(tmp_path / "model.json")
+        document = json.loads((tmp_path / "model.json").read_text())
+        document["version"] = [93, 1, 0]
+        document["learner"]["learner_model_param"]["base_score"] = ["5E-1"]
+        (tmp_path / "model.json").write_text(json.dumps(document))
+        done = tool("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and "saved by XGBoost 93.1.0, newer than" in done.stderr, done.stderr)
+        verify(not (tmp_path / "mine").exists(), "a bundle was left behind")
+
+    def test_a_regression_is_refused(self, tmp_path, demo):
+        """Verify: one line with its objective and those that are taken."""
+        _, rows, two, _ = demo
+        booster = xgboost.train({"objective": "reg:squarederror"}, xgboost.DMatrix(rows, label=two), num_boost_round=2)
+        booster.save_model(tmp_path / "model.ubj")
+        done = tool("import-xgboost", tmp_path / "model.ubj", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and "reg:squarederror" in done.stderr and "binary:logistic" in done.stderr, done.stderr)
+
+    def test_too_few_names_are_counted(self, tmp_path, demo):
+        """Verify: how many are given and needed."""
+        _, rows, two, _ = demo
+        xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(tmp_path / "m.old")
+        done = tool("import-xgboost", tmp_path / "m.old", "--features", "packets,fwd_bytes", "--out", tmp_path / "mine")
+        verify("2 names, the model takes 8 columns" in done.stderr, done.stderr)
+
+
+ESTIMATORS = {
+    "random_forest": (lambda: RandomForestClassifier(60, random_state=1, max_depth=8), 2),
+    "random_forest_of_three": (lambda: RandomForestClassifier(40, random_state=1, max_depth=6), 3),
+    "extra_trees": (lambda: ExtraTreesClassifier(50, random_state=1, min_samples_leaf=3), 2),
+    "decision_tree": (lambda: DecisionTreeClassifier(random_state=1, max_depth=5), 2),
+    "gradient_boosting": (lambda: GradientBoostingClassifier(n_estimators=30, random_state=1), 2),
+    "gradient_boosting_of_three": (lambda: GradientBoostingClassifier(n_estimators=20, random_state=1), 3),
+    "exponential_loss": (lambda: GradientBoostingClassifier(n_estimators=20, loss="exponential", random_state=1), 2),
+    "isolation_forest": (lambda: IsolationForest(n_estimators=60, max_features=4, random_state=1), 0),
+    "scaled_random_forest": (lambda: make_pipeline(SimpleImputer(strategy="median"), StandardScaler(),
+                                                   RandomForestClassifier(40, random_state=1, max_depth=7)), 2),
+    "scaled_isolation_forest": (lambda: make_pipeline(StandardScaler(), IsolationForest(n_estimators=60, random_state=1)), 0),
+}
+
+
+class TestSklearn:
+    @pytest.mark.parametrize("kind", ESTIMATORS)
+    def test_an_estimator_scores_as_in_python(self, tmp_path, demo, kind):
+        """
+        Steps: fit on the demo's flows; tools/import-sklearn; run the bundle on the demo.
+        Verify: each flow's scores are scikit-learn's.
+        """
+        ids, rows, two, three = demo
+        make, classes = ESTIMATORS[kind]
+        filled = np.nan_to_num(rows, nan=0).astype(np.float64)
+        model = make().fit(filled, three if classes == 3 else two)
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        said = imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify("scikit-learn's scores to" in said, said)
+        if kind == "scaled_random_forest":
+            filled = rows.astype(np.float64)
+        wanted = two_columns(-model.score_samples(filled)) if classes == 0 else model.predict_proba(filled)
+        compare(served(tmp_path / "mine", tmp_path), ids, wanted)
+
+    def test_the_threshold_of_an_isolation_forest_is_its_own(self, tmp_path, demo):
+        """Verify: linejudge alerts on the flows that predict() calls outliers."""
+        ids, rows, _, _ = demo
+        filled = np.nan_to_num(rows, nan=0).astype(np.float64)
+        model = IsolationForest(n_estimators=50, contamination=0.07, random_state=2).fit(filled)
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        replay(DEMO, "--model", tmp_path / "mine", "--eve", tmp_path / "eve.json")
+        alerts = {e["flow_id"] for e in events(tmp_path / "eve.json") if e["event_type"] == "alert"}
+        clear = np.abs(model.score_samples(filled) - model.offset_) > 1e-6
+        wanted = {i for i, outlier, sure in zip(ids, model.predict(filled) < 0, clear) if outlier and sure}
+        unsure = {i for i, sure in zip(ids, clear) if not sure}
+        verify(wanted and alerts - unsure == wanted, f"{len(alerts)} alerts, {len(wanted)} outliers")
+
+    def test_what_is_no_forest_is_refused(self, tmp_path, demo):
+        """Verify: one line that names it and what is taken."""
+        _, rows, two, _ = demo
+        model = AdaBoostClassifier(n_estimators=3).fit(np.nan_to_num(rows), two)
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        done = tool("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and "AdaBoostClassifier" in done.stderr and "RandomForestClassifier" in done.stderr, done.stderr)
+
+    def test_a_transform_that_is_unknown_is_refused(self, tmp_path, demo):
+        """Verify: the file, the key and what it may be."""
+        _, rows, two, _ = demo
+        model = DecisionTreeClassifier(max_depth=3).fit(np.nan_to_num(rows), two)
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        path = tmp_path / "mine" / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["transform"]["kind"] = "median"
+        path.write_text(json.dumps(manifest))
+        line = error_line(run("--pcap", DEMO, "--model", tmp_path / "mine"))
+        verify("transform.kind" in line and "mean" in line, line)

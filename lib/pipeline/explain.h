@@ -1,0 +1,24 @@
+/* Private: the sink's explanations of alerts, computed beside its writing. Thread: the sink's. */
+#ifndef EXPLAIN_H
+#define EXPLAIN_H
+
+#include "lj_stats.h"
+#include "lj_verdict.h"
+
+struct explaining {
+	uint32_t top;
+	const struct lj_model_set *models;
+	struct lj_explainer *explainer[LJ_MODELS_MAX];
+	struct lj_explanation explanation[LJ_BURST_MAX];
+};
+
+/* An explainer for each model. 0, or -errno with `err`; explaining_close() is due in any case. */
+int explaining_open(struct explaining *x, const struct lj_model_set *models, uint32_t top,
+		    struct lj_error *err);
+void explaining_close(struct explaining *x);
+
+/* Explains alert `v`, the i-th of a burst, until the next burst; counts what came of it. */
+void explaining_explain(struct explaining *x, struct lj_verdict *v, uint32_t i,
+			struct lj_counters *counters);
+
+#endif

@@ -1,0 +1,16 @@
+/* Private: a double as text, fast. */
+#ifndef NUMBER_H
+#define NUMBER_H
+
+#include <stddef.h>
+
+#define NUMBER_BYTES 32
+
+/*
+ * Writes what printf's %.17g would, to the byte, which reads back as the same double; without a
+ * NUL. Returns how many bytes: at most NUMBER_BYTES. Whole numbers, and what %g writes without an
+ * exponent, are made here; for the rest it asks printf.
+ */
+size_t number_write(char *out, double value);
+
+#endif

@@ -1,0 +1,105 @@
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lj_test.h"
+#include "number.h"
+
+static uint64_t state = 88172645463325252ULL;
+
+static uint64_t roll(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+/* Whether it is written as printf writes it. */
+static bool as_printf(double value)
+{
+	char own[NUMBER_BYTES + 1] = {0}, printed[64];
+
+	snprintf(printed, sizeof(printed), "%.17g", value);
+	own[number_write(own, value)] = '\0';
+	if (strcmp(own, printed) == 0)
+		return true;
+	fprintf(stderr, "%s, not %s\n", own, printed);
+	return false;
+}
+
+static void whole_numbers(void)
+{
+	for (double power = 1; power < 1e20; power *= 10)
+		for (int i = -2; i <= 2; i++) {
+			CU_ASSERT(as_printf(power + i));
+			CU_ASSERT(as_printf(-(power + i)));
+		}
+	CU_ASSERT(as_printf(0.0));
+	CU_ASSERT(as_printf(-0.0));
+	CU_ASSERT(as_printf(9007199254740993.0));
+	for (int i = 0; i < 200000; i++)
+		CU_ASSERT(as_printf((double)(roll() >> (roll() % 64))));
+}
+
+static void around_powers_of_ten(void)
+{
+	for (int exponent = -30; exponent < 30; exponent++) {
+		double value = pow(10, exponent), above = value, below = value;
+
+		for (int i = 0; i < 100; i++) {
+			CU_ASSERT(as_printf(above) && as_printf(below));
+			above = nextafter(above, INFINITY);
+			below = nextafter(below, 0);
+		}
+	}
+}
+
+/* Halves at the 17th digit: 2^-k has k digits after the point, the last of them 5. */
+static void ties_go_to_even(void)
+{
+	for (int k = 1; k < 60; k++)
+		for (uint64_t odd = 1; odd < 2000; odd += 2)
+			CU_ASSERT(as_printf(ldexp((double)odd, -k)));
+}
+
+static void fractions_as_features_have(void)
+{
+	for (int i = 0; i < 500000; i++) {
+		double a = (double)(roll() >> (20 + roll() % 40)), b = (double)(roll() % 5000 + 1);
+
+		CU_ASSERT(as_printf(a / b));
+		CU_ASSERT(as_printf(sqrt(a)));
+		CU_ASSERT(as_printf((float)(a / b)));
+	}
+}
+
+static void any_double(void)
+{
+	for (int i = 0; i < 500000; i++) {
+		uint64_t bits = roll();
+		double value;
+
+		memcpy(&value, &bits, sizeof(value));
+		CU_ASSERT(as_printf(value));
+	}
+	CU_ASSERT(as_printf(INFINITY));
+	CU_ASSERT(as_printf(-INFINITY));
+	CU_ASSERT(as_printf((double)NAN));
+	CU_ASSERT(as_printf(5e-324));
+	CU_ASSERT(as_printf(-1.7976931348623157e308));
+}
+
+static const struct lj_test tests[] = {
+	{"whole numbers are as printf has them", whole_numbers},
+	{"so is what lies around powers of ten", around_powers_of_ten},
+	{"a tie goes to the even digit", ties_go_to_even},
+	{"quotients and roots are as printf has them", fractions_as_features_have},
+	{"so is any double", any_double},
+};
+
+int main(void)
+{
+	return lj_test_run("number", tests, RTE_DIM(tests));
+}

@@ -1,0 +1,79 @@
+"""docs/performance.md: tables between markers, prose by hand around them.
+
+    <!-- table: NAME -->
+    whatever tools/bench writes
+    <!-- end -->
+"""
+
+import datetime
+import os
+import re
+import subprocess
+
+import run
+
+PAGE = os.path.join(run.ROOT, "docs", "performance.md")
+
+
+def first_match(pattern, path, otherwise):
+    """What a file of the kernel's says."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = re.search(pattern, file.read())
+    except OSError:
+        found = None
+    return found.group(1).strip() if found else otherwise
+
+
+def output(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, text=True).stdout.strip()
+
+
+def processor():
+    """Its name and how many."""
+    name = first_match(r"model name\s*:\s*(.*)", "/proc/cpuinfo", "unknown processor")
+    return f"{name}, {os.cpu_count()} CPUs"
+
+
+def machine():
+    """One line of what it was measured on."""
+    memory = int(first_match(r"MemTotal:\s*(\d+)", "/proc/meminfo", "0")) / 2**20
+    huge = first_match(r"HugePages_Total:\s*(\d+)", "/proc/meminfo", "0")
+    transparent = first_match(r"\[(\w+)\]", "/sys/kernel/mm/transparent_hugepage/enabled", "off")
+    system = first_match(r'PRETTY_NAME="(.*)"', "/etc/os-release", "Linux")
+    return (f"{processor()}, {memory:.0f} GiB, {huge} hugepages, transparent ones {transparent}; {system}, "
+            f"Linux {os.uname().release}, DPDK {output('pkg-config', '--modversion', 'libdpdk')}, "
+            f"{output('cc', '--version').splitlines()[0]}")
+
+
+def busy():
+    """How many threads wanted a CPU in the last minute: figures are for a quiet machine."""
+    return os.getloadavg()[0]
+
+
+def render(table, rows, command):
+    """A table and how it came about, as Markdown."""
+    lines = ["| " + " | ".join(heading for heading, _, _ in table.columns) + " |", "|" + "---|" * len(table.columns)]
+    for row in filter(table.keep, rows[table.rows] if table.rows else rows):
+        lines.append("| " + " | ".join(write(row[field]) for _, field, write in table.columns) + " |")
+    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    commit = output("git", "-C", run.ROOT, "describe", "--always", "--dirty")
+    return "\n".join(lines) + f"\n\n`{command}`, {when}, at {commit}, on {processor()}."
+
+
+def put(text, name, section):
+    """The page with the section between the markers replaced."""
+    pattern = re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise run.Failure(f"{PAGE} has no <!-- table: {name} -->")
+    return pattern.sub(lambda found: found.group(1) + section + "\n" + found.group(2), text)
+
+
+def update(path, sections):
+    """Writes the sections, by name, into the page."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    for name, section in sections.items():
+        text = put(text, name, section)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)

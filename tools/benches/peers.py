@@ -1,0 +1,102 @@
+#!/usr/bin/python3
+"""CPU time of linejudge and of other meters over one capture, each by itself on one core: tools/bench peers [--json PATH|-].
+
+Without --pcap the capture is made: border traffic, 2,000,000 packets. What counts is user and system time from start to exit,
+reading the file included; the meters take turns, and a figure is the median of the rounds.
+"""
+
+import os
+import re
+import statistics
+import subprocess
+import tempfile
+
+import run
+import traffic
+
+
+def count(pattern):
+    """The sum of the numbers that a pattern finds in what a meter prints."""
+    return lambda _folder, text: sum(int(number) for number in re.findall(pattern, text))
+
+
+def argus_records(folder, _text):
+    """Argus tells no count; its client reads the file."""
+    told = subprocess.run(["racount", "-r", f"{folder}/argus"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return int(re.search(r"sum\s+(\d+)", told).group(1))
+
+
+def lines(name):
+    """The lines of what a meter wrote, without the header."""
+    def records(folder, _text):
+        with open(f"{folder}/{name}", "rb") as file:
+            return sum(1 for _ in file) - 1
+    return records
+
+
+def write_pmacctd_config(folder):
+    """It writes when its cache is full, too, each time over what it wrote unless told to append."""
+    path = f"{folder}/pmacctd.conf"
+    with open(path, "w", encoding="ascii") as file:
+        file.write("plugins: print\naggregate: src_host, dst_host, src_port, dst_port, proto\nprint_output: csv\n"
+                   f"print_output_file: {folder}/pmacct\nprint_output_file_append: true\n")
+    return path
+
+
+def meters(capture, folder):
+    """name: (what it extracts, command, how many records it made)"""
+    linejudge = [run.BINARY, "--pcap", capture, "--summary", "json", "--set", "lcores.count=1"]
+    flows = count(r'"flows": (\d+)')
+    return {
+        "argus": ("bidirectional records, binary", ["argus", "-F", "/dev/null", "-r", capture, "-w", f"{folder}/argus"], argus_records),
+        "linejudge, records": ("bidirectional records: counts, bytes, times", [*linejudge, "--model", "none"], flows),
+        "linejudge, features": ("the 117 default features, CSV", [*linejudge, "--model", "none", "--features", f"{folder}/features"], flows),
+        "linejudge, verdicts": ("default model with host context, alerts as EVE JSON",
+                                [*linejudge, "--eve", f"{folder}/eve", "--set", "eve.flows=alerts"], flows),
+        "nfpcapd": ("unidirectional NetFlow records, binary", ["nfpcapd", "-r", capture, "-w", folder], count(r"'none' Flows: (\d+)")),
+        "softflowd": ("NetFlow v9 datagrams to a closed port",
+                      # Reading a file, it would wait for ever for a client of its control socket.
+                      ["softflowd", "-r", capture, "-n", "127.0.0.1:9", "-v", "9", "-m", "1000000", "-d", "-c", "none",
+                       "-p", f"{folder}/softflowd.pid"], count(r"Flows expired: (\d+)")),
+        "pmacctd": ("packets and bytes by 5-tuple, text",
+                    ["pmacctd", "-I", capture, "-f", write_pmacctd_config(folder)], lines("pmacct")),
+        "tshark": ("TCP and UDP conversations, text", ["tshark", "-r", capture, "-q", "-z", "conv,tcp", "-z", "conv,udp"],
+                   lambda _folder, text: text.count("<->")),
+    }
+
+
+def main():
+    options = run.arguments(__doc__.splitlines()[0], pcap=None, packets=2_000_000, runs=3)
+    with tempfile.TemporaryDirectory(prefix="lj-bench-peers-") as folder:
+        capture, packets = options.pcap, 0
+        if capture is None:
+            capture = os.path.join(folder, "border.pcap")
+            run.say("making the capture ...")
+            packets, _ = traffic.border_link(capture, options.packets)
+        else:
+            told = subprocess.run(["capinfos", "-rMcT", capture], stdout=subprocess.PIPE, text=True, check=True).stdout
+            packets = int(told.split("\t")[1])
+        rows = compare(meters(capture, folder), packets, options.runs, folder)
+    run.write_json(options.json, rows)
+
+
+def compare(contestants, packets, runs, folder):
+    """A row a meter, by packets a CPU second."""
+    times, records = {}, {}
+    for _ in range(runs):
+        for name, (_, command, counted) in contestants.items():
+            used, _, out, err = run.measure(command, run.last_cpu())
+            times.setdefault(name, []).append(used)
+            records[name] = counted(folder, out + err)
+    rows = []
+    for name, (what, _, _) in contestants.items():
+        ratio = statistics.median(argus / own for argus, own in zip(times["argus"], times[name]))
+        used = statistics.median(times[name])
+        rows.append({"meter": name, "ratio_to_argus": round(ratio, 2), "packets_per_cpu_s": round(packets / used),
+                     "flows_per_cpu_s": round(records[name] / used), "records": records[name], "packets": packets, "extracts": what})
+        run.say(f"{name:20} {ratio:6.2f} x argus {packets / used / 1e6:6.2f} M packets/CPU s {records[name]:8} records  {what}")
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""scikit-learn's trees as a booster of the same scores.
+
+scikit-learn goes left when float32(x) <= threshold, a double; XGBoost when x < threshold, a float32. So a threshold becomes the
+smallest float32 that goes right, found by bisection over the float32 numbers themselves: with a scaler before the trees, over what the
+scaler makes of them. Nothing is rounded, so each flow comes to the leaf that scikit-learn sends it to.
+"""
+
+import numpy
+from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, IsolationForest, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
+
+import lj_foreign
+from lj_foreign import ImportFailed
+
+LARGEST = numpy.int64(0x7F7FFFFF)  # bits of the largest finite float32
+TOLERANCE = 1e-6
+ESTIMATORS = (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, ExtraTreeClassifier, GradientBoostingClassifier)
+
+
+def float_of(key):
+    """The float32 numbers in ascending order are -LARGEST .. LARGEST."""
+    magnitude = numpy.abs(key).astype(numpy.uint32).view(numpy.float32)
+    return numpy.where(key < 0, -magnitude, magnitude)
+
+
+class Columns:
+    """What stands before the trees: missing values filled, columns scaled."""
+
+    def __init__(self, features, missing):
+        self.fill = numpy.full(features, missing, numpy.float64)
+        self.mean = numpy.zeros(features)
+        self.scale = numpy.ones(features)
+        self.scaled = False
+
+    def add(self, step):
+        if isinstance(step, SimpleImputer) and not self.scaled and not getattr(step, "add_indicator", False):
+            if not numpy.isnan(step.missing_values) or len(step.statistics_) != len(self.fill) or numpy.isnan(step.statistics_).any():
+                raise ImportFailed("SimpleImputer: not one that fills NaN in every column")
+            self.fill = step.statistics_.astype(numpy.float64)
+        elif isinstance(step, StandardScaler) and not self.scaled:
+            if step.mean_ is not None and step.with_mean:
+                self.mean = step.mean_
+            if step.scale_ is not None:
+                self.scale = step.scale_
+            self.scaled = True
+        elif step not in (None, "passthrough"):
+            raise ImportFailed(f"a pipeline may have a SimpleImputer, then a StandardScaler, before the trees; not {type(step).__name__}")
+
+    def seen(self, feature, x):
+        """What the trees compare, of values x (float32) of these features."""
+        if not self.scaled:
+            return x.astype(numpy.float64)
+        with numpy.errstate(over="ignore"):
+            return ((x.astype(numpy.float64) - self.mean[feature]) / self.scale[feature]).astype(numpy.float32).astype(numpy.float64)
+
+    def thresholds(self, feature, threshold):
+        """The smallest float32 that goes right, of each split."""
+        low = numpy.full(len(feature), -LARGEST)
+        high = numpy.full(len(feature), LARGEST)
+        while (low < high).any():
+            middle = (low + high) // 2
+            right = self.seen(feature, float_of(middle)) > threshold
+            high = numpy.where(right, middle, high)
+            low = numpy.where(right, low, numpy.minimum(middle + 1, high))
+        return float_of(low)
+
+    def missing_left(self, feature, threshold):
+        return self.seen(feature, self.fill[feature].astype(numpy.float32)) <= threshold
+
+    def filled(self, rows):
+        return numpy.where(numpy.isnan(rows), self.fill.astype(numpy.float32), rows)
+
+
+def take_apart(model, features, missing):
+    """(what stands before, the estimator)."""
+    columns = Columns(features, missing)
+    if isinstance(model, Pipeline):
+        for _, step in model.steps[:-1]:
+            columns.add(step)
+        model = model.steps[-1][1]
+    if not hasattr(model, "n_features_in_"):
+        raise ImportFailed(f"{type(model).__name__} is not a fitted estimator of scikit-learn")
+    if model.n_features_in_ != features:
+        raise ImportFailed(f"--features: {features} names, the model takes {model.n_features_in_} columns")
+    return columns, model
+
+
+def tree_of(index, tree, columns, leaves, mapping=None):
+    """One tree_ with `leaves` [nodes] as its values; `mapping` says which of all columns its features are."""
+    count = len(columns.fill)
+    old, left = [0], []
+    for node in old:
+        if tree.children_left[node] >= 0:
+            left.append(len(old))
+            old += [tree.children_left[node], tree.children_right[node]]
+        else:
+            left.append(-1)
+    old = numpy.array(old)
+    split = numpy.array(left) >= 0
+    feature = tree.feature[old[split]]
+    feature = feature if mapping is None else mapping[feature]
+    features, default = numpy.zeros(len(old), numpy.int64), numpy.zeros(len(old), bool)
+    values = leaves[old].astype(numpy.float32)
+    features[split] = feature
+    values[split] = columns.thresholds(feature, tree.threshold[old[split]])
+    default[split] = columns.missing_left(feature, tree.threshold[old[split]])
+    return lj_foreign.tree_document(index, left, features, values, default, tree.weighted_n_node_samples[old], count)
+
+
+def shares(tree):
+    """Probability of each class in each node."""
+    value = tree.value[:, 0, :]
+    return value / value.sum(axis=1, keepdims=True)
+
+
+class Imported:
+    """A booster and what makes scores of its margins."""
+
+    def __init__(self, columns, model, outputs):
+        self.columns, self.model, self.outputs = columns, model, outputs
+        self.trees, self.transform, self.threshold = [], None, 0.5
+
+    def add(self, output, tree, leaves, mapping=None):
+        self.trees.append((output, tree_of(len(self.trees), tree, self.columns, leaves, mapping)))
+
+    def booster(self):
+        return lj_foreign.booster_of(self.trees, self.outputs, len(self.columns.fill))
+
+
+def averaged(columns, model, trees, order):
+    """Trees that vote with the probabilities of their leaves."""
+    outputs = 1 if len(order) == 2 else len(order)
+    made = Imported(columns, model, outputs)
+    for tree in trees:
+        share = shares(tree)
+        for output, k in enumerate(order[1:] if outputs == 1 else order):
+            made.add(output, tree, share[:, k])
+    made.transform = {"kind": "mean", "divisor": len(trees)}
+    return made
+
+
+def boosted(columns, model, order):
+    """Boosted trees: the prior goes into the first tree of each class."""
+    if model.init_ != "zero" and type(model.init_).__name__ != "DummyClassifier":
+        raise ImportFailed(f"GradientBoosting that begins with a {type(model.init_).__name__} is more than its trees")
+    made = Imported(columns, model, 1 if len(order) == 2 else len(order))
+    prior = model._raw_predict_init(numpy.zeros((1, model.n_features_in_), numpy.float32))[0]
+    factor = 2 if model.loss == "exponential" else 1
+    places = [0] if made.outputs == 1 else order
+    sign = -1 if made.outputs == 1 and order[1] == 0 else 1
+    for stage, row in enumerate(model.estimators_):
+        for output, k in enumerate(places):
+            tree = row[k].tree_
+            leaves = tree.value[:, 0, 0] * model.learning_rate + (prior[k] if stage == 0 else 0)
+            made.add(output, tree, sign * factor * leaves)
+    return made
+
+
+def expected_path(n):
+    """c(n): the mean path of an unsuccessful search in a binary tree of n points, as scikit-learn has it."""
+    n = numpy.asarray(n, numpy.float64)
+    with numpy.errstate(divide="ignore", invalid="ignore"):
+        path = 2.0 * (numpy.log(n - 1.0) + numpy.euler_gamma) - 2.0 * (n - 1.0) / n
+    return numpy.where(n <= 1, 0.0, numpy.where(n == 2, 1.0, path))
+
+
+def isolating(columns, model):
+    """The leaf that a flow comes to says how deep it is, and how much deeper it would have gone."""
+    made = Imported(columns, model, 1)
+    for estimator, mapping in zip(model.estimators_, model.estimators_features_):
+        tree = estimator.tree_
+        depth = numpy.zeros(tree.node_count)
+        for node in range(tree.node_count):  # parents come before their children
+            if tree.children_left[node] >= 0:
+                depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
+        made.add(0, tree, depth + expected_path(tree.n_node_samples), mapping)
+    samples = getattr(model, "_max_samples", None) or model.max_samples_
+    made.transform = {"kind": "path_length", "divisor": float(len(model.estimators_) * expected_path(samples))}
+    made.threshold = float(-model.offset_)
+    return made
+
+
+def labels_of(model):
+    """The classes it tells apart, as it calls them."""
+    model = model.steps[-1][1] if isinstance(model, Pipeline) else model
+    if isinstance(model, IsolationForest):
+        return ["benign", "anomaly"]
+    if not isinstance(model, ESTIMATORS):
+        raise ImportFailed(f"{type(model).__name__} is none of {', '.join(kind.__name__ for kind in (*ESTIMATORS, IsolationForest))}")
+    labels = getattr(model, "classes_", [])
+    if not 2 <= len(labels) <= 16:
+        raise ImportFailed(f"{type(model).__name__} tells {len(labels)} classes apart; 2 to 16 are supported")
+    return list(labels)
+
+
+def convert(model, features, missing, order):
+    """`order`: the indices of the classes, the benign one first. An Imported."""
+    columns, model = take_apart(model, features, missing)
+    if isinstance(model, IsolationForest):
+        return isolating(columns, model)
+    if getattr(model, "n_outputs_", 1) != 1:
+        raise ImportFailed("the model has several outputs")
+    if isinstance(model, GradientBoostingClassifier):
+        return boosted(columns, model, order)
+    trees = [e.tree_ for e in model.estimators_] if hasattr(model, "estimators_") else [model.tree_]
+    return averaged(columns, model, trees, order)
+
+
+def reference_scores(model, made, rows, order):
+    """scikit-learn's own, [n][outputs] as the bundle gives them."""
+    filled = made.columns.filled(rows).astype(numpy.float64)
+    if isinstance(made.model, IsolationForest):
+        return -model.score_samples(filled)[:, None]
+    probabilities = model.predict_proba(filled)[:, order]
+    return probabilities[:, 1:] if made.outputs == 1 else probabilities
+
+
+def difference(model, made, booster, rows, order):
+    """The largest between the bundle's scores and scikit-learn's."""
+    _, probabilities = lj_foreign.scores(booster, rows, made.transform)
+    return float(numpy.abs(probabilities.astype(numpy.float64) - reference_scores(model, made, rows, order)).max())
