@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 
 import numpy
 
@@ -228,8 +229,12 @@ def save(path, dataset, left_out, labels_path):
 
 def restore(path, labels_path):
     """What save() kept of these very labels."""
-    with numpy.load(path) as kept:
-        if str(kept["labels"]) != digest_of(labels_path):
+    try:
+        kept = numpy.load(path)
+    except (ValueError, zipfile.BadZipFile, EOFError):
+        raise ValueError(f"{path}: is no table that an earlier run kept: remove it to extract anew") from None
+    with kept:
+        if "labels" not in kept or str(kept["labels"]) != digest_of(labels_path):
             raise ValueError(f"{path}: was extracted by other labels than {labels_path}: remove it to extract anew")
         dataset = Dataset.__new__(Dataset)
         for field in ("x", "y", "capture", "merged", "families", "publishers", "buckets"):
