@@ -61,6 +61,9 @@ class Dataset:
     def index(self):
         """What a row has of its capture."""
         self.family, self.publisher = self.families[self.capture], self.publishers[self.capture]
+        # Numbers in the order of the names: comparing names row by row took most of a training's time.
+        self.family_number, self.publisher_number = (numpy.unique(names, return_inverse=True)[1][self.capture]
+                                                     for names in (self.families, self.publishers))
         self.bucket, self.real = self.buckets[self.capture], self.publisher != lj_attacks.PUBLISHER
         return self
 

@@ -49,29 +49,32 @@ def usable_columns(names):
 
 def groups(dataset, rows):
     """`rows` by (merged, class, family), in a fixed order."""
-    for merged in (False, True):
-        for label in (0, 1):
-            part = rows[(dataset.merged[rows] == merged) & (dataset.y[rows] == label)]
-            for family in sorted(set(dataset.family[part])):
-                yield label, part[dataset.family[part] == family]
+    return parts_of(rows, dataset.merged[rows], dataset.y[rows], dataset.family_number[rows])
+
+
+def parts_of(rows, *columns):
+    """`rows` in parts that are alike in every column, ordered by the first, then the next."""
+    if len(rows) == 0:
+        return []
+    order = numpy.lexsort(columns[::-1])
+    changes = numpy.any([numpy.diff(column[order].astype(int)) != 0 for column in columns], axis=0)
+    return numpy.split(rows[order], numpy.flatnonzero(changes) + 1)
 
 
 def cap_families(dataset, mask, rng, cap=FAMILY_CAP):
     """Rows of `mask` with at most `cap` flows of each group."""
     return numpy.concatenate([rows if len(rows) <= cap else numpy.sort(rng.choice(rows, cap, replace=False))
-                              for _, rows in groups(dataset, numpy.flatnonzero(mask))])
+                              for rows in groups(dataset, numpy.flatnonzero(mask))])
 
 
 def weights(dataset, rows):
     """1/sqrt of the group's size; a publisher's sum then as its root, so that one who published much is not all there is; then both
     classes alike."""
     weight = numpy.zeros(len(dataset.y))
-    for _, group in groups(dataset, rows):
+    for group in groups(dataset, rows):
         weight[group] = 1 / numpy.sqrt(len(group))
-    for publisher in sorted(set(dataset.publisher[rows])):
-        for label in (0, 1):
-            theirs = rows[(dataset.publisher[rows] == publisher) & (dataset.y[rows] == label)]
-            weight[theirs] /= numpy.sqrt(weight[theirs].sum() or 1)
+    for theirs in parts_of(rows, dataset.publisher_number[rows], dataset.y[rows]):
+        weight[theirs] /= numpy.sqrt(weight[theirs].sum())
     for label in (0, 1):
         side = rows[dataset.y[rows] == label]
         weight[side] *= len(rows) / 2 / weight[side].sum()
