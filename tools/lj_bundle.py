@@ -38,7 +38,7 @@ def write(out, booster, dataset, columns, threshold, description, classes=("beni
     booster.save_model(os.path.join(out, "model.ubj"))
     write_golden(os.path.join(out, "golden.csv"), booster, dataset, columns)
     manifest = {
-        "format": 1, "name": os.path.basename(os.path.normpath(out)), "version": "2", "description": description,
+        "format": 1, "name": os.path.basename(os.path.normpath(out)), "version": "3", "description": description,
         "feature_schema": 1, "features": [dataset.names[i] for i in columns], "classes": list(classes),
         "trained_on": sorted(set(dataset.publisher.tolist())),
         "threshold": float(f"{threshold:.9g}"), "engine": "auto", "flow": FLOW,

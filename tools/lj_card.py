@@ -109,7 +109,7 @@ MERGED = (
     ", each capture alone and once more **merged**: attacks embedded among benign captures on one time line, benign captures overlaid "
     "behind shared addresses (`tools/lj_merge.py`)")
 MADE = (
-    ", and on {} captures of floods, scans and password guessing that `tools/lj_attacks.py` made, on which nothing is measured")
+    ", and on {} captures of floods, scans, guessing, web shells and tunnels that `tools/lj_attacks.py` made, on which nothing is measured")
 TABLE = (
     "Calls a flow benign or malicious by columns of a ready-made table; addresses, ports, TTL and window are not used. What a table's "
     "rows say of each other is a matter of its making: this model is worth what that table is, and its folds, of consecutive rows, "
@@ -147,7 +147,7 @@ def write(out, dataset, left_out, command, facts):
         f"features, {host} of them host context: those that gain most, of {len(dataset.names)}.", "",
         f"Trained on {facts['train']} flows of {len(set(dataset.capture))} captures{MERGED if merged else ''}{made}. At most "
         f"{lj_recipe.FAMILY_CAP} flows of a family, weighted by 1/sqrt of their number, a publisher's sum by its root, classes balanced. "
-        f"Left out{', columns that are not used' if facts['table'] else ', because their labels are in doubt'}: "
+        f"Left out{', columns that are not used' if facts['table'] else ', as asked or because their labels are in doubt'}: "
         f"{', '.join(os.path.basename(f) for f in left_out) or 'nothing'}.", "",
         f"## On {'rows' if facts['table'] else 'captures'} that training did not see", "",
         f"Every flow is scored by a model of the same recipe that saw neither its capture nor any that it was merged with "

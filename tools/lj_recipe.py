@@ -15,7 +15,6 @@ FOLDS = 5
 FAMILY_CAP = 300
 FEATURES_MAX = 50
 ROUNDS_MAX = 225
-ROWS_A_THREAD = 20000  # under it threads wait for each other longer than they work
 ROUNDS_MIN = 50  # where any round is perfect, one is not yet sure of anything
 PARAMETERS = {
     "objective": "binary:logistic", "disable_default_eval_metric": 1, "tree_method": "hist",
@@ -94,7 +93,7 @@ def fit(dataset, mask, columns, rounds, seed, held=None, cap=FAMILY_CAP):
     """A booster of the rows of `mask`, at most `cap` of a family; with `held` rows also its AUC there by round."""
     rows, history = cap_families(dataset, mask, numpy.random.default_rng(seed), cap), {}
     evals = [(matrix(dataset, held, columns), "held")] if held is not None else []
-    booster = xgboost.train({**PARAMETERS, "seed": seed, "nthread": 1 + (len(rows) > ROWS_A_THREAD)}, matrix(dataset, rows, columns), rounds, evals=evals,
+    booster = xgboost.train({**PARAMETERS, "seed": seed, "nthread": 1}, matrix(dataset, rows, columns), rounds, evals=evals,
                             custom_metric=weighted_auc, evals_result=history, verbose_eval=False)
     return booster, history["held"]["auc"] if evals else None
 
