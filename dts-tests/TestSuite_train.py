@@ -1,5 +1,6 @@
 """A person trains a bundle of their own: from labelled captures, or from a table that somebody else made."""
 
+import collections
 import csv
 import importlib.machinery
 import importlib.util
@@ -13,6 +14,7 @@ from framework.linejudge import TOOLS, events, replay, run, verify
 
 sys.path.insert(0, TOOLS)
 
+import lj_attacks  # noqa: E402: importable only now
 import lj_labels  # noqa: E402: importable only now
 
 TRAIN = os.path.join(TOOLS, "train")
@@ -97,6 +99,35 @@ class TestCaptures:
         for name in ("model.ubj", "golden.csv", "reference.json", "manifest.json"):
             verify((bundle / name).read_bytes() == (again / name).read_bytes(), f"{name} differs")
 
+    def test_it_has_a_second_model_that_names_families(self, bundle, data, tmp_path):
+        """
+        Steps: replay a scan and a beacon.
+        Verify: most of what alarms is named as it was labelled.
+        """
+        for family in ATTACKS:
+            replay(next(data.glob(f"{family}-*.pcap")), "--model", bundle, "--eve", tmp_path / family)
+            named = [e["ml"]["family"]["name"] for e in events(tmp_path / family) if e["event_type"] == "alert"]
+            verify(named and named.count(family) > len(named) / 2, f"{family}: {collections.Counter(named)}")
+
+    def test_measures_stand_beside_what_is_asked(self, bundle, data, tmp_path):
+        """Verify: the folds' AUC and a kind that was left out, each with what is asked and whether it is met."""
+        done = subprocess.run([os.path.join(TOOLS, "measures"), bundle, "--data", data, "--labels", data / "LABELS.tsv", "--seeds", "1",
+                               "--json", tmp_path / "m.json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 0, done.stderr)
+        verify("| AUC, plain | at least 0.985 |" in done.stdout and "| left out: scan | at least 0.98 |" in done.stdout, done.stdout)
+
+    def test_specialists_are_compared_at_the_same_false_alarms(self, bundle, data, tmp_path):
+        """
+        Steps: tools/specialists on the small captures, bundles written.
+        Verify: a row for the folds, and the scan's specialist opens.
+        """
+        done = subprocess.run([os.path.join(TOOLS, "specialists"), bundle, "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 0, done.stderr)
+        verify("| none: folds of captures |" in done.stdout, done.stdout)
+        check = run("model", "check", tmp_path / "scan")
+        verify(check.returncode == 0, check.stderr)
+
     def test_a_missing_capture_is_named(self, data, tmp_path):
         """Verify: the label file, and the capture that is not there."""
         labels = write_labels(tmp_path / "l.tsv", [("gone.pcap", "benign", "office", "benign:*")])
@@ -110,12 +141,41 @@ class TestCaptures:
         line = refusal("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
         verify("lonely" in line and "--lone keep" in line, line)
 
+    def test_a_table_that_is_none_is_named(self, data, tmp_path):
+        """Verify: the file, and what to do."""
+        (tmp_path / "t.npz").write_text("not yet written")
+        line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--table", tmp_path / "t.npz", "--out", tmp_path / "x")
+        verify("t.npz: is no table" in line, line)
+
     def test_an_unknown_rule_is_named(self, data, tmp_path):
         """Verify: the capture and the clause."""
         text = (data / "LABELS.tsv").read_text().replace("mal:*", "bad:*", 1)
         (tmp_path / "l.tsv").write_text(text)
         line = refusal("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
         verify("no such clause: bad:*" in line, line)
+
+
+class TestMadeAttacks:
+    @pytest.fixture(scope="class")
+    def made(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("made")
+        return lj_attacks.write(folder, 1)
+
+    def test_the_same_captures_come_out_each_time(self, made, tmp_path):
+        """Verify: byte for byte, one of each attack."""
+        again = lj_attacks.write(tmp_path, 1)
+        for row, other in zip(made, again, strict=True):
+            with open(row["path"], "rb") as one, open(other["path"], "rb") as two:
+                verify(one.read() == two.read(), f"{row['family']} differs")
+
+    def test_each_is_sound_traffic_of_many_flows(self, made, tmp_path):
+        """Verify: no packet is malformed, and all but tunnels, which are few and long, have as many flows as were meant."""
+        for row in made:
+            summary = replay(row["path"], "--model", "none")
+            parsed = summary["ledger"]["parse_accepted = flow_hit + flow_created + flow_refused + spread_refused"]["left"]
+            verify(parsed == summary["packets"], f"{row['family']}: {summary}")
+            least = 2 if row["family"].startswith("dnstunnel") else 0.7 * lj_attacks.FLOWS[0]
+            verify(summary["flows"] >= least, f"{row['family']}: {summary['flows']} flows")
 
 
 class TestLabelFiles:

@@ -24,28 +24,39 @@ def write_golden(path, booster, dataset, columns):
     chosen = numpy.concatenate([rng.choice(rows, min(len(rows), GOLDEN_ROWS // 2), replace=False)
                                 for rows in (numpy.flatnonzero(dataset.y == label) for label in (0, 1))])
     x = numpy.vstack([dataset.x[numpy.ix_(chosen, columns)], numpy.full((1, len(columns)), numpy.nan, dtype=numpy.float32)])
-    margins = booster.predict(xgboost.DMatrix(x), output_margin=True)
-    probabilities = booster.predict(xgboost.DMatrix(x))
+    margins, probabilities = (booster.predict(xgboost.DMatrix(x), output_margin=m).reshape(len(x), -1) for m in (True, False))
+    outputs = range(margins.shape[1])
     with open(path, "w", newline="", encoding="ascii") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([dataset.names[i] for i in columns] + ["margin_0", "probability_0"])
-        for values, margin, probability in zip(x, margins, probabilities):
-            cells = ["" if numpy.isnan(v) else f"{v:.9g}" for v in values]
-            writer.writerow(cells + [f"{margin:.9g}", f"{probability:.9g}"])
+        writer.writerow([dataset.names[i] for i in columns] + [f"{what}_{k}" for what in ("margin", "probability") for k in outputs])
+        for values in numpy.hstack([x, margins, probabilities]):
+            writer.writerow("" if numpy.isnan(v) else f"{v:.9g}" for v in values)
 
 
-def write(out, booster, dataset, columns, threshold, description):
+def write(out, booster, dataset, columns, threshold, description, classes=("benign", "malicious")):
     os.makedirs(out, exist_ok=True)
     booster.save_model(os.path.join(out, "model.ubj"))
     write_golden(os.path.join(out, "golden.csv"), booster, dataset, columns)
     manifest = {
-        "format": 1, "name": os.path.basename(os.path.normpath(out)), "version": "2", "description": description,
-        "feature_schema": 1, "features": [dataset.names[i] for i in columns], "classes": ["benign", "malicious"],
+        "format": 1, "name": os.path.basename(os.path.normpath(out)), "version": "3", "description": description,
+        "feature_schema": 1, "features": [dataset.names[i] for i in columns], "classes": list(classes),
         "trained_on": sorted(set(dataset.publisher.tolist())),
         "threshold": float(f"{threshold:.9g}"), "engine": "auto", "flow": FLOW,
         "files": {part: {"name": name, "sha256": sha256(os.path.join(out, name))}
                   for part, name in (("booster", "model.ubj"), ("golden", "golden.csv"))},
     }
+    keep(out, manifest)
+
+
+def keep(out, manifest):
     with open(os.path.join(out, "manifest.json"), "w", encoding="ascii") as file:
         json.dump(manifest, file, indent=2)
         file.write("\n")
+
+
+def add_family(out, folder):
+    """Has the bundle's manifest name the folder within it whose model names families."""
+    with open(os.path.join(out, "manifest.json"), encoding="ascii") as file:
+        manifest = json.load(file)
+    manifest["family"] = {"folder": folder, "sha256": sha256(os.path.join(out, folder, "manifest.json"))}
+    keep(out, manifest)

@@ -103,11 +103,13 @@ def publisher_table(unseen):
 
 CAPTURES = (
     "Calls a flow benign or malicious by its own course (lengths, gaps, flags, TCP's states) and by what its hosts had been doing "
-    "in the last 5, 60 and 600 s (flows, peers, ports, failures). It uses no address, port, TTL or window, which would name the "
+    "in the last 5, 60 and 600 s (flows, peers, ports, failures). It uses no address, port, TTL, window or round trip, which would name the "
     "network rather than the attack.")
 MERGED = (
     ", each capture alone and once more **merged**: attacks embedded among benign captures on one time line, benign captures overlaid "
     "behind shared addresses (`tools/lj_merge.py`)")
+MADE = (
+    ", and on {} captures of floods, scans, guessing, web shells and tunnels that `tools/lj_attacks.py` made, on which nothing is measured")
 TABLE = (
     "Calls a flow benign or malicious by columns of a ready-made table; addresses, ports, TTL and window are not used. What a table's "
     "rows say of each other is a matter of its making: this model is worth what that table is, and its folds, of consecutive rows, "
@@ -124,9 +126,18 @@ def unseen_section(unseen):
         "That is what to expect of attacks, tools and networks that are new to it.", ""]
 
 
+def family_section(lines):
+    if lines is None:
+        return []
+    return ["## The family that is named", "",
+            "Of what alarms at the threshold as shipped, `ml.family` names the kind of attack, by a second model in `family/`, one score a kind. Again "
+            "by folds of captures:", "", *lines, ""]
+
+
 def write(out, dataset, left_out, command, facts):
     scores, threshold = facts["seeds"][0]
     merged, seeds = bool(dataset.merged.any()), len(facts["seeds"])
+    made = MADE.format(facts["made"]) if facts["made"] else ""
     host = sum(name.startswith("host_") for name in facts["features"])
     plain = ~dataset.merged
     lines = [
@@ -134,9 +145,9 @@ def write(out, dataset, left_out, command, facts):
         TABLE if facts["table"] else CAPTURES, "",
         f"Made by `{command}`: {facts['rounds']} boosted trees of depth {lj_recipe.PARAMETERS['max_depth']} over {len(facts['features'])} "
         f"features, {host} of them host context: those that gain most, of {len(dataset.names)}.", "",
-        f"Trained on {facts['train']} flows of {len(set(dataset.capture))} captures{MERGED if merged else ''}. At most "
-        f"{lj_recipe.FAMILY_CAP} flows of a family, weighted by 1/sqrt of their number, classes balanced. "
-        f"Left out{', columns that are not used' if facts['table'] else ', because their labels are in doubt'}: "
+        f"Trained on {facts['train']} flows of {len(set(dataset.capture))} captures{MERGED if merged else ''}{made}. At most "
+        f"{lj_recipe.FAMILY_CAP} flows of a family, weighted by 1/sqrt of their number, a publisher's sum by its root, classes balanced. "
+        f"Left out{', columns that are not used' if facts['table'] else ', as asked or because their labels are in doubt'}: "
         f"{', '.join(os.path.basename(f) for f in left_out) or 'nothing'}.", "",
         f"## On {'rows' if facts['table'] else 'captures'} that training did not see", "",
         f"Every flow is scored by a model of the same recipe that saw neither its capture nor any that it was merged with "
@@ -151,6 +162,7 @@ def write(out, dataset, left_out, command, facts):
         "Where captures or flows are few, the recall says little; a family of one capture was never seen in training when it was scored.", "",
         "## Benign traffic by source: what alarmed at the threshold as shipped", "",
         *benign_table(dataset, scores, threshold), "",
+        *family_section(facts["families"]),
         "Thresholds do not transfer between networks: `tools/calibrate` sets this one by your own traffic.",
     ]
     with open(os.path.join(out, "README.md"), "w", encoding="utf-8") as file:

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 
 import numpy
 
+import lj_attacks
 import lj_labels
 import lj_merge
 
@@ -33,13 +35,17 @@ SHARED = (0, 1, 2, 4, 8)
 
 
 class Dataset:
-    """X [n][features] float32, y [n], capture index [n], merged [n]; captures' names, families, publishers and buckets."""
+    """X [n][features] float32, y [n], capture index [n], merged [n]; captures' names, families, publishers and buckets.
 
-    def __init__(self, labels):
+    Rows of attacks that were made (tools/lj_attacks.py) are there to train on, and `real` is False of them."""
+
+    def __init__(self, captured, made=()):
+        labels = [*captured, *made]
         self.captures = [label["file"] for label in labels]
         self.families = numpy.array([label["family"] for label in labels])
         self.publishers = numpy.array([label["file"].partition("/")[0] if "/" in label["file"] else "captures" for label in labels])
-        self.n_buckets, self.buckets = deal_to_buckets(labels)
+        self.n_buckets, buckets = deal_to_buckets(captured)
+        self.buckets = numpy.append(buckets, numpy.arange(len(made)) % self.n_buckets)
         self._parts = []
 
     def add(self, rows, labels, captures, merged):
@@ -55,7 +61,10 @@ class Dataset:
     def index(self):
         """What a row has of its capture."""
         self.family, self.publisher = self.families[self.capture], self.publishers[self.capture]
-        self.bucket = self.buckets[self.capture]
+        # Numbers in the order of the names: comparing names row by row took most of a training's time.
+        self.family_number, self.publisher_number = (numpy.unique(names, return_inverse=True)[1][self.capture]
+                                                     for names in (self.families, self.publishers))
+        self.bucket, self.real = self.buckets[self.capture], self.publisher != lj_attacks.PUBLISHER
         return self
 
     def without(self, publishers):
@@ -117,7 +126,7 @@ def _extract(job):
     """A plain capture or a merge: (feature names, rows float32, labels, capture of each row, merged)."""
     parts, folder, sets = job  # parts: (index of the capture, its label, offset in s, addresses shared)
     owner, moved = None, [0]
-    paths = [os.path.join(folder, label["file"]) for _, label, _, _ in parts]
+    paths = [label.get("path") or os.path.join(folder, label["file"]) for _, label, _, _ in parts]
     if len(parts) == 1:
         names, rows = _table(paths[0], sets)
     else:
@@ -143,9 +152,18 @@ def _extract(job):
 
 def _merges(labels, n_buckets, buckets):
     """Attacks embedded among benign captures, and benign captures overlaid, within each bucket."""
+    captured = sum("path" not in label for label in labels)
+    yield from _merges_of(range(captured), labels, n_buckets, buckets)
+    made = range(captured, len(labels))
+    for parts in _merges_of([i for i in range(captured) if labels[i]["class"] == "benign"] + list(made), labels, n_buckets, buckets):
+        if any(index in made for index, *_ in parts):
+            yield parts
+
+
+def _merges_of(chosen, labels, n_buckets, buckets):
     for bucket in range(n_buckets):
         rng = numpy.random.default_rng(1000 + bucket)
-        here = [i for i in range(len(labels)) if buckets[i] == bucket]
+        here = [i for i in chosen if buckets[i] == bucket]
         benign = [i for i in here if labels[i]["class"] == "benign"]
         attacks = [i for i in here if labels[i]["class"] != "benign"]
         rng.shuffle(attacks)
@@ -183,11 +201,14 @@ def read_labels(folder, path, lone):
     return check_families(path, labels, lone), left_out
 
 
-def load(data, labels_path, lone=None, sets="linejudge,host,network"):
-    """Extracts every labelled capture that is used, alone and merged; also the names of what is left out."""
+def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"):
+    """Extracts every labelled capture that is used, alone and merged, and attacks that are `made` for it; also the names of what is
+    left out."""
     folder, scratch = unpack(data)
-    labels, left_out = read_labels(folder, labels_path, lone)
-    dataset = Dataset(labels)
+    captured, left_out = read_labels(folder, labels_path, lone)
+    made_in = tempfile.TemporaryDirectory(prefix="linejudge-made-")
+    made = lj_attacks.write(made_in.name) if made else []
+    dataset, labels = Dataset(captured, made), captured + made
     jobs = [([(i, label, 0, 0)], folder, sets) for i, label in enumerate(labels)]
     jobs += [(parts, folder, sets) for parts in _merges(labels, dataset.n_buckets, dataset.buckets) if len(parts) > 1]
     with multiprocessing.Pool(2) as pool:
@@ -196,6 +217,7 @@ def load(data, labels_path, lone=None, sets="linejudge,host,network"):
                 dataset.add(*part)
             if done % 100 == 0 or done == len(jobs):
                 print(f"extracted {done} of {len(jobs)} captures and merges", file=sys.stderr)
+    made_in.cleanup()
     if scratch is not None:
         scratch.cleanup()
     return dataset.finish(names), left_out
@@ -210,8 +232,12 @@ def save(path, dataset, left_out, labels_path):
 
 def restore(path, labels_path):
     """What save() kept of these very labels."""
-    with numpy.load(path) as kept:
-        if str(kept["labels"]) != digest_of(labels_path):
+    try:
+        kept = numpy.load(path)
+    except (ValueError, zipfile.BadZipFile, EOFError):
+        raise ValueError(f"{path}: is no table that an earlier run kept: remove it to extract anew") from None
+    with kept:
+        if "labels" not in kept or str(kept["labels"]) != digest_of(labels_path):
             raise ValueError(f"{path}: was extracted by other labels than {labels_path}: remove it to extract anew")
         dataset = Dataset.__new__(Dataset)
         for field in ("x", "y", "capture", "merged", "families", "publishers", "buckets"):
@@ -226,11 +252,14 @@ def digest_of(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def obtain(data, labels_path, table=None, lone=None):
+def obtain(data, labels_path, table=None, lone=None, made=False):
     """load(), or what an earlier run kept in the file `table`; there it is kept for the next."""
     if table and os.path.exists(table):
-        return restore(table, labels_path)
-    dataset, left_out = load(data, labels_path, lone)
+        dataset, left_out = restore(table, labels_path)
+        if made and dataset.real.all():
+            raise ValueError(f"{table}: was extracted without attacks that are made: remove it to extract anew")
+        return dataset if made else dataset.only(dataset.real), left_out
+    dataset, left_out = load(data, labels_path, lone, made)
     if table:
         save(table, dataset, left_out, labels_path)
     return dataset, left_out

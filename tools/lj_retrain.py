@@ -7,44 +7,38 @@ from sklearn.metrics import roc_auc_score
 
 import lj_recipe
 
-KINDS = {"cicddos2019": "floods", "ddos-real": "floods", "synflood-lab": "floods", "scan": "scans", "brute": "password guessing",
-         "webshell": "web shells", "dnstunnel": "DNS tunnels", "attck": "ATT&CK exercises", "mta": "trojans and spam", "exploit": "exploits",
-         "modbus": "modbus"}
-
-
-def kind_of(family):
-    return KINDS.get(family.partition(":")[0], family.partition(":")[0])
-
-
 def _figures(attacks, benign):
     scores, y = numpy.concatenate([attacks, benign]), numpy.repeat([1, 0], [len(attacks), len(benign)])
     return {"n": len(attacks), "roc_auc": float(roc_auc_score(y, scores)), "recall at 1 % fpr": lj_recipe.recall_at(scores, y, 0.01),
             "recall at 0.1 % fpr": lj_recipe.recall_at(scores, y, 0.001)}
 
 
-def _left_out(dataset, columns, rounds, cap, column, label):
-    """Each value of `column` among malicious rows left out of training; scored against benign captures not seen either."""
-    aside, table = dataset.bucket < dataset.n_buckets // 5, {}
+def _left_out(dataset, columns, rounds, cap, column, label, seed):
+    """Each value of `column` among malicious rows left out of training; scored against benign captures not seen either, a fifth
+    that `seed` deals."""
+    aside, table = lj_recipe.fold_of_buckets(dataset.n_buckets, seed)[dataset.bucket] == 0, {}
     benign = numpy.flatnonzero(aside & (dataset.y == 0) & ~dataset.merged)
-    for value in sorted(set(column[dataset.y == 1])):
+    for value in sorted(set(column[(dataset.y == 1) & dataset.real])):
         theirs = column == value
         mask = ~theirs & ~aside
         if len(set(dataset.y[mask])) < 2:
             continue
-        booster, _ = lj_recipe.fit(dataset, mask, columns, rounds, lj_recipe.SEED, cap=cap)
-        attacks = numpy.flatnonzero(theirs & (dataset.y == 1) & ~dataset.merged)
+        booster, _ = lj_recipe.fit(dataset, mask, columns, rounds, seed, cap=cap)
+        attacks = numpy.flatnonzero(theirs & (dataset.y == 1) & dataset.real & ~dataset.merged)
         table[str(value)] = _figures(*(lj_recipe.scores_of(booster, dataset, rows, columns) for rows in (attacks, benign)))
         print(f"{label} {value} left out", file=sys.stderr)
     return table
 
 
-def publishers(dataset, columns, rounds, cap):
-    return _left_out(dataset, columns, rounds, cap, dataset.publisher, "publisher")
+def publishers(dataset, columns, rounds, cap, seed=lj_recipe.SEED):
+    return _left_out(dataset, columns, rounds, cap, dataset.publisher, "publisher", seed)
 
 
-def families(dataset, columns, rounds, cap):
-    kinds = numpy.array([kind_of(family) if label else "" for family, label in zip(dataset.family, dataset.y)])
-    return _left_out(dataset, columns, rounds, cap, kinds, "family")
+def families(dataset, columns, rounds, cap, seed=lj_recipe.SEED, but_made=False):
+    """Each kind of attack left out; `but_made`: captured ones alone, those that are made are still trained on."""
+    kept = numpy.zeros(len(dataset.y), bool) | (but_made & ~dataset.real)
+    kinds = numpy.array([lj_recipe.kind_of(family) if out else "" for family, out in zip(dataset.family, (dataset.y == 1) & ~kept)])
+    return _left_out(dataset, columns, rounds, cap, kinds, "family", seed)
 
 
 def folds(dataset, columns, rounds, cap, seed):

@@ -3,9 +3,10 @@
  *
  * A bundle is a folder: manifest.json (names, classes, threshold, flow settings, SHA-256 of each
  * file), model.ubj (or .json), golden.csv (rows of features with the margins and probabilities they
- * must give); a site's calibration.json may stand beside them. models/README.md describes it field
- * by field. A model is immutable once open, and must reproduce its golden rows (margins bit for
- * bit, probabilities to 1e-6) or it does not open.
+ * must give); a site's calibration.json may stand beside them, and in a folder of its own a second
+ * model that names the family of what alarms. models/README.md describes it field by field. A model
+ * is immutable once open, and must reproduce its golden rows (margins bit for bit, probabilities to
+ * 1e-6) or it does not open.
  *
  * Thread: open and close on main; lj_model_score() from each inference lcore with its own `slot`.
  */
@@ -121,6 +122,9 @@ const char *lj_model_feature(const struct lj_model *m, uint32_t i);
 /* Path of the bundle's reference histograms, whose hash was checked; false: it has none. */
 bool lj_model_reference(const struct lj_model *m, char *path, size_t size);
 
+/* The model that names the family of what alarms, by its classes behind the first; NULL: none. */
+const struct lj_model_info *lj_model_family(const struct lj_model *m);
+
 /* What a model says of one flow. */
 struct lj_opinion {
 	float score;	      /* probability that the flow is not benign */
@@ -129,6 +133,8 @@ struct lj_opinion {
 	/* Mode decide: the scores are bounds, on the exact ones' side of the threshold and with
 	 * their likeliest class. */
 	bool decided;
+	uint16_t family;    /* class of lj_model_family(); 0: none, for it does not alarm */
+	float family_score; /* the family's share of all probabilities but benign's */
 	float scores[LJ_CLASSES_MAX]; /* probability of each class */
 };
 

@@ -253,12 +253,30 @@ static int get_head(const struct place *p, const json_t *root, struct manifest *
 	return 0;
 }
 
+static int get_family(const struct place *p, const json_t *root, struct manifest *m)
+{
+	static const char *const keys[] = {"folder", "sha256"};
+	const json_t *family = json_object_get(root, "family");
+	int ret;
+
+	if (family == NULL)
+		return 0;
+	ret = check_keys(p, family, "family.", keys, RTE_DIM(keys));
+	if (ret == 0)
+		ret = get_text(p, family, "folder", "family.folder", m->family, sizeof(m->family));
+	if (ret == 0 && (strchr(m->family, '/') != NULL || m->family[0] == '.'))
+		ret = wrong(p, "family.folder", "is not a folder within the bundle's own");
+	return ret != 0 ? ret
+			: get_text(p, family, "sha256", "family.sha256", m->family_sha256,
+				   sizeof(m->family_sha256));
+}
+
 static int read_root(const struct place *p, const json_t *root, struct manifest *m)
 {
-	static const char *const keys[] = {"format",	     "name",	 "version",  "description",
-					   "feature_schema", "features", "classes",  "threshold",
-					   "engine",	     "mode",	 "flow",     "files",
-					   "trained_on",     "created",	 "transform"};
+	static const char *const keys[] = {"format",	     "name",	 "version",   "description",
+					   "feature_schema", "features", "classes",   "threshold",
+					   "engine",	     "mode",	 "flow",      "files",
+					   "trained_on",     "created",	 "transform", "family"};
 	const json_t *files = json_object_get(root, "files");
 	int ret;
 
@@ -275,6 +293,8 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 		ret = get_transform(p, root, m);
 	if (ret == 0)
 		ret = get_flow(p, root, m);
+	if (ret == 0)
+		ret = get_family(p, root, m);
 	if (ret == 0)
 		ret = get_file(p, files, "booster", m->booster, sizeof(m->booster),
 			       m->booster_sha256);

@@ -129,7 +129,8 @@ struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engin
 	    check_hash(m, m->manifest.golden, m->manifest.golden_sha256, err) != 0 ||
 	    (m->manifest.reference[0] != '\0' &&
 	     check_hash(m, m->manifest.reference, m->manifest.reference_sha256, err) != 0) ||
-	    open_plan(m, err) != 0 || open_booster(m, engine, mode, err) != 0) {
+	    open_plan(m, err) != 0 || open_booster(m, engine, mode, err) != 0 ||
+	    family_open(m, engine, err) != 0) {
 		lj_model_close(m);
 		return NULL;
 	}
@@ -145,6 +146,7 @@ void lj_model_close(struct lj_model *m)
 		free(m->matrix[i]);
 		free(m->scores[i]);
 	}
+	lj_model_close(m->family);
 	forest_destroy(m->forest);
 	lj_feature_plan_destroy(m->plan);
 	manifest_free(&m->manifest);
@@ -159,6 +161,11 @@ const struct lj_model_info *lj_model_info(const struct lj_model *m)
 const struct lj_feature_plan *lj_model_plan(const struct lj_model *m)
 {
 	return m->plan;
+}
+
+const struct lj_model_info *lj_model_family(const struct lj_model *m)
+{
+	return m->family != NULL ? &m->family->manifest.info : NULL;
 }
 
 const char *lj_model_dir(const struct lj_model *m)
@@ -181,6 +188,8 @@ void opinion_form(const struct lj_model_info *info, const float *p, struct lj_op
 {
 	o->classes = info->classes;
 	o->decided = false;
+	o->family = 0;
+	o->family_score = 0;
 	if (info->outputs == 1) {
 		o->scores[0] = 1 - p[0];
 		o->scores[1] = p[0];
@@ -265,5 +274,7 @@ uint32_t lj_model_score(struct lj_model *m, uint16_t slot, const struct lj_flow 
 		opinion_form(info, scores + (size_t)i * info->outputs, &opinions[i]);
 		opinions[i].decided = decided[i];
 	}
+	if (m->family != NULL)
+		family_name(m, slot, flows, contexts, n, opinions);
 	return n;
 }

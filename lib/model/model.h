@@ -17,6 +17,8 @@ struct manifest {
 	char booster[256], golden[256]; /* file names in the folder */
 	char reference[256];		/* "": none */
 	char booster_sha256[65], golden_sha256[65], reference_sha256[65];
+	char family[128]; /* folder of the model that names families; empty: none */
+	char family_sha256[65];
 };
 
 struct lj_model {
@@ -29,6 +31,7 @@ struct lj_model {
 	void *handle[LJ_MODEL_SLOTS];
 	float *matrix[LJ_MODEL_SLOTS]; /* [LJ_MODEL_BATCH][features] */
 	float *scores[LJ_MODEL_SLOTS]; /* [LJ_MODEL_BATCH][outputs] */
+	struct lj_model *family;       /* names the family of what alarms; NULL: nothing does */
 };
 
 /* The document of a JSON file; the caller owns it. NULL and `err`: what opening or reading it says,
@@ -53,6 +56,11 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, 
 /* From one row's probabilities: a binary booster gives that of the second class alone. */
 void opinion_form(const struct lj_model_info *info, const float *p, struct lj_opinion *o);
 
+/* Opens the model that names families, if the manifest has one. 0 or -errno. */
+int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err);
+/* Names the family of those of the `n` flows whose opinion is over the threshold. Path. */
+void family_name(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
+		 const struct lj_host_context *contexts, uint32_t n, struct lj_opinion *opinions);
 /*
  * Probabilities[n][outputs] of rows by the slot's engine and the manifest's transform. 0 or -errno.
  * Path.

@@ -219,6 +219,18 @@ static void add_marks(struct text *t, const struct lj_flow *f, const struct lj_o
 		text_add(t, "]");
 }
 
+/* What kind of attack, where the model that decided can say. */
+static void add_family(struct text *t, const struct lj_model *model, const struct lj_opinion *o)
+{
+	if (o->family == 0)
+		return;
+	text_add(t, ",\"family\":{");
+	add_string(t, "name", lj_model_family(model)->class_name[o->family]);
+	text_add(t, ",");
+	add_score(t, "score", o->family_score);
+	text_add(t, "}");
+}
+
 static void add_ml(struct text *t, const struct lj_eve_config *config, const struct lj_verdict *v,
 		   bool alert)
 {
@@ -246,6 +258,7 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 		text_add(t, ",");
 		add_score(t, "threshold", info->threshold);
 		add_scores(t, info, o);
+		add_family(t, config->models->model[v->model], o);
 		if (v->n_opinions > 1)
 			add_opinions(t, v, config->models);
 		if (v->because != NULL && alert)

@@ -1,0 +1,91 @@
+#include <errno.h>
+#include <string.h>
+
+#include "model.h"
+
+/* The manifest of the second model carries the hashes of its own files: its hash is all of theirs.
+ */
+static int check_manifest(const char *dir, const char *wanted, struct lj_error *err)
+{
+	char path[1024], have[2 * LJ_SHA256_BYTES + 1];
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/manifest.json", dir);
+	ret = lj_sha256_file(path, have, err);
+	if (ret == 0 && strcmp(have, wanted) != 0)
+		ret = lj_error_set(
+			err, EILSEQ, path,
+			"SHA-256 is %s, the model's manifest says %s: the file was changed", have,
+			wanted);
+	return ret;
+}
+
+int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
+{
+	const struct lj_model_info *info;
+	char dir[768];
+	int ret;
+
+	if (m->manifest.family[0] == '\0')
+		return 0;
+	snprintf(dir, sizeof(dir), "%s/%s", m->dir, m->manifest.family);
+	ret = check_manifest(dir, m->manifest.family_sha256, err);
+	if (ret != 0)
+		return ret;
+	m->family = lj_model_open_by(dir, m->slots, engine, LJ_MODE_EXACT, err);
+	if (m->family == NULL)
+		return -EINVAL;
+	info = lj_model_info(m->family);
+	if (m->family->family != NULL)
+		return lj_error_set(err, EINVAL, dir,
+				    "names families itself: one such model is the most");
+	if (info->outputs != info->classes)
+		return lj_error_set(err, EINVAL, dir, "gives %u scores for its %u classes",
+				    info->outputs, info->classes);
+	/* What is kept of a flow, and asked of its hosts, follows from the first model's features.
+	 */
+	if (lj_feature_plan_keep(m->family->plan) & ~lj_feature_plan_keep(m->plan))
+		return lj_error_set(
+			err, EINVAL, dir,
+			"takes features of a kind (host context, TCP) of which the model "
+			"that it is for takes none");
+	return 0;
+}
+
+/* The likeliest class but benign, and its share of all those. */
+static void name_of(const struct lj_model_info *info, const float *p, struct lj_opinion *o)
+{
+	float sum = 0;
+
+	o->family = 1;
+	for (uint16_t k = 1; k < info->classes; k++) {
+		sum += p[k];
+		if (p[k] > p[o->family])
+			o->family = k;
+	}
+	o->family_score = sum > 0 ? p[o->family] / sum : 0;
+}
+
+void family_name(struct lj_model *m, uint16_t slot, const struct lj_flow *const *flows,
+		 const struct lj_host_context *contexts, uint32_t n, struct lj_opinion *opinions)
+{
+	const struct lj_model_info *info = lj_model_info(m->family);
+	float *rows = m->family->matrix[slot], *scores = m->family->scores[slot];
+	uint16_t which[LJ_MODEL_BATCH];
+	uint32_t chosen = 0;
+
+	for (uint32_t i = 0, end; i < n; i = end + 1) {
+		for (end = i; end < n && opinions[end].score >= m->manifest.info.threshold; end++)
+			which[chosen + end - i] = (uint16_t)end;
+		if (end == i)
+			continue;
+		lj_feature_extract(m->family->plan, flows + i,
+				   contexts != NULL ? contexts + i : NULL, (uint16_t)(end - i),
+				   rows + (size_t)chosen * info->features);
+		chosen += end - i;
+	}
+	if (chosen == 0 || lj_model_score_rows(m->family, slot, rows, chosen, scores) != 0)
+		return;
+	for (uint32_t j = 0; j < chosen; j++)
+		name_of(info, scores + (size_t)j * info->outputs, &opinions[which[j]]);
+}
