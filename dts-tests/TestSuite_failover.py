@@ -13,6 +13,8 @@ from framework.netns import FAR, HOST, IN_HOST, cable, ip, send, two_hosts
 NEAR, THERE = "ljx0", "ljx1"
 SPARE, SPARE_THERE = "ljx2", "ljx3"
 PREFIX = "lj-dts-failover"
+# Its ring has room for all of a case's frames, however late the worker.
+AF_PACKET = f"net_af_packet0,iface={NEAR},framecnt=4096"
 FRAMES = 1000
 
 
@@ -78,7 +80,7 @@ def ended(process):
 
 class TestByCommand:
     @pytest.mark.parametrize("name,way,then", [
-        (f"net_af_packet0,iface={NEAR}", "xdp", "net_af_packet"), (f"xdp:{NEAR}", "af_packet", "xdp"), (f"xdp:{NEAR},mode=generic", "", "xdp"),
+        (AF_PACKET, "xdp", "net_af_packet"), (f"xdp:{NEAR}", "af_packet", "xdp"), (f"xdp:{NEAR},mode=generic", "", "xdp"),
         (f"auto:{NEAR}", "", "xdp"),
     ])
     def test_records_live_on(self, tmp_path, name, way, then):
@@ -160,7 +162,7 @@ class TestByCommand:
         Steps: confine the service to a user, with capture.failover command; fail over to the tap and to net_af_packet.
         Verify: both go: the rights for it were kept.
         """
-        config = {**watched(f"net_af_packet0,iface={NEAR}", {"failover": "command"}), "service": {"user": "nobody"}}
+        config = {**watched(AF_PACKET, {"failover": "command"}), "service": {"user": "nobody"}}
         with appliance(tmp_path, config, PREFIX, IN_HOST) as (process, telemetry):
             for n, way in enumerate(("xdp", "net_af_packet", "xdp")):
                 fail_over(telemetry, way)
@@ -173,7 +175,7 @@ class TestByCommand:
 class TestByPolicy:
     AUTO = {"failover": "auto", "link_down_s": 0.3}
 
-    @pytest.mark.parametrize("name", [f"xdp:{NEAR}", f"net_af_packet0,iface={NEAR}"])
+    @pytest.mark.parametrize("name", [f"xdp:{NEAR}", AF_PACKET])
     def test_an_interface_deleted_and_made_anew(self, tmp_path, name):
         """
         Steps: delete the interface while it is watched; make it anew a second later; send.
@@ -195,14 +197,14 @@ class TestByPolicy:
             verify(stats["received"] >= 2 * FRAMES, f"{stats}")
             ended(process)
 
-    @pytest.mark.parametrize("name", [f"net_af_packet0,iface={NEAR}", "net_tap0,iface=ljtap0"])
+    @pytest.mark.parametrize("name", [AF_PACKET, "net_tap0,iface=ljtap0"])
     def test_another_interface_takes_over(self, tmp_path, name):
         """
         Steps: watch an interface, and one that net_tap has made, with a spare one; delete it; send to the spare.
         Verify: the spare is tapped; frames are counted.
         """
         with appliance(tmp_path, watched(name, self.AUTO, failover=SPARE), PREFIX, IN_HOST) as (process, telemetry):
-            ip("-n", HOST, "link", "del", name.split("=")[1])
+            ip("-n", HOST, "link", "del", re.search("iface=(\\w+)", name)[1])
             now = until(process, telemetry, "the spare", state="well", failovers=1)
             verify(now["way"] == "xdp" and now["why"] == "the interface is gone", f"{now}")
             (before,) = telemetry.ask("/linejudge/show/port/stats").values()
@@ -234,10 +236,10 @@ class TestByPolicy:
 
     def test_a_link_that_comes_back_in_time(self, tmp_path):
         """
-        Steps: take the link down and up again; capture.link_down_s is 60.
+        Steps: with a spare interface, take the link down and up again; capture.link_down_s is 60.
         Verify: both are told; nothing is failed over.
         """
-        config = watched(f"xdp:{NEAR}", {"failover": "auto", "link_down_s": 60})
+        config = watched(f"xdp:{NEAR}", {"failover": "auto", "link_down_s": 60}, failover=SPARE)
         with appliance(tmp_path, config, PREFIX, IN_HOST) as (process, telemetry):
             until(process, telemetry, "the link", state="well")
             ip("-n", FAR, "link", "set", THERE, "down")
@@ -247,6 +249,22 @@ class TestByPolicy:
             verify(now["failovers"] == 0 and now["ill_ms"] == 0, f"{now}")
             _, log = ended(process)
         verify("the link is down" in log and "well again" in log, log)
+
+    def test_a_link_that_every_way_shares(self, tmp_path):
+        """
+        Steps: without a spare interface, take the link down for longer than capture.link_down_s, and up again.
+        Verify: nothing is failed over, since no other way would have another link; frames are counted afterwards.
+        """
+        with appliance(tmp_path, watched(f"xdp:{NEAR}", {"failover": "auto", "link_down_s": 0.01}), PREFIX, IN_HOST) as (process, telemetry):
+            until(process, telemetry, "the link", state="well")
+            ip("-n", FAR, "link", "set", THERE, "down")
+            until(process, telemetry, "the fall", state="link down")
+            ip("-n", FAR, "link", "set", THERE, "up")
+            now = until(process, telemetry, "the return", state="well")
+            verify(now["failovers"] == 0 and now["way"] == "xdp", f"{now}")
+            send(THERE, demo_frames())
+            received(process, telemetry, FRAMES)
+            ended(process)
 
     def test_by_default_a_loss_is_reported(self, tmp_path):
         """

@@ -39,16 +39,16 @@ static struct lj_source *open_driver(const struct candidate *c, struct lj_error 
 	return ethdev_open(&config, err);
 }
 
-static struct lj_source *open_vdev(const struct candidate *c, const char *driver,
+static struct lj_source *open_vdev(const struct candidate *c, const char *driver, const char *more,
 				   struct lj_error *err)
 {
 	struct lj_port_config config = *c->config;
 	struct lj_source *source;
-	char name[64], arguments[64];
+	char name[64], arguments[96];
 	int ret;
 
 	snprintf(name, sizeof(name), "%s_%s", driver, c->dev.interface);
-	snprintf(arguments, sizeof(arguments), "iface=%s", c->dev.interface);
+	snprintf(arguments, sizeof(arguments), "iface=%s%s", c->dev.interface, more);
 	config.name = name;
 	ret = rte_eal_hotplug_add("vdev", name, arguments);
 	if (ret != 0) {
@@ -79,7 +79,7 @@ static struct lj_source *open_af_xdp(const struct candidate *c, struct lj_error 
 			 queues, c->config->queues, c->dev.interface, c->config->queues);
 		return refuse(err, why);
 	}
-	return open_vdev(c, "net_af_xdp", err);
+	return open_vdev(c, "net_af_xdp", "", err);
 }
 
 static struct lj_source *open_tap(const struct candidate *c, struct lj_error *err)
@@ -92,9 +92,19 @@ static struct lj_source *open_tap(const struct candidate *c, struct lj_error *er
 	return xdp_open(&config, err);
 }
 
+/*
+ * Its ring is as long as its argument says, 512 frames without, whatever descriptors are asked for;
+ * and what finds it full is lost uncounted. It is locked memory, of which a service user may have
+ * too little (LimitMEMLOCK).
+ */
 static struct lj_source *open_af_packet(const struct candidate *c, struct lj_error *err)
 {
-	return open_vdev(c, "net_af_packet", err);
+	struct lj_source *source;
+	char frames[32];
+
+	snprintf(frames, sizeof(frames), ",framecnt=%u", rte_align32pow2(c->config->descriptors));
+	source = open_vdev(c, "net_af_packet", frames, err);
+	return source != NULL ? source : open_vdev(c, "net_af_packet", "", err);
 }
 
 /* In the order of preference. */

@@ -9,7 +9,7 @@
 #include "pipeline.h"
 
 #define LOOK_NS	 10000000ULL   /* at ports */
-#define RETRY_NS 1000000000ULL /* of what did not open */
+#define RETRY_NS 1000000000ULL /* of what did not open, or died at once */
 
 #define ANY_WAY ""
 
@@ -107,17 +107,27 @@ static void begin(struct lj_pipeline *p, uint32_t i, const char *only, const cha
 		atomic_store_explicit(&queue_of(p, i, q)->wanted, NULL, memory_order_release);
 }
 
+/* Whether another way can have another link: all that the kernel has of an interface is down with
+ * it, a NIC of DPDK's may come up anew. */
+static bool link_may_differ(const struct lj_pipeline *p, uint32_t i)
+{
+	const char *way = lj_source_way(p->source[i]);
+
+	return p->config->capture.port[i].failover[0] != '\0' || strcmp(way, "driver") == 0;
+}
+
 /* By policy a dead port at once, and one whose link had been up and stays down. */
-static bool policy_wants(const struct lj_pipeline *p, const struct failover *f, uint64_t now)
+static bool policy_wants(const struct lj_pipeline *p, uint32_t i, uint64_t now)
 {
 	uint64_t patience_ns = p->config->capture.link_down_ns;
+	const struct failover *f = &p->failover[i];
 
-	if (p->config->capture.failover != LJ_FAILOVER_AUTO)
+	if (p->config->capture.failover != LJ_FAILOVER_AUTO || now < f->at_ns + RETRY_NS)
 		return false;
 	if (f->health == LJ_PORT_DEAD)
 		return true;
 	return f->health == LJ_PORT_LINK_DOWN && patience_ns > 0 && f->was_well &&
-	       now >= f->ill_ns + patience_ns;
+	       now >= f->ill_ns + patience_ns && link_may_differ(p, i);
 }
 
 static bool all_let_go(struct lj_pipeline *p, uint32_t i)
@@ -150,7 +160,7 @@ static bool port_due(struct lj_pipeline *p, uint32_t i, uint64_t now)
 	}
 	if (asked != NULL)
 		begin(p, i, asked[0] != '\0' ? asked : NULL, "by command");
-	else if (policy_wants(p, f, now))
+	else if (policy_wants(p, i, now))
 		begin(p, i, NULL, f->ailment);
 	return false;
 }
