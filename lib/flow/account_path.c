@@ -235,7 +235,7 @@ static inline void account_handshake(struct lj_flow *f, const struct lj_packet *
 	}
 }
 
-static inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int side)
+static __rte_always_inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int side)
 {
 	struct lj_flow_tcp *t = &f->tcp[side];
 	uint32_t retransmitted_before = t->retransmitted_packets;
@@ -422,8 +422,16 @@ static __rte_always_inline void fold(struct lj_flow *f, const struct flow_log *l
 		b.last_ns -= log->packet[i].gap_ns;
 	p.time_ns = b.last_ns;
 	for (uint32_t i = 0; i < pending; i++) {
+		int side = log->packet[i].l4_header_and_side >> 7;
+
 		from_log(&log->packet[i], &p);
-		account(f, &p, log->packet[i].l4_header_and_side >> 7, &b, keep);
+		/* What is_loggable() asked for, told to the compiler: it leaves out what cannot be.
+		 */
+		if (f->side[side].packets == 0 || b.packets == 0 ||
+		    (p.tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) != 0 ||
+		    p.time_ns < b.last_ns || p.l3_bytes > UINT16_MAX)
+			__builtin_unreachable();
+		account(f, &p, side, &b, keep);
 		b.packets++;
 		b.last_ns = p.time_ns;
 	}

@@ -190,7 +190,8 @@ static void follow_tcp(struct lj_flow_table *t, struct lj_flow *f, const struct 
 struct collected {
 	struct lj_flow **due;
 	uint16_t n;
-	uint64_t tie; /* n-th of the packet at hand */
+	uint16_t hits; /* packets that met their record: counted once an update */
+	uint64_t tie;  /* n-th of the packet at hand */
 };
 
 static void collect(struct collected *c, struct lj_flow *f)
@@ -263,16 +264,17 @@ static inline bool is_loggable(const struct lj_flow *f, const struct lj_packet *
 
 static inline void log_packet(struct lj_flow *f, const struct lj_packet *p, int side)
 {
-	log_of(f)->packet[f->pending++] = (struct logged){
-		.gap_ns = (uint32_t)(p->time_ns - f->last_ns),
-		.tcp_seq = p->tcp_seq,
-		.l3_bytes = (uint16_t)p->l3_bytes,
-		.tcp_window = p->tcp_window,
-		.tcp_flags = p->tcp_flags,
-		.ttl = p->ttl,
-		.header_bytes = (uint8_t)(p->l3_bytes - p->payload_bytes),
-		.l4_header_and_side = (uint8_t)(p->l4_header_bytes / 4 | side << 7),
-	};
+	struct logged *l = &log_of(f)->packet[f->pending];
+
+	f->pending++;
+	l->gap_ns = (uint32_t)(p->time_ns - f->last_ns);
+	l->tcp_seq = p->tcp_seq;
+	l->l3_bytes = (uint16_t)p->l3_bytes;
+	l->tcp_window = p->tcp_window;
+	l->tcp_flags = p->tcp_flags;
+	l->ttl = p->ttl;
+	l->header_bytes = (uint8_t)(p->l3_bytes - p->payload_bytes);
+	l->l4_header_and_side = (uint8_t)(p->l4_header_bytes / 4 | side << 7);
 	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
 	f->packets++;
 	f->last_ns = p->time_ns;
@@ -328,7 +330,7 @@ static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const 
 		if (t->config.begun && before == NULL)
 			tell_begun(t, f, p, c);
 	} else {
-		lj_count(t->counters, LJ_C_flow_hit, 1);
+		c->hits++;
 	}
 	side = p->side ^ f->initiator;
 	add_packet(t, f, p, side);
@@ -359,7 +361,9 @@ static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, u
 {
 	int side = p->side ^ f->initiator;
 
-	if (is_loggable(f, p, side)) {
+	/* As is_loggable() will find it, nearly always. */
+	if ((f->heard & (1 << side)) != 0 &&
+	    (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0) {
 		rte_prefetch0(&log_of(f)->packet[f->pending]);
 		if (f->pending + 1 < FLOW_LOG)
 			return;
@@ -419,7 +423,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 			struct lj_flow **due, uint16_t *n_due)
 {
 	struct lj_flow *guess[LJ_BURST_MAX];
-	struct collected c = {due, 0, 0};
+	struct collected c = {.due = due};
 	uint16_t i;
 
 	t->n_begun = 0;
@@ -427,6 +431,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	for (i = 0; i < n && c.n < n; i++)
 		if (!update_one(t, record_of(t, &packets[i], guess[i]), &packets[i], &c))
 			break;
+	lj_count(t->counters, LJ_C_flow_hit, c.hits);
 	*n_due = c.n;
 	return i;
 }
