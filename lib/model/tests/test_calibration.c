@@ -23,7 +23,7 @@ static const char *default_dir(void)
 static void bundle(void)
 {
 	static const char *const files[] = {"manifest.json", "model.ubj", "golden.csv",
-					    "reference.json"};
+					    "reference.json", "family"};
 	char from[1200], to[256];
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
