@@ -144,8 +144,8 @@ static void what_makes_no_sense_is_refused_with_the_file(void)
 
 static void clean_up(void)
 {
-	static const char *const files[] = {"manifest.json", "model.ubj", "golden.csv",
-					    "reference.json", "calibration.json"};
+	static const char *const files[] = {"manifest.json",  "model.ubj",	  "golden.csv",
+					    "reference.json", "calibration.json", "family"};
 	char path[256];
 
 	for (size_t i = 0; i < RTE_DIM(files); i++) {
