@@ -26,11 +26,7 @@ def told(*arguments):
 @pytest.fixture
 def bundle(tmp_path):
     """The default model, where calibrating it harms nobody."""
-    folder = tmp_path / "default"
-    folder.mkdir()
-    for name in ("manifest.json", "model.ubj", "golden.csv", "reference.json"):
-        shutil.copy(os.path.join(ROOT, "models", "default", name), folder)
-    return folder
+    return shutil.copytree(os.path.join(ROOT, "models", "default"), tmp_path / "default")
 
 
 @pytest.fixture

@@ -93,6 +93,12 @@ class TestFamily:
         verify(families["flow"] == families["alert"] and families["alert"], "flow and alert events differ")
 
 
+    def test_check_says_which_families_there_are(self, bundle):
+        """Verify: their names, in order."""
+        done = run("model", "check", bundle)
+        verify(f"families: {' '.join(CLASSES[1:])};" in done.stdout, done.stdout + done.stderr)
+
+
 class TestFamilyErrors:
     def refused(self, bundle):
         done = run("model", "check", bundle)

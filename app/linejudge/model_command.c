@@ -24,6 +24,17 @@ static int fail(const struct lj_error *err)
 	return EXIT_FAILURE;
 }
 
+/* The second model, if there is one. */
+static void print_families(const struct lj_model_info *info)
+{
+	if (info == NULL)
+		return;
+	printf("families:");
+	for (uint16_t k = 1; k < info->classes; k++)
+		printf(" %s", info->class_name[k]);
+	printf("; %u trees, %u features, engine %s\n", info->trees, info->features, info->engine);
+}
+
 static int check(const char *dir)
 {
 	struct lj_error err = {0};
@@ -50,6 +61,7 @@ static int check(const char *dir)
 		printf("proof: forest gives XGBoost's bits on %u rows around its thresholds\n",
 		       info->proof_rows);
 	printf("engine: %s (%s), mode %s\n", info->engine, info->engine_reason, info->mode);
+	print_families(lj_model_family(m));
 	free(golden);
 	lj_model_close(m);
 	return EXIT_SUCCESS;

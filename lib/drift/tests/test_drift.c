@@ -35,8 +35,8 @@ static void copy(const char *name)
 {
 	char command[600];
 
-	snprintf(command, sizeof(command), "cp %s/models/default/%s %s/", getenv("LJ_SOURCE_ROOT"),
-		 name, bundle);
+	snprintf(command, sizeof(command), "cp -r %s/models/default/%s %s/",
+		 getenv("LJ_SOURCE_ROOT"), name, bundle);
 	if (system(command) != 0)
 		exit(EXIT_FAILURE);
 }
@@ -304,6 +304,7 @@ int main(void)
 	copy("model.ubj");
 	copy("golden.csv");
 	copy("reference.json");
+	copy("family");
 	set.model[0] = lj_model_open_by(bundle, 1, LJ_ENGINE_XGBOOST, LJ_MODE_EXACT, NULL);
 	if (set.model[0] == NULL)
 		return EXIT_FAILURE;

@@ -23,7 +23,7 @@ static const char *default_dir(void)
 static void bundle(void)
 {
 	static const char *const files[] = {"manifest.json", "model.ubj", "golden.csv",
-					    "reference.json"};
+					    "reference.json", "family"};
 	char from[1200], to[256];
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
@@ -144,8 +144,8 @@ static void what_makes_no_sense_is_refused_with_the_file(void)
 
 static void clean_up(void)
 {
-	static const char *const files[] = {"manifest.json", "model.ubj", "golden.csv",
-					    "reference.json", "calibration.json"};
+	static const char *const files[] = {"manifest.json",  "model.ubj",	  "golden.csv",
+					    "reference.json", "calibration.json", "family"};
 	char path[256];
 
 	for (size_t i = 0; i < RTE_DIM(files); i++) {
