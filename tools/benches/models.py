@@ -90,7 +90,8 @@ def measure(folder, name, rounds, params, flows, part):
     called = booster.predict(xgboost.DMatrix(aside.astype(numpy.float32))) >= THRESHOLD
     wide = in_float64(booster, aside) >= 0  # sigmoid(0) is THRESHOLD
     return {"model": name, "trees": len(booster.get_dump()), "bytes": os.path.getsize(os.path.join(bundle, "model.ubj")),
-            "engine": told["engine"], "ns_per_row": at_100["ns_per_row"], "ratio": at_100["ratio"], "load_ms": told["load_ms"], "xgboost_load_ms": told["xgboost_load_ms"], "rows": told["rows"],
+            "engine": told["engine"], "ns_per_row": at_100["ns_per_row"], "ratio": at_100["ratio"],
+            "load_ms": told["load_ms"], "xgboost_load_ms": told["xgboost_load_ms"], "rows": told["rows"],
             "accuracy_float32": float((called == labels).mean()), "accuracy_float64": float((wide == labels).mean()),
             "verdicts_that_differ": int((called != wide).sum()), "flows_aside": len(labels)}
 
