@@ -112,13 +112,13 @@ static void look_at(struct lj_flow_table *t, struct lj_flow *f, struct visit *v)
 
 	v->looks--;
 	if (reason != LJ_DUE_NOT) {
-		table_end(t, f, reason, order);
+		record_end(t, f, reason, order);
 		expire(t, f, v);
 		return;
 	}
 	wheel_remove(t, f);
 	if (!f->early && t->config.classify_after_ns > 0 && early_ns < v->clock_ns) {
-		table_early(t, f, LJ_DUE_EARLY_AGE, early_ns, order);
+		record_early(t, f, LJ_DUE_EARLY_AGE, early_ns, order);
 		expire(t, f, v);
 	}
 	wheel_file(t, f);
@@ -226,9 +226,9 @@ uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **d
 
 			if (f->state != LJ_FLOW_OPEN && f->state != LJ_FLOW_CLOSING)
 				continue;
-			table_end(t, f,
-				  f->state == LJ_FLOW_CLOSING ? closing_reason(f) : LJ_DUE_FLUSHED,
-				  (struct lj_order){seq + over_ns(t, f), f->flow_id});
+			record_end(t, f,
+				   f->state == LJ_FLOW_CLOSING ? closing_reason(f) : LJ_DUE_FLUSHED,
+				   (struct lj_order){seq + over_ns(t, f), f->flow_id});
 			t->expired[t->n_expired++] = i;
 		}
 		if (t->config.ordered)

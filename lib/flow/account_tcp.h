@@ -1,0 +1,193 @@
+/*
+ * Private: what a TCP packet adds to its side of the record: sequence space, history, handshake.
+ * Inlined into account(), the one place that needs it.
+ */
+#ifndef ACCOUNT_TCP_H
+#define ACCOUNT_TCP_H
+
+#include "flow_table.h"
+
+/* Kinds of packet in lj_flow_tcp.history; their letters stand in the same order below. */
+#define HISTORY_SYN	      0x01
+#define HISTORY_SYN_ACK	      0x02
+#define HISTORY_ACK	      0x04
+#define HISTORY_DATA	      0x08
+#define HISTORY_FIN	      0x10
+#define HISTORY_RST	      0x20
+#define HISTORY_RETRANSMITTED 0x40
+#define HISTORY_ZERO_WINDOW   0x80
+
+static inline void retransmitted(struct lj_flow_tcp *t, uint32_t bytes)
+{
+	t->retransmitted_packets++;
+	t->retransmitted_bytes += bytes;
+}
+
+/* Whether a is before b in sequence space. */
+static inline bool before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/* A gap opens before new data; gaps that were open before it are remembered by their size alone. */
+static inline void open_gap(struct lj_flow_tcp *t, uint32_t seq)
+{
+	t->out_of_order++;
+	t->lost_bytes += RTE_MIN(seq - t->next_seq, UINT32_MAX - t->lost_bytes);
+	t->gap_begin = t->next_seq;
+	t->gap_end = seq;
+}
+
+/* Old data fills the latest gap, wholly or in part; false when it touches none of it. A part of the
+ * gap that is left below it joins those known by size. */
+static inline bool fill_gap(struct lj_flow_tcp *t, uint32_t seq, uint32_t end)
+{
+	uint32_t from = before(seq, t->gap_begin) ? t->gap_begin : seq;
+	uint32_t to = before(end, t->gap_end) ? end : t->gap_end;
+
+	if (!before(from, to))
+		return false;
+	t->lost_bytes -= RTE_MIN(to - from, t->lost_bytes);
+	if (to == t->gap_end && from != t->gap_begin)
+		t->gap_end = from;
+	else
+		t->gap_begin = to;
+	return true;
+}
+
+/* All of it before what was expected next: late, or sent again. */
+static inline void old_data(struct lj_flow_tcp *t, const struct lj_packet *p, uint32_t end)
+{
+	uint32_t length = end - p->tcp_seq;
+	uint32_t older = t->lost_bytes - RTE_MIN(t->gap_end - t->gap_begin, t->lost_bytes);
+
+	if (before(p->tcp_seq, t->first_seq)) {
+		t->out_of_order++;
+		t->first_seq = p->tcp_seq;
+	} else if (fill_gap(t, p->tcp_seq, end)) {
+		t->out_of_order++;
+	} else if (before(p->tcp_seq, t->gap_begin) && older >= length) {
+		t->out_of_order++;
+		t->lost_bytes -= length;
+	} else {
+		retransmitted(t, p->payload_bytes);
+	}
+}
+
+/*
+ * Sequence space of one side, in serial arithmetic. Old data is a retransmission, unless it is
+ * older than all that was seen, or fits a gap that is still open: then it is late. Of the latest
+ * gap the place is known, of those before it only the size. A keep-alive probe repeats at most the
+ * one byte before the next expected; it is neither, and a lone last byte that is really sent again
+ * cannot be told from it. A SYN that does not repeat the latest one begins a new sequence space.
+ */
+static inline void account_sequence(struct lj_flow_tcp *t, const struct lj_packet *p)
+{
+	bool syn = (p->tcp_flags & LJ_TCP_SYN) != 0, fin = (p->tcp_flags & LJ_TCP_FIN) != 0;
+	uint32_t length = p->payload_bytes + syn + fin;
+	uint32_t end = p->tcp_seq + length;
+
+	/* A reset's number may be anything its receiver accepts. */
+	if (p->tcp_flags & LJ_TCP_RST)
+		return;
+	if (!t->seen || (syn && end != t->next_seq)) {
+		t->seen = 1;
+		t->first_seq = p->tcp_seq;
+		t->gap_begin = t->gap_end = t->next_seq = end;
+	} else if (length == 0) {
+		return;
+	} else if (!before(p->tcp_seq, t->next_seq)) {
+		if (p->tcp_seq != t->next_seq)
+			open_gap(t, p->tcp_seq);
+		t->next_seq = end;
+	} else if (before(t->next_seq, end)) {
+		retransmitted(t, RTE_MIN(t->next_seq - p->tcp_seq, p->payload_bytes));
+		t->next_seq = end;
+	} else if (length > 1 || syn || fin || p->tcp_seq + 1 != t->next_seq) {
+		old_data(t, p, end);
+	}
+}
+
+static inline uint8_t history_kinds(const struct lj_packet *p, bool again)
+{
+	uint8_t flags = p->tcp_flags, kinds = 0;
+
+	if (flags & LJ_TCP_SYN)
+		kinds = flags & LJ_TCP_ACK ? HISTORY_SYN_ACK : HISTORY_SYN;
+	else if ((flags & (LJ_TCP_ACK | LJ_TCP_FIN | LJ_TCP_RST)) == LJ_TCP_ACK &&
+		 p->payload_bytes == 0)
+		kinds = HISTORY_ACK;
+	if (p->payload_bytes > 0)
+		kinds |= HISTORY_DATA | (again ? HISTORY_RETRANSMITTED : 0);
+	if (flags & LJ_TCP_FIN)
+		kinds |= HISTORY_FIN;
+	if (flags & LJ_TCP_RST)
+		kinds |= HISTORY_RST;
+	else if (p->tcp_window == 0)
+		kinds |= HISTORY_ZERO_WINDOW;
+	return kinds;
+}
+
+/* Puts the letters of kinds not yet noted into the record's history. */
+static void note_history(struct lj_flow *f, int side, uint8_t kinds)
+{
+	static const char letters[2][9] = {"SHADFRTW", "shadfrtw"};
+	int at = 0;
+
+	kinds &= (uint8_t)~f->tcp[side].history;
+	f->tcp[side].history |= kinds;
+	if (f->flipped)
+		f->history[0] = '^';
+	while (f->history[at] != '\0')
+		at++;
+	for (; kinds != 0; kinds &= (uint8_t)(kinds - 1))
+		f->history[at++] = letters[side][__builtin_ctz(kinds)];
+}
+
+/* First SYN, first SYN-ACK after it, and the initiator's ACK of that. */
+static inline void account_handshake(struct lj_flow *f, const struct lj_packet *p, int side)
+{
+	switch (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_ACK)) {
+	case LJ_TCP_SYN:
+		if (side == 0 && f->syn_ns == 0)
+			f->syn_ns = p->time_ns;
+		break;
+	case LJ_TCP_SYN | LJ_TCP_ACK:
+		if (side == 1 && f->synack_ns == 0)
+			f->synack_ns = p->time_ns;
+		break;
+	case LJ_TCP_ACK:
+		if (side == 0 && f->synack_ns != 0 && f->ack_ns == 0)
+			f->ack_ns = p->time_ns;
+		break;
+	}
+}
+
+static __rte_always_inline void account_tcp(struct lj_flow *f, const struct lj_packet *p, int side)
+{
+	struct lj_flow_tcp *t = &f->tcp[side];
+	uint32_t retransmitted_before = t->retransmitted_packets;
+	uint8_t flags = p->tcp_flags, kinds;
+
+	if (f->side[side].packets == 1) {
+		t->flags_first = flags;
+		t->window_first = t->window_min = p->tcp_window;
+		t->mss = p->tcp_mss;
+		t->wscale_plus1 = p->tcp_wscale;
+	}
+	account_sequence(t, p);
+	t->flag_ack += (flags & LJ_TCP_ACK) != 0;
+	t->flags_all |= flags;
+	t->window_min = RTE_MIN(t->window_min, p->tcp_window);
+	t->window_max = RTE_MAX(t->window_max, p->tcp_window);
+	t->window_last = p->tcp_window;
+	t->zero_windows += p->tcp_window == 0 && !(flags & LJ_TCP_RST);
+	if (p->payload_bytes > 0 && (t->min_header == 0 || p->l4_header_bytes < t->min_header))
+		t->min_header = (uint8_t)p->l4_header_bytes;
+	account_handshake(f, p, side);
+	kinds = history_kinds(p, t->retransmitted_packets != retransmitted_before);
+	if (kinds & ~t->history)
+		note_history(f, side, kinds);
+}
+
+#endif
