@@ -78,3 +78,23 @@ class TestBench:
         """
         for row in rows(name, "--seconds", 0.3, "--runs", 1):
             verify(row.get("ns_per_packet", 1) > 0 and row.get("mpps", 1) > 0, row)
+
+    def test_the_grid_is_a_table_and_a_picture(self, tmp_path):
+        """
+        Steps: a short run of the grid, with --csv and --picture.
+        Verify: the sequential baseline and the cells in CSV and JSON; a picture of them.
+        """
+        table, picture = tmp_path / "grid.csv", tmp_path / "grid.svg"
+        cells = rows("grid", "--seconds", 0.5, "--csv", table, "--picture", picture)
+        names = [line.split(",")[0] for line in table.read_text().splitlines()]
+        verify(names == ["name"] + [cell["name"] for cell in cells] and {"sequential", "1b1w", "10b4w", "50b3w"} < set(names), names)
+        verify("</svg>" in picture.read_text(), picture)
+
+    def test_models_are_told_by_size_time_and_accuracy(self):
+        """
+        Steps: the three kinds of model, of a twentieth of flows and trees.
+        Verify: each has its figures, and float32 costs hardly a verdict.
+        """
+        for row in rows("models", "--part", 0.05):
+            verify(row["bytes"] > 0 and row["load_ms"] > 0 and all(batch["ns_per_row"] > 0 for batch in row["rows"]), row)
+            verify(row["accuracy_float32"] > 0.6 and row["verdicts_that_differ"] < row["flows_aside"] / 100, row)

@@ -26,6 +26,7 @@ def edit_manifest(path, change):
 class TestCaptures:
     @pytest.mark.parametrize("content,words", [
         (None, "No such file"), (b"", "is empty"), (b"x" * 64, "is not a pcap or pcapng file"), (b"\xd4\xc3\xb2\xa1\x02", "cut short"),
+        (b"\x1f\x8b\x08\x00" + b"x" * 60, "is compressed (gzip)"),
     ])
     def test_a_capture_that_cannot_be_read(self, tmp_path, content, words):
         """Verify: its path and what is wrong."""
@@ -67,6 +68,9 @@ class TestConfiguration:
         ('{"capture": {"ports": [{"name": "net_null0", "mtu": 3}]}}', "capture.ports[0].mtu: 3 is not in 68..9702"),
         ('{"flow": ', "config.json:1:"),
         ('[]', "is not a JSON object"),
+        ('{"lcores": 2}', "lcores: is not an object of keys"),
+        ('{"eal": {"file_prefix": "a/b"}, "capture": {"ports": [{"name": "net_null0"}]}}', "eal.file_prefix"),
+        (json.dumps({"capture": {"files": [DEMO]}, "lcores": {"sink_cpus": "1023"}}), "lcores.sink_cpus: there is no CPU 1023"),
         ('{"lcores": {"worker_cpus": "0-x"}, "capture": {"ports": [{"name": "net_null0"}]}}', "lcores.worker_cpus"),
         ('{}', "nothing to watch"),
     ])
@@ -77,21 +81,62 @@ class TestConfiguration:
         line = error_line(run("--config", path))
         verify(words in line, line)
 
+    def test_a_configuration_that_is_not_there(self, tmp_path):
+        """Verify: its path and why it cannot be read; a folder likewise."""
+        line = error_line(run("--config", tmp_path / "none.json"))
+        verify(f"{tmp_path}/none.json: cannot be read: No such file" in line, line)
+        line = error_line(run("--config", tmp_path))
+        verify(f"{tmp_path}: cannot be read: Is a directory" in line, line)
+
     @pytest.mark.parametrize("arguments,words", [
         (["--set", "flow.capacity"], "is not KEY=VALUE"), (["--frobnicate"], "no such option"), (["file.pcap"], "--pcap"),
         (["--pcap"], "needs an argument"), (["--pcap", DEMO, "--tap"], "2 to 8 legs"),
         (["--pcap", DEMO, "--workers", "0"], "lcores.workers"), (["--pcap", DEMO, "--features", "x", "--set", "features.set=nope"],
                                                                    "no set of features"),
+        (["--pcap", DEMO, "--set", "features.set=nope"], "features.set"),
+        (["--pcap", DEMO, "--eve", "-", "--features", "-"], 'features.csv: "-" is eve.target, too'),
     ])
     def test_a_command_line_that_is_wrong(self, arguments, words):
         """Verify: the argument and what is wrong."""
         line = error_line(run(*arguments))
         verify(words in line, line)
 
+    def test_an_argument_that_the_eal_does_not_take(self):
+        """Verify: an error on stderr, and not DPDK's usage on stdout; its help is there for who asks."""
+        done = run("--pcap", DEMO, "--", "--frobnicate")
+        verify(done.returncode == 1 and done.stdout == "", done.stdout)
+        verify("linejudge: EAL: DPDK does not start: Invalid argument" in done.stderr, done.stderr)
+        verify("EAL common options" in run("--pcap", DEMO, "--", "--help").stdout, "no help")
+
     def test_a_port_that_is_not_there(self, tmp_path):
         """Verify: the port's name."""
         line = error_line(run("--set", 'capture.ports=[{"name":"0000:ff:1f.7"}]', "--set", "eal.huge=off"))
         verify("0000:ff:1f.7" in line, line)
+
+    def test_a_capture_is_not_written_over(self, tmp_path):
+        """
+        Steps: name a capture as where EVE goes, by another path.
+        Verify: refused, and the capture is as it was.
+        """
+        path = shutil.copy(DEMO, tmp_path / "capture.pcap")
+        line = error_line(run("--pcap", path, "--eve", f"{tmp_path}/./capture.pcap"))
+        verify("eve.target" in line and "would be written over" in line, line)
+        with open(path, "rb") as kept, open(DEMO, "rb") as demo:
+            verify(kept.read() == demo.read(), "the capture was changed")
+
+    def test_a_dump_leaves_the_models_own_settings_to_the_model(self, tmp_path):
+        """
+        Steps: a bundle with an idle timeout of its own; replay by options, and by the dump of those options.
+        Verify: the same flows.
+        """
+        path = bundle(tmp_path)
+        edit_manifest(path, lambda m: m["flow"].update(idle_timeout_s=0.5))
+        config = tmp_path / "config.json"
+        config.write_text(run("--pcap", DEMO, "--model", path, "--dump-config").stdout)
+        verify(json.loads(config.read_text())["flow"]["idle_timeout_s"] is None, "the dump has a timeout")
+        flows = json.loads(run("--pcap", DEMO, "--model", path, "--summary", "json").stdout)["flows"]
+        again = json.loads(run("--config", config, "--summary", "json").stdout)["flows"]
+        verify(flows == again > replay(DEMO)["flows"], f"{flows} flows, by the dump {again}")
 
     def test_what_is_dumped_is_read_back(self, tmp_path):
         """
@@ -118,7 +163,7 @@ class TestModels:
         path = bundle(tmp_path)
         (path / file).unlink()
         line = error_line(run("--pcap", DEMO, "--model", path))
-        verify(str(path / file) in line, line)
+        verify(f"{path / file}: cannot be read: No such file" in line, line)
 
     @pytest.mark.parametrize("file", ["model.ubj", "golden.csv", "reference.json"])
     def test_a_wrong_hash(self, tmp_path, file):
@@ -136,6 +181,10 @@ class TestModels:
         (lambda m: m.update(tresholds=1), "tresholds: no such key; did you mean threshold"),
         (lambda m: m["features"].pop(), "takes 50 features, the manifest names 49"),
         (lambda m: m.update(classes=["benign", "a", "b"]), "gives 1 scores"),
+        (lambda m: m.update(classes=["benign", "benign"]), "classes: has a name twice"),
+        (lambda m: m["flow"].update(idle_timeout_s=0), "flow.idle_timeout_s: is not a number in 0.001..86400"),
+        (lambda m: m["flow"].update(tcp_linger_s="1"), "flow.tcp_linger_s: is not a number in 0..3600"),
+        (lambda m: m["flow"].pop("active_timeout_s"), "flow.active_timeout_s: is missing"),
     ])
     def test_a_manifest_that_is_wrong(self, tmp_path, change, words):
         """Verify: the key and what is wrong."""

@@ -10,7 +10,7 @@ import time
 
 import pexpect
 
-from framework.linejudge import BINARY, DEMO, Telemetry, appliance, replay, run, runtime_dir, verify
+from framework.linejudge import BINARY, DEMO, Telemetry, appliance, replay, run, runtime_dir, verify, wait_for
 
 NULL = {"capture": {"ports": [{"name": "net_null0"}]}, "models": []}
 
@@ -74,6 +74,35 @@ class TestTelemetry:
             telemetry.ask("/linejudge/start")
             time.sleep(0.2)
             verify(telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] > 0, "does not receive again")
+
+    def test_a_number_after_a_command_that_acts_is_refused(self, tmp_path):
+        """
+        Steps: ask for row 3 of clear stats, as of a show command that is paged.
+        Verify: an error, and nothing is cleared.
+        """
+        with appliance(tmp_path, NULL, "lj-dts-acts") as (process, telemetry):
+            def first_packet():
+                if telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] == 0:
+                    raise OSError("no packet yet")
+
+            wait_for(first_packet, process)
+            telemetry.ask("/linejudge/stop")
+            verify("takes no parameter" in telemetry.ask("/linejudge/clear/stats,3")["error"], "no reason")
+            verify(telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] > 0, "cleared")
+
+    def test_fractions_are_numbers(self, tmp_path):
+        """
+        Steps: watch the demo capture on a pcap port until decisions are made; ask for their histogram.
+        Verify: the percentages of its bars add up to 100.
+        """
+        with appliance(tmp_path, pcap_port(), "lj-dts-fraction") as (process, telemetry):
+            def decided():
+                if telemetry.ask("/linejudge/show/latency")["decision"]["count"] == 0:
+                    raise OSError("no decision yet")
+
+            wait_for(decided, process)
+            bars = telemetry.ask("/linejudge/show/latency/histogram")
+        verify(abs(sum(float(bar["percent"]) for bar in bars.values()) - 100) < 0.01, bars)
 
     def test_ten_clients_and_one_that_dies(self, tmp_path):
         """
@@ -179,18 +208,15 @@ class TestDatagrams:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         listener.bind(path)
-        listener.settimeout(2)
 
         def receive():
-            try:
-                while True:
-                    lines.append(listener.recv(65536))
-            except TimeoutError:
-                pass
+            lines.extend(iter(lambda: listener.recv(65536), b"over"))
 
         receiver = threading.Thread(target=receive)
         receiver.start()
         done = run("--pcap", DEMO, "--eve", f"unix:{path}", "--summary", "json")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"over", path)
         receiver.join()
         summary = json.loads(done.stdout)
         lost = summary["refused"].get("sink_lost", 0)
@@ -204,7 +230,7 @@ class TestDryRun:
     def test_it_says_what_would_be_done(self):
         """Verify: EAL arguments, an lcore a role, where flows go, memory."""
         out = run("--pcap", DEMO, "--workers", "2", "--dry-run", "--", "--log-level=debug").stdout
-        for words in ("--no-huge", "--log-level=debug", "lcore 1: spread", "lcore 3: worker1", "lcore 5: sink", "flow tables"):
+        for words in ("--no-huge", "--log-level=debug", "lcore 1 on CPU ", ": spread", ": worker1", ": sink", "flow tables", "hosts"):
             verify(words in out, f"{words} is not in {out}")
         out = run("--pcap", DEMO, "--workers", "3", "--set", "lcores.infer=2", "--set", "models=", "--dry-run").stdout
         for words in ("worker0, node 0, flows: infer0 100%", "worker1, node 0, flows: infer0 50%, infer1 50%", "worker2, node 0, flows: infer1 100%"):

@@ -87,6 +87,27 @@ class TestBecause:
                    *(word for s in settings for word in ("--set", s)))
         verify((tmp_path / "one").read_bytes() == (tmp_path / "many").read_bytes(), "not the same bytes")
 
+    def test_live_alerts_are_explained_as_far_as_there_is_time(self, tmp_path):
+        """
+        Steps: live, play the demo in a circle, with explain.top 3 and all roles on one lcore, until some alerts are explained and some not.
+        Verify: no explanation failed; EVE has alerts with three reasons, and those that are not explained are counted and are written.
+        """
+        config = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1", "mbufs": 131072}]}, "models": [DEFAULT],
+                  "explain": {"top": 3}, "eve": {"target": str(tmp_path / "eve.json"), "flows": "alerts"}, "lcores": {"count": 1},
+                  "flow": {"idle_timeout_s": 10, "active_timeout_s": 0.5, "tcp_linger_s": 0.1}, "doctor": "off", "eal": {"huge": "off"}}
+        with appliance(tmp_path, config, "linejudge-explain") as (process, telemetry):
+            def enough():
+                counters = telemetry.ask("/linejudge/show/counters")
+                if counters["explain_made"] < 20 or counters["explain_skipped"] < 20:
+                    raise OSError(f"{counters}")
+                return counters
+            counters = wait_for(enough, process)
+            verify(counters["explain_failed"] == 0, f"{counters}")
+        found = alerts(tmp_path / "eve.json")
+        explained = [e for e in found if "because" in e["ml"]]
+        verify(len(explained) >= 20 and len(found) - len(explained) >= 20, f"{len(explained)} of {len(found)} alerts are explained")
+        verify(all(len(e["ml"]["because"]) == 3 for e in explained), "not three reasons")
+
     def test_a_short_path_speaks_for_an_anomaly(self, tmp_path):
         """Verify: what an isolation forest's alerts rest on adds to the score: the contributions together are over 0."""
         replay(DEMO, "--model", ANOMALY, "--eve", tmp_path / "eve.json", "--set", "explain.top=16")

@@ -110,6 +110,19 @@ class TestPrivileges:
             verify(kept.pop(str(process.pid)) == 1 << 12 | 1 << 13, "not those two")
             verify(kept and not any(kept.values()), kept)
 
+    def test_what_fail_over_needs_is_kept_where_it_is_asked_for(self, tmp_path):
+        """
+        Steps: a port that needs nothing, with capture.failover command, and auto.
+        Verify: NET_ADMIN, NET_RAW, PERFMON and BPF on the main thread, nothing on the others.
+        """
+        for policy in ("command", "auto"):
+            config = confined(capture={"ports": [{"name": "net_null0"}], "failover": policy}, models=[])
+            with appliance(tmp_path, config, "lj-dts-kept") as (process, telemetry):
+                wait_bare(process)
+                kept = {thread["Pid"]: int(thread["CapEff"], 16) for thread in statuses(process.pid)}
+                verify(kept.pop(str(process.pid)) == 1 << 12 | 1 << 13 | 1 << 38 | 1 << 39, "not those four")
+                verify(kept and not any(kept.values()), kept)
+
     def test_the_telemetry_socket_is_its_groups(self, tmp_path, open_folder):
         """
         Steps: ask as another user with and without the group.

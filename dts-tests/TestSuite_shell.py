@@ -37,10 +37,24 @@ class TestPromptTranscripts:
         """
         listed = told(shell, "help")
         commands = [line.split("  ")[0].strip() for line in listed.splitlines() if line.startswith("show ")]
-        verify(len(commands) >= 12, listed)
+        verify(len(commands) >= 12 and "quit  " in listed, listed)
         for command in commands:
             answer = told(shell, command.replace("<port>", "0").replace("<model>", "0"))
             verify(answer.strip() and "error" not in answer.split() and "Bad arguments" not in answer, f"{command}: {answer}")
+
+    def test_help_is_in_sections(self, shell):
+        """
+        Steps: type help.
+        Verify: a command a line, each with what it does and what it takes; those that begin with the same word stand together.
+        """
+        lines = [line.split("  ", 1) for line in told(shell, "help").splitlines() if "  " in line]
+        sections = [words.split()[0] for words, _ in lines]
+        verify([word for i, word in enumerate(sections) if word not in sections[:i]]
+               == [word for i, word in enumerate(sections) if i == 0 or sections[i - 1] != word], sections)
+        verify(sections[0] == "show" and {"set", "port", "clear", "start", "stop", "help"} <= set(sections), sections)
+        for words, text in lines:
+            verify(text.strip().endswith(".") or "Parameters:" in text, f"{words}: {text}")
+            verify(("<" in words) <= ("Parameters:" in text), f"{words}: {text}")
 
     def test_tab_completes_words_and_offers_choices(self, shell):
         """
@@ -64,7 +78,9 @@ class TestPromptTranscripts:
     @pytest.mark.parametrize("line,words", [
         ("shwo flow stats", "Command not found"), ("show flow", "Bad arguments|not found|Ambiguous|Incomplete"),
         ("set batch size", "Bad arguments"), ("set batch size many", "is not a number"), ("set batch size 0", "1..1024"),
-        ("set timeout idle -1", "is not in 0.001..86400"), ("set classify at 99999999999", "4294967295"),
+        ("set timeout idle -1", "is not in 0.001..86400"), ("set classify at 99999999999", "4294967295"), ("set batch size 1 2", "is not a number"),
+        ("port failover 1", "is no port: there are 0..0"), ("port failover 0 fast", "is no way to watch a port"),
+        ("port failover 0 xdp", "a file has nothing to fail over to"),
     ])
     def test_a_line_that_is_wrong_says_why(self, shell, line, words):
         """Verify: one answer that names what is wrong, and the prompt again."""

@@ -1,12 +1,14 @@
 """Does it run at all: a version, a replay, the ports that need nothing, and one frame over the link."""
 
 import json
+import os
 import re
 import signal
 
 import pytest
 
-from framework.linejudge import DEMO, TIMEOUT_S, appliance, read_pcap, replay, run, verify, wait_for
+from framework import topology
+from framework.linejudge import DEMO, ROOT, TIMEOUT_S, appliance, read_pcap, replay, run, verify, wait_for
 
 FRAMES = 100
 
@@ -49,6 +51,15 @@ class TestSmoke:
             summary = stopped(process)
         verify(summary["ledger"]["balanced"], summary["ledger"])
         verify((summary["packets"] > 0) == packets, summary["packets"])
+
+    @pytest.mark.parametrize("conf,kind", [("no_link", "veth"), ("lab_x710", "pci")])
+    def test_every_test_run_that_is_described_is_understood(self, conf, kind):
+        """
+        Steps: read each file of dts-tests/conf.
+        Verify: its node has the link that its name says, and the options of the suites.
+        """
+        described = topology.load(os.path.join(ROOT, "dts-tests", "conf", f"{conf}.yaml"))
+        verify(described["node"]["link"]["kind"] == kind and described["soak_seconds"] > 0, f"{described}")
 
     def test_frames_come_over_the_link(self, tmp_path, link):
         """

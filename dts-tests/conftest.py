@@ -40,6 +40,31 @@ def link(test_run):
         yield connection
 
 
+def call_of_suite(cls, name, *arguments):
+    function = getattr(cls, name, None)
+    if function is not None:
+        function(*arguments)
+
+
+@pytest.fixture(scope="class", autouse=True)
+def dts_suite(request, tmp_path_factory):
+    """DTS's names for what comes before and after all cases of a suite's class; it has a folder for them, `suite_path`."""
+    cls = request.cls
+    if cls is not None and hasattr(cls, "set_up_suite"):
+        cls.suite_path = tmp_path_factory.mktemp(cls.__name__)
+        cls.set_up_suite(cls)
+    yield
+    call_of_suite(cls, "tear_down_suite", cls)
+
+
+@pytest.fixture(autouse=True)
+def dts_case(request):
+    """And before and after each case."""
+    call_of_suite(request.cls, "set_up_test_case", request.instance)
+    yield
+    call_of_suite(request.cls, "tear_down_test_case", request.instance)
+
+
 def pytest_configure(config):
     test_run = topology.load(config.getoption("--conf"))
     config.pluginmanager.register(report.ResultTable(test_run["name"]))

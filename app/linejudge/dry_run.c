@@ -1,6 +1,8 @@
 #include "dry_run.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "lj_pipeline.h"
 
@@ -28,14 +30,34 @@ static int needs_hosts(const struct lj_config *c, bool *hosts, struct lj_error *
 	return 0;
 }
 
-static void print_role(const struct lj_config *c, uint32_t role, const struct lj_route *routes)
+/* The CPUs of an lcore, as "--lcores=0@(0,1),1@3" places it: "0,1". */
+static void print_cpus(char **argv, uint32_t lcore)
+{
+	char placed[16];
+	const char *at;
+
+	while (strncmp(*argv, "--lcores=", 9) != 0)
+		argv++;
+	/* Within parentheses no number stands before an @. */
+	snprintf(placed, sizeof(placed), "%c%u@", lcore == 0 ? '=' : ',', lcore);
+	at = strstr(*argv, placed) + strlen(placed);
+	if (*at == '(')
+		printf("%.*s", (int)strcspn(at + 1, ")"), at + 1);
+	else
+		printf("%.*s", (int)strcspn(at, ","), at);
+}
+
+static void print_role(const struct lj_config *c, uint32_t role, char **argv,
+		       const struct lj_route *routes)
 {
 	uint32_t lcore = lj_config_role_lcore(c, role), spread = lj_config_spreads(c);
 	uint32_t workers = c->lcores.workers, at = role - spread;
 	int node = lj_config_lcore_node(c, lcore);
 	char to[256];
 
-	printf("lcore %u: ", lcore);
+	printf("lcore %u on CPU ", lcore);
+	print_cpus(argv, lcore);
+	printf(": ");
 	if (role < spread)
 		printf("spread");
 	else if (at < workers)
@@ -59,10 +81,11 @@ static void print_memory(const struct lj_config *c)
 	struct lj_config_memory m;
 
 	lj_config_memory(c, &m);
-	printf("memory: flow tables %.1f MiB, queues %.1f MiB, packet buffers %.1f MiB, in all %.1f "
-	       "MiB\nhugepages: %s (%u MiB free)\n",
-	       (double)m.flow_tables / mib, (double)m.queues / mib, (double)m.mbufs / mib,
-	       (double)m.total / mib, m.huge ? "used" : "not used", m.hugepages_mb_free);
+	printf("memory: flow tables %.1f MiB, hosts %.1f MiB, queues %.1f MiB, packet buffers %.1f "
+	       "MiB, in all %.1f MiB\nhugepages: %s (%u MiB free)\n",
+	       (double)m.flow_tables / mib, (double)m.hosts / mib, (double)m.queues / mib,
+	       (double)m.mbufs / mib, (double)m.total / mib, m.huge ? "used" : "not used",
+	       m.hugepages_mb_free);
 }
 
 int dry_run(const struct lj_config *c, struct lj_error *err)
@@ -77,11 +100,13 @@ int dry_run(const struct lj_config *c, struct lj_error *err)
 	printf("EAL arguments:");
 	for (int i = 1; i < argc; i++)
 		printf(" %s", argv[i]);
-	lj_config_eal_free(argv);
 	lj_pipeline_routes(c, hosts, routes);
-	printf("\nlcore 0: main (management)\n");
+	printf("\nlcore 0 on CPU ");
+	print_cpus(argv, 0);
+	printf(": main (management)\n");
 	for (uint32_t role = 0; role < lj_config_roles(c, lj_config_spreads(c)); role++)
-		print_role(c, role, routes);
+		print_role(c, role, argv, routes);
 	print_memory(c);
+	lj_config_eal_free(argv);
 	return 0;
 }

@@ -5,6 +5,7 @@
  * roles run on their lcores until the capture ends or somebody asks for the end.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +52,38 @@ static int fail(const struct lj_error *err)
 	return EXIT_FAILURE;
 }
 
+static bool asks_for_help(char **argv)
+{
+	for (; *argv != NULL; argv++)
+		if (strcmp(*argv, "-h") == 0 || strcmp(*argv, "--help") == 0 ||
+		    strcmp(*argv, "--log-level=help") == 0)
+			return true;
+	return false;
+}
+
+/* On an argument that it does not take the EAL prints its usage, a hundred lines, on stdout, which
+ * is for verdicts and the summary; the error itself goes to stderr. */
+static int init_eal(int argc, char **argv)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	bool mute = null >= 0 && out >= 0 && !asks_for_help(argv);
+	int ret;
+
+	fflush(stdout);
+	if (mute)
+		dup2(null, STDOUT_FILENO);
+	ret = rte_eal_init(argc, argv);
+	fflush(stdout);
+	if (mute)
+		dup2(out, STDOUT_FILENO);
+	if (null >= 0)
+		close(null);
+	if (out >= 0)
+		close(out);
+	return ret;
+}
+
 static int start_eal(const struct lj_config *c, char ***args, struct lj_error *err)
 {
 	int argc, ret;
@@ -58,12 +91,14 @@ static int start_eal(const struct lj_config *c, char ***args, struct lj_error *e
 	char **given;
 
 	*args = argv;
-	if (argv == NULL)
+	if (argv == NULL || lj_config_check_cpus(c, err) != 0)
 		return -EINVAL;
 	/* rte_eal_init() keeps and permutes argv. */
 	given = malloc((size_t)(argc + 1) * sizeof(*given));
+	if (given == NULL)
+		return lj_error_set(err, ENOMEM, "EAL", "not enough memory");
 	memcpy(given, argv, (size_t)(argc + 1) * sizeof(*given));
-	ret = rte_eal_init(argc, given);
+	ret = init_eal(argc, given);
 	free(given);
 	if (ret < 0)
 		return lj_error_set(err, rte_errno, "EAL",
@@ -87,6 +122,7 @@ static int confine(const struct lj_config *c, const struct lj_identity *identity
 		.filter = c->service.seccomp == LJ_SECCOMP_ON ||
 			  (c->service.seccomp == LJ_SECCOMP_AUTO && c->service.user[0] != '\0'),
 		.kernel_ports = lj_config_kernel_ports(c),
+		.failover = c->capture.failover != LJ_FAILOVER_REPORT && !lj_config_replay(c),
 	};
 	mode_t mode = (mode_t)strtoul(c->telemetry.mode, NULL, 8);
 	char path[PATH_MAX];
@@ -140,7 +176,7 @@ static int run(const struct options *o, const struct lj_identity *identity, stru
 		lj_service_ready();
 	else
 		lj_pipeline_end(p);
-	watch(p, &o->config, ret == 0 ? shell : NULL, &interrupted);
+	watch(p, &o->config, control, ret == 0 ? shell : NULL, &interrupted);
 	lj_pipeline_join(p);
 	if (ret == 0)
 		ret = conclude(&o->config, p, err);

@@ -6,12 +6,15 @@
 #include <string.h>
 #include <time.h>
 
+#include <jansson.h>
+
 #include "lj_model.h"
 
 #define SAMPLES	     9
 #define SAMPLE_NS    4e6
 #define ENGINES	     3 /* the forest twice: exact, and up to the decision */
 #define USAGE_STATUS 2
+#define USAGE	     "usage: linejudge model check DIR\n       linejudge model bench DIR [--json]\n"
 
 static const uint32_t batches[] = {1, 4, 10, 16, 32, 64, 100, 256, 1000};
 
@@ -67,7 +70,8 @@ static int check(const char *dir)
 /* What bench measures: the same bundle by both engines, and its golden rows over and over. */
 struct bench {
 	struct lj_model *model[ENGINES];
-	float *rows; /* [LJ_MODEL_BATCH][features] */
+	double load_ms[ENGINES]; /* to open it: validated, proved */
+	float *rows;		 /* [LJ_MODEL_BATCH][features] */
 	float *scores;
 };
 
@@ -125,10 +129,13 @@ static int open_bench(struct bench *b, const char *dir, struct lj_error *err)
 	uint32_t n;
 
 	for (int e = 0; e < ENGINES; e++) {
+		double start = now_ns();
+
 		b->model[e] = lj_model_open_by(dir, 1, engines[e],
 					       e == 2 ? LJ_MODE_DECIDE : LJ_MODE_EXACT, err);
 		if (b->model[e] == NULL)
 			return -1;
+		b->load_ms[e] = (now_ns() - start) / 1e6;
 	}
 	info = lj_model_info(b->model[0]);
 	b->rows = malloc((size_t)LJ_MODEL_BATCH * info->features * sizeof(float));
@@ -156,30 +163,63 @@ static void print_histogram(const struct lj_model *m)
 		       100 * (double)bins[i].rows / (double)rows);
 }
 
-static int bench(const char *dir)
+static void print_batch(uint32_t n, const double median[ENGINES])
+{
+	printf("%6u %12.1f %12.1f %8.2f %12.1f %8.2f\n", n, median[0], median[1],
+	       median[0] / median[1], median[2], median[0] / median[2]);
+}
+
+static json_t *batch_json(uint32_t n, const double median[ENGINES])
+{
+	return json_pack("{s:i, s:f, s:f, s:f, s:f}", "batch", (int)n, "xgboost_ns_per_row",
+			 median[0], "ns_per_row", median[1], "ratio", median[0] / median[1],
+			 "decide_ns_per_row", median[2]);
+}
+
+static void print_head(const struct bench *b, const char *dir)
+{
+	const struct lj_model_info *info = lj_model_info(b->model[1]);
+
+	printf("%s: ns a row, medians of %d samples in turn, golden rows\n", dir, SAMPLES);
+	if (strcmp(info->engine, "forest") != 0)
+		printf("%s\n", info->engine_reason);
+	printf("to open: xgboost %.1f ms, %s %.1f ms (proof included)\n", b->load_ms[0],
+	       info->engine, b->load_ms[1]);
+	printf("%6s %12s %12s %8s %12s %8s\n", "batch", "xgboost", info->engine, "ratio",
+	       lj_model_info(b->model[2])->mode, "ratio");
+}
+
+/* `json`: only that goes to stdout. */
+static int bench(const char *dir, bool json)
 {
 	struct bench b = {0};
 	struct lj_error err = {0};
-	const char *name;
+	json_t *rows = json_array();
 	int ret = open_bench(&b, dir, &err);
 
-	if (ret == 0) {
-		name = lj_model_info(b.model[1])->engine;
-		printf("%s: ns a row, medians of %d samples in turn, golden rows\n", dir, SAMPLES);
-		if (strcmp(name, "forest") != 0)
-			printf("%s\n", lj_model_info(b.model[1])->engine_reason);
-		printf("%6s %12s %12s %8s %12s %8s\n", "batch", "xgboost", name, "ratio",
-		       lj_model_info(b.model[2])->mode, "ratio");
-	}
+	if (ret == 0 && !json)
+		print_head(&b, dir);
 	for (size_t i = 0; ret == 0 && i < RTE_DIM(batches); i++) {
 		double median[ENGINES];
 
 		measure(&b, batches[i], median);
-		printf("%6u %12.1f %12.1f %8.2f %12.1f %8.2f\n", batches[i], median[0], median[1],
-		       median[0] / median[1], median[2], median[0] / median[2]);
+		if (json)
+			json_array_append_new(rows, batch_json(batches[i], median));
+		else
+			print_batch(batches[i], median);
 	}
-	if (ret == 0)
+	if (ret == 0 && !json)
 		print_histogram(b.model[2]);
+	if (ret == 0 && json) {
+		json_t *root = json_pack("{s:s, s:s, s:f, s:f, s:O}", "model",
+					 lj_model_info(b.model[1])->name, "engine",
+					 lj_model_info(b.model[1])->engine, "xgboost_load_ms",
+					 b.load_ms[0], "load_ms", b.load_ms[1], "rows", rows);
+
+		json_dumpf(root, stdout, JSON_INDENT(1));
+		json_decref(root);
+	}
+	json_decref(rows);
 	for (int e = 0; e < ENGINES; e++)
 		lj_model_close(b.model[e]);
 	free(b.rows);
@@ -189,10 +229,18 @@ static int bench(const char *dir)
 
 int model_command(int argc, char **argv)
 {
+	bool json = argc == 4 && strcmp(argv[3], "--json") == 0;
+
 	if (argc == 3 && strcmp(argv[1], "check") == 0)
 		return check(argv[2]);
-	if (argc == 3 && strcmp(argv[1], "bench") == 0)
-		return bench(argv[2]);
-	fprintf(stderr, "usage: linejudge model check|bench DIR\n");
+	if ((argc == 3 || json) && strcmp(argv[1], "bench") == 0)
+		return bench(argv[2], json);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		printf(USAGE
+		       "\n  check DIR           open the bundle, prove it, and say what it is\n"
+		       "  bench DIR [--json]  what a row takes, by engine and batch\n");
+		return EXIT_SUCCESS;
+	}
+	fputs(USAGE, stderr);
 	return USAGE_STATUS;
 }

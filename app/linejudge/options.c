@@ -11,6 +11,7 @@
 
 #include "command.h"
 #include "lj_feature.h"
+#include "lj_log.h"
 
 /* An option sets a key of the configuration, or does something of its own (key NULL). */
 struct option_row {
@@ -20,7 +21,7 @@ struct option_row {
 
 static const struct option_row rows[] = {
 	{"pcap", "FILE", "capture.files",
-	 "replay a capture (pcap, pcapng); again for its next piece", true},
+	 "replay a capture (pcap, pcapng; - for stdin); again for its next piece", true},
 	{"tap", NULL, "capture.tap", "the files are the two legs of one optical tap", false},
 	{"iface", "NAME", "capture.ports",
 	 "watch an interface that the host keeps using, by an XDP tap; again for more", true},
@@ -33,7 +34,7 @@ static const struct option_row rows[] = {
 	{"features", "CSV", "features.csv", "write the feature table: a file, - for stdout", false},
 	{"summary", "FORM", "summary", "text, json or none", false},
 	{"set", "KEY=VALUE", NULL, "set any key of the configuration; again for more", false},
-	{"interactive", NULL, NULL, "give a prompt, as testpmd's", false},
+	{"interactive", NULL, NULL, "give a prompt, as testpmd's (-i)", false},
 	{"dry-run", NULL, NULL, "print EAL arguments, lcores and memory, and stop", false},
 	{"dump-config", NULL, NULL, "print the configuration in force, and stop", false},
 	{"help-features", NULL, NULL, "print the reference of all features, and stop", false},
@@ -81,6 +82,9 @@ static void add_default_model(struct lj_config *c)
 		lj_config_set(c, set, NULL);
 		return;
 	}
+	lj_log(WARNING,
+	       "models: none is given, and the default one is not where it belongs: flows are "
+	       "not classified\n");
 }
 
 /* One item more of a list that the command line gives; the first replaces what a file gave. */

@@ -57,8 +57,8 @@ static void look_after(struct watcher *w)
 	tell_status(w, now_tsc, stalled_ns);
 }
 
-void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_shell *shell,
-	   const volatile sig_atomic_t *interrupted)
+void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_control *control,
+	   struct lj_shell *shell, const volatile sig_atomic_t *interrupted)
 {
 	struct watcher w = {
 		.pipeline = p,
@@ -67,6 +67,7 @@ void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_shell *sh
 		.ping_every_ns = lj_service_watchdog_ns() / 3,
 	};
 	bool asked = false, open = shell != NULL;
+	uint64_t now_ns;
 
 	while (!lj_pipeline_finished(p) || (open && !*interrupted)) {
 		if (open)
@@ -77,7 +78,9 @@ void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_shell *sh
 			asked = true;
 		}
 		look_after(&w);
-		lj_pipeline_watch(p, lj_clock_wall_ns(rte_rdtsc()));
+		now_ns = lj_clock_wall_ns(rte_rdtsc());
+		lj_pipeline_watch(p, now_ns);
+		lj_control_attend(control, now_ns);
 		usleep(WATCH_EVERY_US);
 	}
 }

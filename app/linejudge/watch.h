@@ -1,4 +1,4 @@
-/* What main does while the lcores work: prompt, keepalive, watchdog, status. */
+/* What main does while the lcores work: prompt, keepalive, watchdog, status, ports. */
 #ifndef WATCH_H
 #define WATCH_H
 
@@ -12,7 +12,7 @@
  * `*interrupted` becoming non-zero asks for the end. `shell` may be NULL. Aborts where
  * keepalive.policy says so.
  */
-void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_shell *shell,
-	   const volatile sig_atomic_t *interrupted);
+void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_control *control,
+	   struct lj_shell *shell, const volatile sig_atomic_t *interrupted);
 
 #endif

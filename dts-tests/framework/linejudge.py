@@ -68,8 +68,10 @@ class Telemetry:
 
     def __init__(self, prefix):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(10)
+        # DPDK listens with a short backlog. With a timeout of Python's own a full one is EAGAIN at once; the kernel's waits.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 10, 0))
         self.socket.connect(os.path.join(runtime_dir(), prefix, "dpdk_telemetry.v2"))
+        self.socket.settimeout(10)
         self.info = json.loads(self.socket.recv(1024))
 
     def ask_raw(self, command):

@@ -19,6 +19,8 @@ def load(path):
     test_run, nodes = conf["test_run"], conf["nodes"]
     name = test_run["system_under_test"]
     verify(name in nodes, f"{path}: test_run.system_under_test: no node {name}")
+    hostname = nodes[name]["hostname"]
+    verify(hostname in ("localhost", socket.gethostname()), f"{path}: nodes.{name}.hostname: {hostname} is not this machine, where the suites run")
     link = nodes[name]["link"]
     verify(link["kind"] in LINK_KEYS, f"{path}: nodes.{name}.link.kind: {link['kind']} is none of {sorted(LINK_KEYS)}")
     verify(set(link) == LINK_KEYS[link["kind"]], f"{path}: nodes.{name}.link: wants {sorted(LINK_KEYS[link['kind']])}")

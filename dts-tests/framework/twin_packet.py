@@ -237,9 +237,11 @@ def tunnel(data, at, outer):
 
 
 def tunnel_of_port(data, at, outer):
-    if outer.dport in (4789, 8472):  # VXLAN, RFC 7348
-        flags, last = take("B6xB", data, at)
-        return (TYPE_BRIDGED, at + 8) if (flags, last) == (0x08, 0) else None
+    if outer.dport in (4789, 8472):  # VXLAN, RFC 7348; 0x80 is a group policy, 0x04 says what is inside
+        flags, inside, last = take("B2xB3xB", data, at)
+        kinds = {1: TYPE_IPV4, 2: TYPE_IPV6, 3: TYPE_BRIDGED}
+        kind = kinds.get(inside) if flags & 0x04 else TYPE_BRIDGED
+        return (kind, at + 8) if kind and flags & ~0x84 == 0x08 and last == 0 else None
     if outer.dport == 6081:  # Geneve, RFC 8926
         first, kind, last = take(">BxH3xB", data, at)
         known = first >> 6 == 0 and last == 0 and kind in (TYPE_BRIDGED, TYPE_IPV4, TYPE_IPV6)

@@ -1,5 +1,6 @@
 #include "lj_capture.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,14 @@ static bool begins(const char *name, const char *prefix)
 bool lj_port_is_kernels(const char *name)
 {
 	return begins(name, XDP_PREFIX) || begins(name, AUTO_PREFIX);
+}
+
+bool lj_port_is_pci(const char *name)
+{
+	unsigned int domain, bus, device, function;
+
+	return sscanf(name, "%x:%x:%x.%x", &domain, &bus, &device, &function) == 4 ||
+	       sscanf(name, "%x:%x.%x", &bus, &device, &function) == 3;
 }
 
 char *lj_port_interface(const char *name, char *out, size_t size)
@@ -51,6 +60,15 @@ void lj_source_stop(struct lj_source *s)
 	s->ops->stop(s);
 }
 
+int lj_source_set_reta(struct lj_source *s, const uint16_t *reta, struct lj_error *err)
+{
+	if (s->rss == NULL || s->ops->set_reta == NULL)
+		return lj_error_set(err, ENOTSUP, s->name,
+				    "has no redirection table, or none that can be read: flows are "
+				    "not spread by RSS here");
+	return s->ops->set_reta(s, reta, err);
+}
+
 int lj_source_stats(struct lj_source *s, struct lj_source_stats *stats)
 {
 	return s->ops->stats(s, stats);
@@ -76,6 +94,19 @@ void lj_source_close(struct lj_source *s)
 {
 	if (s != NULL)
 		s->ops->close(s);
+}
+
+enum lj_port_health lj_source_health(struct lj_source *s, const char **why)
+{
+	*why = "";
+	return s->ops->health != NULL ? s->ops->health(s, why) : LJ_PORT_WELL;
+}
+
+void lj_source_retire(struct lj_source *s)
+{
+	lj_source_stop(s);
+	((struct source *)s)->unplug = true;
+	lj_source_close(s);
 }
 
 void lj_source_describe(const struct lj_source *s, char *out, size_t size)

@@ -9,15 +9,9 @@
 
 #include <rte_dev.h>
 
+#include "capture_auto.h"
+#include "capture_life.h"
 #include "lj_log.h"
-#include "netdev.h"
-#include "source.h"
-
-/* A port as it was asked for, and what the kernel says of it. */
-struct candidate {
-	const struct lj_port_config *config;
-	struct netdev dev;
-};
 
 static struct lj_source *refuse(struct lj_error *err, const char *why)
 {
@@ -25,7 +19,8 @@ static struct lj_source *refuse(struct lj_error *err, const char *why)
 	return NULL;
 }
 
-/* The NIC is ours alone: the EAL has probed it, since lj_port_auto_pci() gave its address. */
+/* The NIC is ours alone: the EAL has probed it, since lj_port_auto_pci() gave its address; unless
+ * it was given up since. */
 static struct lj_source *open_driver(const struct candidate *c, struct lj_error *err)
 {
 	struct lj_port_config config = *c->config;
@@ -39,6 +34,8 @@ static struct lj_source *open_driver(const struct candidate *c, struct lj_error 
 		return refuse(err, why);
 	}
 	config.name = c->dev.pci;
+	if (life_plug(c->dev.pci, err) != 0)
+		return NULL;
 	return ethdev_open(&config, err);
 }
 
@@ -105,13 +102,13 @@ static const struct {
 	const char *name;
 	bool needs_interface;
 	struct lj_source *(*open)(const struct candidate *c, struct lj_error *err);
-} ways[] = {
+} ways[AUTO_WAYS] = {
 	{"driver", false, open_driver},
 	{"net_af_xdp", true, open_af_xdp},
 	{"xdp", true, open_tap},
 	{"net_af_packet", true, open_af_packet},
 };
-_Static_assert(RTE_DIM(ways) - 1 == LJ_REFUSALS_MAX, "all ways but the last can be refused");
+_Static_assert(AUTO_WAYS - 1 == LJ_REFUSALS_MAX, "all ways but the last can be refused");
 
 bool lj_port_auto_pci(const char *name, char *pci, size_t size)
 {
@@ -122,6 +119,25 @@ bool lj_port_auto_pci(const char *name, char *pci, size_t size)
 		return false;
 	snprintf(pci, size, "%s", dev.pci);
 	return true;
+}
+
+const char *auto_way_name(size_t way)
+{
+	return ways[way].name;
+}
+
+struct lj_source *auto_open_way(size_t way, const struct candidate *c, struct lj_error *err)
+{
+	struct lj_source *source;
+
+	if (ways[way].needs_interface && c->dev.interface[0] == '\0')
+		return refuse(err, "the kernel has no interface of it");
+	source = ways[way].open(c, err);
+	if (source == NULL)
+		return NULL;
+	snprintf(source->name, sizeof(source->name), "%s", c->config->name);
+	((struct source *)source)->way = ways[way].name;
+	return source;
 }
 
 static void keep(struct lj_refusal *refusals, uint16_t *n, const char *name, const char *way,
@@ -150,10 +166,7 @@ struct lj_source *auto_open(const struct lj_port_config *config, struct lj_error
 	for (size_t i = 0; i < RTE_DIM(ways) && source == NULL; i++) {
 		struct lj_error why = {0};
 
-		if (ways[i].needs_interface && c.dev.interface[0] == '\0')
-			refuse(&why, "the kernel has no interface of it");
-		else
-			source = ways[i].open(&c, &why);
+		source = auto_open_way(i, &c, &why);
 		if (source == NULL)
 			keep(refusals, &n, config->name, ways[i].name, &why);
 		else
@@ -165,7 +178,6 @@ struct lj_source *auto_open(const struct lj_port_config *config, struct lj_error
 			     refusals[n - 1].why);
 		return NULL;
 	}
-	snprintf(source->name, sizeof(source->name), "%s", config->name);
 	memcpy(((struct source *)source)->refusal, refusals, n * sizeof(*refusals));
 	((struct source *)source)->refusals = n;
 	return source;

@@ -7,6 +7,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf_dyn.h>
 
+#include "capture_life.h"
 #include "capture_rss.h"
 #include "lj_clock.h"
 #include "lj_log.h"
@@ -26,6 +27,8 @@ struct port_source {
 	uint8_t leg;
 	char driver[64];
 	struct port_rss rss;
+	struct port_life life;
+	struct lj_source_stats latest; /* words stored whole: all */
 };
 
 static void take_own_times(const struct port_source *s, struct lj_burst *burst)
@@ -109,15 +112,39 @@ static int start(struct lj_source *source, struct lj_error *err)
 	return ret;
 }
 
+static void copy_stats(struct lj_source_stats *to, const struct lj_source_stats *from)
+{
+	uint64_t *words = (uint64_t *)to;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*words); i++)
+		__atomic_store_n(&words[i],
+				 __atomic_load_n((const uint64_t *)from + i, __ATOMIC_RELAXED),
+				 __ATOMIC_RELAXED);
+}
+
 static int stats(struct lj_source *source, struct lj_source_stats *stats)
 {
 	struct rte_eth_stats eth;
-	int ret = rte_eth_stats_get(((struct port_source *)source)->port, &eth);
+	struct port_source *s = (struct port_source *)source;
+	int ret;
 
-	if (ret == 0)
-		*stats = (struct lj_source_stats){eth.ipackets, eth.ibytes, eth.imissed,
-						  eth.ierrors, eth.rx_nombuf};
-	return ret;
+	/* Registers of a device that is not there read as ones. */
+	if (life_ended(&s->life)) {
+		copy_stats(stats, &s->latest);
+		return 0;
+	}
+	ret = rte_eth_stats_get(s->port, &eth);
+	if (ret != 0)
+		return ret;
+	*stats = (struct lj_source_stats){eth.ipackets, eth.ibytes, eth.imissed, eth.ierrors,
+					  eth.rx_nombuf};
+	copy_stats(&s->latest, stats);
+	return 0;
+}
+
+static enum lj_port_health health(struct lj_source *source, const char **why)
+{
+	return life_health(&((struct port_source *)source)->life, why);
 }
 
 static void describe(const struct lj_source *source, char *out, size_t size)
@@ -142,28 +169,35 @@ static void close_source(struct lj_source *source)
 {
 	struct port_source *s = (struct port_source *)source;
 
+	struct rte_eth_dev_info info = {0};
+
 	stop(source);
+	life_end(&s->life);
+	rte_eth_dev_info_get(s->port, &info);
 	if (s->pool != NULL)
 		rte_eth_dev_close(s->port);
+	if (s->source.unplug && info.device != NULL)
+		rte_dev_remove(info.device);
 	rte_mempool_free(s->pool);
 	free(s);
 }
 
-static const struct lj_source_ops ops = {"ethdev", rx, start, stop, stats, describe, close_source};
-
-/* A PCI address as it is; of a vdev's arguments the name alone. */
-static int find_port(const char *given, uint16_t *port, struct lj_error *err)
+static int set_reta(struct lj_source *source, const uint16_t *reta, struct lj_error *err)
 {
-	char name[RTE_ETH_NAME_MAX_LEN];
+	struct port_source *s = (struct port_source *)source;
 
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(given, ","), given);
-	if (rte_eth_dev_get_port_by_name(name, port) == 0)
-		return 0;
-	return lj_error_set(err, ENODEV, given, "no such port: DPDK has not probed it (%s)",
-			    strchr(name, ':') != NULL
-				    ? "is it bound to vfio-pci?"
-				    : "its arguments or what they name may be wrong");
+	return rss_set_reta(&s->rss, s->port, reta, source->name, err);
 }
+
+static const struct lj_source_ops ops = {.name = "ethdev",
+					 .rx = rx,
+					 .start = start,
+					 .stop = stop,
+					 .stats = stats,
+					 .describe = describe,
+					 .close = close_source,
+					 .health = health,
+					 .set_reta = set_reta};
 
 /*
  * How frames of the MTU fit: in one mbuf, over several where the device can, else in larger mbufs.
@@ -336,7 +370,7 @@ struct lj_source *ethdev_open(const struct lj_port_config *config, struct lj_err
 	struct port_source *s;
 	uint16_t port;
 
-	if (find_port(config->name, &port, err) != 0)
+	if (life_find(config->name, &port, err) != 0)
 		return NULL;
 	s = calloc(1, sizeof(*s));
 	if (s == NULL) {
@@ -349,6 +383,7 @@ struct lj_source *ethdev_open(const struct lj_port_config *config, struct lj_err
 	s->source.head.ops = &ops;
 	s->source.head.queues = config->queues;
 	snprintf(s->source.head.name, sizeof(s->source.head.name), "%s", config->name);
+	life_begin(&s->life, port);
 	if (set_up(s, config, err) == 0)
 		return &s->source.head;
 	close_source(&s->source.head);
@@ -359,7 +394,7 @@ int lj_port_driver(const char *name, char *driver, size_t size, struct lj_error 
 {
 	struct rte_eth_dev_info info;
 	uint16_t port;
-	int ret = find_port(name, &port, err);
+	int ret = life_find(name, &port, err);
 
 	if (ret != 0)
 		return ret;

@@ -198,6 +198,8 @@ static int open_pcap(struct file_reader *r, uint32_t magic, struct lj_error *err
 
 	r->swapped = magic == rte_bswap32(MAGIC_US) || magic == rte_bswap32(MAGIC_NS);
 	magic = r->swapped ? rte_bswap32(magic) : magic;
+	if (r->end >= 2 && r->buffer[0] == 0x1f && r->buffer[1] == 0x8b)
+		return lj_error_set(err, EILSEQ, r->path, "is compressed (gzip): unpack it first");
 	if (magic != MAGIC_US && magic != MAGIC_NS)
 		return lj_error_set(err, EILSEQ, r->path, "is not a pcap or pcapng file");
 	ret = file_wait(r, PCAP_HEADER_BYTES, err);

@@ -71,20 +71,51 @@ static int read_reta(struct lj_rss *model, uint16_t port)
 		groups[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
 	ret = rte_eth_dev_rss_reta_query(port, groups, model->reta_entries);
 	for (uint16_t i = 0; i < model->reta_entries && ret == 0; i++)
-		model->reta[i] =
-			groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE];
+		__atomic_store_n(
+			&model->reta[i],
+			groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE],
+			__ATOMIC_RELAXED);
 	return ret;
 }
 
-static int deal_reta(uint16_t port, uint16_t entries, uint16_t queues)
+static int write_reta(uint16_t port, uint16_t entries, const uint16_t *reta)
 {
 	struct rte_eth_rss_reta_entry64 groups[LJ_RETA_MAX / RTE_ETH_RETA_GROUP_SIZE];
 
 	for (uint16_t i = 0; i < entries; i++) {
 		groups[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
-		groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] = i % queues;
+		groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] = reta[i];
 	}
 	return rte_eth_dev_rss_reta_update(port, groups, entries);
+}
+
+static int deal_reta(uint16_t port, uint16_t entries, uint16_t queues)
+{
+	uint16_t reta[LJ_RETA_MAX];
+
+	for (uint16_t i = 0; i < entries; i++)
+		reta[i] = i % queues;
+	return write_reta(port, entries, reta);
+}
+
+int rss_set_reta(struct port_rss *rss, uint16_t port, const uint16_t *reta, const char *name,
+		 struct lj_error *err)
+{
+	struct lj_rss *model = &rss->model;
+	uint16_t before[LJ_RETA_MAX];
+	int ret;
+
+	memcpy(before, model->reta, sizeof(before));
+	ret = write_reta(port, model->reta_entries, reta);
+	if (ret == 0)
+		ret = read_reta(model, port);
+	if (ret == 0 && memcmp(model->reta, reta, model->reta_entries * sizeof(*reta)) == 0)
+		return 0;
+	write_reta(port, model->reta_entries, before);
+	read_reta(model, port);
+	return lj_error_set(err, ret != 0 ? -ret : EIO, name,
+			    "the driver does not take another redirection table: %s",
+			    ret != 0 ? rte_strerror(-ret) : "it reads back differently");
 }
 
 /* Whether every queue has an entry, and no entry names a queue that is not there. */

@@ -33,6 +33,11 @@ void rss_ask(struct port_rss *rss, const struct lj_rss_request *request,
 int rss_verify(struct port_rss *rss, uint16_t port, uint16_t queues, const char *name,
 	       struct lj_error *err);
 
+/* Gives the started port another RETA and reads it back into `model`. 0, or -errno and `err`, and
+ * then the one before is in force as far as the driver permits. */
+int rss_set_reta(struct port_rss *rss, uint16_t port, const uint16_t *reta, const char *name,
+		 struct lj_error *err);
+
 /* Makes the rules of LJ_RSS_BY_FLOW on the started port. 0 or -errno. */
 int rss_make_rules(uint16_t port, uint64_t functions, const char *name, struct lj_error *err);
 

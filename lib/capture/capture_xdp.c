@@ -14,6 +14,7 @@
 #include "capture_xdp_ring.h"
 #include "lj_clock.h"
 #include "lj_log.h"
+#include "netdev.h"
 #include "source.h"
 
 #define POOL_MBUFS   (4 * LJ_BURST_MAX - 1)
@@ -185,7 +186,7 @@ static void describe(const struct lj_source *source, char *out, size_t size)
 		 k->no_native[0] != '\0' ? " (native: " : "", k->no_native,
 		 k->no_native[0] != '\0' ? ")" : "", k->rings, k->config.slots_per_ring,
 		 k->config.snap_bytes,
-		 xdp_kernel_misses_vlan(k) ? ", rxvlan on: offloaded tags unseen" : "",
+		 xdp_kernel_misses_vlan(k) ? ", VLAN tags beside frames unseen" : "",
 		 k->link >= 0 && k->poll_link < 0 ? ", clock read for each frame" : "",
 		 k->link >= 0 && !xdp_kernel_alive(k) ? ", the interface is gone" : "");
 }
@@ -202,7 +203,27 @@ static void close_source(struct lj_source *source)
 	free(s);
 }
 
-static const struct lj_source_ops ops = {"xdp", rx, start, stop, stats, describe, close_source};
+static enum lj_port_health health(struct lj_source *source, const char **why)
+{
+	const struct xdp_kernel *k = &((struct xdp_source *)source)->kernel;
+	enum netdev_state state = netdev_state(k->ifindex);
+
+	if (state == NETDEV_GONE) {
+		*why = "the interface is gone";
+		return LJ_PORT_DEAD;
+	}
+	if (k->link >= 0 && !xdp_kernel_alive(k)) {
+		*why = "the interface is gone, or the tap was taken off it";
+		return LJ_PORT_DEAD;
+	}
+	if (state == NETDEV_UP)
+		return LJ_PORT_WELL;
+	*why = "the link is down";
+	return LJ_PORT_LINK_DOWN;
+}
+
+static const struct lj_source_ops ops = {"xdp", rx,	  start,	stop,
+					 stats, describe, close_source, health};
 
 static int parse_option(struct xdp_kernel_config *kernel, const char *option, struct lj_error *err)
 {
@@ -300,8 +321,9 @@ struct lj_source *xdp_open(const struct lj_port_config *config, struct lj_error 
 		       s->kernel.no_native);
 	if (xdp_kernel_misses_vlan(&s->kernel))
 		lj_log(WARNING,
-		       "%s: the interface takes VLAN tags off before the tap sees the frame, and "
-		       "its driver does not tell them; mode=generic sees them, or ethtool -K %s rxvlan off keeps them\n",
+		       "%s: VLAN tags may come beside the frame, where its driver does not let "
+		       "the tap see them; mode=generic does, and ethtool -K %s rxvlan off leaves "
+		       "them in the frame\n",
 		       config->name, s->interface);
 	return &s->source.head;
 }

@@ -70,10 +70,4 @@ int xdp_kernel_program(const struct xdp_kernel *k);
  * tracepoint they go on having their own. */
 void xdp_kernel_share_clock(struct xdp_kernel *k);
 
-/* From now on tags beside frames are looked for before a generic program runs, where the kernel has
- * taken the program that does. It costs every packet that the host receives, by any interface, some
- * 35 ns (bench_xdp): attaching does it where tags can be there. */
-void xdp_kernel_watch_tags(struct xdp_kernel *k);
-void xdp_kernel_ignore_tags(struct xdp_kernel *k);
-
 #endif

@@ -44,6 +44,13 @@ struct lj_source_stats {
 	uint64_t imissed, ierrors, rx_nombuf;
 };
 
+/* Whether packets can come by a port. */
+enum lj_port_health {
+	LJ_PORT_WELL,
+	LJ_PORT_LINK_DOWN, /* may come back by itself */
+	LJ_PORT_DEAD,	   /* removed, reset, its interface deleted: none will come any more */
+};
+
 struct lj_source;
 
 struct lj_source_ops {
@@ -54,6 +61,10 @@ struct lj_source_ops {
 	int (*stats)(struct lj_source *s, struct lj_source_stats *stats);
 	void (*describe)(const struct lj_source *s, char *out, size_t size);
 	void (*close)(struct lj_source *s);
+	/* NULL: always well. */
+	enum lj_port_health (*health)(struct lj_source *s, const char **why);
+	/* NULL where there is no RETA. */
+	int (*set_reta)(struct lj_source *s, const uint16_t *reta, struct lj_error *err);
 };
 
 /* The common head of every source. */
@@ -112,7 +123,7 @@ struct lj_port_config {
 	const char *name; /* PCI address; vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap";
 			     "xdp:eth0"; "auto:eth0" */
 	uint16_t queues;
-	uint16_t descriptors; /* receive descriptors a queue: 64..4096, adjusted to what the device
+	uint16_t descriptors; /* receive descriptors a queue: 64..32768, adjusted to what the device
 				 takes */
 	uint32_t mbufs;	      /* of this port's pool */
 	uint32_t mtu;
@@ -140,7 +151,7 @@ struct lj_port_config {
  * merged segments (GRO). A VLAN tag that the NIC or a veth's sender has moved out of the frame is
  * seen in generic mode, and in native mode where the driver tells it (Linux 6.8, veth, ice, mlx5);
  * elsewhere the log says that it is not. In generic mode looking for it costs each packet of the
- * host some 35 ns; a NIC with rxvlan off leaves tags in the frame, and is spared. Needs root or
+ * host some 40 ns; a NIC with rxvlan off leaves tags in the frame, and is spared. Needs root or
  * CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, and no hugepages. The program goes with
  * stop, or with the process, however that ends.
  *
@@ -155,6 +166,9 @@ struct lj_source *lj_source_open_port(const struct lj_port_config *config, struc
 
 /* Whether the name is of an interface of the kernel's, of which the EAL is not told. */
 bool lj_port_is_kernels(const char *name);
+
+/* Whether it is a PCI address, with or without its domain. */
+bool lj_port_is_pci(const char *name);
 
 /* The PCI address that the EAL has to be allowed for an "auto:" port, since it is bound to
  * vfio-pci; false when there is none. */
@@ -194,10 +208,25 @@ void lj_burst_free(struct lj_burst *burst);
 int lj_source_start(struct lj_source *s, struct lj_error *err);
 void lj_source_stop(struct lj_source *s);
 int lj_source_stats(struct lj_source *s, struct lj_source_stats *stats);
+/*
+ * Gives a running port another RETA, of s->rss->reta_entries, and reads it back into s->rss. 0, or
+ * -errno and `err`: the source has none, or none that can be read (-ENOTSUP), or the driver does
+ * not take it. Packets that wait in a queue already stay there. Not from two threads at once.
+ */
+int lj_source_set_reta(struct lj_source *s, const uint16_t *reta, struct lj_error *err);
 enum lj_source_state lj_source_state(const struct lj_source *s);
 /* Why the source failed. Valid once the state is LJ_SOURCE_FAILED. */
 const struct lj_error *lj_source_error(const struct lj_source *s);
 void lj_source_close(struct lj_source *s);
+
+/* How the port is; *why, a constant, says what is wrong with it. main; some system calls. */
+enum lj_port_health lj_source_health(struct lj_source *s, const char **why);
+
+/*
+ * Closes a port for good while the rest runs on: its device is given back to the kernel or
+ * forgotten, so that it, or its interface, can be opened anew. No lcore polls it any more.
+ */
+void lj_source_retire(struct lj_source *s);
 
 /* Ways of watching an "auto:" port that were tried before the one it is watched by. */
 #define LJ_REFUSALS_MAX 3
@@ -206,6 +235,33 @@ struct lj_refusal {
 	char why[240];
 };
 const struct lj_refusal *lj_source_refusals(const struct lj_source *s, uint16_t *n);
+
+/* How a port is watched: "driver", "net_af_xdp", "xdp", "net_af_packet"; "configured" when it is
+ * none of these, such as a net_tap. */
+const char *lj_source_way(const struct lj_source *s);
+/* The way by that name, also "af_xdp" and "af_packet"; NULL when there is none. */
+const char *lj_way_find(const char *name);
+
+/* Who is to take over from a port. */
+struct lj_takeover {
+	const struct lj_port_config *config; /* as the port was opened first */
+	const char *spare; /* interface or PCI address to watch instead; "": the port's own */
+	const char *after; /* the way it was watched by; comes last */
+	const char *way;   /* this one alone; NULL: the first that goes */
+	bool quiet;	   /* refusals have been logged before */
+};
+
+/*
+ * Opens and starts the next way of watching a port: in the order of "auto:", from the way after
+ * `after` on and round, then as it was configured. The port's old source has been retired. The new
+ * one has its name; of what the host has, and not vfio-pci, it has one queue. The reasons of the
+ * ways refused are in the log. NULL and `err`.
+ */
+struct lj_source *lj_source_take_over(const struct lj_takeover *t, struct lj_error *err);
+
+/* What stands in for a port that nothing watches just now: it is given no packets and is well.
+ * `why`, borrowed, is its description. NULL when there is no memory. */
+struct lj_source *lj_source_open_vacant(const char *name, const char *why);
 
 /* One line about a port or file for a person: driver, link, queues, RSS. */
 void lj_source_describe(const struct lj_source *s, char *out, size_t size);

@@ -5,7 +5,8 @@
  * redirection table (RETA), and that names the queue. Used to check at start that both directions
  * of a flow meet, to check samples while running, and to predict how a capture would spread.
  *
- * Thread: init on one; the rest is read-only, from any.
+ * Thread: init on one; the rest is read-only, from any, but for the RETA, whose entries may be
+ * replaced one by one while others read them.
  */
 #ifndef LJ_RSS_H
 #define LJ_RSS_H
@@ -61,8 +62,8 @@ struct lj_rss {
 	uint8_t key_bytes;
 	enum lj_rss_sctp sctp;
 	uint16_t queues;
-	uint16_t reta_entries; /* a power of two, at most LJ_RETA_MAX */
-	uint16_t reta[LJ_RETA_MAX];
+	uint16_t reta_entries;	     /* a power of two, at most LJ_RETA_MAX */
+	uint16_t reta[LJ_RETA_MAX];  /* main: wo; all: ro, by the functions below */
 	struct lj_toeplitz toeplitz; /* of `key` */
 };
 
@@ -75,9 +76,21 @@ void lj_rss_init(struct lj_rss *rss, enum lj_rss_mode mode, uint16_t queues, uin
 /* Takes another key, as read back from a port. */
 void lj_rss_set_key(struct lj_rss *rss, const uint8_t *key, uint8_t bytes);
 
+/* Which entry of the RETA a hash picks. */
+static inline uint16_t lj_rss_bucket(const struct lj_rss *rss, uint32_t hash)
+{
+	return (uint16_t)(hash & (rss->reta_entries - 1u));
+}
+
+/* The queue that an entry names. */
+static inline uint16_t lj_rss_entry(const struct lj_rss *rss, uint16_t bucket)
+{
+	return __atomic_load_n(&rss->reta[bucket], __ATOMIC_RELAXED);
+}
+
 static inline uint16_t lj_rss_queue(const struct lj_rss *rss, uint32_t hash)
 {
-	return rss->reta[hash & (rss->reta_entries - 1u)];
+	return lj_rss_entry(rss, lj_rss_bucket(rss, hash));
 }
 
 /*
@@ -86,5 +99,22 @@ static inline uint16_t lj_rss_queue(const struct lj_rss *rss, uint32_t hash)
  */
 #define LJ_RSS_TEST_PAIRS 4096
 uint32_t lj_rss_self_test(const struct lj_rss *rss);
+
+/* Fullest queue over the mean: what is this even is left alone, since a move parts flows. */
+#define LJ_RSS_EVEN 1.05
+
+struct lj_rss_balance {
+	uint16_t moved;	      /* entries that name another queue than before */
+	double before, after; /* imbalance of `load`: the fullest queue over the mean; 1 is even */
+};
+
+/*
+ * A better RETA for the load seen: `load[i]` is entry i's, in any unit, and reta[i] (room for
+ * reta_entries) the queue that it is to have. Few entries move: one at a time from the fullest
+ * queue to the emptiest, until it is even or no move helps. One entry that is more than a queue's
+ * share cannot be helped.
+ */
+void lj_rss_balance(const struct lj_rss *rss, const uint64_t *load, uint16_t *reta,
+		    struct lj_rss_balance *result);
 
 #endif

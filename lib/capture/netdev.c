@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* The last part of what a symbolic link of sysfs points to; "" when it is not there. */
@@ -113,4 +115,20 @@ uint32_t netdev_rx_queues(const char *interface)
 		n = (uint32_t)found.gl_pathc;
 	globfree(&found);
 	return n;
+}
+
+/* An ioctl answers for the process' network namespace, where sysfs is of whoever mounted it. */
+enum netdev_state netdev_state(unsigned int ifindex)
+{
+	struct ifreq ifr = {.ifr_ifindex = (int)ifindex};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	enum netdev_state state = NETDEV_GONE;
+
+	if (fd < 0)
+		return NETDEV_UP; /* it is us who are in trouble */
+	if (ioctl(fd, SIOCGIFNAME, &ifr) == 0 && ioctl(fd, SIOCGIFFLAGS, &ifr) == 0)
+		state = (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING) ? NETDEV_UP
+										  : NETDEV_DOWN;
+	close(fd);
+	return state;
 }

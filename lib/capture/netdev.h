@@ -25,4 +25,9 @@ bool netdev_address(const char *interface, char *out, size_t size);
 /* Receive queues in use; 0 when the kernel does not tell. */
 uint32_t netdev_rx_queues(const char *interface);
 
+enum netdev_state { NETDEV_UP, NETDEV_DOWN, NETDEV_GONE };
+
+/* Of the interface that has that index, whatever its name is by now. Down: no carrier, too. */
+enum netdev_state netdev_state(unsigned int ifindex);
+
 #endif

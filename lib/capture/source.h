@@ -10,6 +10,8 @@ struct source {
 	struct lj_source_stats stats; /* of sources that count themselves. rx lcore: wo; all: ro */
 	struct lj_refusal refusal[LJ_REFUSALS_MAX];
 	uint16_t refusals;
+	const char *way; /* NULL: as the name says */
+	bool unplug;	 /* the device goes, too, when the source is closed */
 };
 
 #define XDP_PREFIX  "xdp:"

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config_table.h"
 #include "lj_batch.h"
 #include "lj_capture.h"
+#include "lj_feature.h"
 
 const struct key config_keys[] = {
 #define LJ_KEY(path, type, member, min, max, standard, choices, help)                              \
@@ -85,6 +87,19 @@ bool lj_config_given(const struct lj_config *c, const char *key)
 	return false;
 }
 
+bool config_of_model(const struct key *key)
+{
+	static const char *const paths[] = {
+		"flow.idle_timeout_s", "flow.active_timeout_s", "flow.tcp_linger_s",
+		"flow.classify_at",    "model.engine",		"model.mode",
+	};
+
+	for (size_t i = 0; i < RTE_DIM(paths); i++)
+		if (strcmp(paths[i], key->path) == 0)
+			return true;
+	return false;
+}
+
 bool lj_config_kernel_ports(const struct lj_config *c)
 {
 	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
@@ -136,6 +151,41 @@ static int check_ports(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
+/* A sink starts its file anew: it must be no other sink's, and none of the captures. */
+static int check_targets(const struct lj_config *c, struct lj_error *err)
+{
+	const struct {
+		const char *where, *target;
+	} sinks[] = {{"eve.target", c->eve.target}, {"features.csv", c->features.csv}};
+	struct stat to, from;
+
+	if (c->eve.target[0] != '\0' && strcmp(c->eve.target, c->features.csv) == 0 &&
+	    strcmp(c->eve.target, "/dev/null") != 0)
+		return lj_error_set(err, EINVAL, "features.csv",
+				    "\"%s\" is eve.target, too: each needs a place of its own",
+				    c->features.csv);
+	for (size_t i = 0; i < RTE_DIM(sinks); i++) {
+		if (stat(sinks[i].target, &to) != 0 || !S_ISREG(to.st_mode))
+			continue;
+		for (uint32_t k = 0; k < c->capture.files.n; k++)
+			if (stat(c->capture.files.item[k], &from) == 0 &&
+			    from.st_dev == to.st_dev && from.st_ino == to.st_ino)
+				return lj_error_set(err, EINVAL, sinks[i].where,
+						    "\"%s\" is a capture to replay: it would be "
+						    "written over",
+						    sinks[i].target);
+	}
+	return 0;
+}
+
+static int check_features(const struct lj_config *c, struct lj_error *err)
+{
+	struct lj_feature_plan *plan = lj_feature_plan_set(c->features.set, err);
+
+	lj_feature_plan_destroy(plan);
+	return plan != NULL ? 0 : -EINVAL;
+}
+
 int lj_config_check(const struct lj_config *c, struct lj_error *err)
 {
 	uint32_t roles = lj_config_roles(c, lj_config_spreads(c));
@@ -158,11 +208,14 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 	if (roles > 126)
 		return lj_error_set(err, EINVAL, "lcores.workers",
 				    "%u roles are more than the 126 lcores of this DPDK", roles);
+	if (strchr(c->eal.file_prefix, '/') != NULL)
+		return lj_error_set(err, EINVAL, "eal.file_prefix",
+				    "\"%s\" is no name for a folder", c->eal.file_prefix);
 	if (c->verdict.rule == LJ_RULE_VOTE && c->models.n > 0 && c->verdict.quorum > c->models.n)
 		return lj_error_set(err, EINVAL, "verdict.quorum",
 				    "%u votes are asked of %u models: none would ever alert",
 				    c->verdict.quorum, c->models.n);
-	if (check_mode(c, err) != 0)
+	if (check_mode(c, err) != 0 || check_targets(c, err) != 0 || check_features(c, err) != 0)
 		return -EINVAL;
 	return check_ports(c, err);
 }
@@ -173,7 +226,7 @@ uint32_t lj_config_port_queues(const struct lj_config *c, uint32_t i)
 
 	if (port->queues > 0)
 		return port->queues;
-	return config_is_pci(port->name) ? c->lcores.workers : 1;
+	return lj_port_is_pci(port->name) ? c->lcores.workers : 1;
 }
 
 bool lj_config_spreads(const struct lj_config *c)

@@ -87,14 +87,6 @@ void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 					      m->hugepages_mb_free >= (m->total >> 20) + 64);
 }
 
-bool config_is_pci(const char *name)
-{
-	unsigned int domain, bus, device, function;
-
-	return sscanf(name, "%x:%x:%x.%x", &domain, &bus, &device, &function) == 4 ||
-	       sscanf(name, "%x:%x.%x", &bus, &device, &function) == 3;
-}
-
 static void add_devices(struct arguments *a, const struct lj_config *c)
 {
 	bool pci = false;
@@ -103,10 +95,17 @@ static void add_devices(struct arguments *a, const struct lj_config *c)
 		const char *name = c->capture.port[i].name;
 		char address[64];
 
+		char spare[LJ_CONFIG_TEXT + 8];
+
+		snprintf(spare, sizeof(spare), "auto:%s", c->capture.port[i].failover);
+		if (lj_port_auto_pci(spare, address, sizeof(address))) {
+			pci = true;
+			add(a, "--allow=%s", address);
+		}
 		if (lj_port_auto_pci(name, address, sizeof(address))) {
 			pci = true;
 			add(a, "--allow=%s", address);
-		} else if (config_is_pci(name)) {
+		} else if (lj_port_is_pci(name)) {
 			pci = true;
 			add(a, "--allow=%s", name);
 		} else if (!lj_port_is_kernels(name)) {

@@ -91,6 +91,18 @@ static const struct key *find_key(const struct key *keys, size_t n, const char *
 	return NULL;
 }
 
+/* Whether `path` is what stands before the dot of some keys. */
+static bool is_section(const char *path)
+{
+	size_t length = strlen(path);
+
+	for (size_t i = 0; i < config_n_keys; i++)
+		if (strncmp(config_keys[i].path, path, length) == 0 &&
+		    config_keys[i].path[length] == '.')
+			return true;
+	return false;
+}
+
 static int unknown_key(const struct key *keys, size_t n, const char *path, const char *where,
 		       struct lj_error *err)
 {
@@ -267,11 +279,15 @@ static int load_object(struct lj_config *c, json_t *object, const char *file, co
 		snprintf(path, sizeof(path), "%s%s%s", prefix, prefix[0] != '\0' ? "." : "", name);
 		snprintf(where, sizeof(where), "%s: %s", file, path);
 		key = find_key(config_keys, config_n_keys, path);
-		if (key != NULL) {
+		if (key != NULL && json_is_null(value) && config_of_model(key)) {
+			ret = 0;
+		} else if (key != NULL) {
 			ret = config_set_value(c, key, value, where, err);
 			c->set[key - config_keys] = ret == 0;
 		} else if (json_is_object(value) && prefix[0] == '\0') {
 			ret = load_object(c, value, file, path, err);
+		} else if (prefix[0] == '\0' && is_section(path)) {
+			ret = lj_error_set(err, EINVAL, where, "is not an object of keys");
 		} else {
 			ret = unknown_key(config_keys, config_n_keys, path, where, err);
 		}
@@ -281,19 +297,33 @@ static int load_object(struct lj_config *c, json_t *object, const char *file, co
 	return 0;
 }
 
+json_t *config_read_json(const char *path, struct lj_error *err)
+{
+	FILE *f = fopen(path, "r");
+	char where[LJ_CONFIG_TEXT];
+	json_t *root = NULL;
+	json_error_t at;
+
+	if (f != NULL)
+		root = json_loadf(f, JSON_REJECT_DUPLICATES, &at);
+	if (f == NULL || (root == NULL && ferror(f))) {
+		lj_error_set(err, errno, path, "cannot be read: %s", strerror(errno));
+	} else if (root == NULL) {
+		snprintf(where, sizeof(where), "%s:%d:%d", path, at.line, at.column);
+		lj_error_set(err, EINVAL, where, "%s", at.text);
+	}
+	if (f != NULL)
+		fclose(f);
+	return root;
+}
+
 int lj_config_load(struct lj_config *c, const char *path, struct lj_error *err)
 {
-	json_error_t at;
-	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
-	char where[LJ_CONFIG_TEXT];
+	json_t *root = config_read_json(path, err);
 	int ret;
 
-	if (root == NULL && at.line < 0)
-		return lj_error_set(err, ENOENT, path, "%s", at.text);
-	if (root == NULL) {
-		snprintf(where, sizeof(where), "%s:%d:%d", path, at.line, at.column);
-		return lj_error_set(err, EINVAL, where, "%s", at.text);
-	}
+	if (root == NULL)
+		return -EINVAL;
 	if (json_is_object(root))
 		ret = load_object(c, root, path, "", err);
 	else

@@ -164,3 +164,26 @@ int lj_config_lcore_node(const struct lj_config *c, uint32_t lcore)
 	}
 	return -1;
 }
+
+int lj_config_check_cpus(const struct lj_config *c, struct lj_error *err)
+{
+	struct section s[SECTIONS];
+	uint32_t n = sections_of(c, s);
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t cpus[MAX_CPU];
+		int count = section_cpus(&s[i], cpus, err);
+
+		if (count < 0)
+			return count;
+		for (int k = 0; k < count; k++) {
+			char path[64];
+
+			snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u", cpus[k]);
+			if (access(path, F_OK) != 0)
+				return lj_error_set(err, ENODEV, s[i].key, "there is no CPU %u",
+						    cpus[k]);
+		}
+	}
+	return 0;
+}

@@ -90,7 +90,10 @@ char *lj_config_dump(const struct lj_config *c)
 			}
 			name = dot + 1;
 		}
-		json_object_set_new(section, name, value_json(c, &config_keys[i]));
+		json_object_set_new(section, name,
+				    c->set[i] || !config_of_model(&config_keys[i])
+					    ? value_json(c, &config_keys[i])
+					    : json_null());
 	}
 	text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 	json_decref(root);
@@ -126,8 +129,8 @@ void lj_config_manual(FILE *out)
 		     "One JSON file, given by `linejudge --config FILE`. A key is written in its "
 		     "section:\n`flow.idle_timeout_s` is `{\"flow\": {\"idle_timeout_s\": 60}}`. "
 		     "`--set KEY=VALUE` on the command\nline overrides any key; "
-		     "`--dump-config` prints what is in force. This page is printed by\n"
-		     "`linejudge --help-config`.\n\n");
+		     "`--dump-config` prints what is in force (null: what the first model "
+		     "says). This page is printed by\n`linejudge --help-config`.\n\n");
 	manual_rows(out, config_keys, config_n_keys);
 	fprintf(out, "\n## Each object of `capture.ports`\n\n");
 	manual_rows(out, config_port_keys, config_n_port_keys);

@@ -194,8 +194,7 @@ static int read_driver(struct lj_driver *d, const json_t *root, struct lj_error 
 
 int lj_driver_load(struct lj_driver *d, const char *pmd, struct lj_error *err)
 {
-	char folder[sizeof(d->path) - 48], where[sizeof(d->path) + 16];
-	json_error_t at;
+	char folder[sizeof(d->path) - 48];
 	json_t *root;
 	int ret;
 
@@ -208,12 +207,9 @@ int lj_driver_load(struct lj_driver *d, const char *pmd, struct lj_error *err)
 		snprintf(d->name, sizeof(d->name), "generic");
 		snprintf(d->path, sizeof(d->path), "%s/generic.json", folder);
 	}
-	root = json_load_file(d->path, JSON_REJECT_DUPLICATES, &at);
-	if (root == NULL) {
-		snprintf(where, sizeof(where), "%s:%d", d->path, at.line);
-		return lj_error_set(err, at.line < 0 ? ENOENT : EINVAL,
-				    at.line < 0 ? d->path : where, "%s", at.text);
-	}
+	root = config_read_json(d->path, err);
+	if (root == NULL)
+		return -EINVAL;
 	ret = read_driver(d, root, err);
 	json_decref(root);
 	if (ret != 0)

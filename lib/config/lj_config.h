@@ -65,6 +65,12 @@ enum lj_stall_policy {
 	LJ_STALL_RESTART, /* abort, for the service manager to start anew */
 };
 
+enum lj_failover_policy {
+	LJ_FAILOVER_REPORT,
+	LJ_FAILOVER_COMMAND, /* rights for it are kept */
+	LJ_FAILOVER_AUTO,
+};
+
 enum lj_seccomp {
 	LJ_SECCOMP_AUTO, /* when there is a service user */
 	LJ_SECCOMP_ON,
@@ -72,7 +78,8 @@ enum lj_seccomp {
 };
 
 struct lj_config_port {
-	char name[LJ_CONFIG_TEXT]; /* PCI address, or a vdev with its arguments */
+	char name[LJ_CONFIG_TEXT];     /* PCI address, or a vdev with its arguments */
+	char failover[LJ_CONFIG_TEXT]; /* interface or PCI address; "": its own */
 	uint32_t queues, descriptors, mbufs, mtu, leg;
 	bool promiscuous;
 };
@@ -85,7 +92,8 @@ struct lj_config {
 		bool tap;
 		uint32_t rss_mode; /* enum lj_rss_mode */
 		uint32_t rss_check, tap_reorder_us;
-		uint64_t leg_silence_ns;
+		uint64_t leg_silence_ns, link_down_ns;
+		uint32_t failover; /* enum lj_failover_policy */
 		struct lj_config_port port[LJ_CONFIG_PORTS];
 		uint32_t n_ports;
 	} capture;
@@ -194,7 +202,7 @@ static inline bool lj_config_replay(const struct lj_config *c)
 }
 
 /* The configuration as JSON text (newly allocated, caller frees): what lj_config_load() would read
- * back. */
+ * back. A key left to the first model is null. */
 char *lj_config_dump(const struct lj_config *c);
 /* The reference page, in Markdown, from the table. */
 void lj_config_manual(FILE *out);
@@ -205,6 +213,9 @@ void lj_config_manual(FILE *out);
  */
 char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error *err);
 void lj_config_eal_free(char **argv);
+
+/* Whether the CPUs named are of this machine. (A dry run may be of another one.) 0 or -errno. */
+int lj_config_check_cpus(const struct lj_config *c, struct lj_error *err);
 
 /* How many EAL lcores besides main run roles, and how many roles there are (spreader included if
  * `spreader`). */

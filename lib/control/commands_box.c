@@ -1,9 +1,21 @@
 /* Commands about ports, queues, losses and stalls: what the NIC and the box do to the packets. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "control.h"
+
+/* A time since the epoch, in UTC; "-" for 0. */
+static void time_text(uint64_t ns, char *out, size_t size)
+{
+	time_t at = (time_t)(ns / 1000000000);
+	struct tm tm;
+
+	snprintf(out, size, "-");
+	if (ns != 0 && gmtime_r(&at, &tm) != NULL)
+		strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
 
 /*
  * Reads a port's queues once, into `info` [LJ_SOURCE_QUEUES], since they count on meanwhile; `sum`
@@ -28,18 +40,34 @@ static double read_queues(const struct lj_pipeline *p, uint32_t source, struct l
 	return sum->packets > 0 ? (double)max * queues / (double)sum->packets : 1;
 }
 
+/* A port's number at the beginning of a parameter; *end is the separator after it, or the end.
+ * False and `err` when there is none. */
+static bool parse_port(const struct lj_control *c, const char *param, uint32_t *port, char **end,
+		       struct lj_error *err)
+{
+	unsigned long n = strtoul(param, end, 10);
+
+	*port = (uint32_t)n;
+	if (*end != param && strchr(" ,", **end) != NULL && n < lj_pipeline_sources(c->pipeline))
+		return true;
+	lj_error_set(err, EINVAL, param, "is no port: there are 0..%u",
+		     lj_pipeline_sources(c->pipeline) - 1);
+	return false;
+}
+
 int show_port_queues(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	struct lj_queue_info info[LJ_SOURCE_QUEUES], sum;
 	uint16_t queues;
+	uint32_t port;
 	char *end;
-	unsigned long port = strtoul(param, &end, 10);
 
-	if (end == param || *end != '\0' || port >= lj_pipeline_sources(c->pipeline))
-		return lj_error_set(err, EINVAL, param, "is no port: there are 0..%u",
-				    lj_pipeline_sources(c->pipeline) - 1);
-	queues = lj_pipeline_source(c->pipeline, (uint32_t)port)->queues;
-	read_queues(c->pipeline, (uint32_t)port, info, &sum);
+	if (!parse_port(c, param, &port, &end, err))
+		return -EINVAL;
+	if (*end != '\0')
+		return lj_error_set(err, EINVAL, param, "is a port and more");
+	queues = lj_pipeline_source(c->pipeline, port)->queues;
+	read_queues(c->pipeline, port, info, &sum);
 	for (uint16_t q = 0; q < queues; q++) {
 		double share = (double)info[q].packets / (double)RTE_MAX(sum.packets, 1u);
 		char name[16];
@@ -52,6 +80,52 @@ int show_port_queues(struct lj_control *c, const char *param, json_t *reply, str
 					      json_sprintf("%.2f", 100 * share)));
 	}
 	return 0;
+}
+
+int show_port_failover(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
+		struct lj_failover_info info;
+		char when[32];
+
+		lj_pipeline_failover_info(c->pipeline, i, &info);
+		time_text(info.at_ns, when, sizeof(when));
+		json_object_set_new(reply, lj_pipeline_source(c->pipeline, i)->name,
+				    json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:I, s:I}",
+					      "way", info.way, "state", info.state, "ill_ms",
+					      (json_int_t)(info.ill_ns / 1000000), "failovers",
+					      (json_int_t)info.count, "at", when, "from", info.from,
+					      "why", info.why, "blind_us",
+					      (json_int_t)(info.blind_ns / 1000), "worst_blind_us",
+					      (json_int_t)(info.worst_blind_ns / 1000)));
+	}
+	return 0;
+}
+
+/* "0", "0,xdp" or, as one types it, "0 xdp". */
+int port_failover(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	const char *way = NULL;
+	uint32_t port;
+	char *end;
+	int ret;
+
+	if (!parse_port(c, param, &port, &end, err))
+		return -EINVAL;
+	if (*end != '\0') {
+		way = lj_way_find(end + 1);
+		if (way == NULL)
+			return lj_error_set(err, EINVAL, end + 1,
+					    "is no way to watch a port: driver, af_xdp, xdp, "
+					    "af_packet or configured");
+	}
+	ret = lj_pipeline_ask_failover(c->pipeline, port, way, err);
+	if (ret == 0)
+		json_object_set_new(reply, lj_pipeline_source(c->pipeline, port)->name,
+				    json_string("asked for: see show port failover"));
+	return ret;
 }
 
 static json_t *key_text(const struct lj_rss *rss)
@@ -91,6 +165,21 @@ int show_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_e
 	return 0;
 }
 
+int rebalance_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	struct lj_rebalance r;
+	int ret = lj_pipeline_rebalance(c->pipeline, &r, err);
+
+	RTE_SET_USED(param);
+	if (ret != 0)
+		return ret;
+	json_object_set_new(reply, "samples", json_integer((json_int_t)r.samples));
+	json_object_set_new(reply, "moved_entries", json_integer(r.balance.moved));
+	json_object_set_new(reply, "imbalance_before", json_sprintf("%.3f", r.balance.before));
+	json_object_set_new(reply, "imbalance_after", json_sprintf("%.3f", r.balance.after));
+	return 0;
+}
+
 int show_drops(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	struct lj_drop drops[LJ_DROPS_MAX];
@@ -99,12 +188,9 @@ int show_drops(struct lj_control *c, const char *param, json_t *reply, struct lj
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
 	for (uint32_t i = 0; i < n; i++) {
-		time_t at = (time_t)(drops[i].worst_at_ns / 1000000000);
-		char when[32] = "-";
-		struct tm tm;
+		char when[32];
 
-		if (drops[i].worst_at_ns != 0 && gmtime_r(&at, &tm) != NULL)
-			strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+		time_text(drops[i].worst_at_ns, when, sizeof(when));
 		json_object_set_new(reply, drops[i].name,
 				    json_pack("{s:I, s:I, s:I, s:s, s:s}", "total",
 					      (json_int_t)drops[i].total, "latest_per_s",

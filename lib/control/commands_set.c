@@ -42,6 +42,7 @@ SET_FUNCTION(set_timeout_idle, idle_timeout_ns, 0.001, 86400, false, 1e9)
 SET_FUNCTION(set_timeout_active, active_timeout_ns, 0.001, 604800, false, 1e9)
 SET_FUNCTION(set_timeout_linger, tcp_linger_ns, 0, 3600, false, 1e9)
 SET_FUNCTION(set_classify_at, classify_at, 0, UINT32_MAX, true, 1)
+SET_FUNCTION(set_classify_after, classify_after_ns, 0, 3600000, false, 1e6)
 
 int clear_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {

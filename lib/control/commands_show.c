@@ -96,7 +96,7 @@ int show_port_stats(struct lj_control *c, const char *param, json_t *reply, stru
 		struct lj_source *source = lj_pipeline_source(c->pipeline, i);
 		struct lj_source_stats stats = {0};
 
-		lj_source_stats(source, &stats);
+		lj_pipeline_port_stats(c->pipeline, i, &stats);
 		json_object_set_new(reply, source->name,
 				    json_pack("{s:I, s:I, s:I, s:I, s:I}", "received",
 					      (json_int_t)stats.received, "bytes",
@@ -110,6 +110,8 @@ int show_port_stats(struct lj_control *c, const char *param, json_t *reply, stru
 
 int show_port_info(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
+	struct lj_half_info half;
+
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
 	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
@@ -134,6 +136,11 @@ int show_port_info(struct lj_control *c, const char *param, json_t *reply, struc
 			json_object_set_new(reply, text, json_string(refusal[r].why));
 		}
 	}
+	lj_pipeline_half(c->pipeline, &half);
+	json_object_set_new(reply, "conversations",
+			    json_sprintf("%s, %llu alarms",
+					 half.half ? "ONE DIRECTION" : "both directions",
+					 (unsigned long long)half.alarms));
 	return 0;
 }
 

@@ -38,6 +38,15 @@ void lj_control_destroy(struct lj_control *c)
 	free(c);
 }
 
+void lj_control_attend(struct lj_control *c, uint64_t now_ns)
+{
+	if (!lj_pipeline_failover_due(c->pipeline, now_ns))
+		return;
+	pthread_mutex_lock(&c->lock);
+	lj_pipeline_failover(c->pipeline);
+	pthread_mutex_unlock(&c->lock);
+}
+
 int command_call(struct lj_control *c, const struct command *command, const char *param,
 		 json_t *reply)
 {

@@ -26,6 +26,10 @@ struct lj_control *lj_control_create(struct lj_pipeline *p, struct lj_error *err
 /* Afterwards telemetry answers "shutting down". */
 void lj_control_destroy(struct lj_control *c);
 
+/* Looks after the ports (lj_pipeline_failover()), at a moment when no command does. main, every ms
+ * or so. */
+void lj_control_attend(struct lj_control *c, uint64_t now_ns);
+
 /*
  * Runs one command line ("set batch size 32") and prints the answer as text. 0, -ENOENT for no such
  * command, or the command's own -errno; what was wrong is printed, too.

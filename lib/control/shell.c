@@ -13,14 +13,15 @@
 
 /*
  * rte_cmdline's tokens, generated from the table: each word of a command is a fixed string token
- * (so the TAB key completes it), its parameter any string.
+ * (so the TAB key completes it), its parameter the rest of the line.
  */
 #define WORDS_MAX 4
 
 struct parsed {
 	cmdline_fixed_string_t word[WORDS_MAX];
-	cmdline_fixed_string_t param;
+	cmdline_multi_string_t param;
 };
+_Static_assert(sizeof(struct parsed) <= CMDLINE_PARSE_RESULT_BUFSIZE, "cmdline has no room");
 
 struct shell_command {
 	struct lj_shell *shell;
@@ -40,6 +41,8 @@ struct lj_shell {
 	cmdline_parse_ctx_t *context; /* [n + 1], NULL at the end */
 };
 
+static const char quit_help[] = "Ends the run: capture stops, flows are flushed.";
+
 static void run(void *parsed, struct cmdline *cl, void *data)
 {
 	struct shell_command *sc = data;
@@ -57,6 +60,8 @@ static void run(void *parsed, struct cmdline *cl, void *data)
 	reply = json_object();
 	command_call(sc->shell->control, sc->command, sc->command->param != NULL ? p->param : NULL,
 		     reply);
+	if (sc->command->run == help) /* the one command that is only the prompt's */
+		json_object_set_new(reply, "quit", json_string(quit_help));
 	out = open_memstream(&text, &size);
 	table_print(reply, out);
 	fclose(out);
@@ -98,10 +103,9 @@ static int make_command(struct lj_shell *s, struct shell_command *sc, const stru
 		n++;
 	}
 	if (command != NULL && command->param != NULL)
-		add_token(sc, n, offsetof(struct parsed, param), NULL);
+		add_token(sc, n, offsetof(struct parsed, param), TOKEN_STRING_MULTI);
 	snprintf(sc->help, sizeof(sc->help), "%s: %s", command != NULL ? command->words : "quit",
-		 command != NULL ? command->help
-				 : "Ends the run: capture stops, flows are flushed.");
+		 command != NULL ? command->help : quit_help);
 	sc->inst->f = run;
 	sc->inst->data = sc;
 	sc->inst->help_str = sc->help;

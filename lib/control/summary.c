@@ -56,6 +56,19 @@ static json_t *refused_json(const struct lj_counters *total)
 	return refused;
 }
 
+/* What was ended or forgotten before its time, for want of room. */
+static json_t *evicted_json(const struct lj_counters *total)
+{
+	static const int kinds[] = {LJ_C_flow_ended_evicted, LJ_C_host_evicted};
+	json_t *evicted = json_object();
+
+	for (size_t k = 0; k < RTE_DIM(kinds); k++)
+		if (total->value[kinds[k]] > 0)
+			json_object_set_new(evicted, lj_counter_info[kinds[k]].name,
+					    json_integer((json_int_t)total->value[kinds[k]]));
+	return evicted;
+}
+
 static json_t *alert_scores_json(const struct lj_tally *tally)
 {
 	json_t *scores = json_object();
@@ -99,6 +112,7 @@ static json_t *summary_json(const struct lj_pipeline *p, bool *balanced)
 	json_object_set_new(root, "drift", json_object());
 	drift_json(p, json_object_get(root, "drift"));
 	json_object_set_new(root, "refused", refused_json(&total));
+	json_object_set_new(root, "evicted", evicted_json(&total));
 	json_object_set_new(root, "ledger", ledger_json(&total, balanced));
 	return root;
 }
@@ -185,6 +199,7 @@ static void print_text(const json_t *root, bool balanced, FILE *out)
 	print_section(root, "alerts_by_score", "alerts by score", out);
 	print_drift(json_object_get(root, "drift"), out);
 	print_section(root, "refused", "refused, by reason", out);
+	print_section(root, "evicted", "evicted, for a table was full", out);
 	print_ledger(json_object_get(root, "ledger"), balanced, out);
 }
 

@@ -47,6 +47,10 @@ static void add_scalar(struct rte_tel_data *d, const char *name, const json_t *v
 	} else if (json_is_string(value)) {
 		snprintf(text, sizeof(text), "%s", json_string_value(value));
 		rte_tel_data_add_dict_string(d, name, text);
+	} else if (json_is_real(value)) {
+		/* 22.11 has no number with a fraction. */
+		snprintf(text, sizeof(text), "%.6g", json_real_value(value));
+		rte_tel_data_add_dict_string(d, name, text);
 	} else {
 		rte_tel_data_add_dict_string(d, name, json_is_true(value) ? "true" : "false");
 	}
@@ -123,13 +127,15 @@ static void cut_to_page(json_t *reply, size_t first)
 		json_object_set_new(reply, "next", json_integer((json_int_t)next));
 }
 
-/* The first row asked for by a number after a command that has no parameter of its own; else 0. */
+/* The first row asked for by a number after a command that shows and has no parameter of its own;
+ * else 0. */
 static size_t first_row(const struct command *command, const char **params)
 {
 	char *end;
 	unsigned long first;
 
-	if (command == NULL || command->param != NULL || *params == NULL || **params == '\0')
+	if (command == NULL || command->param != NULL || *params == NULL || **params == '\0' ||
+	    (strncmp(command->words, "show ", 5) != 0 && strcmp(command->words, "help") != 0))
 		return 0;
 	first = strtoul(*params, &end, 10);
 	if (*end != '\0')

@@ -25,7 +25,9 @@ const struct feature_set feature_sets[] = {
 		    "alone: there is no deep inspection here."},
 	{"argus",
 	 "What `ra` of argus-clients 3.0.8 prints, by its titles and its `-s` names "
-	 "(UNSW-NB15 and Bot-IoT have these columns). Bytes are those of Ethernet frames."},
+	 "(UNSW-NB15 and Bot-IoT have these columns). Bytes are those of Ethernet frames. Of the "
+	 "`-s` names, `bytes` alone finds another feature, linejudge's own (IP bytes): name the "
+	 "column TotBytes."},
 };
 const size_t n_feature_sets = RTE_DIM(feature_sets);
 

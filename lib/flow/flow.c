@@ -83,3 +83,20 @@ const struct lj_flow_begun *lj_flow_begun(const struct lj_flow_table *t, uint16_
 	*n = t->n_begun;
 	return t->begun;
 }
+
+uint32_t lj_flow_records(const struct lj_flow_table *t)
+{
+	return t->high_water;
+}
+
+const struct lj_flow *lj_flow_live(const struct lj_flow_table *t, uint32_t index)
+{
+	const struct lj_flow *f = record_at(t, index);
+
+	return f->state == LJ_FLOW_OPEN || f->state == LJ_FLOW_CLOSING ? f : NULL;
+}
+
+void lj_flow_note_parted(struct lj_flow_table *t, uint32_t index)
+{
+	record_at(t, index)->loss_epoch = (uint16_t)(t->loss_epoch - 1);
+}

@@ -8,6 +8,19 @@
 
 #define WELL_KNOWN_PORTS 1024
 
+/* Who acknowledges has heard the other end: when we have not, a direction does not reach us. A scan
+ * or a flood has no third packet, and a refusal is an RST. */
+static void count_half(struct lj_flow_table *t, const struct lj_flow *f)
+{
+	uint8_t flags = f->tcp[0].flags_all | f->tcp[1].flags_all;
+
+	if (f->key.proto != IPPROTO_TCP || f->packets < 3 || (flags & LJ_TCP_RST) ||
+	    !(flags & LJ_TCP_ACK))
+		return;
+	lj_count(t->counters, LJ_C_flow_conversed, 1);
+	lj_count(t->counters, LJ_C_flow_half_heard, f->heard != 3);
+}
+
 void table_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 	       struct lj_order order)
 {
@@ -23,6 +36,8 @@ void table_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 	bucket_erase(t, f);
 	wheel_remove(t, f);
 	account_log(f, log_of(f), t->config.keep);
+	if (t->config.keep & LJ_KEEP_TCP)
+		count_half(t, f);
 	f->state = LJ_FLOW_ENDED;
 	f->due = (uint8_t)reason;
 	f->order = order;

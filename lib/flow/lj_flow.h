@@ -121,4 +121,13 @@ void lj_flow_note_loss(struct lj_flow_table *t);
 
 uint32_t lj_flow_active(const struct lj_flow_table *t);
 
+/*
+ * To look at all live records, a few at a time: those of index 0 .. lj_flow_records() - 1 for which
+ * lj_flow_live() is not NULL. Owner lcore only.
+ */
+uint32_t lj_flow_records(const struct lj_flow_table *t);
+const struct lj_flow *lj_flow_live(const struct lj_flow_table *t, uint32_t index);
+/* The rest of a live record's flow goes to another table: the record is `lossy`. */
+void lj_flow_note_parted(struct lj_flow_table *t, uint32_t index);
+
 #endif

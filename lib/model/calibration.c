@@ -73,7 +73,6 @@ static int read_calibration(struct lj_model_info *info, const json_t *root, cons
 int calibration_load(struct manifest *m, const char *dir, struct lj_error *err)
 {
 	char path[1024];
-	json_error_t at;
 	json_t *root;
 	int ret;
 
@@ -82,9 +81,9 @@ int calibration_load(struct manifest *m, const char *dir, struct lj_error *err)
 	snprintf(path, sizeof(path), "%s/calibration.json", dir);
 	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return 0;
-	root = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
+	root = document_read(path, JSON_REJECT_DUPLICATES, EINVAL, err);
 	if (root == NULL)
-		return lj_error_set(err, EINVAL, path, "line %d: %s", at.line, at.text);
+		return -EINVAL;
 	ret = read_calibration(&m->info, root, path, err);
 	json_decref(root);
 	return ret;

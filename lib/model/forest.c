@@ -13,7 +13,13 @@
 
 #define FEW_FOR_AVX2 8 /* rows: below, most of its lanes would be idle */
 
-#define BESIDE_PERCENT 60 /* of a block's cost: what one beside it costs more */
+/*
+ * From how many rows behind a block it is better to score them beside it. By its instructions that
+ * is when they cost BESIDE_PERCENT of a block; but another kernel's tables are not in the cache
+ * then, so it is no more than BESIDE_MOST (12 to 16 on all four shapes of bench_infer).
+ */
+#define BESIDE_PERCENT 60
+#define BESIDE_MOST    16
 
 struct forest *forest_create(const json_t *root, float base_score, uint64_t max_bytes,
 			     struct lj_error *err)
@@ -147,7 +153,9 @@ static struct forest_slot *create_slot(const struct forest *f, enum forest_kerne
 			return NULL;
 		}
 	}
-	s->beside = kernel == FOREST_BEST && f->ranked ? 1 + few_rows(f) * BESIDE_PERCENT / 100 : 1;
+	s->beside = 1;
+	if (kernel == FOREST_BEST && f->ranked)
+		s->beside = RTE_MIN(1 + few_rows(f) * BESIDE_PERCENT / 100, (uint32_t)BESIDE_MOST);
 	for (uint32_t n = 1; n <= FOREST_ROWS; n++)
 		s->best[n] = (uint8_t)(kernel != FOREST_BEST ? kernel : forest_kernel_for(f, n));
 	memset(s->rows, 0, rows);

@@ -76,9 +76,9 @@ struct forest_search {
 /*
  * Where a tree goes on below those levels: a slot for each node there, with all that a walk from it
  * reads side by side (of `below` levels: 2^below leaves as float, then as many ranks, then as many
- * columns in heap order, root 1), for it is seldom in the cache.
+ * columns in heap order, root 1; of none the leaf), for it is seldom in the cache.
  */
-#define FOREST_SLOT_BYTES(below) ((size_t)6 << (below))
+#define FOREST_SLOT_BYTES(below) ((below) == 0 ? sizeof(float) : (size_t)6 << (below))
 
 struct forest_group {
 	uint32_t first, n; /* trees, in the model's order */
@@ -113,11 +113,13 @@ struct forest_program {
 	uint16_t singles[FOREST_DEPTH_MAX]; /* of each further level */
 };
 
-#define FOREST_STAGE	       16 /* trees, after which rows are asked whether they are decided */
+#define FOREST_STAGE                                                                               \
+	16 /* trees a stage of one output; then rows are asked whether they are decided */
 #define FOREST_DECIDED_OUTPUTS 16 /* at most, for decisions */
 
-/* Before tree `stage` * FOREST_STAGE (of the last stage: behind the last tree), by what is left: */
+/* Before tree `stage` * width (of the last stage: behind the last tree), by what is left: */
 struct forest_bounds {
+	uint32_t width;		/* trees a stage */
 	uint32_t stages, first; /* no row is decided before `first` */
 	float threshold;
 	float gap;	     /* of a margin or probability: far over what rounding does to it */

@@ -59,7 +59,7 @@ static void fill_rest(const struct forest *f, struct forest_bounds *b, const flo
 	uint32_t t = f->trees;
 
 	for (uint32_t stage = b->stages + 1; stage-- > 0;) {
-		uint32_t from = RTE_MIN(stage * FOREST_STAGE, f->trees);
+		uint32_t from = RTE_MIN(stage * b->width, f->trees);
 		double rounded;
 
 		while (t > from) {
@@ -111,10 +111,9 @@ static uint32_t first_stage(const struct forest *f, const struct forest_bounds *
 	for (uint32_t t = 0; t < f->trees; t++) {
 		low += (double)least[t];
 		high += (double)most[t];
-		if ((t + 1) % FOREST_STAGE == 0 &&
-		    (low <= (double)b->under[(t + 1) / FOREST_STAGE] ||
-		     high >= (double)b->over[(t + 1) / FOREST_STAGE]))
-			return (t + 1) / FOREST_STAGE;
+		if ((t + 1) % b->width == 0 && (low <= (double)b->under[(t + 1) / b->width] ||
+						high >= (double)b->over[(t + 1) / b->width]))
+			return (t + 1) / b->width;
 	}
 	return b->stages;
 }
@@ -122,10 +121,13 @@ static uint32_t first_stage(const struct forest *f, const struct forest_bounds *
 static struct forest_bounds *allocate(const struct forest *f)
 {
 	struct forest_bounds *b = calloc(1, sizeof(*b));
-	uint32_t stages = (f->trees + FOREST_STAGE - 1) / FOREST_STAGE;
+	/* To ask of more outputs costs as much more, and more trees move each of them. */
+	uint32_t width = FOREST_STAGE * f->outputs / (f->outputs > 1 ? 2 : 1);
+	uint32_t stages = (f->trees + width - 1) / width;
 
 	if (b == NULL)
 		return NULL;
+	b->width = width;
 	b->stages = stages;
 	b->low = calloc((stages + 1) * f->outputs, sizeof(*b->low));
 	b->high = calloc((stages + 1) * f->outputs, sizeof(*b->high));

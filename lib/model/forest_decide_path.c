@@ -14,7 +14,8 @@ struct live {
 	uint64_t *ended; /* forest_slot.ended of the block's slot, or of the first of two */
 	uint32_t rows;	 /* of the block, decided ones included */
 	uint32_t n;
-	uint8_t row[FOREST_ROWS];
+	uint64_t lanes;		  /* by a row-lane kernel: bit r is row r */
+	uint8_t row[FOREST_ROWS]; /* by another one: [n] where its kernel has them in turn */
 };
 
 static bool decide_side(const struct forest_bounds *b, uint32_t stage, float sum, float *margin)
@@ -86,34 +87,135 @@ static void move(struct forest_slot *s, uint32_t j, uint32_t i)
 	memcpy(s->standing + i * FOREST_TREES, s->standing + j * FOREST_TREES, FOREST_TREES);
 }
 
-/* Gives the margins of rows that are decided, or of all when no tree is left; drops those. */
-static void drop_decided(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
+/* Whether the row with these sums is decided; then its margins. */
+static bool decide_row(const struct forest *f, uint32_t stage, const float *sums, uint32_t step,
+		       float *margins)
+{
+	return f->outputs == 1 ? decide_side(f->bounds, stage, *sums, margins)
+			       : decide_class(f, stage, sums, step, margins);
+}
+
+/* This lcore's own count, which others may read. */
+static void count_ended(struct live *live, uint32_t stage, uint32_t rows)
+{
+	__atomic_store_n(&live->ended[stage], live->ended[stage] + rows, __ATOMIC_RELAXED);
+}
+
+/* Drops the decided ones of rows in turn. */
+static void drop_in_turn(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
 			 uint8_t *decided)
 {
-	const struct forest *f = s->forest;
-	bool columns = forest_is_row_lane(live->kernel), last = stage == f->bounds->stages;
-	uint32_t kept = 0, step;
+	uint32_t outputs = s->forest->outputs, kept = 0;
 
 	for (uint32_t j = 0; j < live->n; j++) {
 		uint32_t row = live->row[j];
-		const float *sums = forest_sums(s, live->kernel, columns ? row : j, &step);
-		float *out = margins + row * f->outputs;
-		bool sure = !last && (f->outputs == 1 ? decide_side(f->bounds, stage, *sums, out)
-						      : decide_class(f, stage, sums, step, out));
 
-		decided[row] = sure;
-		if (sure)
+		decided[row] = decide_row(s->forest, stage, s->sums + j * outputs, 1,
+					  margins + row * outputs);
+		if (decided[row])
 			continue;
-		for (uint32_t k = 0; last && k < f->outputs; k++)
-			out[k] = sums[k * step];
-		if (kept != j && !columns)
+		if (kept != j)
 			move(s, j, kept);
 		live->row[kept++] = (uint8_t)row;
 	}
-	/* This lcore's own count, which others may read. */
-	__atomic_store_n(&live->ended[stage], live->ended[stage] + live->n - (last ? 0 : kept),
-			 __ATOMIC_RELAXED);
-	live->n = last ? 0 : kept;
+	count_ended(live, stage, live->n - kept);
+	live->n = kept;
+}
+
+/* Lanes that may be decided, of all at once; `sure` is compared as the two functions above do. */
+static void ask_sides(const struct forest_bounds *b, uint32_t stage, const float *sums,
+		      uint32_t *sure)
+{
+	float under = b->under[stage], over = b->over[stage];
+
+	for (uint32_t r = 0; r < FOREST_ROWS; r++)
+		sure[r] = (uint32_t)(sums[r] <= under) | (uint32_t)(sums[r] >= over);
+}
+
+/* One class stays the likeliest when only its own most is not under the best one's least. */
+static void ask_classes(const struct forest *f, uint32_t stage, const float *sums, uint32_t *sure)
+{
+	const struct forest_bounds *b = f->bounds;
+	const float *low = b->low + stage * f->outputs, *high = b->high + stage * f->outputs;
+	float best[FOREST_ROWS];
+
+	for (uint32_t r = 0; r < FOREST_ROWS; r++) {
+		best[r] = -INFINITY;
+		sure[r] = 0;
+	}
+	for (uint32_t k = 0; k < f->outputs; k++)
+		for (uint32_t r = 0; r < FOREST_ROWS; r++) {
+			float least = sums[k * FOREST_ROWS + r] + low[k];
+
+			best[r] = least > best[r] ? least : best[r];
+		}
+	for (uint32_t k = 0; k < f->outputs; k++)
+		for (uint32_t r = 0; r < FOREST_ROWS; r++)
+			sure[r] += sums[k * FOREST_ROWS + r] + high[k] + b->gap >= best[r];
+	for (uint32_t r = 0; r < FOREST_ROWS; r++)
+		sure[r] = sure[r] == 1;
+}
+
+static uint64_t ask_lanes(const struct forest_slot *s, uint32_t stage)
+{
+	const struct forest *f = s->forest;
+	uint32_t sure[FOREST_ROWS], any = 0;
+	uint64_t lanes = 0;
+
+	if (f->outputs == 1)
+		ask_sides(f->bounds, stage, s->sums, sure);
+	else
+		ask_classes(f, stage, s->sums, sure);
+	for (uint32_t r = 0; r < FOREST_ROWS; r++)
+		any |= sure[r];
+	for (uint32_t r = 0; r < FOREST_ROWS && any; r++)
+		lanes |= (uint64_t)sure[r] << r;
+	return lanes;
+}
+
+/* The lane goes on, but no sum of it compares with anything. */
+static void silence(const struct forest_slot *s, uint32_t row)
+{
+	for (uint32_t k = 0; k < s->forest->outputs; k++)
+		s->sums[k * FOREST_ROWS + row] = NAN;
+}
+
+/* Drops the decided ones of rows in lanes. */
+static void drop_lanes(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
+		       uint8_t *decided)
+{
+	uint32_t outputs = s->forest->outputs, before = live->n;
+
+	for (uint64_t asked = ask_lanes(s, stage); asked != 0; asked &= asked - 1) {
+		uint32_t row = (uint32_t)__builtin_ctzll(asked);
+
+		decided[row] = decide_row(s->forest, stage, s->sums + row, FOREST_ROWS,
+					  margins + row * outputs);
+		if (!decided[row])
+			continue;
+		silence(s, row);
+		live->lanes &= ~(1ULL << row);
+		live->n--;
+	}
+	count_ended(live, stage, before - live->n);
+}
+
+/* No tree is left: the sums are the margins. */
+static void take_rest(struct forest_slot *s, struct live *live, float *margins)
+{
+	uint32_t outputs = s->forest->outputs;
+
+	for (uint64_t lanes = live->lanes; lanes != 0; lanes &= lanes - 1) {
+		uint32_t row = (uint32_t)__builtin_ctzll(lanes);
+
+		for (uint32_t k = 0; k < outputs; k++)
+			margins[row * outputs + k] = s->sums[k * FOREST_ROWS + row];
+	}
+	for (uint32_t j = 0; j < live->n && !forest_is_row_lane(live->kernel); j++)
+		memcpy(margins + live->row[j] * outputs, s->sums + j * outputs,
+		       outputs * sizeof(*margins));
+	count_ended(live, s->forest->bounds->stages, live->n);
+	live->n = 0;
 }
 
 /* From a lane a row to what suits the few that are left: their ranks and sums, row by row. */
@@ -121,43 +223,63 @@ static void leave_lanes(struct forest_slot *s, struct live *live)
 {
 	const struct forest *f = s->forest;
 	float *sums = s->turned; /* has served its turn */
+	uint32_t j = 0;
 
 	live->kernel = s->best[live->n];
-	for (uint32_t j = 0; j < live->n; j++) {
-		uint8_t *row = s->rows + j * FOREST_COLUMNS_MAX;
+	for (uint64_t lanes = live->lanes; lanes != 0; lanes &= lanes - 1, j++) {
+		uint32_t row = (uint32_t)__builtin_ctzll(lanes);
+		uint8_t *ranks = s->rows + j * FOREST_COLUMNS_MAX;
 
+		live->row[j] = (uint8_t)row;
 		for (uint32_t c = 0; c < f->columns; c++)
-			row[c] = (uint8_t)s->columns[c * FOREST_ROWS + live->row[j]] ^ 0x80U;
+			ranks[c] = (uint8_t)s->columns[c * FOREST_ROWS + row] ^ 0x80U;
 		for (uint32_t k = 0; k < f->outputs; k++)
-			sums[j * f->outputs + k] = s->sums[k * FOREST_ROWS + live->row[j]];
+			sums[j * f->outputs + k] = s->sums[k * FOREST_ROWS + row];
 	}
+	live->lanes = 0;
 	memcpy(s->sums, sums, live->n * f->outputs * sizeof(*sums));
 	s->stood = UINT32_MAX;
 }
 
 static void begin(struct forest_slot *s, struct live *live, enum forest_kernel kernel,
-		  const float *matrix, uint32_t n)
+		  const float *matrix, uint32_t n, uint8_t *decided)
 {
+	bool lanes = forest_is_row_lane(kernel);
+
 	live->kernel = kernel;
 	live->rows = live->n = n;
-	for (uint32_t r = 0; r < n; r++)
+	live->lanes = !lanes ? 0 : n == FOREST_ROWS ? UINT64_MAX : (1ULL << n) - 1;
+	for (uint32_t r = 0; r < n && !lanes; r++)
 		live->row[r] = (uint8_t)r;
+	memset(decided, 0, n);
 	forest_begin(s, kernel, matrix, n);
+	for (uint32_t r = n; r < FOREST_ROWS && lanes; r++)
+		silence(s, r);
 }
 
 /* Trees before stage `stage`. */
 static uint32_t trees_before(const struct forest *f, uint32_t stage)
 {
-	return RTE_MIN(stage * FOREST_STAGE, f->trees);
+	return RTE_MIN(stage * f->bounds->width, f->trees);
 }
 
-/* What is decided before `stage` goes; few that are left leave their lanes. */
+/* What is decided before `stage` goes. Few that are left leave their lanes: as few as are not worth
+ * a block beside another one, for to leave has its price. */
 static void conclude(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
 		     uint8_t *decided)
 {
-	drop_decided(s, live, stage, margins, decided);
-	if (live->n > 0 && forest_is_row_lane(live->kernel) &&
-	    !forest_is_row_lane(s->best[live->n]))
+	bool lanes = forest_is_row_lane(live->kernel);
+
+	if (stage == s->forest->bounds->stages) {
+		take_rest(s, live, margins);
+		return;
+	}
+	if (!lanes) {
+		drop_in_turn(s, live, stage, margins, decided);
+		return;
+	}
+	drop_lanes(s, live, stage, margins, decided);
+	if (live->n > 0 && live->n <= s->beside && !forest_is_row_lane(s->best[live->n]))
 		leave_lanes(s, live);
 }
 
@@ -183,7 +305,7 @@ static void decide_block(struct forest_slot *s, const float *matrix, uint32_t n,
 	uint32_t stage = f->bounds->first;
 	struct live live = {.ended = s->ended};
 
-	begin(s, &live, s->best[n], matrix, n);
+	begin(s, &live, s->best[n], matrix, n, decided);
 	forest_add(s, live.kernel, n, 0, trees_before(f, stage));
 	conclude(s, &live, stage, margins, decided);
 	go_on(s, &live, stage, margins, decided);
@@ -198,9 +320,9 @@ static void decide_pair(struct forest_slot *s, const float *matrix, uint32_t n, 
 	uint32_t stage = f->bounds->first, from = 0;
 	struct live live[2] = {{.ended = s->ended}, {.ended = s->ended}};
 
-	begin(s, &live[0], FOREST_ROWS_AVX512, matrix, FOREST_ROWS);
+	begin(s, &live[0], FOREST_ROWS_AVX512, matrix, FOREST_ROWS, decided);
 	begin(s->second, &live[1], FOREST_ROWS_AVX512, matrix + (size_t)FOREST_ROWS * f->features,
-	      n);
+	      n, decided + FOREST_ROWS);
 	for (;; from = trees_before(f, stage++)) {
 		forest_add_pair_avx512(s, from, trees_before(f, stage));
 		conclude(s, &live[0], stage, margins, decided);

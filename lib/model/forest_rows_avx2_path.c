@@ -9,33 +9,32 @@
 #define TARGET __attribute__((target("avx2,popcnt"))) FOREST_UNCHECKED
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-#define ROWS 32
+#define ROWS   32
+#define BLOCKS 1
 
-typedef __m256i lanes;
+typedef __m256i reg;
 
-struct top {
-	struct forest_top tree;
-	const int8_t *columns;
-};
+INLINE reg four(uint32_t x)
+{
+	return _mm256_set1_epi32((int32_t)x);
+}
 
-INLINE lanes load(const int8_t *p)
+INLINE reg load(const int8_t *p)
 {
 	return _mm256_load_si256((const __m256i *)p);
 }
 
-INLINE lanes node(const struct top *t, uint32_t h)
+INLINE reg less(reg rank, reg count)
 {
-	__m256i rank = _mm256_set1_epi32((int32_t)t->tree.rank4[h]);
-
-	return _mm256_subs_epi8(rank, load(t->columns + t->tree.offset[h]));
+	return _mm256_subs_epi8(rank, count);
 }
 
-INLINE lanes choose(lanes right, lanes a, lanes b)
+INLINE reg pick(reg right, reg a, reg b)
 {
 	return _mm256_blendv_epi8(a, b, right);
 }
 
-INLINE lanes push(lanes v, lanes bit)
+INLINE reg shift_in(reg v, reg bit)
 {
 	const __m256i top = _mm256_set1_epi8((char)0x80);
 
@@ -43,67 +42,33 @@ INLINE lanes push(lanes v, lanes bit)
 			       _mm256_andnot_si256(top, _mm256_srli_epi16(v, 1)));
 }
 
-INLINE lanes finish(lanes v, uint32_t levels)
+INLINE reg top_bits(reg v, uint32_t n)
 {
-	return _mm256_and_si256(_mm256_srli_epi16(v, (int)(8 - levels)),
-				_mm256_set1_epi8((char)((1U << levels) - 1)));
+	return _mm256_and_si256(_mm256_srli_epi16(v, (int)(8 - n)),
+				_mm256_set1_epi8((char)((1U << n) - 1)));
 }
 
-#include "forest_select.h"
-
-/* The codes after the levels that are asked node by node. */
-INLINE lanes go_on(const struct forest_program *p, lanes code, const int8_t *columns)
+INLINE reg next_code(reg v)
 {
-	const struct forest_single *single = p->single;
-	__m256i fresh = _mm256_set1_epi8((char)(1U << p->whole));
-
-	for (uint32_t level = 0; level < p->levels; level++) {
-		const struct forest_single *end = single + p->singles[level];
-		lanes next = code;
-
-		for (; single < end; single++) {
-			__m256i rank = _mm256_set1_epi32((int32_t)single->rank4);
-			__m256i here =
-				_mm256_cmpeq_epi8(code, _mm256_set1_epi32((int32_t)single->code4));
-			__m256i right = _mm256_cmpgt_epi8(load(columns + single->offset), rank);
-
-			next = choose(_mm256_and_si256(here, right), next, fresh);
-			fresh = _mm256_sub_epi8(fresh, _mm256_set1_epi8(-1));
-		}
-		code = next;
-	}
-	return code;
+	return _mm256_sub_epi8(v, _mm256_set1_epi8(-1));
 }
 
-INLINE lanes whole(const struct forest_program *p, const int8_t *columns)
+INLINE reg walk(reg next, reg code, reg asked, reg rank, reg count, reg fresh)
 {
-	const struct top top = {p->top, columns};
+	__m256i here = _mm256_cmpeq_epi8(code, asked);
 
-	switch (p->whole) {
-	case 1:
-		return select_path(&top, 1);
-	case 2:
-		return select_path(&top, 2);
-	case 3:
-		return select_path(&top, 3);
-	case 4:
-		return select_path(&top, 4);
-	case 5:
-		return select_path(&top, 5);
-	case 6:
-		return select_path(&top, 6);
-	case 7:
-		return select_path(&top, 7);
-	default:
-		return select_path(&top, 8);
-	}
+	return pick(_mm256_and_si256(here, _mm256_cmpgt_epi8(count, rank)), next, fresh);
 }
 
-INLINE void add_tree(const struct forest_program *p, const int8_t *columns, uint32_t n, float *sum)
+#include "forest_rows.h"
+
+INLINE void add_tree(const struct forest_program *p, const struct blocks *half, uint32_t n,
+		     uint32_t output)
 {
 	uint8_t code[ROWS] __attribute__((aligned(32)));
+	float *sum = half->sums[0] + output * FOREST_ROWS;
 
-	_mm256_store_si256((__m256i *)code, go_on(p, whole(p, columns), columns));
+	_mm256_store_si256((__m256i *)code, leaf_codes(p, half).of[0]);
 	for (uint32_t r = 0; r < n; r++)
 		sum[r] += p->leaf[code[r]];
 }
@@ -112,11 +77,13 @@ TARGET void forest_add_rows_avx2(struct forest_slot *s, uint32_t n, uint32_t fro
 {
 	const struct forest *f = s->forest;
 
-	for (uint32_t half = 0; half < n; half += ROWS)
+	for (uint32_t half = 0; half < n; half += ROWS) {
+		const struct blocks blocks = {{s->columns + half}, {s->sums + half}};
+
 		for (uint32_t t = from; t < to; t++)
-			add_tree(&f->program[t], s->columns + half,
-				 RTE_MIN(n - half, (uint32_t)ROWS),
-				 s->sums + f->tree[t].output * FOREST_ROWS + half);
+			add_tree(&f->program[t], &blocks, RTE_MIN(n - half, (uint32_t)ROWS),
+				 f->tree[t].output);
+	}
 }
 
 /* How many of 16 thresholds x reaches. */

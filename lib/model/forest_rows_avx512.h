@@ -1,7 +1,6 @@
 /*
  * Private: the row-lane kernel for BLOCKS blocks of rows, which the file that includes this
- * defines: a lane is a row, 64 of them a register. What is loaded of a tree serves every block.
- * forest_program.c says what is run.
+ * defines: 64 rows are a register.
  */
 #ifndef FOREST_ROWS_AVX512_H
 #define FOREST_ROWS_AVX512_H
@@ -14,85 +13,53 @@
 	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"))) FOREST_UNCHECKED
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-typedef struct {
-	__m512i of[BLOCKS];
-} lanes;
+typedef __m512i reg;
 
-struct blocks {
-	const int8_t *columns[BLOCKS];
-	float *sums[BLOCKS];
-};
-
-struct top {
-	struct forest_top tree;
-	const struct blocks *blocks;
-};
-
-INLINE lanes node(const struct top *t, uint32_t h)
+INLINE reg four(uint32_t x)
 {
-	__m512i rank = _mm512_set1_epi32((int32_t)t->tree.rank4[h]);
-	lanes v;
-
-	for (int b = 0; b < BLOCKS; b++)
-		v.of[b] = _mm512_subs_epi8(
-			rank, _mm512_load_si512(t->blocks->columns[b] + t->tree.offset[h]));
-	return v;
+	return _mm512_set1_epi32((int32_t)x);
 }
 
-INLINE lanes choose(lanes right, lanes a, lanes b)
+INLINE reg load(const int8_t *p)
 {
-	/* `a` comes first because its register is the one to be written: it is never used again. */
-	for (int i = 0; i < BLOCKS; i++)
-		a.of[i] = _mm512_ternarylogic_epi32(a.of[i], right.of[i], b.of[i], 0xb8);
-	return a;
+	return _mm512_load_si512(p);
 }
 
-INLINE lanes push(lanes v, lanes bit)
+INLINE reg less(reg rank, reg count)
 {
-	for (int b = 0; b < BLOCKS; b++)
-		v.of[b] = _mm512_ternarylogic_epi32(_mm512_srli_epi16(v.of[b], 1),
-						    _mm512_set1_epi8((char)0x80), bit.of[b], 0xb8);
-	return v;
+	return _mm512_subs_epi8(rank, count);
 }
 
-INLINE lanes finish(lanes v, uint32_t levels)
+INLINE reg pick(reg right, reg a, reg b)
 {
-	for (int b = 0; b < BLOCKS; b++)
-		v.of[b] = _mm512_and_si512(_mm512_srli_epi16(v.of[b], 8 - levels),
-					   _mm512_set1_epi8((char)((1U << levels) - 1)));
-	return v;
+	return _mm512_ternarylogic_epi32(a, right, b, 0xb8);
 }
 
-#include "forest_select.h"
-
-/* The codes after the levels that are asked node by node. */
-INLINE lanes go_on(const struct forest_program *p, lanes code, const struct blocks *blocks)
+INLINE reg shift_in(reg v, reg bit)
 {
-	const struct forest_single *single = p->single;
-	__m512i fresh = _mm512_set1_epi8((char)(1U << p->whole));
-
-	for (uint32_t level = 0; level < p->levels; level++) {
-		const struct forest_single *end = single + p->singles[level];
-		lanes next = code;
-
-		for (; single < end; single++) {
-			__m512i rank = _mm512_set1_epi32((int32_t)single->rank4);
-			__m512i asked = _mm512_set1_epi32((int32_t)single->code4);
-
-			for (int b = 0; b < BLOCKS; b++) {
-				__mmask64 here = _mm512_cmpeq_epi8_mask(code.of[b], asked);
-				__mmask64 right = _mm512_mask_cmplt_epi8_mask(
-					here, rank,
-					_mm512_load_si512(blocks->columns[b] + single->offset));
-
-				next.of[b] = _mm512_mask_mov_epi8(next.of[b], right, fresh);
-			}
-			fresh = _mm512_sub_epi8(fresh, _mm512_set1_epi8(-1));
-		}
-		code = next;
-	}
-	return code;
+	return _mm512_ternarylogic_epi32(_mm512_srli_epi16(v, 1), _mm512_set1_epi8((char)0x80), bit,
+					 0xb8);
 }
+
+INLINE reg top_bits(reg v, uint32_t n)
+{
+	return _mm512_and_si512(_mm512_srli_epi16(v, 8 - n),
+				_mm512_set1_epi8((char)((1U << n) - 1)));
+}
+
+INLINE reg next_code(reg v)
+{
+	return _mm512_sub_epi8(v, _mm512_set1_epi8(-1));
+}
+
+INLINE reg walk(reg next, reg code, reg asked, reg rank, reg count, reg fresh)
+{
+	__mmask64 here = _mm512_cmpeq_epi8_mask(code, asked);
+
+	return _mm512_mask_mov_epi8(next, _mm512_mask_cmplt_epi8_mask(here, rank, count), fresh);
+}
+
+#include "forest_rows.h"
 
 /* One byte of the leaf of each lane. */
 INLINE __m512i look_up(const uint8_t *plane, uint32_t width, __m512i code)
@@ -134,34 +101,10 @@ INLINE void add_leaves(__m512i code, const uint8_t *planes, uint32_t width, floa
 							    _mm512_castsi512_ps(v[i])));
 }
 
-INLINE lanes whole(const struct forest_program *p, const struct blocks *blocks)
-{
-	const struct top top = {p->top, blocks};
-
-	switch (p->whole) {
-	case 1:
-		return select_path(&top, 1);
-	case 2:
-		return select_path(&top, 2);
-	case 3:
-		return select_path(&top, 3);
-	case 4:
-		return select_path(&top, 4);
-	case 5:
-		return select_path(&top, 5);
-	case 6:
-		return select_path(&top, 6);
-	case 7:
-		return select_path(&top, 7);
-	default:
-		return select_path(&top, 8);
-	}
-}
-
 /* The leaves of one tree to sums[64] of its output in each block. */
 INLINE void add_tree(const struct forest_program *p, const struct blocks *blocks, uint32_t output)
 {
-	lanes code = go_on(p, whole(p, blocks), blocks);
+	lanes code = leaf_codes(p, blocks);
 
 	for (int b = 0; b < BLOCKS; b++) {
 		float *sum = blocks->sums[b] + output * FOREST_ROWS;

@@ -13,41 +13,58 @@
 
 #define SHARE 16
 
-typedef __m512i lanes;
+#define TOGETHER 2 /* rows that stand in a group's trees at once: what is loaded serves both */
+
+typedef struct {
+	__m512i of[TOGETHER];
+} lanes;
 
 struct top {
-	const uint8_t *trees; /* forest.lanes from the group's place */
-	__m512i quarter[4];   /* the row's columns */
-	bool wide;	      /* more than two quarters of them are in use; known when compiled */
+	const uint8_t *trees;	      /* forest.lanes from the group's place */
+	__m512i quarter[TOGETHER][4]; /* a row's columns */
+	bool wide; /* more than two quarters of them are in use; known when compiled */
 };
 
 INLINE lanes node(const struct top *t, uint32_t h)
 {
 	__m512i column = _mm512_load_si512(t->trees + h * 128);
 	__m512i rank = _mm512_load_si512(t->trees + h * 128 + 64);
-	__m512i x = _mm512_permutex2var_epi8(t->quarter[0], column, t->quarter[1]);
+	lanes v;
 
-	if (t->wide)
-		x = _mm512_mask_mov_epi8(
-			x, _mm512_movepi8_mask(column),
-			_mm512_permutex2var_epi8(t->quarter[2], column, t->quarter[3]));
-	return _mm512_subs_epi8(rank, x);
+	for (int r = 0; r < TOGETHER; r++) {
+		const __m512i *quarter = t->quarter[r];
+		__m512i x = _mm512_permutex2var_epi8(quarter[0], column, quarter[1]);
+
+		if (t->wide)
+			x = _mm512_mask_mov_epi8(
+				x, _mm512_movepi8_mask(column),
+				_mm512_permutex2var_epi8(quarter[2], column, quarter[3]));
+		v.of[r] = _mm512_subs_epi8(rank, x);
+	}
+	return v;
 }
 
 INLINE lanes choose(lanes right, lanes a, lanes b)
 {
-	return _mm512_ternarylogic_epi32(a, right, b, 0xb8);
+	for (int r = 0; r < TOGETHER; r++)
+		a.of[r] = _mm512_ternarylogic_epi32(a.of[r], right.of[r], b.of[r], 0xb8);
+	return a;
 }
 
 INLINE lanes push(lanes v, lanes bit)
 {
-	return choose(_mm512_set1_epi8((char)0x80), _mm512_srli_epi16(v, 1), bit);
+	for (int r = 0; r < TOGETHER; r++)
+		v.of[r] = _mm512_ternarylogic_epi32(_mm512_srli_epi16(v.of[r], 1),
+						    _mm512_set1_epi8((char)0x80), bit.of[r], 0xb8);
+	return v;
 }
 
 INLINE lanes finish(lanes v, uint32_t levels)
 {
-	return _mm512_and_si512(_mm512_srli_epi16(v, 8 - levels),
-				_mm512_set1_epi8((char)((1U << levels) - 1)));
+	for (int r = 0; r < TOGETHER; r++)
+		v.of[r] = _mm512_and_si512(_mm512_srli_epi16(v.of[r], 8 - levels),
+					   _mm512_set1_epi8((char)((1U << levels) - 1)));
+	return v;
 }
 
 #include "forest_select.h"
@@ -57,13 +74,18 @@ INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, uint32_t 
 	/* From counts to ranks. */
 	const __m512i sign = _mm512_set1_epi8((char)0x80);
 	struct top top = {.trees = trees, .wide = wide};
+	lanes code;
 
-	for (int i = 0; i < (wide ? 4 : 2); i++)
-		top.quarter[i] = _mm512_xor_si512(_mm512_load_si512(row + i * 64), sign);
-	_mm512_store_si512(at, select_path(&top, levels));
+	for (int r = 0; r < TOGETHER; r++)
+		for (int i = 0; i < (wide ? 4 : 2); i++)
+			top.quarter[r][i] = _mm512_xor_si512(
+				_mm512_load_si512(row + r * FOREST_COLUMNS_MAX + i * 64), sign);
+	code = select_path(&top, levels);
+	for (int r = 0; r < TOGETHER; r++)
+		_mm512_store_si512(at + r * FOREST_TREES, code.of[r]);
 }
 
-/* Where each tree of the group stands below the lanes' levels, into at[64]. */
+/* Where two rows stand in each tree of the group below the lanes' levels, into at[2][64]. */
 TARGET __attribute__((noinline)) static void stand_wide_5(const uint8_t *trees, const uint8_t *row,
 							  uint8_t *at)
 {
@@ -108,35 +130,36 @@ struct share {
 	size_t tree_bytes; /* of slots */
 };
 
-/* Two rows side by side: each sum waits for its last addition, so two wait together. */
-INLINE void add_two(const struct share *s, uint32_t below)
+/* `rows` is 1 or 2: each sum waits for its last addition, so two wait together. */
+INLINE void add_rows(const struct share *s, uint32_t below, uint32_t rows)
 {
 	const uint8_t *slots = s->slots;
-	float *next = s->sums + s->forest->outputs;
 
 	for (uint32_t j = 0; j < s->n; j++) {
-		uint32_t output = s->tree[j].output;
+		float *sum = s->sums + s->tree[j].output;
 
-		s->sums[output] += walk_on(slots, s->at[j], below, s->row);
-		next[output] +=
-			walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
+		for (uint32_t r = 0; r < rows; r++)
+			sum[r * s->forest->outputs] +=
+				walk_on(slots, s->at[r * FOREST_TREES + j], below,
+					s->row + r * FOREST_COLUMNS_MAX);
 		slots += s->tree_bytes;
 	}
 }
 
-/* As add_two(), where there is one output: the sums stay in registers. */
-INLINE void sum_two(const struct share *s, uint32_t below)
+/* As add_rows(), where there is one output: the sums stay in registers. */
+INLINE void sum_rows(const struct share *s, uint32_t below, uint32_t rows)
 {
 	const uint8_t *slots = s->slots;
-	float a = s->sums[0], b = s->sums[1];
+	float sums[2] = {s->sums[0], s->sums[1]};
 
 	for (uint32_t j = 0; j < s->n; j++) {
-		a += walk_on(slots, s->at[j], below, s->row);
-		b += walk_on(slots, s->at[FOREST_TREES + j], below, s->row + FOREST_COLUMNS_MAX);
+		for (uint32_t r = 0; r < rows; r++)
+			sums[r] += walk_on(slots, s->at[r * FOREST_TREES + j], below,
+					   s->row + r * FOREST_COLUMNS_MAX);
 		slots += s->tree_bytes;
 	}
-	s->sums[0] = a;
-	s->sums[1] = b;
+	for (uint32_t r = 0; r < rows; r++)
+		s->sums[r] = sums[r];
 }
 
 TARGET static void stand_rows(struct forest_slot *s, uint32_t group, uint32_t n)
@@ -145,7 +168,7 @@ TARGET static void stand_rows(struct forest_slot *s, uint32_t group, uint32_t n)
 	const uint8_t *trees = f->lanes + f->group[group].lanes;
 	bool wide = f->columns > FOREST_NARROW;
 
-	for (uint32_t r = 0; r < n + n % 2; r++)
+	for (uint32_t r = 0; r < n; r += TOGETHER)
 		(wide			      ? stand_wide_5
 		 : f->group[group].levels < 6 ? stand_5
 					      : stand_6)(trees, s->rows + r * FOREST_COLUMNS_MAX,
@@ -171,10 +194,14 @@ INLINE void add_trees(struct forest_slot *slot, const struct forest_group *g, ui
 					  slot->sums + r * f->outputs,
 					  tree_bytes};
 
-			if (f->outputs == 1)
-				sum_two(&s, below);
+			if (f->outputs == 1 && r + 1 < n)
+				sum_rows(&s, below, 2);
+			else if (f->outputs == 1)
+				sum_rows(&s, below, 1);
+			else if (r + 1 < n)
+				add_rows(&s, below, 2);
 			else
-				add_two(&s, below);
+				add_rows(&s, below, 1);
 		}
 }
 

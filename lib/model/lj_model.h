@@ -4,9 +4,9 @@
  * A bundle is a folder: manifest.json (names, classes, threshold, flow settings, SHA-256 of each
  * file), model.ubj (or .json), golden.csv (rows of features with the margins and probabilities they
  * must give); a site's calibration.json may stand beside them, and in a folder of its own a second
- * model that names the family of what alarms. models/README.md describes it field
- * by field. A model is immutable once open, and
- * must reproduce its golden rows (margins bit for bit, probabilities to 1e-6) or it does not open.
+ * model that names the family of what alarms. models/README.md describes it field by field. A model
+ * is immutable once open, and must reproduce its golden rows (margins bit for bit, probabilities to
+ * 1e-6) or it does not open.
  *
  * Thread: open and close on main; lj_model_score() from each inference lcore with its own `slot`.
  */

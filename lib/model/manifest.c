@@ -112,17 +112,30 @@ static int get_classes(const struct place *p, const json_t *root, struct manifes
 				     "has an item that is not a name of 1 to 31 "
 				     "characters");
 		strcpy(m->info.class_name[i], json_string_value(item));
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(m->info.class_name[j], m->info.class_name[i]) == 0)
+				return wrong(p, "classes", "has a name twice");
 	}
 	if (strcmp(m->info.class_name[0], "benign") != 0)
 		return wrong(p, "classes[0]", "is not \"benign\"");
 	return 0;
 }
 
-static uint64_t seconds_of(const json_t *object, const char *key)
+/* A number of `flow`, in the range that the configuration's key of that name has; 0 when it is not
+ * there, where that is in range. */
+static int get_number(const struct place *p, const json_t *flow, const char *key, double lo,
+		      double hi, double *out)
 {
-	double s = json_number_value(json_object_get(object, key));
+	const json_t *number = json_object_get(flow, key);
+	char full[64], what[96];
 
-	return s > 0 && s < 1e7 ? (uint64_t)llround(s * 1e9) : 0;
+	*out = json_number_value(number);
+	if ((number == NULL || json_is_number(number)) && *out >= lo && *out <= hi)
+		return 0;
+	snprintf(full, sizeof(full), "flow.%s", key);
+	snprintf(what, sizeof(what), "%s in %.10g..%.10g",
+		 number == NULL ? "is missing: a number" : "is not a number", lo, hi);
+	return wrong(p, full, what);
 }
 
 static int get_flow(const struct place *p, const json_t *root, struct manifest *m)
@@ -131,22 +144,30 @@ static int get_flow(const struct place *p, const json_t *root, struct manifest *
 					   "classify_at"};
 	const json_t *flow = json_object_get(root, "flow");
 	struct lj_model_flow *f = &m->info.flow;
-	json_int_t at = json_integer_value(json_object_get(flow, "classify_at"));
+	double idle, active, linger, at;
 	int ret;
 
 	if (flow == NULL)
 		return 0;
+	if (!json_is_object(flow))
+		return wrong(p, "flow", "is not an object");
 	ret = check_keys(p, flow, "flow.", keys, RTE_DIM(keys));
+	if (ret == 0)
+		ret = get_number(p, flow, keys[0], 0.001, 86400, &idle);
+	if (ret == 0)
+		ret = get_number(p, flow, keys[1], 0.001, 604800, &active);
+	if (ret == 0)
+		ret = get_number(p, flow, keys[2], 0, 3600, &linger);
+	if (ret == 0)
+		ret = get_number(p, flow, keys[3], 0, UINT32_MAX, &at);
+	if (ret == 0 && at != floor(at))
+		ret = wrong(p, "flow.classify_at", "is not a whole number");
 	if (ret != 0)
 		return ret;
 	f->present = true;
-	f->idle_timeout_ns = seconds_of(flow, "idle_timeout_s");
-	f->active_timeout_ns = seconds_of(flow, "active_timeout_s");
-	f->tcp_linger_ns = seconds_of(flow, "tcp_linger_s");
-	if (f->idle_timeout_ns == 0 || f->active_timeout_ns == 0)
-		return wrong(p, "flow", "idle_timeout_s and active_timeout_s are not both over 0");
-	if (at < 0 || at > UINT32_MAX)
-		return wrong(p, "flow.classify_at", "is out of range");
+	f->idle_timeout_ns = (uint64_t)llround(idle * 1e9);
+	f->active_timeout_ns = (uint64_t)llround(active * 1e9);
+	f->tcp_linger_ns = (uint64_t)llround(linger * 1e9);
 	f->classify_at = (uint32_t)at;
 	return 0;
 }
@@ -286,8 +307,25 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 	return ret;
 }
 
+json_t *document_read(const char *path, size_t flags, int errnum, struct lj_error *err)
+{
+	FILE *f = fopen(path, "r");
+	json_t *root = NULL;
+	json_error_t at;
+
+	if (f != NULL)
+		root = json_loadf(f, flags, &at);
+	if (f == NULL || (root == NULL && ferror(f)))
+		lj_error_set(err, errno, path, "cannot be read: %s", strerror(errno));
+	else if (root == NULL)
+		lj_error_set(err, errnum, path, "line %d: %s", at.line, at.text);
+	if (f != NULL)
+		fclose(f);
+	return root;
+}
+
 /* A folder with a manifest, not the model file itself. */
-static int check_folder(const char *dir, const char *path, struct lj_error *err)
+static int check_folder(const char *dir, struct lj_error *err)
 {
 	struct stat status;
 
@@ -297,8 +335,6 @@ static int check_folder(const char *dir, const char *path, struct lj_error *err)
 		return lj_error_set(err, ENOTDIR, dir,
 				    "is a file, not a bundle's folder; tools/import-xgboost and "
 				    "tools/import-sklearn make bundles of models");
-	if (access(path, R_OK) != 0)
-		return lj_error_set(err, errno, path, "%s", strerror(errno));
 	return 0;
 }
 
@@ -306,18 +342,17 @@ int manifest_load(struct manifest *m, const char *dir, struct lj_error *err)
 {
 	char path[1024];
 	struct place p = {path, err};
-	json_error_t at;
 	json_t *root;
 	int ret;
 
 	memset(m, 0, sizeof(*m));
 	snprintf(path, sizeof(path), "%s/manifest.json", dir);
-	ret = check_folder(dir, path, err);
+	ret = check_folder(dir, err);
 	if (ret != 0)
 		return ret;
-	root = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
+	root = document_read(path, JSON_REJECT_DUPLICATES, EINVAL, err);
 	if (root == NULL)
-		return lj_error_set(err, EINVAL, path, "line %d: %s", at.line, at.text);
+		return -EINVAL;
 	ret = read_root(&p, root, m);
 	json_decref(root);
 	return ret != 0 ? ret : calibration_load(m, dir, err);

@@ -244,7 +244,7 @@ uint32_t lj_model_histogram(const struct lj_model *m, struct lj_model_bin *bins)
 	for (uint32_t from = 1; from <= stages; from += width, n++) {
 		uint32_t end = RTE_MIN(from + width, stages + 1);
 
-		bins[n].trees = RTE_MIN((end - 1) * FOREST_STAGE, m->forest->trees);
+		bins[n].trees = RTE_MIN((end - 1) * m->forest->bounds->width, m->forest->trees);
 		bins[n].rows = 0;
 		for (uint16_t slot = 0; slot < m->slots; slot++) {
 			const struct forest_slot *s = m->handle[slot];

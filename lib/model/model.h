@@ -34,6 +34,10 @@ struct lj_model {
 	struct lj_model *family;       /* names the family of what alarms; NULL: nothing does */
 };
 
+/* The document of a JSON file; the caller owns it. NULL and `err`: what opening or reading it says,
+ * or the line that is no JSON, with `errnum`. */
+json_t *document_read(const char *path, size_t flags, int errnum, struct lj_error *err);
+
 /* Reads DIR/manifest.json. manifest_free() is due in any case. 0 or -errno. */
 int manifest_load(struct manifest *m, const char *dir, struct lj_error *err);
 void manifest_free(struct manifest *m);

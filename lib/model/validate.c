@@ -338,15 +338,12 @@ static bool has_suffix(const char *path, const char *suffix)
 
 json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_error *err)
 {
-	json_error_t at;
 	json_t *root;
 
 	if (check_size(path, err) != 0)
 		return NULL;
 	if (has_suffix(path, ".json")) {
-		root = json_load_file(path, 0, &at);
-		if (root == NULL)
-			lj_error_set(err, EILSEQ, path, "line %d: %s", at.line, at.text);
+		root = document_read(path, 0, EILSEQ, err);
 	} else if (has_suffix(path, ".ubj")) {
 		root = ubj_load_file(path, err);
 	} else {

@@ -88,7 +88,7 @@ struct lj_packet {
 	uint8_t application; /* enum lj_application: which of the fields below are there */
 	uint16_t dns_id;
 	uint16_t dns_type; /* QTYPE of the first question; 0 none */
-	uint32_t dns_ttl;  /* s, of the first A or AAAA answer; 0 none */
+	uint32_t dns_ttl;  /* s, of the first A answer; 0 none */
 	uint16_t ftp_code; /* reply code, 100..659 */
 	uint8_t reserved[14];
 };

@@ -71,16 +71,26 @@ static enum lj_tunnel open_gre(struct frame *f)
 	return LJ_TUNNEL_GRE;
 }
 
-/* RFC 7348: flags with only I set, VNI, and zeros between. */
+#define VXLAN_I	     0x08
+#define VXLAN_POLICY 0x80 /* draft-smith-vxlan-group-policy: a group's id in bytes 2 and 3 */
+#define VXLAN_GPE    0x04 /* draft-ietf-nvo3-vxlan-gpe: byte 3 says what is inside */
+
+/* RFC 7348: flags with I set, VNI, a zero. */
 static bool open_vxlan(struct frame *f)
 {
+	static const uint16_t inside[] = {0, TYPE_IPV4, TYPE_IPV6, TYPE_ETHERNET};
 	uint8_t scratch[8];
 	const uint8_t *p = parse_bytes(f, f->at, 8, scratch);
 
-	if (p == NULL || p[0] != 0x08 || p[7] != 0)
+	if (p == NULL || (p[0] & ~(VXLAN_POLICY | VXLAN_GPE)) != VXLAN_I || p[7] != 0)
 		return false;
 	f->at += 8;
 	f->type = TYPE_ETHERNET;
+	if (p[0] & VXLAN_GPE) {
+		if (p[3] == 0 || p[3] >= RTE_DIM(inside))
+			return false;
+		f->type = inside[p[3]];
+	}
 	return true;
 }
 

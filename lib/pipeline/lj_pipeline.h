@@ -44,7 +44,6 @@ uint32_t lj_pipeline_step(struct lj_pipeline *p);
 void lj_pipeline_end(struct lj_pipeline *p);
 /* Stops and resumes taking packets from the sources, without ending flows. */
 void lj_pipeline_pause(struct lj_pipeline *p, bool paused);
-bool lj_pipeline_paused(const struct lj_pipeline *p);
 
 /* Whether all roles are finished; then whether a source failed on the way (fills `err`, -errno) or
  * a sink lost anything. */
@@ -93,6 +92,19 @@ struct lj_queue_info {
 void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t queue,
 		       struct lj_queue_info *info);
 
+struct lj_rebalance {
+	uint64_t samples; /* packets checked (capture.rss_check) that the load was told by */
+	struct lj_rss_balance balance;
+};
+/*
+ * Moves entries of the RETA from full queues to empty ones (lj_rss_balance()), by what was sampled
+ * since the latest time, on all ports alike: both legs of a tap must go on meeting. Flows of the
+ * moved entries part: what the old worker's records have is counted (rss_moved_flows,
+ * rss_moved_packets), and those records are marked lossy. 0, also when it is even enough to be left
+ * alone, or -errno and `err`. One thread at a time.
+ */
+int lj_pipeline_rebalance(struct lj_pipeline *p, struct lj_rebalance *result, struct lj_error *err);
+
 /* An lcore's loop: all its roles polled once, without the rest in between. */
 struct lj_loop_info {
 	uint32_t lcore;
@@ -127,6 +139,17 @@ struct lj_leg_info {
 	uint64_t alarms; /* silences begun */
 };
 void lj_pipeline_leg(const struct lj_pipeline *p, uint32_t source, struct lj_leg_info *info);
+
+/* Of a port, by whatever it has been watched since the start. 0 or -errno. */
+int lj_pipeline_port_stats(const struct lj_pipeline *p, uint32_t source,
+			   struct lj_source_stats *stats);
+/* Whether TCP conversations are mostly heard from one side only: half-duplex. Live, and where the
+ * TCP part of records is kept. */
+struct lj_half_info {
+	bool half;
+	uint64_t alarms; /* times that it began */
+};
+void lj_pipeline_half(const struct lj_pipeline *p, struct lj_half_info *info);
 
 /* Sum over all roles and ports. */
 void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total);
@@ -181,6 +204,38 @@ const struct lj_drift *lj_pipeline_drift(const struct lj_pipeline *p);
 
 /* Seconds from start to the last role's finish (or to now). */
 double lj_pipeline_elapsed_s(const struct lj_pipeline *p);
+
+/* --- fail-over --- */
+
+/*
+ * Looks after the ports: call it often, it looks each 10 ms. A port that died, or whose link stays
+ * down, is failed over by policy (capture.failover), any by command. True when
+ * lj_pipeline_failover() has something to do. main
+ */
+bool lj_pipeline_failover_due(struct lj_pipeline *p, uint64_t now_ns);
+/* Does it: sources change, so nobody else may be looking at them; the lcores are not concerned. It
+ * may take some 100 ms, in which main looks at nothing else. main */
+void lj_pipeline_failover(struct lj_pipeline *p);
+
+/* Asks for a port to be watched by `way` (of lj_way_find()), or when NULL by the next that goes.
+ * Any thread. 0, or -errno and `err`. */
+int lj_pipeline_ask_failover(struct lj_pipeline *p, uint32_t source, const char *way,
+			     struct lj_error *err);
+
+struct lj_failover_info {
+	const char *way;   /* that the port is watched by */
+	const char *state; /* "well", "link down", "dead", "letting go", "blind" */
+	uint64_t ill_ns;   /* for how long it has not been well */
+	uint64_t count;	   /* fail-overs since the start; the latest: */
+	const char *from, *why;
+	uint64_t at_ns; /* its end, since the epoch; 0: there was none */
+	/* From when the old one was last known to see (a packet, or a look that found it well)
+	 * until the new one was started. Of one that goes on, so far. */
+	uint64_t blind_ns;
+	uint64_t worst_blind_ns;
+};
+void lj_pipeline_failover_info(const struct lj_pipeline *p, uint32_t source,
+			       struct lj_failover_info *info);
 
 /* --- keepalive --- */
 

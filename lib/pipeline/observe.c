@@ -101,7 +101,7 @@ void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total)
 	for (uint32_t i = 0; i < p->n_sources; i++) {
 		struct lj_source_stats stats;
 
-		if (lj_source_stats(p->source[i], &stats) != 0)
+		if (lj_pipeline_port_stats(p, i, &stats) != 0)
 			continue;
 		total->value[LJ_C_port_received] += stats.received;
 		total->value[LJ_C_port_imissed] += stats.imissed;

@@ -151,6 +151,8 @@ int open_sources(struct lj_pipeline *p, struct lj_error *err)
 		if (p->source[i] == NULL)
 			return -EINVAL;
 		p->n_sources++;
+		if (failover_init(p, i, &open) != 0)
+			return lj_error_set(err, ENOMEM, "capture.ports", "not enough memory");
 	}
 	return 0;
 }
@@ -268,11 +270,6 @@ void lj_pipeline_pause(struct lj_pipeline *p, bool paused)
 				      memory_order_relaxed);
 }
 
-bool lj_pipeline_paused(const struct lj_pipeline *p)
-{
-	return p->shared.command == COMMAND_PAUSE;
-}
-
 bool lj_pipeline_finished(const struct lj_pipeline *p)
 {
 	for (uint32_t i = 0; i < p->n_roles; i++)
@@ -316,6 +313,7 @@ int lj_pipeline_destroy(struct lj_pipeline *p, struct lj_error *err)
 	}
 	close_roles(p);
 	for (uint32_t i = 0; i < p->n_sources; i++) {
+		failover_fini(p, i);
 		lj_source_stop(p->source[i]);
 		lj_source_close(p->source[i]);
 	}

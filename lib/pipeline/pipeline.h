@@ -2,6 +2,7 @@
 #ifndef PIPELINE_H
 #define PIPELINE_H
 
+#include "failover.h"
 #include "hold.h"
 #include "role.h"
 #include "watch.h"
@@ -32,7 +33,8 @@ struct lj_pipeline {
 	struct shared shared;
 	struct lj_source *source[LJ_CONFIG_PORTS];
 	uint32_t n_sources;
-	char in_iface[LJ_CONFIG_TEXT]; /* EVE's, of the only port */
+	struct failover failover[LJ_CONFIG_PORTS]; /* beside source */
+	char in_iface[LJ_CONFIG_TEXT];		   /* EVE's, of the only port */
 
 	struct spreader *spreader; /* NULL where workers receive themselves */
 	struct worker *worker[LJ_CONFIG_ROLES];
@@ -50,7 +52,9 @@ struct lj_pipeline {
 	uint64_t started_tsc;
 	struct watch watch;
 	struct hold hold;
-	uint64_t looked_tsc; /* of keepalive. main */
+	uint64_t
+		rebalanced_load[LJ_RETA_MAX]; /* what had been sampled when RETAs were last dealt */
+	uint64_t looked_tsc;		      /* of keepalive. main */
 };
 
 /* Opening: each fills its part of `p`, which lj_pipeline_destroy() closes whatever was reached. 0

@@ -3,9 +3,46 @@
 #include "lj_packet_rss.h"
 #include "role.h"
 
+/* Most bursts that are still taken from a queue that is being left: as many as a ring holds. What
+ * comes faster than it is polled is not waited for. */
+#define LEAVING_POLLS 1024
+
+/* Whether nothing will come: not while a port is without a source, which it will have again. */
+static bool has_ended(const struct receive_queue *q)
+{
+	return q->source != NULL && lj_source_state(q->source) != LJ_SOURCE_RUNNING;
+}
+
 static void count_word(uint64_t *word, uint64_t n)
 {
 	__atomic_store_n(word, *word + n, __ATOMIC_RELAXED);
+}
+
+/* All its mbufs have been freed. */
+static void let_go(struct receive_queue *q)
+{
+	if (atomic_load_explicit(&q->held, memory_order_relaxed) == NULL)
+		return;
+	q->source = NULL;
+	atomic_store_explicit(&q->left_tsc, rte_rdtsc(), memory_order_relaxed);
+	atomic_store_explicit(&q->held, NULL, memory_order_release);
+}
+
+/* What to poll: what main wants, or what it has wanted until now and may still have packets. */
+static inline bool has_source(struct receive_queue *q)
+{
+	struct lj_source *wanted = atomic_load_explicit(&q->wanted, memory_order_acquire);
+
+	if (likely(wanted == q->source && wanted != NULL))
+		return true;
+	if (wanted != NULL) {
+		q->source = wanted;
+		q->leaving = 0;
+		return true;
+	}
+	if (q->source == NULL || ++q->leaving > LEAVING_POLLS)
+		let_go(q);
+	return q->source != NULL;
 }
 
 /* One burst of a queue, in r->burst. */
@@ -14,8 +51,13 @@ static uint16_t poll_queue(struct receiver *r, struct receive_queue *q,
 {
 	uint64_t bytes = 0;
 
-	if (lj_source_rx(q->source, q->queue, &r->burst) == 0)
+	if (unlikely(!has_source(q)))
 		return 0;
+	if (lj_source_rx(q->source, q->queue, &r->burst) == 0) {
+		if (unlikely(q->leaving > 0))
+			let_go(q);
+		return 0;
+	}
 	for (uint16_t i = 0; i < r->burst.count; i++)
 		bytes += r->burst.wire_bytes[i];
 	count_word(&q->packets, r->burst.count);
@@ -47,6 +89,8 @@ static void check_spread(struct receiver *r, struct receive_queue *q, struct lj_
 		unexpected = lj_rss_queue(rss, hash) != q->queue;
 		parted = lj_rss_queue(rss, reverse) != q->queue;
 		count_word(&q->checked, 1);
+		if (q->bucket != NULL)
+			count_word(&q->bucket[lj_rss_bucket(rss, hash)], 1);
 		count_word(&q->unexpected, unexpected);
 		count_word(&q->parted, parted);
 		lj_count(counters, LJ_C_rss_checked, 1);
@@ -82,7 +126,7 @@ static uint16_t receive_polled(struct receiver *r, struct lj_counters *counters,
 			*n = parse(r, q, counters, packets);
 			return received;
 		}
-		*over = *over && lj_source_state(q->source) != LJ_SOURCE_RUNNING;
+		*over = *over && has_ended(q);
 	}
 	return 0;
 }
@@ -103,7 +147,7 @@ static uint16_t receive_ordered(struct receiver *r, bool running, struct lj_coun
 			continue;
 		}
 		got = poll_queue(r, q, counters);
-		*over = *over && got == 0 && lj_source_state(q->source) != LJ_SOURCE_RUNNING;
+		*over = *over && got == 0 && has_ended(q);
 		if (got == 0)
 			continue;
 		received += got;
@@ -117,6 +161,14 @@ static uint16_t receive_ordered(struct receiver *r, bool running, struct lj_coun
 	return received > 0 ? received : *n;
 }
 
+/* Capture is paused or ends: nothing is taken, so what is to be left has nothing to wait for. */
+static void let_go_unpolled(struct receiver *r)
+{
+	for (uint16_t i = 0; i < r->n_rx; i++)
+		if (atomic_load_explicit(&r->rx[i].wanted, memory_order_acquire) == NULL)
+			let_go(&r->rx[i]);
+}
+
 uint16_t receive(struct receiver *r, struct shared *shared, struct lj_counters *counters,
 		 struct lj_packet *packets, uint16_t *n, bool *over)
 {
@@ -124,6 +176,8 @@ uint16_t receive(struct receiver *r, struct shared *shared, struct lj_counters *
 
 	*n = 0;
 	*over = command == COMMAND_END;
+	if (unlikely(command != COMMAND_RUN))
+		let_go_unpolled(r);
 	if (r->reorder != NULL) {
 		*over = command != COMMAND_PAUSE;
 		return receive_ordered(r, command == COMMAND_RUN, counters, packets, n, over);

@@ -5,6 +5,9 @@
 #ifndef RECEIVE_H
 #define RECEIVE_H
 
+#include <stdatomic.h>
+
+#include "lj_capture.h"
 #include "lj_config.h"
 #include "lj_packet.h"
 #include "reorder.h"
@@ -12,10 +15,18 @@
 struct shared;
 
 struct receive_queue {
-	struct lj_source *source;
+	struct lj_source *source; /* NULL: none just now. role */
 	uint16_t queue;
+	uint16_t leaving; /* polls since main has wanted it let go */
+	/* What it is given to poll; NULL: to let go of what it has. main: wo; role: ro */
+	_Atomic(struct lj_source *) wanted;
+	/* What it has, or is about to take: main may not stop that. main: gives; role: lets go */
+	_Atomic(struct lj_source *) held;
+	_Atomic uint64_t left_tsc; /* when it let go. role: wo; main: ro */
 	/* Taken from it, and what samples of them showed. role: wo, control: ro */
 	uint64_t packets, bytes, checked, unexpected, parted;
+	/* Of those checked, by entry of the RETA; [LJ_RETA_MAX], or NULL. role: wo, control: ro */
+	uint64_t *bucket;
 };
 
 struct receiver {
@@ -28,6 +39,19 @@ struct receiver {
 	struct lj_burst burst;
 	struct lj_packet parsed[LJ_BURST_MAX]; /* of the reordered, before they are held */
 };
+
+/* Gives a queue to its role, which has none or has let go of the one before. main */
+static inline void receive_queue_give(struct receive_queue *q, struct lj_source *source)
+{
+	atomic_store_explicit(&q->held, source, memory_order_relaxed);
+	atomic_store_explicit(&q->wanted, source, memory_order_release);
+}
+
+/* Whether packets bring times of their own rather than the clock's. */
+static inline bool receiver_own_time(const struct receiver *r)
+{
+	return r->rx[0].source != NULL && r->rx[0].source->own_time;
+}
 
 /*
  * Facts of what came, in `packets` (room for LJ_BURST_MAX), *n of them. Returns how much work it

@@ -33,6 +33,16 @@ struct flow_tuning {
 	_Atomic uint64_t classify_after_ns, idle_timeout_ns, active_timeout_ns, tcp_linger_ns;
 };
 
+/*
+ * A rebalancing: main gives the ports another RETA, keeps the one before here, then counts the
+ * generation up (release). A worker that sees a new one looks once at all its records, and
+ * acknowledges; until all have, there is no next one.
+ */
+struct rebalancing {
+	_Atomic uint32_t generation;
+	uint16_t before[LJ_RETA_MAX];
+};
+
 struct role {
 	struct lj_counters counters; /* role: wo, main: ro */
 	int (*poll)(struct role *role, uint64_t now_tsc);
@@ -54,6 +64,7 @@ struct shared {
 	bool ordered;	     /* replay with something to merge: order matters between lcores */
 	_Atomic int command; /* enum command */
 	struct flow_tuning flow;
+	struct rebalancing rebalancing;
 	_Atomic uint32_t losses; /* goes up when packets were lost before a worker */
 	struct lj_batch_tuning batch;
 	struct lj_model_set models;
@@ -77,6 +88,8 @@ struct worker {
 	struct lj_flow_table *table;
 	struct lj_flow_config flow_config;
 	uint32_t tuning_generation, losses;
+	uint32_t rebalancing_seen, rebalancing_at; /* the latest, and the record it has come to */
+	_Atomic uint32_t rebalancing_done;	   /* worker: wo; main: ro */
 	uint64_t clock_ns; /* latest packet time, of sources that keep their own */
 
 	uint16_t n_items, next_item; /* in sequencer.item */
@@ -126,7 +139,8 @@ struct sink_role {
 	uint16_t n_sinks;
 	bool dirty;
 	uint64_t flushed_tsc;
-	uint32_t late; /* verdicts waiting from which on alerts go without an explanation */
+	uint32_t late;	      /* verdicts waiting from which on alerts go without an explanation */
+	uint64_t explain_tsc; /* from when on the next alert may be explained */
 	struct explaining explaining;
 	struct lj_drift *drift; /* NULL: not watched */
 	uint64_t judged_tsc;
@@ -134,6 +148,10 @@ struct sink_role {
 	struct lj_histogram stage[LJ_MODELS_MAX][LJ_STAGES]; /* by deciding model */
 	struct lj_verdict *verdict[LJ_BURST_MAX];
 };
+
+/* A worker's part of a rebalancing, a bounded piece of it: counts and marks the records whose flows
+ * now go to another worker. */
+void rebalance_records(struct worker *w);
 
 int worker_poll(struct role *role, uint64_t now_tsc);
 int spreader_poll(struct role *role, uint64_t now_tsc);

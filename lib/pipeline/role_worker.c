@@ -169,7 +169,7 @@ static int expire(struct worker *w, uint64_t now_tsc)
 	uint64_t clock_ns = w->clock_ns;
 
 	/* Not past what the legs' order still holds back. */
-	if (w->spread == NULL && !w->receiver.rx[0].source->own_time)
+	if (w->spread == NULL && !receiver_own_time(&w->receiver))
 		clock_ns = lj_clock_wall_ns(now_tsc) - w->shared->reorder_ns;
 	w->n_due = lj_flow_advance(w->table, clock_ns, 0, w->due, LJ_BURST_MAX);
 	w->due_tsc = rte_rdtsc();
@@ -210,6 +210,7 @@ int worker_poll(struct role *role, uint64_t now_tsc)
 
 	take_up_tuning(w);
 	take_note_of_losses(w);
+	rebalance_records(w);
 	if (!process_items(w))
 		return POLL_REFUSED;
 	if (role->finished)

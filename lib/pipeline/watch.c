@@ -118,6 +118,49 @@ static void watch_legs(struct lj_pipeline *p, uint64_t now_ns)
 		judge_leg(p, i, now_ns);
 }
 
+/* Few flows say nothing; more than half of them heard by half is an alarm, less than a quarter its
+ * end. */
+#define HALF_FLOWS_MIN 20
+
+static void judge_half(struct half_watch *h, uint64_t conversed, uint64_t half)
+{
+	if (!h->half && half * 2 > conversed) {
+		lj_log(WARNING,
+		       "of %llu TCP conversations %llu were heard from one side only, which "
+		       "acknowledges what the other sends: one direction does not reach us; look at "
+		       "the mirror's or tap's wiring, and at asymmetric routes\n",
+		       (unsigned long long)conversed, (unsigned long long)half);
+		put(&h->alarms, h->alarms + 1);
+		__atomic_store_n(&h->half, true, __ATOMIC_RELAXED);
+	} else if (h->half && half * 4 < conversed) {
+		lj_log(NOTICE, "TCP conversations are heard from both sides again\n");
+		__atomic_store_n(&h->half, false, __ATOMIC_RELAXED);
+	}
+}
+
+/* Half-duplex: packets come, by whatever leg, but of one direction. In windows of leg_silence_s. */
+static void watch_half(struct lj_pipeline *p, uint64_t now_ns)
+{
+	uint64_t window_ns = p->config->capture.leg_silence_ns;
+	struct half_watch *h = &p->watch.half;
+	struct lj_counters total;
+	uint64_t conversed, half;
+
+	if (p->shared.replay || window_ns == 0 || now_ns < h->since_ns + window_ns)
+		return;
+	lj_pipeline_total(p, &total);
+	conversed = total.value[LJ_C_flow_conversed];
+	half = total.value[LJ_C_flow_half_heard];
+	if (h->since_ns != 0) {
+		if (conversed - h->conversed < HALF_FLOWS_MIN)
+			return;
+		judge_half(h, conversed - h->conversed, half - h->half_heard);
+	}
+	h->since_ns = now_ns;
+	h->conversed = conversed;
+	h->half_heard = half;
+}
+
 /* The records that live while a port loses packets may lack some: the workers mark them. */
 static void watch_losses(struct lj_pipeline *p, uint64_t now_ns)
 {
@@ -130,7 +173,7 @@ static void watch_losses(struct lj_pipeline *p, uint64_t now_ns)
 	for (uint32_t i = 0; i < p->n_sources; i++) {
 		struct lj_source_stats stats;
 
-		if (lj_source_stats(p->source[i], &stats) == 0)
+		if (lj_pipeline_port_stats(p, i, &stats) == 0)
 			lost += stats.imissed + stats.ierrors + stats.rx_nombuf;
 	}
 	if (lost > w->lost)
@@ -147,6 +190,7 @@ void lj_pipeline_watch(struct lj_pipeline *p, uint64_t now_ns)
 		return;
 	watch_drops(p, now_ns);
 	watch_legs(p, now_ns);
+	watch_half(p, now_ns);
 	hold_look(p, now_ns);
 	if (w->looked_ns != 0)
 		put(&w->interval_ns, now_ns - w->looked_ns);
@@ -172,4 +216,10 @@ void lj_pipeline_leg(const struct lj_pipeline *p, uint32_t source, struct lj_leg
 	info->watched = get(&l->heard_ns) != 0;
 	info->silent = __atomic_load_n(&l->silent, __ATOMIC_RELAXED);
 	info->alarms = get(&l->alarms);
+}
+
+void lj_pipeline_half(const struct lj_pipeline *p, struct lj_half_info *info)
+{
+	info->half = __atomic_load_n(&p->watch.half.half, __ATOMIC_RELAXED);
+	info->alarms = get(&p->watch.half.alarms);
 }

@@ -1,7 +1,7 @@
 /*
- * Private: what main looks at once a second: rates of loss, and legs of a tap that went silent; and
- * ten times a second, whether ports lose packets just now. main: wo; control: ro. Words are stored
- * whole.
+ * Private: what main looks at once a second: rates of loss, legs of a tap that went silent, and
+ * conversations of which one direction is missing; and ten times a second, whether ports lose
+ * packets just now. main: wo; control: ro. Words are stored whole.
  */
 #ifndef WATCH_H
 #define WATCH_H
@@ -38,12 +38,20 @@ struct leg_watch {
 	bool silent;
 };
 
+/* Of TCP conversations, how many are heard from one side only. */
+struct half_watch {
+	uint64_t since_ns, conversed, half_heard; /* where the window begins, and counts then */
+	uint64_t alarms;
+	bool half;
+};
+
 struct watch {
 	uint64_t looked_ns; /* 0: not yet */
 	uint64_t interval_ns;
 	uint64_t losses_looked_ns, lost; /* packets the ports had lost by then */
 	struct drop_watch drop[DROP_CAUSES];
 	struct leg_watch leg[LJ_CONFIG_PORTS]; /* by source */
+	struct half_watch half;
 };
 
 #endif

@@ -75,8 +75,15 @@ static int open_receiver(struct lj_pipeline *p, struct receiver *r, struct lj_co
 {
 	lj_parser_init(&r->parser, counters, !p->shared.replay,
 		       p->config->packet.tunnels == LJ_TUNNELS_OUTER);
-	for (uint32_t i = 0; i < p->n_sources; i++)
-		r->rx[r->n_rx++] = (struct receive_queue){.source = p->source[i], .queue = queue};
+	for (uint32_t i = 0; i < p->n_sources; i++) {
+		struct receive_queue *q = &r->rx[r->n_rx++];
+
+		q->queue = queue;
+		q->bucket = calloc(LJ_RETA_MAX, sizeof(*q->bucket));
+		if (q->bucket == NULL)
+			return no_memory("worker", err);
+		receive_queue_give(q, p->source[i]);
+	}
 	r->check_every = p->config->capture.rss_check;
 	if (!reorders(p))
 		return 0;
@@ -84,6 +91,13 @@ static int open_receiver(struct lj_pipeline *p, struct receiver *r, struct lj_co
 	r->reorder = reorder_create(r->n_rx, p->config->capture.tap_reorder_us *
 						     (rte_get_tsc_hz() / 1000000));
 	return r->reorder != NULL ? 0 : no_memory("capture.tap_reorder_us", err);
+}
+
+static void close_receiver(struct receiver *r)
+{
+	reorder_destroy(r->reorder);
+	for (uint16_t i = 0; i < r->n_rx; i++)
+		free(r->rx[i].bucket);
 }
 
 static uint32_t kept_parts(const struct lj_pipeline *p)
@@ -334,10 +348,10 @@ void close_roles(struct lj_pipeline *p)
 		if (p->worker[w] == NULL)
 			continue;
 		lj_flow_destroy(p->worker[w]->table);
-		reorder_destroy(p->worker[w]->receiver.reorder);
+		close_receiver(&p->worker[w]->receiver);
 	}
 	if (p->spreader != NULL)
-		reorder_destroy(p->spreader->receiver.reorder);
+		close_receiver(&p->spreader->receiver);
 	for (uint32_t i = 0; i < p->n_roles; i++)
 		free(p->role[i]);
 }

@@ -32,7 +32,7 @@ static inline bool lj_order_before(struct lj_order a, struct lj_order b)
 struct lj_queue;
 
 /*
- * `name` as from_to: "worker2_infer0" (under 24 characters). `count` records (rounded up to a power
+ * `name` as from_to: "worker2_infer0" (under 64 characters). `count` records (rounded up to a power
  * of two, at least 2) of `record_bytes` (a multiple of 8) on `socket_id` (SOCKET_ID_ANY will do).
  * NULL with errno set.
  */
@@ -40,7 +40,6 @@ struct lj_queue *lj_queue_create(const char *name, uint32_t count, uint32_t reco
 				 int socket_id);
 void lj_queue_destroy(struct lj_queue *q);
 
-const char *lj_queue_name(const struct lj_queue *q);
 /* Records waiting; exact for the consumer when the producer is at rest, otherwise a recent value.
  */
 uint32_t lj_queue_count(const struct lj_queue *q);

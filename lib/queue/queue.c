@@ -52,8 +52,3 @@ void lj_queue_destroy(struct lj_queue *q)
 	rte_free(q->records);
 	rte_free(q);
 }
-
-const char *lj_queue_name(const struct lj_queue *q)
-{
-	return q->name;
-}

@@ -14,7 +14,7 @@
  * start/finish pairs.
  */
 struct lj_queue {
-	char name[64];
+	char name[64]; /* for who looks by a debugger */
 	uint32_t mask;
 	uint32_t record_bytes;
 	uint8_t *records;

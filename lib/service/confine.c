@@ -31,17 +31,19 @@ static int become(const struct lj_identity *identity, bool keep, struct lj_error
 	return 0;
 }
 
-static int keep_capabilities(bool kernel_ports, struct lj_error *err)
+static int keep_capabilities(bool kernel_ports, bool failover, struct lj_error *err)
 {
-	/* Detaching an XDP program, and closing what net_tap and net_af_packet made. */
-	static const cap_value_t kept[] = {CAP_NET_ADMIN, CAP_NET_RAW};
+	/* Detaching an XDP program, and closing what net_tap and net_af_packet made; loading one.
+	 */
+	static const cap_value_t kept[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON};
+	int n = failover ? 4 : kernel_ports ? 2 : 0;
 	cap_t caps = cap_init();
 	int ret = 0;
 
 	if (caps == NULL)
 		return refused("the list of capabilities", err);
-	if (kernel_ports && (cap_set_flag(caps, CAP_PERMITTED, RTE_DIM(kept), kept, CAP_SET) != 0 ||
-			     cap_set_flag(caps, CAP_EFFECTIVE, RTE_DIM(kept), kept, CAP_SET) != 0))
+	if (n > 0 && (cap_set_flag(caps, CAP_PERMITTED, n, kept, CAP_SET) != 0 ||
+		      cap_set_flag(caps, CAP_EFFECTIVE, n, kept, CAP_SET) != 0))
 		ret = refused("the list of capabilities", err);
 	if (ret == 0 && cap_set_proc(caps) != 0)
 		ret = refused("dropping capabilities", err);
@@ -51,16 +53,17 @@ static int keep_capabilities(bool kernel_ports, struct lj_error *err)
 
 int lj_service_confine(const struct lj_confinement *c, struct lj_error *err)
 {
+	bool ports = c->kernel_ports || c->failover;
 	int ret = 0;
 
 	if (c->identity->change) {
-		ret = become(c->identity, c->kernel_ports, err);
+		ret = become(c->identity, ports, err);
 		if (ret == 0)
-			ret = keep_capabilities(c->kernel_ports, err);
+			ret = keep_capabilities(ports, c->failover, err);
 		if (ret == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 			ret = refused("no_new_privs", err);
 	}
 	if (ret == 0 && c->filter)
-		ret = filter_load(c->kernel_ports, err);
+		ret = filter_load(ports, err);
 	return ret;
 }

@@ -55,6 +55,8 @@ struct lj_confinement {
 	 * calling thread, the capabilities that their drivers need to let go of them stay. Ports
 	 * bound to vfio-pci need none. */
 	bool kernel_ports;
+	/* Ports may be watched another way later: main keeps what an XDP tap needs, too. */
+	bool failover;
 };
 
 /*

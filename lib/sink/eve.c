@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "lj_clock.h"
-#include "lj_sink.h"
+#include "sink_lines.h"
 #include "text.h"
 
 /* Suricata rule ids that nobody else uses: one a class. */
@@ -58,17 +58,19 @@ static void add_address(struct text *t, const char *key, const struct lj_flow_ke
 	text_add(t, ",\"%s\":\"%s\"", key, text);
 }
 
+/* Suricata's names of the protocols that networks carry; others are three digits. */
 static void add_proto(struct text *t, uint8_t proto)
 {
-	const char *name = proto == IPPROTO_TCP	     ? "TCP"
-			   : proto == IPPROTO_UDP    ? "UDP"
-			   : proto == IPPROTO_ICMP   ? "ICMP"
-			   : proto == IPPROTO_ICMPV6 ? "IPv6-ICMP"
-			   : proto == IPPROTO_SCTP   ? "SCTP"
-						     : NULL;
+	static const char *const names[256] = {
+		[1] = "ICMP",	[2] = "IGMP",	  [4] = "IP-in-IP",   [6] = "TCP",
+		[17] = "UDP",	[41] = "IPv6",	  [46] = "RSVP",      [47] = "GRE",
+		[50] = "ESP",	[51] = "AH",	  [58] = "IPv6-ICMP", [88] = "EIGRP",
+		[89] = "OSPF",	[97] = "ETHERIP", [103] = "PIM",      [108] = "IPComp",
+		[112] = "VRRP", [115] = "L2TP",	  [132] = "SCTP",     [136] = "UDPLite",
+	};
 
-	if (name != NULL)
-		text_add(t, ",\"proto\":\"%s\"", name);
+	if (names[proto] != NULL)
+		text_add(t, ",\"proto\":\"%s\"", names[proto]);
 	else
 		text_add(t, ",\"proto\":\"%03u\"", proto);
 }
@@ -95,7 +97,7 @@ static void add_endpoints(struct text *t, const struct lj_flow *f)
 		text_add(t, ",\"icmp_type\":%u,\"icmp_code\":%u", f->icmp_type, f->icmp_code);
 }
 
-/* Suricata knows these reasons; ours stands in ml.due. */
+/* Suricata knows these reasons for a flow's end; ours stands in ml.due. */
 static const char *reason_of(const struct lj_flow *f)
 {
 	switch (f->due) {
@@ -108,8 +110,10 @@ static const char *reason_of(const struct lj_flow *f)
 	}
 }
 
-static void add_flow(struct text *t, const struct lj_flow *f, bool alerted)
+static void add_flow(struct text *t, const struct lj_verdict *v)
 {
+	const struct lj_flow *f = &v->flow;
+
 	text_add(t,
 		 ",\"flow\":{\"pkts_toserver\":%u,\"pkts_toclient\":%u,\"bytes_toserver\":%llu,"
 		 "\"bytes_toclient\":%llu,",
@@ -118,9 +122,12 @@ static void add_flow(struct text *t, const struct lj_flow *f, bool alerted)
 	add_time(t, "start", f->first_ns);
 	text_add(t, ",");
 	add_time(t, "end", f->last_ns);
-	text_add(t, ",\"age\":%llu,\"state\":\"%s\",\"reason\":\"%s\",\"alerted\":%s}",
+	text_add(t, ",\"age\":%llu,\"state\":\"%s\"",
 		 (unsigned long long)((f->last_ns - f->first_ns) / 1000000000),
-		 lj_flow_eve_state(f), reason_of(f), alerted ? "true" : "false");
+		 lj_flow_eve_state(f));
+	if (!is_early(v))
+		text_add(t, ",\"reason\":\"%s\"", reason_of(f));
+	text_add(t, ",\"alerted\":%s}", v->alert ? "true" : "false");
 }
 
 static void add_tcp(struct text *t, const struct lj_flow *f)
@@ -228,7 +235,7 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 		   bool alert)
 {
 	const struct lj_opinion *o = lj_verdict_decisive(v);
-	bool early = v->flow.due == LJ_DUE_EARLY_PACKETS || v->flow.due == LJ_DUE_EARLY_AGE;
+	bool early = is_early(v);
 
 	text_add(t, ",\"ml\":{\"due\":\"%s\",\"early\":%s,\"part\":%u", lj_due_name(v->flow.due),
 		 early ? "true" : "false", v->flow.part);
@@ -300,7 +307,7 @@ size_t lj_eve_encode(const struct lj_eve_config *config, const struct lj_verdict
 	text_add(&t, ",\"community_id\":\"%s\"", community_id);
 	if (alert)
 		add_alert(&t, config, v);
-	add_flow(&t, &v->flow, v->alert);
+	add_flow(&t, v);
 	add_tcp(&t, &v->flow);
 	add_ml(&t, config, v, alert);
 	text_add(&t, "}");

@@ -1,8 +1,9 @@
-/* Private: a double as text, fast. */
+/* Private: numbers as text, fast. */
 #ifndef NUMBER_H
 #define NUMBER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define NUMBER_BYTES 32
 
@@ -12,5 +13,7 @@
  * exponent, are made here; for the rest it asks printf.
  */
 size_t number_write(char *out, double value);
+/* The same as %llu. */
+size_t number_write_whole(char *out, uint64_t value);
 
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "number.h"
 #include "sink_lines.h"
@@ -12,36 +13,55 @@ struct csv_sink {
 	bool early;
 };
 
-static void add_address(struct text *t, const struct lj_flow_key *k, int endpoint)
-{
-	char text[INET6_ADDRSTRLEN];
+/* A bound on what a row has before its features: numbers, addresses, a reason. */
+#define HEAD_BYTES (8 * NUMBER_BYTES + 2 * INET6_ADDRSTRLEN)
 
-	if (k->version == 4)
-		inet_ntop(AF_INET, k->addr[endpoint] + 12, text, sizeof(text));
-	else
-		inet_ntop(AF_INET6, k->addr[endpoint], text, sizeof(text));
-	text_add(t, "%s,%u,", text, k->port[endpoint]);
+static char *add_number(char *at, uint64_t value)
+{
+	at += number_write_whole(at, value);
+	*at++ = ',';
+	return at;
 }
 
+static char *add_address(char *at, const struct lj_flow_key *k, int endpoint)
+{
+	const uint8_t *ip = k->addr[endpoint] + 12;
+
+	if (k->version == 4) {
+		for (int i = 0; i < 4; i++) {
+			at += number_write_whole(at, ip[i]);
+			*at++ = i < 3 ? '.' : ',';
+		}
+	} else {
+		inet_ntop(AF_INET6, k->addr[endpoint], at, INET6_ADDRSTRLEN);
+		at += strlen(at);
+		*at++ = ',';
+	}
+	return add_number(at, k->port[endpoint]);
+}
+
+/* Returns the bytes of the row; 0 when it does not fit. */
 static size_t encode(const struct lj_verdict *v, char *out, size_t size)
 {
 	const struct lj_flow *f = &v->flow;
-	struct text t = {out, 0, size};
+	char *at = out;
 
-	text_add(&t, "%llu,", (unsigned long long)f->flow_id);
-	add_address(&t, &f->key, f->initiator);
-	add_address(&t, &f->key, !f->initiator);
-	text_add(&t, "%u,%llu,%llu,%s", f->key.proto, (unsigned long long)f->first_ns,
-		 (unsigned long long)f->last_ns, lj_due_name(f->due));
+	if (size < HEAD_BYTES + v->n_values * (NUMBER_BYTES + 1) + 1)
+		return 0;
+	at = add_number(at, f->flow_id);
+	at = add_address(at, &f->key, f->initiator);
+	at = add_address(at, &f->key, !f->initiator);
+	at = add_number(at, f->key.proto);
+	at = add_number(at, f->first_ns);
+	at = add_number(at, f->last_ns);
+	at = stpcpy(at, lj_due_name(f->due));
 	for (uint32_t i = 0; i < v->n_values; i++) {
-		if (t.size - t.used <= NUMBER_BYTES + 1)
-			return 0;
-		t.begin[t.used++] = ',';
+		*at++ = ',';
 		if (!isnan(v->values[i]))
-			t.used += number_write(t.begin + t.used, v->values[i]);
+			at += number_write(at, v->values[i]);
 	}
-	text_add(&t, "\n");
-	return text_fits(&t) ? t.used : 0;
+	*at++ = '\n';
+	return (size_t)(at - out);
 }
 
 static void write_verdicts(struct lj_sink *sink, const struct lj_verdict *const *verdicts,

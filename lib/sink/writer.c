@@ -18,6 +18,8 @@ static int open_socket(struct writer *w, const char *path, struct lj_error *err)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 
+	if (path[0] == '\0')
+		return lj_error_set(err, EINVAL, w->target, "names no socket (unix:PATH)");
 	if (strlen(path) >= sizeof(to.sun_path))
 		return lj_error_set(err, ENAMETOOLONG, w->target, "the socket's path is too long");
 	strcpy(to.sun_path, path);
@@ -162,8 +164,9 @@ int writer_error(const struct writer *w, struct lj_error *err)
 {
 	if (w->last_errno == 0)
 		return 0;
-	return lj_error_set(err, w->last_errno, w->target, "%llu lines lost: %s",
-			    (unsigned long long)w->counts->lost, strerror(w->last_errno));
+	return lj_error_set(err, w->last_errno, w->target, "%llu line%s lost: %s",
+			    (unsigned long long)w->counts->lost, w->counts->lost == 1 ? "" : "s",
+			    strerror(w->last_errno));
 }
 
 void writer_close(struct writer *w)

@@ -9,8 +9,8 @@ static const struct {
 } ledger[] = {
 	{"rx_packets = parse_accepted + parse_ignored + parse_malformed",
 	 {LJ_C_rx_packets, -1},
-	 {LJ_C_parse_accepted, LJ_C_parse_ignored_ethertype, LJ_C_parse_ignored_link_type,
-	  LJ_C_parse_ignored_fragment, LJ_C_parse_ignored_nesting, LJ_C_parse_malformed_truncated,
+	 {LJ_C_parse_accepted, LJ_C_parse_ignored_ethertype, LJ_C_parse_ignored_fragment,
+	  LJ_C_parse_ignored_nesting, LJ_C_parse_malformed_truncated,
 	  LJ_C_parse_malformed_ip_version, LJ_C_parse_malformed_ip_header,
 	  LJ_C_parse_malformed_l4_header, -1}},
 	{"parse_accepted = flow_hit + flow_created + flow_refused + spread_refused",

@@ -9,6 +9,7 @@ import os
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 
 import run
@@ -76,20 +77,21 @@ def main():
         else:
             told = subprocess.run(["capinfos", "-rMcT", capture], stdout=subprocess.PIPE, text=True, check=True).stdout
             packets = int(told.split("\t")[1])
-        rows = compare(meters(capture, folder), packets, options.runs, folder)
+        rows = compare(capture, packets, options.runs)
     run.write_json(options.json, rows)
 
 
-def compare(contestants, packets, runs, folder):
-    """A row a meter, by packets a CPU second."""
-    times, records = {}, {}
+def compare(capture, packets, runs):
+    """A row a meter."""
+    times, records, extracts = {}, {}, {}
     for _ in range(runs):
-        for name, (_, command, counted) in contestants.items():
-            used, _, out, err = run.measure(command, run.last_cpu())
-            times.setdefault(name, []).append(used)
-            records[name] = counted(folder, out + err)
+        with tempfile.TemporaryDirectory(prefix="lj-bench-peers-out-") as folder:
+            for name, (what, command, counted) in meters(capture, folder).items():
+                used, _, out, err = run.measure(command, run.last_cpu())
+                times.setdefault(name, []).append(used)
+                records[name], extracts[name] = counted(folder, out + err), what
     rows = []
-    for name, (what, _, _) in contestants.items():
+    for name, what in extracts.items():
         ratio = statistics.median(argus / own for argus, own in zip(times["argus"], times[name]))
         used = statistics.median(times[name])
         rows.append({"meter": name, "ratio_to_argus": round(ratio, 2), "packets_per_cpu_s": round(packets / used),
@@ -99,4 +101,7 @@ def compare(contestants, packets, runs, folder):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except run.Failure as failure:
+        sys.exit(f"bench peers: {failure}")

@@ -15,6 +15,7 @@ import run
 class Bench:
     help: str
     python: bool = False  # tools/benches/NAME.py; otherwise build/lib/bench_NAME
+    target: str = ""  # of ninja, where it is another than these need
 
 
 BENCHES = {
@@ -25,13 +26,16 @@ BENCHES = {
     "toeplitz": Bench("the Toeplitz hash by table and by GFNI, beside rte_softrss_be"),
     "capture": Bench("reading files"),
     "xdp": Bench("the XDP tap, beside a program that only passes (root)"),
+    "xdp_link": Bench("the same on a veth, native and generic, frames going through (root)"),
     "rxonly": Bench("net_pcap to record, beside testpmd that only receives [--seconds S] [--runs N]", python=True),
     "peers": Bench("packets a CPU second of other meters, on one capture [--packets N] [--runs N] [--pcap FILE]", python=True),
     "scaling": Bench("packets a second by workers: 1 and 2 measured, 4 to 16 computed [--seconds S] [--runs N]", python=True),
     "memory": Bench("memory by live flows", python=True),
     "infer": Bench("a row's score by engine, batch and model, beside XGBoost's C API [--seconds S] [--models DIR] [--quick]"),
     "batch": Bench("one setting of micro-batches at every load, beside batches of 1 [--seconds S] [--realtime]"),
-    "grid": Bench("decision time and flows/s by batch x workers, beside XGBoost flow by flow, as CSV [--seconds S]"),
+    "models": Bench("XGBoost, random forest, decision tree: size, load time, ns a row, float32 beside float64 [--part 0.1]", python=True),
+    "grid": Bench("decision time and flows/s by batch x workers, beside XGBoost flow by flow [--seconds S] [--csv PATH] [--picture PATH]",
+                  python=True, target="lib/bench_grid"),
     "load": Bench("decision time under steady, ramp, spike, wave and random load, and up to which rate it holds "
                   "[--seconds S] [--realtime]"),
 }
@@ -46,7 +50,7 @@ def program(name):
 
 def targets(names):
     """What ninja has to build for them."""
-    return sorted({"app/linejudge" if BENCHES[name].python else "lib/bench_" + name for name in names})
+    return sorted({BENCHES[name].target or ("app/linejudge" if BENCHES[name].python else "lib/bench_" + name) for name in names})
 
 
 def whole(value):
@@ -59,6 +63,10 @@ def one(value):
 
 def two(value):
     return f"{value:.2f}"
+
+
+def four(value):
+    return f"{value:.4f}"
 
 
 def bold(value):
@@ -105,9 +113,15 @@ TABLES = (
                                  ("ns/packet", "ns_per_packet", one))),
     Table("xdp", "xdp", (("frame, bytes", "bytes", str), ("program", "program", str), ("share of the host's rate", "share_of_rate", two),
                          ("added, ns", "added_ns", one), ("ns", "ns", one))),
+    Table("xdp-link", "xdp_link", (("frame, bytes", "bytes", str), ("program", "program", str),
+                                   ("share of the rate of only passing", "share_of_rate", two), ("ns a frame", "ns", one))),
     Table("infer", "infer", (("model", "model", str), ("batch", "batch", str), ("times XGBoost", "ratio", bold),
                              ("ns/row", "ns_per_row", whole), ("XGBoost, ns/row", "xgboost_ns_per_row", whole)),
           keep=lambda row: row["engine"] == "forest" and row["batch"] in SHOWN_BATCHES),
+    Table("models", "models", (("model", "model", str), ("times XGBoost, batch 100", "ratio", bold), ("ns/row", "ns_per_row", whole),
+                               ("trees", "trees", whole), ("bytes", "bytes", whole), ("to open, ms", "load_ms", one),
+                               ("by XGBoost, ms", "xgboost_load_ms", one), ("accuracy in float32", "accuracy_float32", four),
+                               ("in float64", "accuracy_float64", four))),
     Table("batch", "batch", (("load", "load", two), ("flows/s, times batch 1", "ratio", bold), ("flows/s", "flows_per_s", whole),
                              ("mean batch", "mean_batch", one), ("p50, us", "p50_us", one), ("p99, us", "p99_us", one),
                              ("batch 1: p50, us", "batch_1_p50_us", one), ("p99, us", "batch_1_p99_us", one))),

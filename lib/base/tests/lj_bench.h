@@ -136,12 +136,23 @@ static inline double lj_bench_median(double *values, size_t n)
 	return values[n / 2];
 }
 
-static inline uint64_t lj_bench_clock_ns(void)
+static inline uint64_t lj_bench_read_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static inline uint64_t lj_bench_clock_ns(void)
+{
+	return lj_bench_read_ns(CLOCK_MONOTONIC);
+}
+
+/* CPU time of this thread: what others do on its CPU meanwhile is not in it. */
+static inline uint64_t lj_bench_cpu_ns(void)
+{
+	return lj_bench_read_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static inline double lj_bench_ns_since(uint64_t began_ns)

@@ -2,10 +2,8 @@
  * What the XDP tap costs a frame beside a program that only passes it, in one process: by test runs
  * of the kernel (ns a frame, their own loop included in both), and by frames that really go up the
  * stack from there (the share of the rate without a tap). With a reading of the clock for each
- * frame, and with one shared by what a driver's poll brings, here up to 64; and with a look for
- * VLAN tags beside each frame, as in generic mode: it is on the way up the stack, not in test runs.
- * In a network namespace of its own. Rings are emptied between runs. Medians of several runs, taken
- * in turn. Needs root.
+ * frame, and with one shared by what a driver's poll brings, here up to 64. In a network namespace
+ * of its own. Rings are emptied between runs. Medians of several runs, taken in turn. Needs root.
  */
 #include <errno.h>
 #include <sched.h>
@@ -24,7 +22,7 @@
 #define FRAMES 4096 /* a run; a ring holds as many */
 #define BATCH  64   /* a poll of a driver's */
 
-enum program { PASS, TAP_OWN_CLOCK, TAP, TAP_TAGS, PROGRAMS };
+enum program { PASS, TAP_OWN_CLOCK, TAP, PROGRAMS };
 
 struct contestant {
 	int program;
@@ -87,11 +85,7 @@ static void measure(struct contestant *c, uint32_t bytes, bool live, double medi
 		for (int p = 0; p < PROGRAMS; p++) {
 			if (p != PASS)
 				xdp_rings_skip(&c[p].rings);
-			if (p == TAP_TAGS)
-				xdp_kernel_watch_tags(&c[p].kernel);
 			ns[p][i] = run(c[p].program, bytes, live);
-			if (p == TAP_TAGS)
-				xdp_kernel_ignore_tags(&c[p].kernel);
 			if (p != PASS && xdp_rings_overruns(&c[p].rings) > 0) {
 				fprintf(stderr, "bench_xdp: a ring was full\n");
 				exit(EXIT_FAILURE);
@@ -104,7 +98,7 @@ static void measure(struct contestant *c, uint32_t bytes, bool live, double medi
 static void report(struct lj_bench *b, uint32_t bytes, const double test[PROGRAMS],
 		   const double live[PROGRAMS])
 {
-	static const char *const names[PROGRAMS] = {"pass", "tap, own clock", "tap", "tap, tags"};
+	static const char *const names[PROGRAMS] = {"pass", "tap, own clock", "tap"};
 
 	for (int p = 0; p < PROGRAMS; p++) {
 		fprintf(b->text,
@@ -153,13 +147,11 @@ int main(int argc, char **argv)
 	lj_bench_open(&b, "bench_xdp", argc, argv, NULL, 0);
 	c[PASS].program = load_pass();
 	if (unshare(CLONE_NEWNET) != 0 || set_mtu() != 0 || c[PASS].program < 0 ||
-	    open_tap(&c[TAP_OWN_CLOCK], &err) != 0 || open_tap(&c[TAP], &err) != 0 ||
-	    open_tap(&c[TAP_TAGS], &err) != 0) {
+	    open_tap(&c[TAP_OWN_CLOCK], &err) != 0 || open_tap(&c[TAP], &err) != 0) {
 		fprintf(stderr, "bench_xdp: %s\n", err.what[0] != '\0' ? err.what : "needs root");
 		return EXIT_FAILURE;
 	}
 	xdp_kernel_share_clock(&c[TAP].kernel);
-	xdp_kernel_share_clock(&c[TAP_TAGS].kernel);
 	for (uint32_t i = 0; i < RTE_DIM(sizes); i++) {
 		measure(c, sizes[i], false, test);
 		measure(c, sizes[i], true, live);
@@ -168,6 +160,5 @@ int main(int argc, char **argv)
 	close(c[PASS].program);
 	close_tap(&c[TAP_OWN_CLOCK]);
 	close_tap(&c[TAP]);
-	close_tap(&c[TAP_TAGS]);
 	return lj_bench_close(&b);
 }

@@ -75,6 +75,8 @@ static void a_setting_is_in_force_and_shown(void)
 	CU_ASSERT(says("show tuning", "123"));
 	CU_ASSERT(strstr(answer, "1500") != NULL && strstr(answer, "77000") != NULL);
 	ask("set classify at 0");
+	CU_ASSERT(says("set classify after 250", "250"));
+	ask("set classify after 0");
 	ask("set timeout idle 120");
 	ask("set timeout active 1800");
 	ask("set timeout linger 5");

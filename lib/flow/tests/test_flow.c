@@ -313,6 +313,32 @@ static void a_continuing_part_does_not_begin(void)
 	lj_flow_destroy(t);
 }
 
+static void a_conversation_of_which_one_side_is_heard_is_counted(void)
+{
+	struct lj_flow_table *t = table_with(standard);
+
+	/* A client alone, a server alone, and both. */
+	feed(t, packet(1, false, START, S, 0));
+	feed(t, packet(1, false, START + 1, A, 0));
+	feed(t, packet(1, false, START + 2, A, 100));
+	for (int i = 0; i < 3; i++)
+		feed(t, packet(2, true, START + 3, i == 0 ? SA : A, 0));
+	for (int i = 0; i < 3; i++)
+		feed(t, packet(3, i & 1, START + 6, A, 10));
+	/* A scan, a SYN repeated in vain, a refusal: nobody talks. */
+	feed(t, packet(4, false, START + 9, A, 0));
+	for (int i = 0; i < 4; i++)
+		feed(t, packet(5, false, START + 10, S, 0));
+	for (int i = 0; i < 3; i++)
+		feed(t, packet(6, true, START + 14, LJ_TCP_RST | A, 0));
+	n_due = lj_flow_flush(t, ++seq, due, LJ_BURST_MAX);
+	CU_ASSERT_EQUAL(n_due, 6);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_flow_conversed], 3);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_flow_half_heard], 2);
+	lj_flow_settle(t, due, n_due);
+	lj_flow_destroy(t);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -342,6 +368,8 @@ int main(void)
 		{"what begins is told once, in the order of due records",
 		 what_begins_is_told_once_in_the_order_of_due_records},
 		{"a continuing part does not begin", a_continuing_part_does_not_begin},
+		{"a conversation of which one side is heard is counted",
+		 a_conversation_of_which_one_side_is_heard_is_counted},
 	};
 
 	return lj_test_run("flow", tests, RTE_DIM(tests));

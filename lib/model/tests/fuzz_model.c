@@ -1,6 +1,6 @@
 /*
  * libFuzzer: no bytes crash the walk over a booster file, the forest that is made of what it
- * passes, or a kernel that scores with it. The first byte chooses JSON or UBJ.
+ * passes, or a kernel that scores or decides with it. The first byte chooses JSON or UBJ.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,24 +10,28 @@
 #include "forest.h"
 #include "model.h"
 
-#define ROWS	     17
+#define ROWS	     80	  /* two blocks */
 #define FEATURES_MAX 4096 /* beyond, a row is too long to be worth the fuzzer's time */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-static void score_all(const struct forest *f)
+static void score_all(struct forest *f)
 {
 	float *matrix = malloc((size_t)ROWS * f->features * sizeof(*matrix));
 	float *scores = malloc((size_t)ROWS * f->outputs * sizeof(*scores));
+	uint8_t decided[ROWS];
 
 	for (size_t i = 0; matrix != NULL && i < (size_t)ROWS * f->features; i++)
 		matrix[i] = i % 7 == 0 ? NAN : (float)(i % 13) - 6;
+	f->bounds = forest_bound(f, 0.5f);
 	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++) {
 		struct forest_slot *slot =
 			forest_kernel_runs(f, k) ? forest_slot_create(f, k) : NULL;
 
 		if (slot != NULL && matrix != NULL && scores != NULL)
 			forest_score(slot, matrix, ROWS, NULL, scores);
+		if (slot != NULL && matrix != NULL && scores != NULL && f->bounds != NULL)
+			forest_decide(slot, matrix, ROWS, scores, decided);
 		forest_slot_destroy(slot);
 	}
 	free(matrix);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -54,6 +55,7 @@ static const char *verdict_on(json_t *root)
 	memset(&err, 0, sizeof(err));
 	ret = lj_model_validate(path, &info, &err);
 	CU_ASSERT_EQUAL(ret == 0, err.what[0] == '\0');
+	CU_ASSERT(ret == 0 || strcmp(err.where, path) == 0);
 	CU_ASSERT(ret != 0 || (info.trees == 1 && info.features == 2 && info.outputs == 1));
 	return err.what;
 }
@@ -214,6 +216,79 @@ static void a_ubj_cut_anywhere_is_refused_without_a_crash(void)
 	}
 }
 
+/* What validating a file of these bytes says. */
+static const char *verdict_on_bytes(const char *name, const void *bytes, size_t n)
+{
+	static struct lj_error err;
+	struct lj_model_info info = {0};
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "wb");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fwrite(bytes, 1, n, f);
+	fclose(f);
+	memset(&err, 0, sizeof(err));
+	CU_ASSERT_NOT_EQUAL(lj_model_validate(path, &info, &err), 0);
+	CU_ASSERT_STRING_EQUAL(err.where, path);
+	return err.what;
+}
+
+static void a_threshold_that_is_no_number_is_refused(void)
+{
+	static const uint8_t nan_ubj[] = "{U\x05tree1[$d#U\x01\x7f\xc0\x00\x00}";
+	json_t *root = booster();
+	char *text = json_dumps(root, 0), *at = strstr(text, "5.5");
+
+	json_decref(root);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	memcpy(at, "NaN", 3);
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on_bytes("nan.json", text, strlen(text)), "line 1"));
+	free(text);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(verdict_on_bytes("nan.ubj", nan_ubj, sizeof(nan_ubj) - 1), "not finite"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("split_conditions", 0, json_null()), "finite"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(with_node("split_conditions", 0, json_string("NaN")), "finite"));
+}
+
+static void a_million_trees_are_refused(void)
+{
+	json_t *root = booster(), *trees = json_array(), *groups = json_array();
+	json_t *model = json_object_get(
+		json_object_get(json_object_get(root, "learner"), "gradient_booster"), "model");
+
+	/* Of one file's bytes; each of them is refused before any is looked at. */
+	for (uint32_t i = 0; i < 1000000; i++) {
+		json_array_append_new(trees, json_true());
+		json_array_append_new(groups, json_integer(0));
+	}
+	json_object_set_new(model, "trees", trees);
+	json_object_set_new(model, "tree_info", groups);
+	json_object_set_new(json_object_get(model, "gbtree_model_param"), "num_trees",
+			    json_string("1000000"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "1..100000"));
+}
+
+static void a_file_too_large_is_refused_unread(void)
+{
+	struct lj_model_info info = {0};
+	struct lj_error err = {0};
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/large.ubj", dir);
+	f = fopen(path, "wb");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_EQUAL(ftruncate(fileno(f), LJ_MODEL_BYTES_MAX + 1), 0);
+	fclose(f);
+	CU_ASSERT_EQUAL(lj_model_validate(path, &info, &err), -EILSEQ);
+	CU_ASSERT_STRING_EQUAL(err.where, path);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "a model may have"));
+	unlink(path);
+}
+
 static struct lj_flow flow(uint32_t i)
 {
 	struct lj_flow f;
@@ -344,6 +419,10 @@ int main(void)
 		{"counts that do not fit are refused", counts_that_do_not_fit_are_refused},
 		{"a UBJ cut anywhere is refused without a crash",
 		 a_ubj_cut_anywhere_is_refused_without_a_crash},
+		{"a threshold that is no number is refused",
+		 a_threshold_that_is_no_number_is_refused},
+		{"a million trees are refused", a_million_trees_are_refused},
+		{"a file too large is refused unread", a_file_too_large_is_refused_unread},
 		{"a model newer than the library is told so",
 		 a_model_newer_than_the_library_is_told_so},
 		{"what weighs most comes first", what_weighs_most_comes_first},

@@ -93,7 +93,8 @@ static uint32_t receive_all(struct fake *f, uint16_t queue, uint32_t check_every
 	bool over = false;
 
 	memset(&receiver, 0, sizeof(receiver));
-	receiver.rx[0] = (struct receive_queue){.source = &f->head, .queue = queue};
+	receiver.rx[0].queue = queue;
+	receive_queue_give(&receiver.rx[0], &f->head);
 	receiver.n_rx = 1;
 	receiver.check_every = check_every;
 	lj_parser_init(&receiver.parser, &counters, false, false);
@@ -172,7 +173,8 @@ static void a_round_over_unstamped_legs_is_one_instant(void)
 	memset(&counters, 0, sizeof(counters));
 	for (uint16_t i = 0; i < 2; i++) {
 		open_fake(&legs[i], 0);
-		receiver.rx[i] = (struct receive_queue){.source = &legs[i].head, .queue = i};
+		receiver.rx[i].queue = i;
+		receive_queue_give(&receiver.rx[i], &legs[i].head);
 	}
 	receiver.n_rx = 2;
 	receiver.reorder = reorder_create(2, rte_get_tsc_hz());
@@ -191,6 +193,88 @@ static void a_round_over_unstamped_legs_is_one_instant(void)
 	reorder_destroy(receiver.reorder);
 }
 
+/* A queue of a source that has PACKETS and then nothing, without end. */
+static void give_live(struct fake *f)
+{
+	open_fake(f, 0);
+	lj_rss_init(&rss, LJ_RSS_5TUPLE, 1, 52, 512);
+	memset(&receiver, 0, sizeof(receiver));
+	receiver.n_rx = 1;
+	lj_parser_init(&receiver.parser, &counters, false, false);
+	receive_queue_give(&receiver.rx[0], &f->head);
+}
+
+static uint16_t poll_once(bool *over)
+{
+	uint16_t n;
+
+	receive(&receiver, &shared, &counters, packets, &n, over);
+	return n;
+}
+
+static void a_queue_that_is_left_is_emptied_first_and_another_goes_on(void)
+{
+	static struct fake old, new;
+	struct receive_queue *q = &receiver.rx[0];
+	uint32_t all = 0;
+	bool over;
+
+	give_live(&old);
+	open_fake(&new, 0);
+	all += poll_once(&over);
+	q->wanted = NULL; /* as main has it */
+	for (int i = 0; i < 1000 && q->held != NULL; i++)
+		all += poll_once(&over);
+	CU_ASSERT_EQUAL(all, PACKETS);
+	CU_ASSERT_PTR_NULL(q->held);
+	CU_ASSERT_NOT_EQUAL(q->left_tsc, 0);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
+	/* Nothing to poll is no end. */
+	CU_ASSERT_EQUAL(poll_once(&over), 0);
+	CU_ASSERT_FALSE(over);
+	receive_queue_give(q, &new.head);
+	for (int i = 0; i < 1000; i++)
+		all += poll_once(&over);
+	CU_ASSERT_EQUAL(all, 2 * PACKETS);
+	CU_ASSERT_PTR_EQUAL(q->held, &new.head);
+}
+
+static uint16_t rx_for_ever(struct lj_source *s, uint16_t queue, struct lj_burst *burst)
+{
+	((struct fake *)s)->next[queue] = 0;
+	return fake_rx(s, queue, burst);
+}
+
+static void what_never_ends_and_what_was_never_polled_is_let_go_of_too(void)
+{
+	static const struct lj_source_ops endless_ops = {.name = "endless", .rx = rx_for_ever};
+	static struct fake f;
+	struct receive_queue *q = &receiver.rx[0];
+	bool over;
+	int polls = 0;
+
+	give_live(&f);
+	f.head.ops = &endless_ops;
+	CU_ASSERT(poll_once(&over) > 0);
+	for (q->wanted = NULL; q->held != NULL && polls < 10000; polls++)
+		poll_once(&over);
+	CU_ASSERT(polls > 64 && polls < 10000);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
+	/* Given and taken away before the role came to poll. */
+	receive_queue_give(q, &f.head);
+	q->wanted = NULL;
+	CU_ASSERT_EQUAL(poll_once(&over), 0);
+	CU_ASSERT_PTR_NULL(q->held);
+	/* A paused capture takes nothing, and holds nothing back. */
+	receive_queue_give(q, &f.head);
+	CU_ASSERT(poll_once(&over) > 0);
+	shared.command = COMMAND_PAUSE;
+	q->wanted = NULL;
+	CU_ASSERT_EQUAL(poll_once(&over), 0);
+	CU_ASSERT_PTR_NULL(q->held);
+	shared.command = COMMAND_RUN;
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -202,6 +286,10 @@ int main(void)
 		 an_asymmetric_key_is_seen_by_the_pairs_it_parts},
 		{"a round over unstamped legs is one instant",
 		 a_round_over_unstamped_legs_is_one_instant},
+		{"a queue that is left is emptied first, and another goes on",
+		 a_queue_that_is_left_is_emptied_first_and_another_goes_on},
+		{"what never ends, and what was never polled, is let go of, too",
+		 what_never_ends_and_what_was_never_polled_is_let_go_of_too},
 	};
 	int ret;
 

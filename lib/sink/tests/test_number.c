@@ -43,6 +43,18 @@ static void whole_numbers(void)
 		CU_ASSERT(as_printf((double)(roll() >> (roll() % 64))));
 }
 
+static void identities_and_times(void)
+{
+	for (int i = 0; i < 100000; i++) {
+		char own[NUMBER_BYTES + 1] = {0}, printed[64];
+		uint64_t value = roll() >> (roll() % 64);
+
+		snprintf(printed, sizeof(printed), "%llu", (unsigned long long)value);
+		own[number_write_whole(own, value)] = '\0';
+		CU_ASSERT_STRING_EQUAL(own, printed);
+	}
+}
+
 static void around_powers_of_ten(void)
 {
 	for (int exponent = -30; exponent < 30; exponent++) {
@@ -93,6 +105,7 @@ static void any_double(void)
 
 static const struct lj_test tests[] = {
 	{"whole numbers are as printf has them", whole_numbers},
+	{"so are integers of 64 bits", identities_and_times},
 	{"so is what lies around powers of ten", around_powers_of_ten},
 	{"a tie goes to the even digit", ties_go_to_even},
 	{"quotients and roots are as printf has them", fractions_as_features_have},

@@ -86,6 +86,25 @@ static void an_event_is_json_with_suricatas_fields(void)
 	json_decref(event);
 }
 
+static void what_goes_on_has_no_reason_and_what_is_rare_a_name(void)
+{
+	const struct lj_eve_config config = {.models = &no_models};
+	struct lj_verdict v = sample();
+	json_t *event;
+
+	v.flow.due = LJ_DUE_EARLY_PACKETS;
+	v.flow.key.proto = 47;
+	event = encode(&v, &config);
+	CU_ASSERT_PTR_NULL(json_object_get(json_object_get(event, "flow"), "reason"));
+	CU_ASSERT(json_is_true(json_object_get(json_object_get(event, "ml"), "early")));
+	CU_ASSERT_STRING_EQUAL(text(event, "proto"), "GRE");
+	json_decref(event);
+	v.flow.key.proto = 253;
+	event = encode(&v, &config);
+	CU_ASSERT_STRING_EQUAL(text(event, "proto"), "253");
+	json_decref(event);
+}
+
 static void a_flow_that_was_shed_leaves_a_marked_record(void)
 {
 	const struct lj_eve_config config = {.models = &no_models, .decision_time = true};
@@ -278,6 +297,8 @@ int main(void)
 {
 	static const struct lj_test tests[] = {
 		{"an event is JSON with Suricata's fields", an_event_is_json_with_suricatas_fields},
+		{"what goes on has no reason, and what is rare a name",
+		 what_goes_on_has_no_reason_and_what_is_rare_a_name},
 		{"a flow that was shed leaves a marked record",
 		 a_flow_that_was_shed_leaves_a_marked_record},
 		{"a line that does not fit is none", a_line_that_does_not_fit_is_none},

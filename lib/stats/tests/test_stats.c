@@ -168,12 +168,27 @@ static bool has_prefix(const char *name, const char *prefix)
 /* Whether a counter is no term of the ledger: it counts bytes, cycles, or what is counted twice. */
 static bool is_beside_the_ledger(enum lj_counter which)
 {
-	static const char *const prefixes[] = {
-		"port_",	   "rx_bytes",	    "parse_bytes", "spread_packets",
-		"parse_fragments", "parse_tunnels", "batches",	   "verdict_alerts",
-		"cycles_",	   "polls",	    "rss_",	   "reorder_",
-		"host_begun",	   "host_ended",    "host_held",   "host_evicted",
-		"host_refused",	   "explain_",	    "drift_"};
+	static const char *const prefixes[] = {"port_",
+					       "rx_bytes",
+					       "parse_bytes",
+					       "spread_packets",
+					       "parse_fragments",
+					       "parse_tunnels",
+					       "batches",
+					       "verdict_alerts",
+					       "cycles_",
+					       "polls",
+					       "rss_",
+					       "reorder_",
+					       "host_begun",
+					       "host_ended",
+					       "host_held",
+					       "host_evicted",
+					       "host_refused",
+					       "flow_conversed",
+					       "flow_half_heard",
+					       "explain_",
+					       "drift_"};
 
 	for (size_t i = 0; i < RTE_DIM(prefixes); i++)
 		if (has_prefix(lj_counter_info[which].name, prefixes[i]))

@@ -1,4 +1,4 @@
-"""How flows spread over queues and workers, and how a tap's legs come together."""
+"""How flows spread over queues and workers: both directions to one."""
 
 import json
 import random
@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from framework.linejudge import DEMO, appliance, error_line, events, replay, run, verify, wait_for, write_pcap
+from framework.linejudge import DEMO, appliance, error_line, flows, read_pcap, replay, run, verify, wait_for, write_pcap
+from framework.toeplitz import toeplitz
 
 PUBLISHED_KEY = "6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa"
 
@@ -15,15 +16,6 @@ def predict(*arguments):
     done = run("rss-predict", "--json", *arguments)
     verify(done.returncode == 0, done.stderr)
     return json.loads(done.stdout)
-
-
-def toeplitz(key, data):
-    """As the definition has it, bit by bit."""
-    key_bits, result = int.from_bytes(key, "big"), 0
-    for i in range(len(data) * 8):
-        if data[i // 8] & 0x80 >> i % 8:
-            result ^= key_bits >> len(key) * 8 - 32 - i & 0xFFFFFFFF
-    return result
 
 
 def tcp(src, dst, sport, dport, flags=0x10, seq=1, payload=b""):
@@ -110,6 +102,18 @@ class TestShow:
         verify("key read back, tested" in info, info)
         verify("there are 0..0" in wrong["error"], wrong)
 
+    def test_rebalancing_is_refused_with_its_reason(self, tmp_path):
+        """
+        Steps: ask for it where nothing was sampled (the null PMD's packets are no IP), and where there is no table.
+        Verify: each is refused, and says why.
+        """
+        null = {"capture": {"ports": [{"name": "net_null0", "queues": 2}], "rss_check": 1}, "lcores": {"workers": 2}, "models": []}
+        ring = {"capture": {"ports": [{"name": "net_ring0"}]}, "lcores": {"workers": 2}, "models": []}
+        for config, says in ((null, "0 packets were sampled"), (ring, "no redirection table")):
+            with appliance(tmp_path, config, "lj-dts-rss-rebalance") as (_, telemetry):
+                answer = telemetry.ask("/linejudge/rebalance/rss")
+            verify(says in answer["error"], answer)
+
     def test_mode_ip_is_asked_for(self, tmp_path):
         """
         Steps: the same with capture.rss_mode ip.
@@ -125,47 +129,26 @@ class TestShow:
 
             verify(wait_for(read_back, process)["mode"] == "ip", "another mode")
 
-
-class TestTap:
-    def legs(self, tmp_path):
-        """Conversations of two packets each way; in each, the answer is 20 us after the question."""
-        legs, time_ns = ([], []), 10**18
-        for i in range(400):
-            ends = bytes([10, 0, i >> 8, i & 255]), bytes([192, 168, 0, 1])
-            asks = i & 1
-            for step, flags in enumerate((0x02, 0x12, 0x10, 0x18)):
-                way = step & 1
-                ports = (1024 + i, 80) if way == 0 else (80, 1024 + i)
-                legs[asks ^ way].append((time_ns, tcp(*(ends if way == 0 else ends[::-1]), *ports, flags)))
-                time_ns += 20_000
-        return [write_pcap(tmp_path / f"leg{i}.pcap", leg) for i, leg in enumerate(legs)]
-
-    @pytest.mark.parametrize("workers", [1, 2])
-    def test_live_legs_give_the_flows_of_their_replay(self, tmp_path, workers):
+    def test_no_flow_parts_over_the_link(self, tmp_path, link):
         """
-        Steps: both legs as live ports, ordered by time; then both replayed as a tap.
-        Verify: the same flows, with the same initiators.
+        Steps: watch the test run's link with two workers (a lab's NIC spreads by RSS over two queues; the veth's one queue is
+            dealt out by a spreader); send the first frames of the demo capture at its other end.
+        Verify: the flows of their replay: no direction went elsewhere; no sample did either.
         """
-        paths, live, still = self.legs(tmp_path), tmp_path / "live.json", tmp_path / "still.json"
-        config = {"capture": {"ports": [{"name": f"net_pcap{i},rx_pcap={path}", "leg": i} for i, path in enumerate(paths)],
-                              "tap_reorder_us": 100000},
-                  "lcores": {"workers": workers}, "models": [], "eve": {"target": str(live)}}
-        with appliance(tmp_path, config, "lj-dts-tap") as (process, telemetry):
+        header, frames = read_pcap(DEMO)
+        frames, live, still = frames[:1000], tmp_path / "live.json", tmp_path / "still.json"
+        (tmp_path / "still.pcap").write_bytes(header + b"".join(frame for _, frame in frames))
+        replay(tmp_path / "still.pcap", "--model", "none", "--eve", still)
+        config = {"capture": {"ports": [link.port], "rss_check": 1}, "lcores": {"workers": 2}, "models": [], "eve": {"target": str(live)}}
+        with appliance(tmp_path, config, "lj-dts-rss-link") as (process, telemetry):
+            link.send([frame[16:] for _, frame in frames])
+
             def all_came():
-                stats = telemetry.ask("/linejudge/show/packet/stats")
-                if stats["parse_accepted"] < 1600:
-                    raise OSError("not yet")
-                return stats
+                counters = telemetry.ask("/linejudge/show/counters")
+                if counters["rx_packets"] < len(frames):
+                    raise OSError(f"{counters['rx_packets']} of {len(frames)}")
+                return counters
 
-            wait_for(all_came, process)
-            late = telemetry.ask("/linejudge/show/counters")["reorder_late"]
-        verify(process.returncode == 0, f"exit {process.returncode}")
-        verify(late == 0, f"{late} came late")
-        replay(paths[0], "--pcap", paths[1], "--tap", "--model", "none", "--eve", still)
-
-        def flows(path):
-            return sorted((e["src_ip"], e["src_port"], e["dest_ip"], e["flow"]["pkts_toserver"], e["flow"]["pkts_toclient"])
-                          for e in events(path) if e["event_type"] == "flow")
-
-        verify(len(flows(still)) == 400, len(flows(still)))
-        verify(flows(live) == flows(still), "live and replay differ")
+            counters = wait_for(all_came, process)
+        verify(counters["rss_parted"] == 0 and counters["rss_unexpected"] == 0, f"{counters}")
+        verify(flows(live) == flows(still), "flows are parted")

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, read_pcap, replay, run, verify
+from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, read_pcap, replay, verify
 
 
 class TestReplay:
@@ -66,28 +66,6 @@ class TestReplay:
         verify(len(theirs) > 2000, f"argus gave {len(theirs)} flows")
         verify(ours == theirs, f"differ: {list((ours - theirs).items())[:3]} {list((theirs - ours).items())[:3]}")
 
-    def test_mode_decide_alerts_as_mode_exact(self, tmp_path):
-        """
-        Steps: replay the demo capture with exact scores, and in mode decide.
-        Verify: the same events but for scores and severity; a decided score is on the exact one's side of the threshold; most are decided.
-        """
-        replay(DEMO, "--eve", tmp_path / "exact.json", "--set", "model.engine=forest", "--set", "model.mode=exact")
-        replay(DEMO, "--eve", tmp_path / "decide.json", "--set", "model.engine=forest", "--set", "model.mode=decide")
-        decided, flows = 0, 0
-        for exact, early in zip(events(tmp_path / "exact.json"), events(tmp_path / "decide.json"), strict=True):
-            score, bound = exact["ml"]["score"], early["ml"]["score"]
-            verify((score >= exact["ml"]["threshold"]) == (bound >= exact["ml"]["threshold"]), f"{score} became {bound}")
-            marks = early["ml"].get("marks", [])
-            verify("decided" in marks or score == bound, f"{score} became {bound}, unmarked")
-            flows += 1
-            decided += "decided" in marks
-            for event in (exact, early):
-                for key in ("score", "scores", "marks"):
-                    event["ml"].pop(key, None)
-                event.get("alert", {}).pop("severity", None)
-            verify(exact == early, f"{exact} became {early}")
-        verify(decided > flows / 2, f"only {decided} of {flows} decided")
-
     @pytest.mark.parametrize("workers,infer,count", [(1, 2, 0), (2, 1, 0), (2, 2, 0), (3, 1, 0), (4, 2, 0), (4, 1, 1), (3, 2, 2)])
     def test_output_does_not_depend_on_lcores(self, tmp_path, workers, infer, count):
         """
@@ -103,23 +81,6 @@ class TestReplay:
         one = outputs()
         many = outputs("--workers", workers, "--infer", infer, "--set", f"lcores.count={count}", *small)
         verify(one == many, "the outputs differ")
-
-    def test_two_legs_of_a_tap_are_one_link(self, tmp_path):
-        """
-        Steps: split the demo capture by direction (lower source address first) into two files; replay them with --tap.
-        Verify: the same flows as from the one file, byte by byte.
-        """
-        header, frames = read_pcap(DEMO)
-        legs = [tmp_path / "leg0.pcap", tmp_path / "leg1.pcap"]
-        for leg, path in enumerate(legs):
-            chosen = [f for _, f in frames if (f[16 + 26:16 + 30] < f[16 + 30:16 + 34]) == (leg == 0)]
-            path.write_bytes(header + b"".join(chosen))
-        one, tapped = tmp_path / "one.csv", tmp_path / "tapped.csv"
-        replay(DEMO, "--model", "none", "--features", one)
-        replay(legs[0], "--pcap", legs[1], "--tap", "--model", "none", "--features", tapped)
-        key = lambda line: line.split(b",")[0]
-        verify(sorted(one.read_bytes().splitlines(), key=key) == sorted(tapped.read_bytes().splitlines(), key=key),
-               "the legs give other flows")
 
     def test_pieces_of_a_capture_are_one_capture(self, tmp_path):
         """
@@ -151,9 +112,10 @@ class TestReplay:
     def test_a_small_table_evicts_and_counts(self):
         """
         Steps: replay with room for fewer flows than live at a time.
-        Verify: the ledger balances; no packet is lost.
+        Verify: the summary says how many; the ledger balances; no packet is lost.
         """
         summary = replay(DEMO, "--set", "flow.capacity=1024", "--set", "flow.idle_timeout_s=3600")
+        verify(summary["evicted"]["flow_ended_evicted"] > 0, "nothing was evicted")
         verify(summary["packets"] == 12124, "packets were lost")
         verify(summary["flows"] >= 2062, "flows were lost")
 

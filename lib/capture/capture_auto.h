@@ -1,0 +1,22 @@
+/* Private: the ways of watching an interface, in the order in which they are tried. Thread: main.
+ */
+#ifndef CAPTURE_AUTO_H
+#define CAPTURE_AUTO_H
+
+#include "netdev.h"
+#include "source.h"
+
+#define AUTO_WAYS 4
+
+/* A port as it was asked for, and what the kernel says of what is to be watched. */
+struct candidate {
+	const struct lj_port_config *config;
+	struct netdev dev;
+};
+
+const char *auto_way_name(size_t way);
+
+/* One way; the source has the name of the port. NULL and `err` (what alone: its reason). */
+struct lj_source *auto_open_way(size_t way, const struct candidate *c, struct lj_error *err);
+
+#endif

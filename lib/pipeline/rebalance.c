@@ -1,0 +1,165 @@
+#include <errno.h>
+#include <string.h>
+
+#include "lj_packet_rss.h"
+#include "pipeline.h"
+
+/* Records that a worker looks at in one poll, at most. */
+#define LOOKS_PER_POLL 128
+/* Fewer samples than this an entry say nothing. */
+#define SAMPLES_PER_ENTRY 8
+
+/* --- worker --- */
+
+/* Whether the record's flow came here before, and goes elsewhere now. */
+static bool has_moved(const struct worker *w, const struct lj_rss *rss, const struct lj_flow *f)
+{
+	const struct receive_queue *q = &w->receiver.rx[0];
+	const struct lj_packet p = {.key = f->key, .tunnel = f->tunnel};
+	uint32_t hash;
+
+	/* The key is symmetric: either direction will do. */
+	return lj_packet_rss_hash(rss, &p, false, &hash) &&
+	       w->shared->rebalancing.before[lj_rss_bucket(rss, hash)] == q->queue &&
+	       lj_rss_queue(rss, hash) != q->queue;
+}
+
+void rebalance_records(struct worker *w)
+{
+	const struct lj_source *source = w->receiver.rx[0].source;
+	uint32_t generation = atomic_load_explicit(&w->shared->rebalancing.generation,
+						   memory_order_acquire),
+		 end;
+
+	/* Without a source, a port is between two; what comes next may have no RETA to compare
+	 * with. */
+	if (generation == atomic_load_explicit(&w->rebalancing_done, memory_order_relaxed) ||
+	    source == NULL)
+		return;
+	if (generation != w->rebalancing_seen) {
+		w->rebalancing_seen = generation;
+		w->rebalancing_at = 0;
+	}
+	if (source->rss == NULL)
+		w->rebalancing_at = lj_flow_records(w->table);
+	end = RTE_MIN(w->rebalancing_at + LOOKS_PER_POLL, lj_flow_records(w->table));
+	for (; w->rebalancing_at < end; w->rebalancing_at++) {
+		const struct lj_flow *f = lj_flow_live(w->table, w->rebalancing_at);
+
+		if (f == NULL || !has_moved(w, source->rss, f))
+			continue;
+		lj_count(&w->role.counters, LJ_C_rss_moved_flows, 1);
+		lj_count(&w->role.counters, LJ_C_rss_moved_packets, f->packets);
+		lj_flow_note_parted(w->table, w->rebalancing_at);
+	}
+	if (end == lj_flow_records(w->table))
+		atomic_store_explicit(&w->rebalancing_done, generation, memory_order_release);
+}
+
+/* --- main --- */
+
+static int check_sources(const struct lj_pipeline *p, struct lj_error *err)
+{
+	const struct lj_rss *first = p->source[0]->rss;
+
+	if (p->shared.replay || p->spreader != NULL)
+		return lj_error_set(err, ENOTSUP, p->source[0]->name,
+				    "no redirection table: its queue is spread by software");
+	for (uint32_t i = 0; i < p->n_sources; i++) {
+		const struct lj_source *s = p->source[i];
+
+		if (s->rss == NULL || s->ops->set_reta == NULL)
+			return lj_error_set(err, ENOTSUP, s->name,
+					    "has no redirection table, or none that can be read");
+		if (s->rss->queues < 2)
+			return lj_error_set(err, ENOTSUP, s->name, "has one queue");
+		if (s->rss->reta_entries != first->reta_entries)
+			return lj_error_set(err, ENOTSUP, s->name,
+					    "has a redirection table of %u entries, %s one of %u: "
+					    "a tap's legs would part",
+					    s->rss->reta_entries, p->source[0]->name,
+					    first->reta_entries);
+	}
+	if (p->config->capture.rss_check == 0)
+		return lj_error_set(err, EINVAL, "capture.rss_check",
+				    "is 0: no packet is sampled, so the load of the entries is "
+				    "not known");
+	return 0;
+}
+
+static int check_workers(const struct lj_pipeline *p, struct lj_error *err)
+{
+	uint32_t generation =
+		atomic_load_explicit(&p->shared.rebalancing.generation, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < p->config->lcores.workers; i++)
+		if (atomic_load_explicit(&p->worker[i]->rebalancing_done, memory_order_acquire) !=
+		    generation)
+			return lj_error_set(err, EBUSY, p->worker[i]->role.name,
+					    "still counts the flows that the latest rebalancing "
+					    "has moved");
+	return 0;
+}
+
+/* Samples by entry, over all ports and workers, since the start. */
+static void sum_load(const struct lj_pipeline *p, uint64_t *load)
+{
+	memset(load, 0, LJ_RETA_MAX * sizeof(*load));
+	for (uint32_t i = 0; i < p->config->lcores.workers; i++)
+		for (uint16_t k = 0; k < p->worker[i]->receiver.n_rx; k++)
+			for (uint16_t e = 0; e < LJ_RETA_MAX; e++)
+				load[e] += __atomic_load_n(&p->worker[i]->receiver.rx[k].bucket[e],
+							   __ATOMIC_RELAXED);
+}
+
+/* All ports, or none: the ones before the one that refuses get back what they had. */
+static int deal(struct lj_pipeline *p, const uint16_t *reta, struct lj_error *err)
+{
+	struct rebalancing *r = &p->shared.rebalancing;
+
+	memcpy(r->before, p->source[0]->rss->reta, sizeof(r->before));
+	for (uint32_t i = 0; i < p->n_sources; i++) {
+		int ret = lj_source_set_reta(p->source[i], reta, err);
+
+		if (ret == 0)
+			continue;
+		while (i-- > 0)
+			lj_source_set_reta(p->source[i], r->before, NULL);
+		return ret;
+	}
+	atomic_fetch_add_explicit(&r->generation, 1, memory_order_release);
+	return 0;
+}
+
+int lj_pipeline_rebalance(struct lj_pipeline *p, struct lj_rebalance *result, struct lj_error *err)
+{
+	uint64_t load[LJ_RETA_MAX], since[LJ_RETA_MAX];
+	uint16_t reta[LJ_RETA_MAX];
+	const struct lj_rss *rss;
+	int ret = check_sources(p, err);
+
+	if (ret == 0)
+		ret = check_workers(p, err);
+	if (ret != 0)
+		return ret;
+	rss = p->source[0]->rss;
+	*result = (struct lj_rebalance){0};
+	sum_load(p, load);
+	for (uint16_t i = 0; i < LJ_RETA_MAX; i++) {
+		since[i] = load[i] - p->rebalanced_load[i];
+		result->samples += since[i];
+	}
+	if (result->samples < (uint64_t)SAMPLES_PER_ENTRY * rss->reta_entries)
+		return lj_error_set(err, EAGAIN, "rss",
+				    "%llu packets were sampled since the start or the latest "
+				    "rebalancing, which say nothing of %u entries: wait, or make "
+				    "capture.rss_check smaller",
+				    (unsigned long long)result->samples, rss->reta_entries);
+	lj_rss_balance(rss, since, reta, &result->balance);
+	if (result->balance.moved == 0)
+		return 0;
+	ret = deal(p, reta, err);
+	if (ret == 0)
+		memcpy(p->rebalanced_load, load, sizeof(load));
+	return ret;
+}
