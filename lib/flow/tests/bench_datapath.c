@@ -311,7 +311,8 @@ static void bench(struct lj_bench *b, double seconds, uint32_t most_flows)
 			    !measure((enum traffic_kind)kind, flows[i], KEEP_DEFAULT, seconds,
 				     &r)) {
 				fprintf(stderr, "%9s %9u   left out: needs %.1f GB of memory\n",
-					traffic_names[kind], flows[i], needed_gb((enum traffic_kind)kind, flows[i]));
+					traffic_names[kind], flows[i],
+					needed_gb((enum traffic_kind)kind, flows[i]));
 				continue;
 			}
 			fprintf(b->text, "%9s %9u %10.1f %14.1f %6.2f\n", traffic_names[kind],
