@@ -2,9 +2,154 @@
 #include <stddef.h>
 #include <string.h>
 
-#include <rte_prefetch.h>
-
+#include "flow_log.h"
+#include "flow_prefetch.h"
 #include "flow_table.h"
+
+#define WELL_KNOWN_PORTS 1024
+
+/* Who acknowledges has heard the other end: when we have not, a direction does not reach us. A scan
+ * or a flood has no third packet, and a refusal is an RST. */
+static void count_half(struct lj_flow_table *t, const struct lj_flow *f)
+{
+	uint8_t flags = f->tcp[0].flags_all | f->tcp[1].flags_all;
+
+	if (f->key.proto != IPPROTO_TCP || f->packets < 3 || (flags & LJ_TCP_RST) ||
+	    !(flags & LJ_TCP_ACK))
+		return;
+	lj_count(t->counters, LJ_C_flow_conversed, 1);
+	lj_count(t->counters, LJ_C_flow_half_heard, f->heard != 3);
+}
+
+void record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
+		struct lj_order order)
+{
+	static const enum lj_counter counter[LJ_DUES] = {
+		[LJ_DUE_IDLE] = LJ_C_flow_ended_idle,
+		[LJ_DUE_ACTIVE] = LJ_C_flow_ended_active,
+		[LJ_DUE_FIN] = LJ_C_flow_ended_fin,
+		[LJ_DUE_RST] = LJ_C_flow_ended_rst,
+		[LJ_DUE_FLUSHED] = LJ_C_flow_ended_flushed,
+		[LJ_DUE_EVICTED] = LJ_C_flow_ended_evicted,
+	};
+
+	bucket_erase(t, f);
+	wheel_remove(t, f);
+	account_log(f, log_of(f), t->config.keep);
+	if (t->config.keep & LJ_KEEP_TCP)
+		count_half(t, f);
+	f->state = LJ_FLOW_ENDED;
+	f->due = (uint8_t)reason;
+	f->order = order;
+	f->lossy = f->loss_epoch != t->loss_epoch;
+	t->active--;
+	lj_count(t->counters, counter[reason], 1);
+	lj_count(t->counters, LJ_C_flow_ended, 1);
+	lj_count(t->counters, LJ_C_flow_due, 1);
+}
+
+void record_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason, uint64_t at_ns,
+		  struct lj_order order)
+{
+	account_log(f, log_of(f), t->config.keep);
+	f->early = 1;
+	f->early_ns = at_ns;
+	f->due = (uint8_t)reason;
+	f->order = order;
+	f->lossy = f->loss_epoch != t->loss_epoch;
+	lj_count(t->counters, LJ_C_flow_early, 1);
+	lj_count(t->counters, LJ_C_flow_due, 1);
+}
+
+/* Clears what will be read: parts that are not kept are left as they are, zeros from the start. */
+static void clear_record(struct lj_flow *f, uint32_t keep)
+{
+	memset(f, 0, offsetof(struct lj_flow, tcp));
+	if (keep & LJ_KEEP_TCP)
+		memset(f->tcp, 0, sizeof(f->tcp));
+	if (keep & LJ_KEEP_ACTIVITY)
+		memset(&f->activity, 0, sizeof(f->activity));
+	if (keep & LJ_KEEP_BULK)
+		memset(f->bulk, 0, sizeof(f->bulk));
+	if (keep & LJ_KEEP_SPLT)
+		memset(&f->splt, 0, sizeof(f->splt));
+	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
+}
+
+/* A free record, cleared; NULL when all are in use or lent. */
+static struct lj_flow *take_record(struct lj_flow_table *t)
+{
+	struct lj_flow *f;
+	uint32_t index = t->free;
+
+	if (index != NONE) {
+		f = record_at(t, index);
+		t->free = f->wheel_next;
+		clear_record(f, t->config.keep);
+	} else if (t->high_water < t->capacity) {
+		/* Never used: the memory came zeroed. */
+		index = t->high_water++;
+		f = record_at(t, index);
+	} else {
+		return NULL;
+	}
+	f->index = index;
+	return f;
+}
+
+/*
+ * Who began: the sender, unless this is an answer: a SYN-ACK, or from a well-known port to a high
+ * one in the middle of a connection.
+ */
+static uint8_t initiator_of(const struct lj_packet *p, struct lj_flow *f)
+{
+	uint16_t from = p->key.port[p->side], to = p->key.port[!p->side];
+
+	if (p->key.proto != IPPROTO_TCP)
+		return p->side;
+	if (p->tcp_flags & LJ_TCP_SYN) {
+		f->flipped = (p->tcp_flags & LJ_TCP_ACK) != 0;
+	} else {
+		f->midstream = 1;
+		f->flipped = from < WELL_KNOWN_PORTS && to >= WELL_KNOWN_PORTS;
+	}
+	return f->flipped ? !p->side : p->side;
+}
+
+/* Fills a new record for the packet; `before` is the part it goes on from, or NULL. */
+static void begin_record(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
+			 const struct lj_flow *before)
+{
+	f->key = p->key;
+	f->hash = p->hash;
+	f->first_ns = f->last_ns = p->time_ns;
+	f->state = LJ_FLOW_OPEN;
+	f->loss_epoch = t->loss_epoch;
+	f->vlan = p->vlan;
+	f->tunnel = p->tunnel;
+	f->icmp_type = p->icmp_type;
+	f->icmp_code = p->icmp_code;
+	/* The wheel begins to turn with the first packet, or the first tick before it. */
+	if (t->tick == 0)
+		t->tick = p->time_ns / LJ_FLOW_TICK_NS;
+	if (before != NULL) {
+		f->flow_id = before->flow_id;
+		f->initiator = before->initiator;
+		f->flipped = before->flipped;
+		f->midstream = p->key.proto == IPPROTO_TCP;
+		f->part = (uint16_t)(before->part + 1);
+		f->early = before->early;
+		lj_count(t->counters, LJ_C_flow_hit, 1);
+		lj_count(t->counters, LJ_C_flow_continued, 1);
+	} else {
+		f->flow_id = lj_flow_id(&p->key, p->time_ns);
+		f->initiator = initiator_of(p, f);
+		lj_count(t->counters, LJ_C_flow_created, 1);
+	}
+	bucket_insert(t, f);
+	wheel_file(t, f);
+	t->active++;
+}
 
 /*
  * Whether the packet comes too late for the record, and why the record ended then. Only a packet
@@ -23,6 +168,22 @@ static inline enum lj_due over_before(const struct lj_flow_table *t, const struc
 	if ((p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_ACK)) == LJ_TCP_SYN)
 		return closing_reason(f);
 	return LJ_DUE_NOT;
+}
+
+/* FIN both ways, or RST, closes the flow. */
+static void follow_tcp(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
+		       int side)
+{
+	if (p->tcp_flags & LJ_TCP_FIN)
+		f->fin_sides |= (uint8_t)(1 << side);
+	if ((p->tcp_flags & LJ_TCP_RST) && f->rst_side_plus1 == 0 && f->fin_sides != 3)
+		f->rst_side_plus1 = (uint8_t)(side + 1);
+	if (f->state == LJ_FLOW_CLOSING || (f->fin_sides != 3 && f->rst_side_plus1 == 0))
+		return;
+	f->state = LJ_FLOW_CLOSING;
+	f->closed_ns = p->time_ns;
+	wheel_remove(t, f);
+	wheel_file(t, f);
 }
 
 /* The collecting of one update. */
@@ -91,48 +252,6 @@ static bool judge(struct lj_flow_table *t, struct lj_flow **f, const struct lj_p
 	return true;
 }
 
-/* Whether the log can hold all that is to be known of the packet. */
-static inline bool is_loggable(const struct lj_flow *f, const struct lj_packet *p, int side)
-{
-	return (f->heard & (1 << side)) != 0 &&
-	       (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0 &&
-	       (p->fragment | p->application) == 0 && p->time_ns >= f->last_ns &&
-	       p->time_ns - f->last_ns <= UINT32_MAX && p->l3_bytes <= UINT16_MAX &&
-	       p->l3_bytes - p->payload_bytes <= UINT8_MAX;
-}
-
-static inline void log_packet(struct lj_flow *f, const struct lj_packet *p, int side)
-{
-	struct logged *l = &log_of(f)->packet[f->pending];
-
-	f->pending++;
-	l->gap_ns = (uint32_t)(p->time_ns - f->last_ns);
-	l->tcp_seq = p->tcp_seq;
-	l->l3_bytes = (uint16_t)p->l3_bytes;
-	l->tcp_window = p->tcp_window;
-	l->tcp_flags = p->tcp_flags;
-	l->ttl = p->ttl;
-	l->header_bytes = (uint8_t)(p->l3_bytes - p->payload_bytes);
-	l->l4_header_and_side = (uint8_t)(p->l4_header_bytes / 4 | side << 7);
-	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
-	f->packets++;
-	f->last_ns = p->time_ns;
-}
-
-static inline void add_packet(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
-			      int side)
-{
-	if (likely(is_loggable(f, p, side))) {
-		log_packet(f, p, side);
-		if (f->pending == FLOW_LOG)
-			account_log(f, log_of(f), t->config.keep);
-		return;
-	}
-	if (f->pending > 0)
-		account_log(f, log_of(f), t->config.keep);
-	account_packet(f, p, side, t->config.keep);
-}
-
 static void tell_begun(struct lj_flow_table *t, const struct lj_flow *f, const struct lj_packet *p,
 		       struct collected *c)
 {
@@ -160,11 +279,12 @@ static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const 
 
 		if (room == ROOM_LATER)
 			return false;
-		f = room == ROOM ? record_begin(t, p, before) : NULL;
+		f = room == ROOM ? take_record(t) : NULL;
 		if (f == NULL) {
 			lj_count(t->counters, LJ_C_flow_refused, 1);
 			return true;
 		}
+		begin_record(t, f, p, before);
 		if (t->config.begun && before == NULL)
 			tell_begun(t, f, p, c);
 	} else {
@@ -173,7 +293,7 @@ static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const 
 	side = p->side ^ f->initiator;
 	add_packet(t, f, p, side);
 	if (p->key.proto == IPPROTO_TCP && (p->tcp_flags & (LJ_TCP_FIN | LJ_TCP_RST)))
-		record_close(t, f, p, side);
+		follow_tcp(t, f, p, side);
 	if (unlikely(f->packets >= t->config.classify_at && !f->early &&
 		     t->config.classify_at > 0)) {
 		record_early(t, f, LJ_DUE_EARLY_PACKETS, p->time_ns,
@@ -181,70 +301,6 @@ static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const 
 		collect(c, f);
 	}
 	return true;
-}
-
-static inline void prefetch_side(const struct lj_flow *f, int side, uint32_t keep)
-{
-	rte_prefetch0(&f->side[side]);
-	if (keep & LJ_KEEP_PAYLOAD)
-		rte_prefetch0(&f->side[side].first_ns);
-	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
-		rte_prefetch0(&f->tcp[side]);
-	if (keep & LJ_KEEP_BULK)
-		rte_prefetch0(&f->bulk[side]);
-}
-
-/* The lines that the packet will touch beside the first: the log's, or the record's, too. */
-static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, uint32_t keep)
-{
-	int side = p->side ^ f->initiator;
-
-	/* As is_loggable() will find it, nearly always. */
-	if ((f->heard & (1 << side)) != 0 &&
-	    (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0) {
-		rte_prefetch0(&log_of(f)->packet[f->pending]);
-		if (f->pending + 1 < FLOW_LOG)
-			return;
-	}
-	rte_prefetch0(&f->gap_sumsq);
-	prefetch_side(f, side, keep);
-	if (f->pending > 0) {
-		prefetch_side(f, !side, keep);
-		rte_prefetch0(&log_of(f)->packet[0]);
-	}
-	if (keep & LJ_KEEP_SIZES)
-		rte_prefetch0(&f->sizes);
-	if ((keep & LJ_KEEP_SPLT) && f->packets - f->pending < LJ_SPLT_MAX) {
-		rte_prefetch0(&f->splt.length);
-		rte_prefetch0(&f->splt.gap_us);
-		rte_prefetch0(&f->splt.sides);
-	}
-}
-
-/*
- * In stages over the burst, so that the misses of one stage overlap: buckets; the records' first
- * lines; their logs, or where that will be folded, the lines it goes to. `guess` is the record each
- * packet seems to have, or NULL.
- */
-static void prefetch(const struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
-		     struct lj_flow **guess)
-{
-	for (uint16_t i = 0; i < n; i++)
-		rte_prefetch0(home_of(t, packets[i].hash));
-	for (uint16_t i = 0; i < n; i++) {
-		const struct bucket *b = home_of(t, packets[i].hash);
-		uint32_t hit = matches(b, signature_of(packets[i].hash));
-		uint32_t record = hit != 0 ? b->record[__builtin_ctz(hit) / 2] : 0;
-
-		guess[i] = NULL;
-		if (record == 0)
-			continue;
-		guess[i] = record_at(t, record - 1);
-		rte_prefetch0(guess[i]);
-	}
-	for (uint16_t i = 0; i < n; i++)
-		if (guess[i] != NULL)
-			prefetch_rest(guess[i], &packets[i], t->config.keep);
 }
 
 /* The guess holds unless the record is another's, or has ended meanwhile. */

@@ -133,12 +133,6 @@ void wheel_remove(struct lj_flow_table *t, struct lj_flow *f);
 /* A record whose timeout is the next, or near it; NULL in an empty table. It may be lent. */
 struct lj_flow *wheel_nearest(struct lj_flow_table *t);
 
-/* A new record for the packet; `before` is the part it goes on from, or NULL. NULL when all records
- * are in use or lent. */
-struct lj_flow *record_begin(struct lj_flow_table *t, const struct lj_packet *p,
-			     const struct lj_flow *before);
-/* Follows FIN and RST: FIN both ways, or RST, closes the flow. */
-void record_close(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p, int side);
 /* Takes the record out of the table and makes it due for `reason`. */
 void record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 		struct lj_order order);

@@ -1,0 +1,52 @@
+/*
+ * Private: writing a record's log, which holds the packets that have come since the record was last
+ * brought up to date. Inlined into the update of a burst.
+ */
+#ifndef FLOW_LOG_H
+#define FLOW_LOG_H
+
+#include "flow_table.h"
+
+/* Whether the log can hold all that is to be known of the packet. */
+static inline bool is_loggable(const struct lj_flow *f, const struct lj_packet *p, int side)
+{
+	return (f->heard & (1 << side)) != 0 &&
+	       (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0 &&
+	       (p->fragment | p->application) == 0 && p->time_ns >= f->last_ns &&
+	       p->time_ns - f->last_ns <= UINT32_MAX && p->l3_bytes <= UINT16_MAX &&
+	       p->l3_bytes - p->payload_bytes <= UINT8_MAX;
+}
+
+static inline void log_packet(struct lj_flow *f, const struct lj_packet *p, int side)
+{
+	struct logged *l = &log_of(f)->packet[f->pending];
+
+	f->pending++;
+	l->gap_ns = (uint32_t)(p->time_ns - f->last_ns);
+	l->tcp_seq = p->tcp_seq;
+	l->l3_bytes = (uint16_t)p->l3_bytes;
+	l->tcp_window = p->tcp_window;
+	l->tcp_flags = p->tcp_flags;
+	l->ttl = p->ttl;
+	l->header_bytes = (uint8_t)(p->l3_bytes - p->payload_bytes);
+	l->l4_header_and_side = (uint8_t)(p->l4_header_bytes / 4 | side << 7);
+	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
+	f->packets++;
+	f->last_ns = p->time_ns;
+}
+
+static inline void add_packet(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
+			      int side)
+{
+	if (likely(is_loggable(f, p, side))) {
+		log_packet(f, p, side);
+		if (f->pending == FLOW_LOG)
+			account_log(f, log_of(f), t->config.keep);
+		return;
+	}
+	if (f->pending > 0)
+		account_log(f, log_of(f), t->config.keep);
+	account_packet(f, p, side, t->config.keep);
+}
+
+#endif
