@@ -51,14 +51,19 @@ def busy():
     return os.getloadavg()[0]
 
 
+def commit():
+    """Which one, and whether more than this page differs from it."""
+    changed = output("git", "-C", run.ROOT, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/performance.md")
+    return output("git", "-C", run.ROOT, "rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
+
+
 def render(table, rows, command):
     """A table and how it came about, as Markdown."""
     lines = ["| " + " | ".join(heading for heading, _, _ in table.columns) + " |", "|" + "---|" * len(table.columns)]
     for row in filter(table.keep, rows[table.rows] if table.rows else rows):
         lines.append("| " + " | ".join(write(row[field]) for _, field, write in table.columns) + " |")
     when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-    commit = output("git", "-C", run.ROOT, "describe", "--always", "--dirty")
-    return "\n".join(lines) + f"\n\n`{command}`, {when}, at {commit}, on {processor()}."
+    return "\n".join(lines) + f"\n\n`{command}`, {when}, at {commit()}, on {processor()}."
 
 
 def put(text, name, section):
