@@ -194,10 +194,8 @@ static __rte_always_inline void account(struct lj_flow *f, const struct lj_packe
 		f->gap_min = UINT64_MAX;
 	}
 	account_side(s, p->time_ns, p->l3_bytes);
-	if (s->packets == 1) {
+	if (s->packets == 1)
 		s->first_ns = p->time_ns;
-		f->tos[side] = p->tos;
-	}
 	if (keep & LJ_KEEP_PAYLOAD)
 		account_payload(s, p);
 	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP &&

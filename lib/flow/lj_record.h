@@ -159,7 +159,6 @@ struct lj_flow {
 	uint8_t flipped;
 	uint8_t midstream;	      /* TCP whose first packet was not a SYN or SYN-ACK */
 	uint8_t tunnel;		      /* enum lj_tunnel */
-	uint8_t tos[2];		      /* of each side's first packet */
 	uint8_t icmp_type, icmp_code; /* of the first packet */
 	uint8_t lossy;	     /* packets were lost on its way in while it lived: it may lack some */
 	uint32_t index;	     /* own place in the table */

@@ -67,7 +67,6 @@ int parse_ipv4(struct frame *f, struct lj_packet *packet)
 						      : LJ_FRAGMENT_NONE;
 	packet->l3_bytes = total;
 	packet->ttl = ip[8];
-	packet->tos = ip[1];
 	packet->key.version = 4;
 	u.proto = ip[9];
 	u.bytes = total - header;
@@ -150,7 +149,6 @@ int parse_ipv6(struct frame *f, struct lj_packet *packet)
 	packet->fragment = LJ_FRAGMENT_NONE;
 	packet->l3_bytes = IPV6_BYTES + u.bytes;
 	packet->ttl = ip[7];
-	packet->tos = (uint8_t)(be16(ip) >> 4);
 	packet->key.version = 6;
 	memcpy(u.src, ip + 8, 16);
 	memcpy(u.dst, ip + 24, 16);

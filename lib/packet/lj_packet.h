@@ -74,7 +74,6 @@ struct lj_packet {
 	uint32_t tcp_seq, tcp_ack;
 	uint8_t tcp_flags;
 	uint8_t ttl; /* or hop limit */
-	uint8_t tos; /* or traffic class */
 	uint8_t leg;
 	uint16_t vlan;	   /* outermost VLAN id, in the frame or stripped by the NIC; 0 none */
 	uint8_t side;	   /* which of key's endpoints sent this: 0 or 1 */

@@ -159,7 +159,6 @@ static inline bool parse_plain(const struct lj_parser *p, const uint8_t *data, u
 		bytes = total - IPV4_BYTES;
 		packet->l3_bytes = total;
 		packet->ttl = ip[8];
-		packet->tos = ip[1];
 	} else if (type == RTE_BE16(TYPE_IPV6) && contiguous >= at + IPV6_BYTES + TCP_BYTES) {
 		bytes = rte_be_to_cpu_16(load16(ip + 4));
 		proto = ip[6];
@@ -168,7 +167,6 @@ static inline bool parse_plain(const struct lj_parser *p, const uint8_t *data, u
 			return false;
 		packet->l3_bytes = IPV6_BYTES + bytes;
 		packet->ttl = ip[7];
-		packet->tos = (uint8_t)(rte_be_to_cpu_16(load16(ip)) >> 4);
 	} else {
 		return false;
 	}
