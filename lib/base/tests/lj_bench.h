@@ -101,7 +101,7 @@ static inline int lj_bench_close(struct lj_bench *b)
 }
 
 /* The EAL on one lcore, without hugepages, devices or root. */
-static inline void lj_bench_eal(const struct lj_bench *b, unsigned int memory_mb)
+static inline void lj_bench_eal(const char *name, unsigned int memory_mb)
 {
 	char prefix[64], memory[16];
 	char *argv[] = {(char *)"bench",
@@ -114,11 +114,11 @@ static inline void lj_bench_eal(const struct lj_bench *b, unsigned int memory_mb
 			prefix,
 			memory};
 
-	snprintf(prefix, sizeof(prefix), "--file-prefix=lj-%s-%d", b->name, getpid());
+	snprintf(prefix, sizeof(prefix), "--file-prefix=lj-%s-%d", name, getpid());
 	snprintf(memory, sizeof(memory), "-m%u", memory_mb);
 	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])), argv) >= 0)
 		return;
-	fprintf(stderr, "%s: the EAL does not start\n", b->name);
+	fprintf(stderr, "%s: the EAL does not start\n", name);
 	exit(EXIT_FAILURE);
 }
 

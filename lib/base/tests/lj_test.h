@@ -35,20 +35,25 @@ static inline int lj_test_run(const char *suite, const struct lj_test *tests, si
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* The EAL on one lcore, without hugepages, devices or root; `vdev` (may be NULL) is one more
- * argument. */
-static inline void lj_test_eal(const char *prefix, const char *vdev)
+#define LJ_TEST_VDEVS 16
+
+/* The EAL on one lcore, without hugepages, physical devices or root, with these vdevs ("net_null0",
+ * probed in this order); `vdevs` ends with NULL, and may be NULL. */
+static inline void lj_test_eal(const char *prefix, const char *const *vdevs)
 {
-	char file_prefix[64], vdev_arg[256];
-	char *argv[] = {(char *)"test",	       (char *)"--no-huge",
-			(char *)"-m64",	       (char *)"--no-pci",
-			(char *)"--no-shconf", (char *)"--no-telemetry",
-			(char *)"--lcores=0",  (char *)"--log-level=*:warning",
-			file_prefix,	       vdev_arg};
+	char file_prefix[64], vdev[LJ_TEST_VDEVS][512];
+	char *argv[9 + LJ_TEST_VDEVS] = {
+		(char *)"test",	      (char *)"--no-huge",	     (char *)"-m256",
+		(char *)"--no-pci",   (char *)"--no-shconf",	     (char *)"--no-telemetry",
+		(char *)"--lcores=0", (char *)"--log-level=*:error", file_prefix};
+	int argc = 9;
 
 	snprintf(file_prefix, sizeof(file_prefix), "--file-prefix=lj-test-%s", prefix);
-	snprintf(vdev_arg, sizeof(vdev_arg), "--vdev=%s", vdev != NULL ? vdev : "");
-	if (rte_eal_init(vdev != NULL ? 10 : 9, argv) < 0) {
+	for (int i = 0; vdevs != NULL && vdevs[i] != NULL && i < LJ_TEST_VDEVS; i++) {
+		snprintf(vdev[i], sizeof(vdev[i]), "--vdev=%s", vdevs[i]);
+		argv[argc++] = vdev[i];
+	}
+	if (rte_eal_init(argc, argv) < 0) {
 		fprintf(stderr, "the EAL does not start\n");
 		exit(EXIT_FAILURE);
 	}

@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 		perror(dir);
 		return EXIT_FAILURE;
 	}
-	lj_bench_eal(&b, 64);
+	lj_bench_eal(b.name, 64);
 	for (int pcapng = 0; pcapng < 2; pcapng++)
 		for (uint32_t i = 0; i < RTE_DIM(sizes); i++)
 			for (uint16_t legs = 1; legs <= 2; legs++) {

@@ -379,7 +379,7 @@ int main(void)
 
 	if (mkdtemp(dir) == NULL)
 		return EXIT_FAILURE;
-	lj_test_eal("capture", "net_null0");
+	lj_test_eal("capture", (const char *const[]){"net_null0", NULL});
 	lj_clock_init();
 	return lj_test_run("capture", tests, RTE_DIM(tests));
 }

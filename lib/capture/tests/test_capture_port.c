@@ -370,28 +370,12 @@ static void nobody_watches_a_vacant_port(void)
 static void start_eal(void)
 {
 	static char pcap[3][256];
-	char *argv[] = {(char *)"test",
-			(char *)"--no-huge",
-			(char *)"-m128",
-			(char *)"--no-pci",
-			(char *)"--no-shconf",
-			(char *)"--no-telemetry",
-			(char *)"--lcores=0",
-			(char *)"--log-level=*:error",
-			(char *)"--file-prefix=lj-test-capture-port",
-			(char *)"--vdev=net_null8", /* port 0 */
-			(char *)"--vdev=net_null0",
-			(char *)"--vdev=net_null1",
-			(char *)"--vdev=net_null2",
-			(char *)"--vdev=net_null3",
-			(char *)"--vdev=net_null4",
-			(char *)"--vdev=net_null5,size=100",
-			(char *)"--vdev=net_null6",
-			(char *)"--vdev=net_ring0",
-			(char *)"--vdev=net_ring1",
-			pcap[0],
-			pcap[1],
-			pcap[2]};
+	const char *const vdevs[] = {"net_null8", /* port 0 */
+				     "net_null0", "net_null1", "net_null2",
+				     "net_null3", "net_null4", "net_null5,size=100",
+				     "net_null6", "net_ring0", "net_ring1",
+				     pcap[0],	  pcap[1],     pcap[2],
+				     NULL};
 	static struct bytes file;
 
 	begin_pcap(&file, 1);
@@ -399,12 +383,9 @@ static void start_eal(void)
 	put_pcap(&file, 100000008, 9000, 9000, 0xbb);
 	save_bytes(&file, file.n, path);
 	for (uint32_t i = 0; i < 3; i++)
-		snprintf(pcap[i], sizeof(pcap[i]), "--vdev=net_pcap%u,rx_pcap=%s%s", i, path,
+		snprintf(pcap[i], sizeof(pcap[i]), "net_pcap%u,rx_pcap=%s%s", i, path,
 			 i == 1 ? ",infinite_rx=1" : "");
-	if (rte_eal_init(RTE_DIM(argv), argv) < 0) {
-		fprintf(stderr, "the EAL does not start\n");
-		exit(EXIT_FAILURE);
-	}
+	lj_test_eal("capture-port", vdevs);
 }
 
 int main(void)

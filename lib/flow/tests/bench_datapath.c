@@ -332,7 +332,7 @@ int main(int argc, char **argv)
 	struct lj_bench b;
 
 	lj_bench_open(&b, "bench_datapath", argc, argv, numbers, RTE_DIM(numbers));
-	lj_bench_eal(&b, 1024);
+	lj_bench_eal(b.name, 1024);
 	bench(&b, seconds, (uint32_t)most_flows);
 	rte_eal_cleanup();
 	return lj_bench_close(&b);

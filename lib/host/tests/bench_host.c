@@ -134,7 +134,7 @@ int main(int argc, char **argv)
 	struct lj_bench b;
 
 	lj_bench_open(&b, "bench_host", argc, argv, numbers, RTE_DIM(numbers));
-	lj_bench_eal(&b, 256);
+	lj_bench_eal(b.name, 256);
 	fprintf(b.text, "%9s %9s %11s %7s\n", "hosts", "flow ns", "rte_hash ns", "ratio");
 	measure(&b, 1000, seconds);
 	measure(&b, 50000, seconds);

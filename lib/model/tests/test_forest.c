@@ -241,24 +241,6 @@ static void a_ubj_threshold_that_is_nan_is_refused(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "finite"));
 }
 
-static void a_file_too_large_is_refused_unread(void)
-{
-	struct lj_model_info info = {0};
-	struct lj_error err = {0};
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/large.ubj", dir);
-	f = fopen(path, "wb");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	CU_ASSERT_EQUAL(ftruncate(fileno(f), (off_t)LJ_MODEL_BYTES_MAX + 1), 0);
-	fclose(f);
-	CU_ASSERT_PTR_NULL(booster_read(path, &info, &err));
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "a model may have"));
-	CU_ASSERT_STRING_EQUAL(err.where, path);
-	unlink(path);
-}
-
 static void a_forest_too_large_for_what_is_allowed_is_refused(void)
 {
 	json_t *root = random_booster(&(struct shape){9, 1, 50, 6, 90, 30}, 1);
@@ -350,7 +332,6 @@ int main(void)
 		{"a threshold that is no number is refused",
 		 a_threshold_that_is_no_number_is_refused},
 		{"a UBJ threshold that is NaN is refused", a_ubj_threshold_that_is_nan_is_refused},
-		{"a file too large is refused unread", a_file_too_large_is_refused_unread},
 		{"a forest too large for what is allowed is refused",
 		 a_forest_too_large_for_what_is_allowed_is_refused},
 		{"the proof finds one bit in one leaf or threshold",

@@ -148,7 +148,8 @@ int main(int argc, char **argv)
 
 	bench_parse(&o, argc, argv);
 	text = bench_text(&o);
-	bench_eal(o.name);
+	lj_bench_eal(o.name, 1024);
+	lj_clock_init();
 	seconds = o.seconds / (RUNS * (1 + RTE_DIM(cells)));
 	fprintf(text, "name,engine,batch,workers,flows_per_s,decision_mean_us,decision_p99_us,"
 		      "times_sequential\n");

@@ -193,7 +193,8 @@ int main(int argc, char **argv)
 
 	bench_parse(&options, argc, argv);
 	text = bench_text(&options);
-	bench_eal(options.name);
+	lj_bench_eal(options.name, 1024);
+	lj_clock_init();
 	rig_open(&rig, 1, "auto");
 	open_start(&o, &rig, options.realtime);
 	seconds = options.seconds / (RUNS * (2 * 2 * RTE_DIM(patterns) + 15) + 4);

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include <jansson.h>
-#include <rte_eal.h>
 #include <rte_pause.h>
 
+#include "lj_bench.h"
 #include "lj_clock.h"
 #include "pipeline.h"
 
@@ -78,22 +78,6 @@ static inline int bench_write(const struct bench_options *o, json_t *json)
 		ret = json_dump_file(json, o->json, JSON_INDENT(1));
 	json_decref(json);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-static inline void bench_eal(const char *name)
-{
-	char file_prefix[64];
-	char *argv[] = {
-		(char *)"bench",      (char *)"--no-huge",	     (char *)"-m1024",
-		(char *)"--no-pci",   (char *)"--no-shconf",	     (char *)"--no-telemetry",
-		(char *)"--lcores=0", (char *)"--log-level=*:error", file_prefix};
-
-	snprintf(file_prefix, sizeof(file_prefix), "--file-prefix=lj-%s-%d", name, getpid());
-	if (rte_eal_init(RTE_DIM(argv), argv) < 0) {
-		fprintf(stderr, "%s: the EAL does not start\n", name);
-		exit(EXIT_FAILURE);
-	}
-	lj_clock_init();
 }
 
 /* From the folder of the sources or from build/. */

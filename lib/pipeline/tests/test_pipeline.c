@@ -241,7 +241,7 @@ int main(void)
 		{"a replay may be silent", a_replay_may_be_silent},
 	};
 
-	lj_test_eal("pipeline", "net_null0");
+	lj_test_eal("pipeline", (const char *const[]){"net_null0", NULL});
 	lj_clock_init();
 	return lj_test_run("pipeline", tests, RTE_DIM(tests));
 }

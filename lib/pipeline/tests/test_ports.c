@@ -311,30 +311,14 @@ int main(void)
 		{"an inference lcore is parked after 300 s and woken after 60 s",
 		 an_inference_lcore_is_parked_and_woken},
 	};
-	char *argv[] = {(char *)"test",
-			(char *)"--no-huge",
-			(char *)"-m128",
-			(char *)"--no-pci",
-			(char *)"--no-shconf",
-			(char *)"--no-telemetry",
-			(char *)"--lcores=0",
-			(char *)"--log-level=*:error",
-			(char *)"--file-prefix=lj-test-ports",
-			(char *)"--vdev=net_null0",
-			(char *)"--vdev=net_null1",
-			(char *)"--vdev=net_null2",
-			(char *)"--vdev=net_null3",
-			(char *)"--vdev=net_null4",
-			(char *)"--vdev=net_null5",
-			(char *)"--vdev=net_null6",
-			(char *)"--vdev=net_ring0",
-			(char *)"--vdev=net_ring1"};
+	static const char *const vdevs[] = {"net_null0", "net_null1", "net_null2", "net_null3",
+					    "net_null4", "net_null5", "net_null6", "net_ring0",
+					    "net_ring1", NULL};
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/drivers-config", getenv("LJ_SOURCE_ROOT"));
 	setenv("LINEJUDGE_DRIVERS", path, 1);
-	if (rte_eal_init(RTE_DIM(argv), argv) < 0)
-		return EXIT_FAILURE;
+	lj_test_eal("ports", vdevs);
 	lj_clock_init();
 	return lj_test_run("ports", tests, RTE_DIM(tests));
 }

@@ -204,26 +204,13 @@ static const struct lj_test tests[] = {
 
 int main(void)
 {
-	char *argv[] = {(char *)"test",
-			(char *)"--no-huge",
-			(char *)"-m256",
-			(char *)"--no-pci",
-			(char *)"--no-shconf",
-			(char *)"--no-telemetry",
-			(char *)"--lcores=0",
-			(char *)"--log-level=*:error",
-			(char *)"--file-prefix=lj-test-rebalance",
-			(char *)"--vdev=net_null0",
-			(char *)"--vdev=net_null1",
-			(char *)"--vdev=net_null2",
-			(char *)"--vdev=net_null3",
-			(char *)"--vdev=net_ring0"};
+	static const char *const vdevs[] = {"net_null0", "net_null1", "net_null2",
+					    "net_null3", "net_ring0", NULL};
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/drivers-config", getenv("LJ_SOURCE_ROOT"));
 	setenv("LINEJUDGE_DRIVERS", path, 1);
-	if (rte_eal_init(RTE_DIM(argv), argv) < 0)
-		return EXIT_FAILURE;
+	lj_test_eal("rebalance", vdevs);
 	lj_clock_init();
 	return lj_test_run("rebalance", tests, RTE_DIM(tests));
 }

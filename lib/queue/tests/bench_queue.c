@@ -277,7 +277,7 @@ int main(int argc, char **argv)
 	struct lj_bench out;
 
 	lj_bench_open(&out, "bench_queue", argc, argv, NULL, 0);
-	lj_bench_eal(&out, 64);
+	lj_bench_eal(out.name, 64);
 	pin(0);
 	for (size_t i = 0; i < RTE_DIM(cases); i++)
 		if (!run_case(&out, &cases[i])) {
