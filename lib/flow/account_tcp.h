@@ -1,6 +1,7 @@
 /*
  * Private: what a TCP packet adds to its side of the record: sequence space, history, handshake.
- * Inlined into account(), the one place that needs it.
+ * Inlined into account() and
+ * account_log().
  */
 #ifndef ACCOUNT_TCP_H
 #define ACCOUNT_TCP_H
@@ -56,21 +57,22 @@ static inline bool fill_gap(struct lj_flow_tcp *t, uint32_t seq, uint32_t end)
 }
 
 /* All of it before what was expected next: late, or sent again. */
-static inline void old_data(struct lj_flow_tcp *t, const struct lj_packet *p, uint32_t end)
+static inline void old_data(struct lj_flow_tcp *t, uint32_t seq, uint32_t end,
+			    uint32_t payload_bytes)
 {
-	uint32_t length = end - p->tcp_seq;
+	uint32_t length = end - seq;
 	uint32_t older = t->lost_bytes - RTE_MIN(t->gap_end - t->gap_begin, t->lost_bytes);
 
-	if (before(p->tcp_seq, t->first_seq)) {
+	if (before(seq, t->first_seq)) {
 		t->out_of_order++;
-		t->first_seq = p->tcp_seq;
-	} else if (fill_gap(t, p->tcp_seq, end)) {
+		t->first_seq = seq;
+	} else if (fill_gap(t, seq, end)) {
 		t->out_of_order++;
-	} else if (before(p->tcp_seq, t->gap_begin) && older >= length) {
+	} else if (before(seq, t->gap_begin) && older >= length) {
 		t->out_of_order++;
 		t->lost_bytes -= length;
 	} else {
-		retransmitted(t, p->payload_bytes);
+		retransmitted(t, payload_bytes);
 	}
 }
 
@@ -81,30 +83,31 @@ static inline void old_data(struct lj_flow_tcp *t, const struct lj_packet *p, ui
  * one byte before the next expected; it is neither, and a lone last byte that is really sent again
  * cannot be told from it. A SYN that does not repeat the latest one begins a new sequence space.
  */
-static inline void account_sequence(struct lj_flow_tcp *t, const struct lj_packet *p)
+static inline void account_sequence(struct lj_flow_tcp *t, uint32_t seq, uint8_t flags,
+				    uint32_t payload_bytes)
 {
-	bool syn = (p->tcp_flags & LJ_TCP_SYN) != 0, fin = (p->tcp_flags & LJ_TCP_FIN) != 0;
-	uint32_t length = p->payload_bytes + syn + fin;
-	uint32_t end = p->tcp_seq + length;
+	bool syn = (flags & LJ_TCP_SYN) != 0, fin = (flags & LJ_TCP_FIN) != 0;
+	uint32_t length = payload_bytes + syn + fin;
+	uint32_t end = seq + length;
 
 	/* A reset's number may be anything its receiver accepts. */
-	if (p->tcp_flags & LJ_TCP_RST)
+	if (flags & LJ_TCP_RST)
 		return;
 	if (!t->seen || (syn && end != t->next_seq)) {
 		t->seen = 1;
-		t->first_seq = p->tcp_seq;
+		t->first_seq = seq;
 		t->gap_begin = t->gap_end = t->next_seq = end;
 	} else if (length == 0) {
 		return;
-	} else if (!before(p->tcp_seq, t->next_seq)) {
-		if (p->tcp_seq != t->next_seq)
-			open_gap(t, p->tcp_seq);
+	} else if (!before(seq, t->next_seq)) {
+		if (seq != t->next_seq)
+			open_gap(t, seq);
 		t->next_seq = end;
 	} else if (before(t->next_seq, end)) {
-		retransmitted(t, RTE_MIN(t->next_seq - p->tcp_seq, p->payload_bytes));
+		retransmitted(t, RTE_MIN(t->next_seq - seq, payload_bytes));
 		t->next_seq = end;
-	} else if (length > 1 || syn || fin || p->tcp_seq + 1 != t->next_seq) {
-		old_data(t, p, end);
+	} else if (length > 1 || syn || fin || seq + 1 != t->next_seq) {
+		old_data(t, seq, end, payload_bytes);
 	}
 }
 
@@ -175,7 +178,7 @@ static __rte_always_inline void account_tcp(struct lj_flow *f, const struct lj_p
 		t->mss = p->tcp_mss;
 		t->wscale_plus1 = p->tcp_wscale;
 	}
-	account_sequence(t, p);
+	account_sequence(t, p->tcp_seq, flags, p->payload_bytes);
 	t->flag_ack += (flags & LJ_TCP_ACK) != 0;
 	t->flags_all |= flags;
 	t->window_min = RTE_MIN(t->window_min, p->tcp_window);

@@ -30,7 +30,7 @@ struct path {
 	struct lj_flow_config config;
 	struct rte_mbuf mbuf[LJ_BURST_MAX];
 	uint64_t time_ns, seq;
-	uint32_t at;		   /* next frame */
+	uint32_t at, pass;	   /* next frame; passes over them */
 	struct lj_flow_table *own; /* NULL: over rte_hash */
 	struct rte_hash *hash;
 	struct lj_flow *records;
@@ -44,6 +44,7 @@ struct path {
 static uint16_t receive_and_parse(struct path *p, const struct frames *f, struct lj_packet *packets)
 {
 	static struct lj_burst burst;
+	uint32_t sent[LJ_BURST_MAX];
 	uint16_t n;
 
 	burst.count = LJ_BURST_MAX;
@@ -56,11 +57,19 @@ static uint16_t receive_and_parse(struct path *p, const struct frames *f, struct
 		burst.mbuf[i] = m;
 		burst.time_ns[i] = p->time_ns += GAP_NS;
 		burst.wire_bytes[i] = m->data_len;
-		p->at = p->at + 1 == f->n ? 0 : p->at + 1;
+		sent[i] = f->stride[p->at] * p->pass;
+		p->at++;
+		if (p->at == f->n) {
+			p->at = 0;
+			p->pass++;
+		}
 	}
+	/* All are accepted: packet i is frame i of the burst. */
 	n = lj_packet_parse_burst(&p->parser, &burst, packets);
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
 		packets[i].seq = ++p->seq;
+		packets[i].tcp_seq += sent[i];
+	}
 	return n;
 }
 
@@ -208,17 +217,19 @@ static void run_bursts(struct path *p, const struct frames *f, uint32_t bursts)
 static void warm_up(struct path *p, const struct frames *f, enum traffic_kind kind, uint32_t flows)
 {
 	static uint8_t slot[LJ_BURST_MAX][FRAME_SLOT], bytes[LJ_BURST_MAX];
-	const struct frames few = {&slot[0][0], bytes, LJ_BURST_MAX};
+	static uint32_t stride[LJ_BURST_MAX];
+	const struct frames few = {&slot[0][0], bytes, stride, LJ_BURST_MAX};
 
 	for (uint32_t flow = 0; kind <= TRAFFIC_ZIPF && flow < flows;
 	     flow += LJ_BURST_MAX / LJ_SPLT_MAX) {
 		for (uint32_t i = 0; i < LJ_BURST_MAX; i++)
-			bytes[i] = put_frame(slot[i], (flow + i / LJ_SPLT_MAX) % flows, i & 1, 0x18,
-					     i);
-		p->at = 0;
+			/* Sequence numbers that end where the frames' begin, at 0. */
+			bytes[i] =
+				put_frame(slot[i], (flow + i / LJ_SPLT_MAX) % flows, i & 1, 0x18,
+					  (i % LJ_SPLT_MAX / 2 - LJ_SPLT_MAX / 2) * FRAME_PAYLOAD);
 		run_bursts(p, &few, 1);
 	}
-	p->at = 0;
+	p->at = p->pass = 0;
 	run_bursts(p, f, f->n / LJ_BURST_MAX);
 }
 

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME_SLOT 80 /* bytes a frame has room for */
+#define FRAME_SLOT    80 /* bytes a frame has room for */
+#define FRAME_PAYLOAD 4	 /* of a TCP segment */
 
 enum traffic_kind {
 	TRAFFIC_UNIFORM,   /* every packet of a random flow */
@@ -21,6 +22,11 @@ static const char *const traffic_names[TRAFFIC_KINDS] = {"uniform", "zipf", "syn
 struct frames {
 	uint8_t *slot; /* [n][FRAME_SLOT] */
 	uint8_t *bytes;
+	/*
+	 * [n] payload bytes that the frame's flow sends that way in one pass over all frames: added
+	 * to TCP's sequence number at each further pass, so that nothing seems sent again.
+	 */
+	uint32_t *stride;
 	uint32_t n;
 };
 
@@ -61,7 +67,7 @@ static inline uint8_t put_frame(uint8_t *p, uint64_t flow, bool back, uint8_t fl
 	ip = p + at + 2;
 	if (v6) {
 		ip[0] = 0x60;
-		put16(ip + 4, udp ? 12 : 20);
+		put16(ip + 4, udp ? 12 : 24);
 		ip[6] = udp ? 17 : 6;
 		ip[7] = 64;
 		memcpy(ip + 20, &address[back], 4);
@@ -115,18 +121,27 @@ static inline bool make_frames(struct frames *f, enum traffic_kind kind, uint32_
 {
 	bool begins = kind == TRAFFIC_SYN_FLOOD || kind == TRAFFIC_SCAN;
 
+	uint32_t(*sent)[2] = begins ? NULL : calloc(flows, sizeof(*sent));
+
 	f->n = n;
 	f->slot = malloc((size_t)n * FRAME_SLOT);
 	f->bytes = malloc(n);
-	if (f->slot == NULL || f->bytes == NULL)
+	f->stride = calloc(n, sizeof(*f->stride));
+	if (f->slot == NULL || f->bytes == NULL || f->stride == NULL || (!begins && sent == NULL))
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		bool back = kind == TRAFFIC_SCAN ? i & 1 : !begins && (scramble(i) & 1);
 		uint8_t flags = !begins ? 0x18 : back ? 0x14 : 0x02;
+		uint64_t flow = flow_of(kind, flows, i);
+		uint32_t seq = begins ? i : sent[flow][back];
 
-		f->bytes[i] = put_frame(f->slot + (size_t)i * FRAME_SLOT, flow_of(kind, flows, i),
-					back, flags, i * 4);
+		f->bytes[i] = put_frame(f->slot + (size_t)i * FRAME_SLOT, flow, back, flags, seq);
+		if (!begins)
+			sent[flow][back] += FRAME_PAYLOAD;
 	}
+	for (uint32_t i = 0; !begins && i < n; i++)
+		f->stride[i] = sent[flow_of(kind, flows, i)][scramble(i) & 1];
+	free(sent);
 	return true;
 }
 
@@ -134,6 +149,7 @@ static inline void free_frames(struct frames *f)
 {
 	free(f->slot);
 	free(f->bytes);
+	free(f->stride);
 }
 
 #endif

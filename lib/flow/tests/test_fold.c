@@ -1,0 +1,147 @@
+/*
+ * Packets by way of the log, against the same packets one by one: the record must be the same, bit
+ * for bit, whatever is kept, wherever the log is cut and whatever comes.
+ */
+#include "flow_fixture.h"
+#include "flow_log.h"
+
+#define FLOWS_A_KEEP 400
+#define PACKETS_MAX  60
+
+static struct lj_flow_table table;
+
+static uint32_t random_below(uint32_t n)
+{
+	static uint32_t state = 2463534242u;
+
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return (uint32_t)(((uint64_t)state * n) >> 32);
+}
+
+static bool one_in(uint32_t n)
+{
+	return random_below(n) == 0;
+}
+
+/* Mostly what a connection looks like; now and then each thing that a log must leave in order. */
+struct traffic {
+	uint64_t time_ns, gap_ns;
+	uint32_t next[2];
+	uint8_t proto, ttl;
+	bool kept_order;
+};
+
+static struct traffic any_traffic(void)
+{
+	static const uint64_t gap_ns[] = {100, 1000000, SECOND / 4, 3 * SECOND};
+
+	return (struct traffic){.time_ns = START,
+				.gap_ns = gap_ns[random_below(RTE_DIM(gap_ns))],
+				.next = {random_below(UINT32_MAX), UINT32_MAX - random_below(3000)},
+				.proto = one_in(4) ? 17 : 6,
+				.ttl = (uint8_t)random_below(256),
+				.kept_order = !one_in(3)};
+}
+
+static struct lj_packet any_packet(struct traffic *t)
+{
+	static const uint8_t flags[] = {0x10, 0x18, 0x10, 0x18, 0x10, 0x30,
+					0x50, 0x90, 0x00, 0x11, 0x12};
+	static const uint32_t payload[] = {0, 1, 4, 60, 1448, 9000, 65000};
+	bool tcp = t->proto == 6, back = one_in(2);
+	struct lj_packet p;
+
+	t->time_ns += one_in(5) ? 0 : random_below((uint32_t)t->gap_ns);
+	if (one_in(40))
+		t->time_ns += 6 * SECOND;
+	p = packet(0, back, t->time_ns - (one_in(60) ? 1000 : 0),
+		   tcp ? flags[random_below(one_in(5) ? RTE_DIM(flags) : 5)] : 0,
+		   payload[random_below(RTE_DIM(payload))]);
+	p.key.proto = t->proto;
+	p.ttl = (uint8_t)(t->ttl + one_in(10));
+	p.fragment = one_in(200) ? LJ_FRAGMENT_FIRST : LJ_FRAGMENT_NONE;
+	if (!tcp) {
+		p.l4_header_bytes = 8;
+		p.tcp_window = 0;
+		return p;
+	}
+	p.l4_header_bytes = (uint16_t)(20 + 4 * random_below(11));
+	p.l3_bytes = 20 + p.l4_header_bytes + p.payload_bytes;
+	p.tcp_window = (uint16_t)(one_in(20) ? 0 : random_below(65536));
+	p.tcp_seq = t->next[back];
+	if (!t->kept_order && one_in(4))
+		p.tcp_seq += random_below(5000) - 2500;
+	t->next[back] = p.tcp_seq + p.payload_bytes;
+	return p;
+}
+
+/* What begins both records, as the table begins them. */
+static void begin(struct lj_flow *f, const struct lj_packet *p)
+{
+	memset(f, 0, sizeof(*f));
+	f->key = p->key;
+	f->first_ns = f->last_ns = p->time_ns;
+}
+
+static void compare_flow(uint32_t keep)
+{
+	static _Alignas(64) struct flow_slot logged, plain;
+	struct traffic t = any_traffic();
+	uint32_t n = 1 + random_below(PACKETS_MAX);
+
+	memset(&logged, 0, sizeof(logged));
+	memset(&plain, 0, sizeof(plain));
+	table.config.keep = keep;
+	for (uint32_t i = 0; i < n; i++) {
+		struct lj_packet p = any_packet(&t);
+
+		if (i == 0) {
+			begin(&logged.flow, &p);
+			begin(&plain.flow, &p);
+		}
+		add_packet(&table, &logged.flow, &p, p.side);
+		account_packet(&plain.flow, &p, p.side, keep);
+		if (one_in(20))
+			account_log(&logged.flow, &logged.log, keep);
+	}
+	account_log(&logged.flow, &logged.log, keep);
+	CU_ASSERT_EQUAL(logged.flow.pending, 0);
+	CU_ASSERT_EQUAL(memcmp(&logged.flow, &plain.flow, sizeof(struct lj_flow)), 0);
+}
+
+static void logged_is_as_accounted_one_by_one(void)
+{
+	for (uint32_t keep = 0; keep <= LJ_KEEP_ALL; keep++)
+		for (uint32_t i = 0; i < FLOWS_A_KEEP; i++)
+			compare_flow(keep);
+}
+
+/* The log is what is tested above only if it is used: of eight packets none is accounted yet. */
+static void plain_packets_are_logged(void)
+{
+	struct lj_flow_table *t = table_with(standard);
+
+	feed(t, packet(1, false, START + 1, LJ_TCP_SYN, 0));
+	feed(t, packet(1, true, START + 2, LJ_TCP_SYN | LJ_TCP_ACK, 0));
+	for (uint32_t i = 0; i < FLOW_LOG - 1; i++)
+		feed(t, packet(1, i & 1, START + 3 + i, LJ_TCP_ACK, 10));
+	CU_ASSERT_EQUAL(record_at(t, 0)->pending, FLOW_LOG - 1);
+	CU_ASSERT_EQUAL(record_at(t, 0)->side[0].packets, 1);
+	feed(t, packet(1, false, START + 20, LJ_TCP_ACK, 10));
+	CU_ASSERT_EQUAL(record_at(t, 0)->pending, 0);
+	CU_ASSERT_EQUAL(record_at(t, 0)->side[0].packets + record_at(t, 0)->side[1].packets,
+			FLOW_LOG + 2);
+	lj_flow_destroy(t);
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"a log gives what its packets one by one give", logged_is_as_accounted_one_by_one},
+		{"plain packets are logged", plain_packets_are_logged},
+	};
+
+	return lj_test_run("fold", tests, RTE_DIM(tests));
+}
