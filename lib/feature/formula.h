@@ -116,17 +116,19 @@ static inline double both_length_min(const struct lj_flow *f)
 	return RTE_MIN(a->length_min, b->length_min);
 }
 
-static inline double splt_length(const struct lj_flow_splt *s, uint32_t i)
+static inline double splt_length(const struct lj_flow *f, uint32_t i)
 {
-	if (i >= s->count)
+	double length = f->splt.length[i];
+
+	if (i >= f->packets)
 		return NAN;
-	return (s->sides >> i) & 1 ? -(double)s->length[i] : (double)s->length[i];
+	return (f->splt_sides >> i) & 1 ? -length : length;
 }
 
-static inline double splt_gap(const struct lj_flow_splt *s, uint32_t i)
+static inline double splt_gap(const struct lj_flow *f, uint32_t i)
 {
 	/* In float, which NAN is, a long gap would lose digits. */
-	return i < s->count ? (double)s->gap_us[i] : (double)NAN;
+	return i < f->packets ? (double)f->splt.gap_us[i] : (double)NAN;
 }
 
 static inline bool sent_tcp(const struct lj_flow *f, int side)

@@ -103,15 +103,16 @@ static inline void account_bulk(struct lj_flow_bulk bulk[2], int side, uint64_t 
 	b->last_ns = time_ns;
 }
 
-static inline void account_splt(struct lj_flow_splt *s, int side, uint32_t l3_bytes,
+/* Packet `i` of the flow, counted from 0. */
+static inline void account_splt(struct lj_flow *f, uint32_t i, int side, uint32_t l3_bytes,
 				uint32_t payload_bytes, uint64_t gap_ns)
 {
-	uint32_t i = s->count++;
-
-	s->length[i] = (uint16_t)RTE_MIN(l3_bytes, (uint32_t)UINT16_MAX);
-	s->payload[i] = (uint16_t)RTE_MIN(payload_bytes, (uint32_t)UINT16_MAX);
-	s->gap_us[i] = (uint32_t)RTE_MIN(gap_ns / 1000, (uint64_t)UINT32_MAX);
-	s->sides |= (uint16_t)(side << i);
+	f->splt.length[i] = (uint16_t)RTE_MIN(l3_bytes, (uint32_t)UINT16_MAX);
+	f->splt.payload[i] = (uint16_t)RTE_MIN(payload_bytes, (uint32_t)UINT16_MAX);
+	/* The first has none, and a line that is not written is none to clear. */
+	if (i > 0)
+		f->splt.gap_us[i] = (uint32_t)RTE_MIN(gap_ns / 1000, (uint64_t)UINT32_MAX);
+	f->splt_sides |= (uint16_t)(side << i);
 }
 
 /* NetFlow v2's histogram; what is longer than 1514 is in none. */

@@ -93,7 +93,7 @@ static inline void account(struct lj_flow *f, const struct lj_packet *p, int sid
 	if ((keep & LJ_KEEP_BULK) && p->payload_bytes > 0)
 		account_bulk(f->bulk, side, p->time_ns, p->payload_bytes);
 	if ((keep & LJ_KEEP_SPLT) && b->packets < LJ_SPLT_MAX)
-		account_splt(&f->splt, side, p->l3_bytes, p->payload_bytes, gap);
+		account_splt(f, b->packets, side, p->l3_bytes, p->payload_bytes, gap);
 	if (keep & LJ_KEEP_SIZES)
 		account_size(f->sizes, p->l3_bytes);
 	if ((keep & LJ_KEEP_APP) && unlikely(p->application != LJ_APPLICATION_NONE))

@@ -20,7 +20,7 @@ uint64_t lj_flow_memory(uint32_t capacity)
 	uint64_t records = (uint64_t)capacity + SPARE_RECORDS;
 
 	return sizeof(struct lj_flow_table) + bucket_count(capacity) * sizeof(struct bucket) +
-	       records * (sizeof(struct flow_slot) + sizeof(uint32_t));
+	       records * (sizeof(struct flow_slot) + 2 * sizeof(uint32_t));
 }
 
 struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_config *config,
@@ -36,12 +36,12 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 	t->counters = counters;
 	t->bucket_mask = buckets - 1;
 	t->capacity = config->capacity + SPARE_RECORDS;
-	t->free = NONE;
 	memset(t->slot, 0xff, sizeof(t->slot));
 	t->buckets = lj_memory_map(name, buckets * sizeof(*t->buckets), config->socket_id);
 	t->slots = lj_memory_map(name, t->capacity * sizeof(*t->slots), config->socket_id);
 	t->expired = lj_memory_map(name, t->capacity * sizeof(*t->expired), config->socket_id);
-	if (t->buckets != NULL && t->slots != NULL && t->expired != NULL)
+	t->free = lj_memory_map(name, t->capacity * sizeof(*t->free), config->socket_id);
+	if (t->buckets != NULL && t->slots != NULL && t->expired != NULL && t->free != NULL)
 		return t;
 no_memory:
 	lj_flow_destroy(t);
@@ -53,6 +53,7 @@ void lj_flow_destroy(struct lj_flow_table *t)
 {
 	if (t == NULL)
 		return;
+	lj_memory_unmap(t->free, t->capacity * sizeof(*t->free));
 	lj_memory_unmap(t->expired, t->capacity * sizeof(*t->expired));
 	lj_memory_unmap(t->slots, t->capacity * sizeof(*t->slots));
 	lj_memory_unmap(t->buckets, (t->bucket_mask + 1) * sizeof(*t->buckets));

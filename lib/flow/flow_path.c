@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "account.h"
 #include "flow_log.h"
 #include "flow_prefetch.h"
 #include "flow_table.h"
@@ -12,10 +13,13 @@
  * or a flood has no third packet, and a refusal is an RST. */
 static void count_half(struct lj_flow_table *t, const struct lj_flow *f)
 {
-	uint8_t flags = f->tcp[0].flags_all | f->tcp[1].flags_all;
+	uint8_t flags;
 
-	if (f->key.proto != IPPROTO_TCP || f->packets < 3 || (flags & LJ_TCP_RST) ||
-	    !(flags & LJ_TCP_ACK))
+	/* First what needs no line more: a flood ends flows of one packet. */
+	if (f->key.proto != IPPROTO_TCP || f->packets < 3)
+		return;
+	flags = f->tcp[0].flags_all | f->tcp[1].flags_all;
+	if ((flags & LJ_TCP_RST) || !(flags & LJ_TCP_ACK))
 		return;
 	lj_count(t->counters, LJ_C_flow_conversed, 1);
 	lj_count(t->counters, LJ_C_flow_half_heard, f->heard != 3);
@@ -61,18 +65,34 @@ void record_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason
 	lj_count(t->counters, LJ_C_flow_due, 1);
 }
 
-/* Clears what will be read: parts that are not kept are left as they are, zeros from the start. */
+/*
+ * Makes a used record as one that was never used, of zeros, by clearing the lines that its packets
+ * wrote. A flood's records live for a packet: they are cleared in 9 lines of 16.
+ */
 static void clear_record(struct lj_flow *f, uint32_t keep)
 {
-	memset(f, 0, offsetof(struct lj_flow, tcp));
-	if (keep & LJ_KEEP_TCP)
-		memset(f->tcp, 0, sizeof(f->tcp));
+	const bool heard[2] = {f->heard & 1, f->heard & 2}, tcp = f->key.proto == IPPROTO_TCP;
+	const bool paused = f->gap_max > SUBFLOW_GAP_NS, alone = f->packets == 1;
+
+	memset(f, 0, offsetof(struct lj_flow, side));
+	memset(&f->gap_sumsq, 0,
+	       offsetof(struct lj_flow, tcp) - offsetof(struct lj_flow, gap_sumsq));
+	for (int side = 0; side < 2; side++) {
+		if (!heard[side])
+			continue;
+		memset(&f->side[side], 0, sizeof(f->side[side]));
+		if ((keep & LJ_KEEP_TCP) && tcp)
+			memset(&f->tcp[side], 0, sizeof(f->tcp[side]));
+	}
 	if (keep & LJ_KEEP_ACTIVITY)
-		memset(&f->activity, 0, sizeof(f->activity));
+		memset(&f->activity, 0,
+		       paused ? sizeof(f->activity)
+			      : offsetof(struct lj_flow_activity, active_sumsq));
 	if (keep & LJ_KEEP_BULK)
 		memset(f->bulk, 0, sizeof(f->bulk));
 	if (keep & LJ_KEEP_SPLT)
-		memset(&f->splt, 0, sizeof(f->splt));
+		memset(&f->splt, 0,
+		       alone ? offsetof(struct lj_flow_splt, gap_us) : sizeof(f->splt));
 	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
 }
 
@@ -80,11 +100,11 @@ static void clear_record(struct lj_flow *f, uint32_t keep)
 static struct lj_flow *take_record(struct lj_flow_table *t)
 {
 	struct lj_flow *f;
-	uint32_t index = t->free;
+	uint32_t index;
 
-	if (index != NONE) {
+	if (t->n_free > 0) {
+		index = t->free[--t->n_free];
 		f = record_at(t, index);
-		t->free = f->wheel_next;
 		clear_record(f, t->config.keep);
 	} else if (t->high_water < t->capacity) {
 		/* Never used: the memory came zeroed. */
@@ -192,6 +212,7 @@ struct collected {
 	uint16_t n;
 	uint16_t hits; /* packets that met their record: counted once an update */
 	uint64_t tie;  /* n-th of the packet at hand */
+	bool full;     /* it evicts */
 };
 
 static void collect(struct collected *c, struct lj_flow *f)
@@ -220,6 +241,7 @@ static enum room make_room(struct lj_flow_table *t, const struct lj_packet *p, s
 	if (nearest == NULL || nearest->due != LJ_DUE_NOT)
 		return c->n > 0 ? ROOM_LATER : ROOM_NONE;
 	record_end(t, nearest, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie});
+	c->full = true;
 	collect(c, nearest);
 	return ROOM;
 }
@@ -322,9 +344,12 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 
 	t->n_begun = 0;
 	prefetch(t, packets, n, guess);
-	for (i = 0; i < n && c.n < n; i++)
+	for (i = 0; i < n && c.n < n; i++) {
 		if (!update_one(t, record_of(t, &packets[i], guess[i]), &packets[i], &c))
 			break;
+		if (c.full)
+			prefetch_nearest(t);
+	}
 	lj_count(t->counters, LJ_C_flow_hit, c.hits);
 	*n_due = c.n;
 	return i;
@@ -339,7 +364,6 @@ void lj_flow_settle(struct lj_flow_table *t, struct lj_flow **due, uint16_t n)
 		if (f->state != LJ_FLOW_ENDED)
 			continue;
 		f->state = LJ_FLOW_FREE;
-		f->wheel_next = t->free;
-		t->free = f->index;
+		t->free[t->n_free++] = f->index;
 	}
 }

@@ -44,8 +44,44 @@ static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, u
 	if ((keep & LJ_KEEP_SPLT) && f->packets - f->pending < LJ_SPLT_MAX) {
 		rte_prefetch0(&f->splt.length);
 		rte_prefetch0(&f->splt.gap_us);
-		rte_prefetch0(&f->splt.sides);
 	}
+}
+
+/* The lines that a flow's first packet writes, of the k-th record that will be taken. */
+static inline void prefetch_free(const struct lj_flow_table *t, uint32_t k)
+{
+	uint32_t keep = t->config.keep;
+	struct lj_flow *f;
+
+	if (k >= t->n_free)
+		return;
+	f = record_at(t, t->free[t->n_free - 1 - k]);
+	rte_prefetch0(f);
+	rte_prefetch0(&f->side[0]);
+	if (keep & LJ_KEEP_PAYLOAD)
+		rte_prefetch0(&f->side[0].first_ns);
+	rte_prefetch0(&f->gap_sumsq);
+	rte_prefetch0(&f->flow_id);
+	if (keep & LJ_KEEP_TCP)
+		rte_prefetch0(&f->tcp[0]);
+	if (keep & LJ_KEEP_ACTIVITY)
+		rte_prefetch0(&f->activity);
+	if (keep & LJ_KEEP_SPLT)
+		rte_prefetch0(&f->splt);
+	rte_prefetch0(&f->history);
+}
+
+/* What a packet evicts that comes next and begins a flow, as far as the wheel tells now. */
+static inline void prefetch_nearest(const struct lj_flow_table *t)
+{
+	uint32_t index = t->slot[t->evict_from % WHEEL_SLOTS];
+	struct lj_flow *f;
+
+	if (index == NONE)
+		return;
+	f = record_at(t, index);
+	rte_prefetch0(f);
+	rte_prefetch0(home_of(t, f->hash));
 }
 
 /*
@@ -56,6 +92,8 @@ static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, u
 static void prefetch(const struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 		     struct lj_flow **guess)
 {
+	uint32_t begins = 0;
+
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(home_of(t, packets[i].hash));
 	for (uint16_t i = 0; i < n; i++) {
@@ -69,9 +107,12 @@ static void prefetch(const struct lj_flow_table *t, const struct lj_packet *pack
 		guess[i] = record_at(t, record - 1);
 		rte_prefetch0(guess[i]);
 	}
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
 		if (guess[i] != NULL)
 			prefetch_rest(guess[i], &packets[i], t->config.keep);
+		else
+			prefetch_free(t, begins++);
+	}
 }
 
 #endif

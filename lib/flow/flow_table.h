@@ -54,8 +54,8 @@ LJ_ASSERT_LINES(struct flow_log, 2);
 
 /* What the table keeps of a flow. */
 struct flow_slot {
+	struct flow_log log; /* before the record's first line, so that both share a page */
 	struct lj_flow flow;
-	struct flow_log log;
 };
 
 struct lj_flow_table {
@@ -66,7 +66,8 @@ struct lj_flow_table {
 	struct flow_slot *slots;
 	uint32_t capacity;
 	uint32_t high_water; /* records ever used: what is beyond was never touched */
-	uint32_t free;	     /* the first of the free ones below, linked by wheel_next; NONE */
+	uint32_t *free;	     /* [capacity] the free ones below; the last is taken first */
+	uint32_t n_free;
 	uint32_t active;
 	uint16_t loss_epoch; /* goes up when packets were lost on their way here */
 
@@ -160,7 +161,7 @@ static inline enum lj_due over_at(const struct lj_flow_table *t, const struct lj
 
 static inline struct flow_log *log_of(struct lj_flow *f)
 {
-	return &((struct flow_slot *)f)->log;
+	return &container_of(f, struct flow_slot, flow)->log;
 }
 
 /* Brings the record up to date with its log. */

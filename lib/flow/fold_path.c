@@ -250,7 +250,7 @@ static inline void fold_rest(struct lj_flow *f, const struct lanes *v, uint32_t 
 		if ((keep & LJ_KEEP_BULK) && payload > 0)
 			account_bulk(f->bulk, side, v->time_ns[i], payload);
 		if ((keep & LJ_KEEP_SPLT) && packets + i < LJ_SPLT_MAX)
-			account_splt(&f->splt, side, l->l3_bytes, payload, l->gap_ns);
+			account_splt(f, packets + i, side, l->l3_bytes, payload, l->gap_ns);
 		if (keep & LJ_KEEP_SIZES)
 			account_size(f->sizes, l->l3_bytes);
 	}

@@ -113,17 +113,14 @@ struct lj_flow_bulk {
 };
 LJ_ASSERT_LINES(struct lj_flow_bulk, 1);
 
-/* Packet length, payload and gap of the first packets. */
+/* Length, payload and gap of the first packets: as many as the record has, at most LJ_SPLT_MAX;
+ * zeros behind. Their sides are in the record's splt_sides. */
 struct lj_flow_splt {
 	uint16_t length[LJ_SPLT_MAX];
 	uint16_t payload[LJ_SPLT_MAX];
 	uint32_t gap_us[LJ_SPLT_MAX]; /* before the packet; 0 for the first; stops at UINT32_MAX */
-	uint16_t sides;		      /* bit i: packet i came from the responder */
-	uint16_t reserved16;
-	uint32_t count; /* of packets recorded: 0..LJ_SPLT_MAX */
-	uint64_t reserved[7];
 };
-LJ_ASSERT_LINES(struct lj_flow_splt, 3);
+LJ_ASSERT_LINES(struct lj_flow_splt, 2);
 
 struct lj_flow {
 	/* line 0: every packet */
@@ -156,16 +153,17 @@ struct lj_flow {
 	uint32_t wheel_slot;
 	uint16_t part; /* 0, then 1, 2 ... after each active timeout */
 	uint16_t vlan;
-	uint8_t flipped;
-	uint8_t midstream;	      /* TCP whose first packet was not a SYN or SYN-ACK */
-	uint8_t tunnel;		      /* enum lj_tunnel */
+	uint16_t splt_sides; /* bit i: packet i of splt came from the responder */
+	uint8_t flipped : 1;
+	uint8_t midstream : 1; /* TCP whose first packet was not a SYN or SYN-ACK */
+	uint8_t lossy : 1; /* packets were lost on its way in while it lived: it may lack some */
+	uint8_t tunnel;	   /* enum lj_tunnel */
 	uint8_t icmp_type, icmp_code; /* of the first packet */
-	uint8_t lossy;	     /* packets were lost on its way in while it lived: it may lack some */
-	uint32_t index;	     /* own place in the table */
-	uint16_t fragments;  /* stops at 65535 */
-	uint16_t loss_epoch; /* the table's, when the record began */
+	uint32_t index;		      /* own place in the table */
+	uint16_t fragments;	      /* stops at 65535 */
+	uint16_t loss_epoch;	      /* the table's, when the record began */
 
-	/* lines 7..16: kept only when asked for: see lj_flow_config.keep */
+	/* lines 7..15: kept only when asked for: see lj_flow_config.keep */
 	struct lj_flow_tcp tcp[2];
 	struct lj_flow_activity activity;
 	struct lj_flow_bulk bulk[2];
@@ -185,7 +183,7 @@ struct lj_flow {
 	uint16_t dns_id;  /* of the first DNS message */
 	uint16_t dns_type;
 };
-LJ_ASSERT_LINES(struct lj_flow, 17);
+LJ_ASSERT_LINES(struct lj_flow, 16);
 
 /* Zeek's conn_state, from the record as it stands: "S0", "SF", "REJ", "S1", "RSTO", "OTH" ...
  * Constant text. */

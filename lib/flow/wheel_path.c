@@ -1,3 +1,5 @@
+#include <rte_prefetch.h>
+
 #include "flow_table.h"
 
 /* Records looked at to find one to evict, at most. */
@@ -130,8 +132,13 @@ static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
 	while (t->tick < target) {
 		uint32_t *first = &t->slot[(t->tick + 1) % WHEEL_SLOTS];
 
-		while (*first != NONE && v->looks > 0 && v->room > 0)
-			look_at(t, record_at(t, *first), v);
+		while (*first != NONE && v->looks > 0 && v->room > 0) {
+			struct lj_flow *f = record_at(t, *first);
+
+			if (f->wheel_next != NONE)
+				rte_prefetch0(record_at(t, f->wheel_next));
+			look_at(t, f, v);
+		}
 		if (*first != NONE)
 			break;
 		t->tick++;

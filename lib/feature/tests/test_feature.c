@@ -45,8 +45,8 @@ static struct lj_flow sample(void)
 	f.gap_sumsq = 250000000000 + 2250000000000;
 	f.syn_ns = 1000000000;
 	f.synack_ns = 1000500000;
-	f.splt = (struct lj_flow_splt){
-		.length = {60, 1500, 100}, .gap_us = {0, 500, 1500}, .sides = 2, .count = 3};
+	f.splt = (struct lj_flow_splt){.length = {60, 1500, 100}, .gap_us = {0, 500, 1500}};
+	f.splt_sides = 2;
 	f.fin_sides = 1;
 	return f;
 }
@@ -189,9 +189,8 @@ static struct lj_flow tcp_flow(void)
 		.dns_ttl = 13,
 		.ftp_code = 230,
 		.splt = {.length = {60, 60, 52, 252, 1052, 452},
-			 .gap_us = {0, 10000, 20000, 70000, 100000, 6900000},
-			 .sides = 1 << 1 | 1 << 4,
-			 .count = 6},
+			 .gap_us = {0, 10000, 20000, 70000, 100000, 6900000}},
+		.splt_sides = 1 << 1 | 1 << 4,
 	};
 }
 
@@ -227,7 +226,7 @@ static struct lj_flow lone_datagram(void)
 		.dns_type = 28,
 		.dns_ttl = 300,
 		.activity = {.active_min = UINT64_MAX, .idle_min = UINT64_MAX},
-		.splt = {.length = {100}, .count = 1},
+		.splt = {.length = {100}},
 	};
 }
 

@@ -302,7 +302,7 @@ static double available_gb(void)
 
 static double needed_gb(enum traffic_kind kind, uint32_t flows)
 {
-	return (double)flows * 1.125 * (1216 + 1088 + 100) / 1e9 +
+	return (double)flows * 1.125 * (1152 + 1024 + 100) / 1e9 +
 	       (double)frames_of(kind, flows) * FRAME_SLOT / 1e9;
 }
 

@@ -44,7 +44,8 @@ static void check_record(const struct lj_flow *f)
 	require(f->packets == f->side[0].packets + f->side[1].packets);
 	require(f->first_ns <= f->last_ns && f->packets > 0);
 	require(memchr(f->history, '\0', sizeof(f->history)) != NULL);
-	require(f->splt.count <= LJ_SPLT_MAX && f->splt.count <= f->packets);
+	for (uint32_t i = f->packets; i < LJ_SPLT_MAX; i++)
+		require(f->splt.length[i] == 0 && f->splt.gap_us[i] == 0);
 	for (int i = 0; i < LJ_SIZES; i++)
 		sizes += f->sizes[i];
 	require(sizes <= f->packets);

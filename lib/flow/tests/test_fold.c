@@ -118,6 +118,53 @@ static void logged_is_as_accounted_one_by_one(void)
 			compare_flow(keep);
 }
 
+/* Runs a flow of any traffic through the table, to its end. */
+static void use_a_record(struct lj_flow_table *t)
+{
+	struct traffic traffic = any_traffic();
+	uint32_t n = 1 + random_below(PACKETS_MAX);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct lj_packet p = any_packet(&traffic);
+
+		while (feed(t, p) == 0)
+			lj_flow_settle(t, due, n_due);
+		lj_flow_settle(t, due, n_due);
+	}
+	while ((n_due = lj_flow_flush(t, ++seq, due, 1)) > 0)
+		lj_flow_settle(t, due, n_due);
+}
+
+static void a_record_used_before_is_as_new(void)
+{
+	const struct lj_packet first = packet(1, false, START + 1000 * SECOND, LJ_TCP_SYN, 0);
+
+	for (uint32_t i = 0; i < 2000; i++) {
+		struct lj_flow_config config = standard;
+		struct lj_flow_table *fresh, *used;
+
+		config.keep = random_below(LJ_KEEP_ALL + 1);
+		fresh = table_with(config);
+		used = table_with(config);
+		use_a_record(used);
+		CU_ASSERT_EQUAL(lj_flow_active(used), 0);
+		lj_flow_advance(fresh, START + 900 * SECOND, ++seq, due, 1);
+		lj_flow_advance(used, START + 900 * SECOND, ++seq, due, 1);
+		feed(fresh, first);
+		feed(used, first);
+		CU_ASSERT_EQUAL(used->n_free + 1, used->high_water);
+		for (uint32_t at = 0; at < used->high_water; at++)
+			if (lj_flow_live(used, at) != NULL) {
+				struct lj_flow f = *lj_flow_live(used, at);
+
+				f.index = 0;
+				CU_ASSERT_EQUAL(memcmp(&f, record_at(fresh, 0), sizeof(f)), 0);
+			}
+		lj_flow_destroy(fresh);
+		lj_flow_destroy(used);
+	}
+}
+
 /* The log is what is tested above only if it is used: of eight packets none is accounted yet. */
 static void plain_packets_are_logged(void)
 {
@@ -140,6 +187,7 @@ int main(void)
 {
 	static const struct lj_test tests[] = {
 		{"a log gives what its packets one by one give", logged_is_as_accounted_one_by_one},
+		{"a record used before is as new", a_record_used_before_is_as_new},
 		{"plain packets are logged", plain_packets_are_logged},
 	};
 

@@ -281,7 +281,7 @@ static bool same_numbers(const struct lj_flow *a, const struct lj_flow *b)
 	       memcmp(a->tcp, b->tcp, sizeof(a->tcp)) == 0 &&
 	       memcmp(&a->activity, &b->activity, sizeof(a->activity)) == 0 &&
 	       memcmp(a->bulk, b->bulk, sizeof(a->bulk)) == 0 &&
-	       memcmp(&a->splt, &b->splt, sizeof(a->splt)) == 0 &&
+	       memcmp(&a->splt, &b->splt, sizeof(a->splt)) == 0 && a->splt_sides == b->splt_sides &&
 	       memcmp(a->sizes, b->sizes, sizeof(a->sizes)) == 0 &&
 	       strcmp(a->history, b->history) == 0 && a->packets == b->packets &&
 	       a->first_ns == b->first_ns && a->last_ns == b->last_ns &&
