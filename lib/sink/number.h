@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NUMBER_BYTES 32
+#define NUMBER_BYTES 40
 
 /*
  * Writes what printf's %.17g would, to the byte, which reads back as the same double; without a
- * NUL. Returns how many bytes: at most NUMBER_BYTES. Whole numbers, and what %g writes without an
- * exponent, are made here; for the rest it asks printf.
+ * NUL. Returns how many bytes; what is behind them, up to NUMBER_BYTES, may be overwritten. Whole
+ * numbers, and what %g writes without an exponent, are made here; for the rest it asks printf.
  */
 size_t number_write(char *out, double value);
 /* The same as %llu. */
