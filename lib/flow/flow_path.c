@@ -314,7 +314,7 @@ static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const 
 	}
 	side = p->side ^ f->initiator;
 	add_packet(t, f, p, side);
-	if (p->key.proto == IPPROTO_TCP && (p->tcp_flags & (LJ_TCP_FIN | LJ_TCP_RST)))
+	if (!p->plain && p->key.proto == IPPROTO_TCP && (p->tcp_flags & (LJ_TCP_FIN | LJ_TCP_RST)))
 		follow_tcp(t, f, p, side);
 	if (unlikely(f->packets >= t->config.classify_at && !f->early &&
 		     t->config.classify_at > 0)) {

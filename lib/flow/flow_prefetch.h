@@ -27,8 +27,7 @@ static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, u
 	int side = p->side ^ f->initiator;
 
 	/* As is_loggable() will find it, nearly always. */
-	if ((f->heard & (1 << side)) != 0 &&
-	    (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0) {
+	if (p->plain && (f->heard & (1 << side)) != 0) {
 		rte_prefetch0(&log_of(f)->packet[f->pending]);
 		if (f->pending + 1 < FLOW_LOG)
 			return;

@@ -89,7 +89,8 @@ struct lj_packet {
 	uint16_t dns_type; /* QTYPE of the first question; 0 none */
 	uint32_t dns_ttl;  /* s, of the first A answer; 0 none */
 	uint16_t ftp_code; /* reply code, 100..659 */
-	uint8_t reserved[14];
+	uint8_t plain;	   /* 1: as lj_packet_is_plain() says; set by the parser */
+	uint8_t reserved[13];
 };
 LJ_ASSERT_LINES(struct lj_packet, 2);
 
@@ -98,6 +99,15 @@ enum lj_fragment_kind {
 	LJ_FRAGMENT_FIRST,
 	LJ_FRAGMENT_LATER, /* has no L4 header: TCP's fields are not there */
 };
+
+/* Whether it is one of the many: no SYN, FIN or RST, no fragment, nothing of an application, IP
+ * bytes up to 65535 and headers up to 255. */
+static inline bool lj_packet_is_plain(const struct lj_packet *p)
+{
+	return (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0 &&
+	       (p->fragment | p->application) == 0 && p->l3_bytes <= UINT16_MAX &&
+	       p->l3_bytes - p->payload_bytes <= UINT8_MAX;
+}
 
 enum lj_application {
 	LJ_APPLICATION_NONE,

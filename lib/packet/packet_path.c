@@ -1,6 +1,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include <immintrin.h>
+
 #include <rte_byteorder.h>
 #include <rte_prefetch.h>
 
@@ -39,15 +41,31 @@ static inline uint64_t load64(const uint8_t *p)
 	return value;
 }
 
-/* The key's last word: ports as they stand in the key, protocol, version, zone 0. */
-static inline uint64_t key_tail(uint16_t low, uint16_t high, uint8_t proto, uint8_t version)
+/* The endpoints' words of a key, lower endpoint first. */
+struct ends {
+	uint64_t low[2], high[2];
+	uint32_t ports; /* as they stand in the key: low, high << 16 */
+	bool swapped;	/* the lower one is where the packet goes to */
+};
+
+/* Without a branch: which endpoint is lower is as good as random. */
+static inline void swap_if(bool swapped, uint64_t *a, uint64_t *b)
 {
-	return low | (uint64_t)high << 16 | (uint64_t)proto << 32 | (uint64_t)version << 40;
+	uint64_t differ = (*a ^ *b) & -(uint64_t)swapped;
+
+	*a ^= differ;
+	*b ^= differ;
 }
 
-static inline void put_key(const struct lj_parser *p, struct lj_packet *packet, struct key_words w,
-			   bool swapped)
+static inline void put_key(const struct lj_parser *p, struct lj_packet *packet, struct ends e,
+			   uint8_t proto, uint8_t version)
 {
+	struct key_words w = {.a = e.low[0],
+			      .b = e.low[1],
+			      .c = e.high[0],
+			      .d = e.high[1],
+			      /* Ports, protocol, version, zone 0. */
+			      .e = e.ports | (uint64_t)proto << 32 | (uint64_t)version << 40};
 	uint8_t *key = (uint8_t *)&packet->key;
 
 	memcpy(key, &w.a, 8);
@@ -56,57 +74,57 @@ static inline void put_key(const struct lj_parser *p, struct lj_packet *packet, 
 	memcpy(key + 24, &w.d, 8);
 	memcpy(key + 32, &w.e, 8);
 	packet->hash = key_hash(w, p->seed);
-	packet->side = swapped;
+	packet->side = e.swapped;
 }
 
-/* An IPv4 address in the key's second or fourth word, as ::ffff:a.b.c.d. */
-static inline uint64_t mapped_word(uint32_t address)
+/* `ports`: source in the upper half, destination in the lower, in host order. */
+static inline uint32_t key_ports(uint32_t ports, bool swapped)
 {
-	return (uint64_t)address << 32 | 0xffff0000;
+	return swapped ? ports : ports << 16 | ports >> 16;
 }
 
-static inline void plain_key4(const struct lj_parser *p, const uint8_t *ip, uint16_t src_port,
-			      uint16_t dst_port, struct lj_packet *packet)
+static inline struct ends ends_of_ipv4(const uint8_t *ip, uint32_t ports)
 {
 	uint32_t src = load32(ip + 12), dst = load32(ip + 16);
-	uint64_t from = (uint64_t)rte_be_to_cpu_32(src) << 16 | src_port;
-	uint64_t to = (uint64_t)rte_be_to_cpu_32(dst) << 16 | dst_port;
-	bool swapped = from > to;
-	struct key_words w = {
-		.b = mapped_word(swapped ? dst : src),
-		.d = mapped_word(swapped ? src : dst),
-		.e = key_tail(swapped ? dst_port : src_port, swapped ? src_port : dst_port, ip[9],
-			      4),
-	};
+	uint64_t from = (uint64_t)rte_be_to_cpu_32(src) << 16 | ports >> 16;
+	uint64_t to = (uint64_t)rte_be_to_cpu_32(dst) << 16 | (uint16_t)ports;
+	struct ends e = {.swapped = from > to};
+	/* As ::ffff:a.b.c.d. */
+	uint64_t low = (uint64_t)src << 32 | 0xffff0000, high = (uint64_t)dst << 32 | 0xffff0000;
 
-	put_key(p, packet, w, swapped);
+	swap_if(e.swapped, &low, &high);
+	e.low[1] = low;
+	e.high[1] = high;
+	e.ports = key_ports(ports, e.swapped);
+	return e;
 }
 
-static inline void plain_key6(const struct lj_parser *p, const uint8_t *ip, uint16_t src_port,
-			      uint16_t dst_port, struct lj_packet *packet)
+static inline struct ends ends_of_ipv6(const uint8_t *ip, uint32_t ports)
 {
-	uint64_t src[2] = {load64(ip + 8), load64(ip + 16)};
-	uint64_t dst[2] = {load64(ip + 24), load64(ip + 32)};
-	int high = src[0] != dst[0] ? 0 : 1;
-	uint64_t from = rte_be_to_cpu_64(src[high]), to = rte_be_to_cpu_64(dst[high]);
-	bool swapped = from != to ? from > to : src_port > dst_port;
-	struct key_words w = {
-		.a = swapped ? dst[0] : src[0],
-		.b = swapped ? dst[1] : src[1],
-		.c = swapped ? src[0] : dst[0],
-		.d = swapped ? src[1] : dst[1],
-		.e = key_tail(swapped ? dst_port : src_port, swapped ? src_port : dst_port, ip[6],
-			      6),
-	};
+	struct ends e = {.low = {load64(ip + 8), load64(ip + 16)},
+			 .high = {load64(ip + 24), load64(ip + 32)}};
+	bool same = e.low[0] == e.high[0];
+	uint64_t from = rte_be_to_cpu_64(same ? e.low[1] : e.low[0]);
+	uint64_t to = rte_be_to_cpu_64(same ? e.high[1] : e.high[0]);
 
-	put_key(p, packet, w, swapped);
+	e.swapped = from != to ? from > to : ports >> 16 > (uint16_t)ports;
+	swap_if(e.swapped, &e.low[0], &e.high[0]);
+	swap_if(e.swapped, &e.low[1], &e.high[1]);
+	e.ports = key_ports(ports, e.swapped);
+	return e;
 }
 
-/* Ports whose packets may be more than themselves: DNS, FTP, and what tunnels run over. */
-static inline bool is_special(uint16_t port)
+#define TWICE(port) (short)RTE_BE16(port), (short)RTE_BE16(port)
+
+/* Ports whose packets may be more than themselves: DNS, FTP, and what tunnels run over. `ports` are
+ * both, as they stand in the packet. */
+static inline bool is_special(uint32_t ports)
 {
-	return port == 53 || port == 21 || port == 2152 || port == 3544 || port == 4789 ||
-	       port == 6081 || port == 8472;
+	const __m256i special = _mm256_setr_epi16(TWICE(53), TWICE(21), TWICE(2152), TWICE(3544),
+						  TWICE(4789), TWICE(6081), TWICE(8472), TWICE(53));
+	__m256i same = _mm256_cmpeq_epi16(special, _mm256_set1_epi32((int32_t)ports));
+
+	return !_mm256_testz_si256(same, same);
 }
 
 static inline bool plain_tcp(const uint8_t *tcp, uint32_t bytes, struct lj_packet *packet)
@@ -120,7 +138,62 @@ static inline bool plain_tcp(const uint8_t *tcp, uint32_t bytes, struct lj_packe
 	packet->tcp_seq = rte_be_to_cpu_32(load32(tcp + 4));
 	packet->tcp_ack = rte_be_to_cpu_32(load32(tcp + 8));
 	packet->tcp_flags = tcp[13];
+	packet->plain = (tcp[13] & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0;
 	packet->tcp_window = rte_be_to_cpu_16(load16(tcp + 14));
+	return true;
+}
+
+/* TCP or UDP of `bytes` at `l4`, of which `have` are there; `ports` as key_ports() wants them. */
+static inline bool plain_l4(const uint8_t *l4, uint32_t have, uint32_t bytes, uint8_t proto,
+			    uint32_t *ports, struct lj_packet *packet)
+{
+	uint32_t both;
+
+	if (bytes < UDP_BYTES || have < UDP_BYTES)
+		return false;
+	both = load32(l4);
+	if (unlikely(is_special(both)))
+		return false;
+	*ports = rte_be_to_cpu_32(both);
+	if (likely(proto == IPPROTO_TCP))
+		return have >= TCP_BYTES && plain_tcp(l4, bytes, packet);
+	packet->l4_header_bytes = UDP_BYTES;
+	packet->payload_bytes = bytes - UDP_BYTES;
+	packet->plain = 1;
+	return proto == IPPROTO_UDP;
+}
+
+static inline bool plain_ipv4(const struct lj_parser *p, const uint8_t *ip, uint32_t have,
+			      struct lj_packet *packet)
+{
+	uint32_t total, ports;
+
+	if (have < IPV4_BYTES || ip[0] != 0x45 || (load16(ip + 6) & RTE_BE16(0x3fff)) != 0)
+		return false;
+	total = rte_be_to_cpu_16(load16(ip + 2));
+	if (total < IPV4_BYTES || !plain_l4(ip + IPV4_BYTES, have - IPV4_BYTES, total - IPV4_BYTES,
+					    ip[9], &ports, packet))
+		return false;
+	packet->l3_bytes = total;
+	packet->ttl = ip[8];
+	put_key(p, packet, ends_of_ipv4(ip, ports), ip[9], 4);
+	return true;
+}
+
+static inline bool plain_ipv6(const struct lj_parser *p, const uint8_t *ip, uint32_t have,
+			      struct lj_packet *packet)
+{
+	uint32_t bytes, ports;
+
+	if (have < IPV6_BYTES || ip[0] >> 4 != 6)
+		return false;
+	bytes = rte_be_to_cpu_16(load16(ip + 4));
+	if (bytes > UINT16_MAX - IPV6_BYTES ||
+	    !plain_l4(ip + IPV6_BYTES, have - IPV6_BYTES, bytes, ip[6], &ports, packet))
+		return false;
+	packet->l3_bytes = IPV6_BYTES + bytes;
+	packet->ttl = ip[7];
+	put_key(p, packet, ends_of_ipv6(ip, ports), ip[6], 6);
 	return true;
 }
 
@@ -132,13 +205,10 @@ static inline bool plain_tcp(const uint8_t *tcp, uint32_t bytes, struct lj_packe
 static inline bool parse_plain(const struct lj_parser *p, const uint8_t *data, uint32_t contiguous,
 			       struct lj_packet *packet)
 {
-	uint16_t type, src_port, dst_port;
-	const uint8_t *ip, *l4;
-	uint32_t at = ETHER_BYTES, bytes;
-	uint8_t proto;
+	uint32_t at = ETHER_BYTES;
+	uint16_t type;
 
-	if (unlikely(contiguous < ETHER_BYTES + TAG_BYTES + IPV6_BYTES + TCP_BYTES) &&
-	    contiguous < ETHER_BYTES + IPV4_BYTES + TCP_BYTES)
+	if (unlikely(contiguous < ETHER_BYTES + TAG_BYTES))
 		return false;
 	type = load16(data + 12);
 	if (type == RTE_BE16(TYPE_VLAN)) {
@@ -147,47 +217,11 @@ static inline bool parse_plain(const struct lj_parser *p, const uint8_t *data, u
 		type = load16(data + 16);
 		at += TAG_BYTES;
 	}
-	ip = data + at;
-	if (likely(type == RTE_BE16(TYPE_IPV4))) {
-		uint32_t total = rte_be_to_cpu_16(load16(ip + 2));
-
-		proto = ip[9];
-		l4 = ip + IPV4_BYTES;
-		if (ip[0] != 0x45 || (load16(ip + 6) & RTE_BE16(0x3fff)) != 0 ||
-		    total < IPV4_BYTES + UDP_BYTES || contiguous < at + IPV4_BYTES + TCP_BYTES)
-			return false;
-		bytes = total - IPV4_BYTES;
-		packet->l3_bytes = total;
-		packet->ttl = ip[8];
-	} else if (type == RTE_BE16(TYPE_IPV6) && contiguous >= at + IPV6_BYTES + TCP_BYTES) {
-		bytes = rte_be_to_cpu_16(load16(ip + 4));
-		proto = ip[6];
-		l4 = ip + IPV6_BYTES;
-		if (ip[0] >> 4 != 6 || bytes < UDP_BYTES)
-			return false;
-		packet->l3_bytes = IPV6_BYTES + bytes;
-		packet->ttl = ip[7];
-	} else {
-		return false;
-	}
-	src_port = rte_be_to_cpu_16(load16(l4));
-	dst_port = rte_be_to_cpu_16(load16(l4 + 2));
-	if (unlikely(is_special(src_port) || is_special(dst_port)))
-		return false;
-	if (likely(proto == IPPROTO_TCP)) {
-		if (!plain_tcp(l4, bytes, packet))
-			return false;
-	} else if (proto == IPPROTO_UDP) {
-		packet->l4_header_bytes = UDP_BYTES;
-		packet->payload_bytes = bytes - UDP_BYTES;
-	} else {
-		return false;
-	}
-	if (type == RTE_BE16(TYPE_IPV4))
-		plain_key4(p, ip, src_port, dst_port, packet);
-	else
-		plain_key6(p, ip, src_port, dst_port, packet);
-	return true;
+	if (likely(type == RTE_BE16(TYPE_IPV4)))
+		return plain_ipv4(p, data + at, contiguous - at, packet);
+	if (type == RTE_BE16(TYPE_IPV6))
+		return plain_ipv6(p, data + at, contiguous - at, packet);
+	return false;
 }
 
 /* Of a tag that is not in the frame any more. */
@@ -222,8 +256,10 @@ static int parse_any(struct lj_parser *p, const struct rte_mbuf *m, struct lj_pa
 			  .type = TYPE_ETHERNET};
 	int refused = parse_layers(&f, packet);
 
-	if (refused == ACCEPTED)
+	if (refused == ACCEPTED) {
 		packet->hash = lj_flow_key_hash(&packet->key, p->seed);
+		packet->plain = lj_packet_is_plain(packet);
+	}
 	return refused;
 }
 

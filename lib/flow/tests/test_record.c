@@ -245,91 +245,11 @@ static void dns_and_ftp_are_kept(void)
 	lj_flow_destroy(t);
 }
 
-static uint32_t die = 1;
-
-static uint32_t roll(uint32_t sides)
-{
-	die = die * 1664525 + 1013904223;
-	return (uint32_t)(((uint64_t)die * sides) >> 32);
-}
-
-/* Now and then what the log does not hold: flags, fragments, long silences, time going back. */
-static struct lj_packet any_packet(uint64_t *time_ns)
-{
-	static const uint8_t flags[] = {A, A, A, A, A | P, A | P, A, A | LJ_TCP_URG};
-	static const uint8_t rare[] = {SA, F | A, A | LJ_TCP_CWR, A | LJ_TCP_ECE};
-	static const uint64_t gap[] = {1000, 50000, 3000000, 900000000, 2000000000, 7000000000};
-	struct lj_packet p;
-
-	*time_ns += gap[roll(roll(20) == 0 ? 6 : 3)] + roll(1000);
-	p = packet(1, roll(3) == 0, *time_ns - (roll(60) == 0 ? 5000000 : 0),
-		   roll(40) == 0 ? rare[roll(4)] : flags[roll(8)], roll(2) * roll(1500));
-	p.tcp_seq = roll(30) == 0 ? roll(9000) : (uint32_t)(*time_ns >> 10);
-	p.tcp_window = (uint16_t)(roll(25) == 0 ? 0 : roll(65536));
-	p.ttl = (uint8_t)(60 + roll(4));
-	if (roll(50) == 0) {
-		p.fragment = 1 + (uint8_t)roll(2);
-		p.l3_bytes += 70000;
-	}
-	return p;
-}
-
-static bool same_numbers(const struct lj_flow *a, const struct lj_flow *b)
-{
-	return memcmp(a->side, b->side, sizeof(a->side)) == 0 && a->gap_sumsq == b->gap_sumsq &&
-	       a->gap_min == b->gap_min && a->gap_max == b->gap_max && a->ack_ns == b->ack_ns &&
-	       memcmp(a->tcp, b->tcp, sizeof(a->tcp)) == 0 &&
-	       memcmp(&a->activity, &b->activity, sizeof(a->activity)) == 0 &&
-	       memcmp(a->bulk, b->bulk, sizeof(a->bulk)) == 0 &&
-	       memcmp(&a->splt, &b->splt, sizeof(a->splt)) == 0 && a->splt_sides == b->splt_sides &&
-	       memcmp(a->sizes, b->sizes, sizeof(a->sizes)) == 0 &&
-	       strcmp(a->history, b->history) == 0 && a->packets == b->packets &&
-	       a->first_ns == b->first_ns && a->last_ns == b->last_ns &&
-	       a->fragments == b->fragments;
-}
-
-static void the_log_changes_nothing(void)
-{
-	static const uint32_t keeps[] = {0, LJ_KEEP_ALL, LJ_KEEP_ALL & ~LJ_KEEP_BULK, LJ_KEEP_TCP};
-
-	for (uint32_t run = 0; run < 400; run++) {
-		struct lj_flow_config config = standard;
-		struct lj_flow *twin = aligned_alloc(64, sizeof(*twin));
-		uint64_t time_ns = START;
-		struct lj_flow_table *t;
-
-		config.keep = keeps[run % 4];
-		config.tcp_linger_ns = config.idle_timeout_ns;
-		t = table_with(config);
-		memset(twin, 0, sizeof(*twin));
-		for (uint32_t i = 0, n = 1 + roll(120); i < n; i++) {
-			struct lj_packet p = any_packet(&time_ns);
-
-			if (i == 0) {
-				twin->key = p.key;
-				twin->first_ns = twin->last_ns = p.time_ns;
-				p.tcp_flags = A;
-				p.side = 0;
-			}
-			account_packet(twin, &p, p.side, config.keep);
-			CU_ASSERT_EQUAL(feed(t, p), 1);
-			CU_ASSERT_EQUAL_FATAL(n_due, 0);
-		}
-		CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, ++seq, due, 64), 1);
-		CU_ASSERT(same_numbers(due[0], twin));
-		CU_ASSERT_EQUAL(due[0]->pending, 0);
-		lj_flow_settle(t, due, 1);
-		lj_flow_destroy(t);
-		free(twin);
-	}
-}
-
 int main(void)
 {
 	static const struct lj_test tests[] = {
 		{"state and history are Zeek's", state_and_history_are_zeeks},
 		{"old data is late, or sent again", old_data_is_late_or_sent_again},
-		{"the log changes nothing", the_log_changes_nothing},
 		{"sizes fall into NetFlow's bins", sizes_fall_into_netflows_bins},
 		{"a record that lived through a loss is marked",
 		 a_record_that_lived_through_a_loss_is_marked},
