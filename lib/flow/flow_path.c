@@ -338,21 +338,24 @@ static inline struct lj_flow *record_of(const struct lj_flow_table *t, const str
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due)
 {
-	struct lj_flow *guess[LJ_BURST_MAX];
+	struct pipeline l = {.packets = packets, .n = n};
 	struct collected c = {.due = due};
-	uint16_t i;
+	int i;
 
 	t->n_begun = 0;
-	prefetch(t, packets, n, guess);
-	for (i = 0; i < n && c.n < n; i++) {
-		if (!update_one(t, record_of(t, &packets[i], guess[i]), &packets[i], &c))
+	for (i = -3 * AHEAD; i < n && c.n < n; i++) {
+		pipeline_step(&l, t, i);
+		if (i < 0)
+			continue;
+		if (!update_one(t, record_of(t, &packets[i], l.guess[i]), &packets[i], &c))
 			break;
+		pipeline_pass(&l, i);
 		if (c.full)
 			prefetch_nearest(t);
 	}
 	lj_count(t->counters, LJ_C_flow_hit, c.hits);
 	*n_due = c.n;
-	return i;
+	return (uint16_t)RTE_MAX(i, 0);
 }
 
 void lj_flow_settle(struct lj_flow_table *t, struct lj_flow **due, uint16_t n)

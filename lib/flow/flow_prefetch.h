@@ -84,34 +84,54 @@ static inline void prefetch_nearest(const struct lj_flow_table *t)
 }
 
 /*
- * In stages over the burst, so that the misses of one stage overlap: buckets; the records' first
- * lines; their logs, or where that will be folded, the lines it goes to. `guess` is the record each
- * packet seems to have, or NULL.
+ * The misses of a burst in a pipeline: while a packet is accounted, the lines of the packet `AHEAD`
+ * behind it are on their way, the first line of the record of the one behind that, and the bucket
+ * of a third. So memory works while the processor does, and never on more lines than it can have
+ * under way.
  */
-static void prefetch(const struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
-		     struct lj_flow **guess)
+#define AHEAD 8
+
+struct pipeline {
+	const struct lj_packet *packets;
+	int n;
+	/* The record each packet seems to have, or NULL. */
+	struct lj_flow *guess[LJ_BURST_MAX];
+	uint32_t begins; /* packets without, whose lines are on their way */
+};
+
+static inline struct lj_flow *guess_record(const struct lj_flow_table *t, const struct lj_packet *p)
 {
-	uint32_t begins = 0;
+	const struct bucket *b = home_of(t, p->hash);
+	uint32_t hit = matches(b, signature_of(p->hash));
+	uint32_t record = hit != 0 ? b->record[__builtin_ctz(hit) / 2] : 0;
 
-	for (uint16_t i = 0; i < n; i++)
-		rte_prefetch0(home_of(t, packets[i].hash));
-	for (uint16_t i = 0; i < n; i++) {
-		const struct bucket *b = home_of(t, packets[i].hash);
-		uint32_t hit = matches(b, signature_of(packets[i].hash));
-		uint32_t record = hit != 0 ? b->record[__builtin_ctz(hit) / 2] : 0;
+	return record != 0 ? record_at(t, record - 1) : NULL;
+}
 
-		guess[i] = NULL;
-		if (record == 0)
-			continue;
-		guess[i] = record_at(t, record - 1);
-		rte_prefetch0(guess[i]);
+/* One step of all stages, before packet `i` is accounted; the first is -3 * AHEAD. */
+static inline void pipeline_step(struct pipeline *l, const struct lj_flow_table *t, int i)
+{
+	int lines = i + AHEAD, first = i + 2 * AHEAD, bucket = i + 3 * AHEAD;
+
+	if (bucket < l->n)
+		rte_prefetch0(home_of(t, l->packets[bucket].hash));
+	if (first >= 0 && first < l->n) {
+		l->guess[first] = guess_record(t, &l->packets[first]);
+		if (l->guess[first] != NULL)
+			rte_prefetch0(l->guess[first]);
 	}
-	for (uint16_t i = 0; i < n; i++) {
-		if (guess[i] != NULL)
-			prefetch_rest(guess[i], &packets[i], t->config.keep);
-		else
-			prefetch_free(t, begins++);
-	}
+	if (lines < 0 || lines >= l->n)
+		return;
+	if (l->guess[lines] != NULL)
+		prefetch_rest(l->guess[lines], &l->packets[lines], t->config.keep);
+	else
+		prefetch_free(t, l->begins++);
+}
+
+/* Packet `i` is accounted. */
+static inline void pipeline_pass(struct pipeline *l, int i)
+{
+	l->begins -= l->guess[i] == NULL;
 }
 
 #endif
