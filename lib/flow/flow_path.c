@@ -338,18 +338,18 @@ static inline struct lj_flow *record_of(const struct lj_flow_table *t, const str
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due)
 {
-	struct pipeline l = {.packets = packets, .n = n};
+	struct lookahead l = {.packets = packets, .n = n};
 	struct collected c = {.due = due};
 	int i;
 
 	t->n_begun = 0;
 	for (i = -3 * AHEAD; i < n && c.n < n; i++) {
-		pipeline_step(&l, t, i);
+		lookahead_step(&l, t, i);
 		if (i < 0)
 			continue;
 		if (!update_one(t, record_of(t, &packets[i], l.guess[i]), &packets[i], &c))
 			break;
-		pipeline_pass(&l, i);
+		lookahead_pass(&l, i);
 		if (c.full)
 			prefetch_nearest(t);
 	}

@@ -91,7 +91,7 @@ static inline void prefetch_nearest(const struct lj_flow_table *t)
  */
 #define AHEAD 8
 
-struct pipeline {
+struct lookahead {
 	const struct lj_packet *packets;
 	int n;
 	/* The record each packet seems to have, or NULL. */
@@ -109,7 +109,7 @@ static inline struct lj_flow *guess_record(const struct lj_flow_table *t, const 
 }
 
 /* One step of all stages, before packet `i` is accounted; the first is -3 * AHEAD. */
-static inline void pipeline_step(struct pipeline *l, const struct lj_flow_table *t, int i)
+static inline void lookahead_step(struct lookahead *l, const struct lj_flow_table *t, int i)
 {
 	int lines = i + AHEAD, first = i + 2 * AHEAD, bucket = i + 3 * AHEAD;
 
@@ -129,7 +129,7 @@ static inline void pipeline_step(struct pipeline *l, const struct lj_flow_table 
 }
 
 /* Packet `i` is accounted. */
-static inline void pipeline_pass(struct pipeline *l, int i)
+static inline void lookahead_pass(struct lookahead *l, int i)
 {
 	l->begins -= l->guess[i] == NULL;
 }
