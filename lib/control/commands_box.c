@@ -1,5 +1,6 @@
 /* Commands about ports, queues, losses and stalls: what the NIC and the box do to the packets. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -180,6 +181,17 @@ int rebalance_rss(struct lj_control *c, const char *param, json_t *reply, struct
 	return 0;
 }
 
+/* "lcore2: 99 % busy, away for 8123 us, 3 switches"; "-" when there was nobody to blame. */
+static void late_text(const struct lj_late *late, char *out, size_t size)
+{
+	snprintf(out, size, "-");
+	if (late->lcore != 0)
+		snprintf(out, size,
+			 "lcore%u: %" PRIu64 " %% busy, away for %" PRIu64 " us, %" PRIu64
+			 " switches",
+			 late->lcore, late->busy_percent, late->away_ns / 1000, late->switches);
+}
+
 int show_drops(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	struct lj_drop drops[LJ_DROPS_MAX];
@@ -188,15 +200,16 @@ int show_drops(struct lj_control *c, const char *param, json_t *reply, struct lj
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
 	for (uint32_t i = 0; i < n; i++) {
-		char when[32];
+		char when[32], late[96];
 
 		time_text(drops[i].worst_at_ns, when, sizeof(when));
+		late_text(&drops[i].worst_late, late, sizeof(late));
 		json_object_set_new(reply, drops[i].name,
-				    json_pack("{s:I, s:I, s:I, s:s, s:s}", "total",
+				    json_pack("{s:I, s:I, s:I, s:s, s:s, s:s}", "total",
 					      (json_int_t)drops[i].total, "latest_per_s",
 					      (json_int_t)drops[i].latest, "worst_per_s",
-					      (json_int_t)drops[i].worst, "worst_at", when, "means",
-					      drops[i].help));
+					      (json_int_t)drops[i].worst, "worst_at", when,
+					      "late_then", late, "means", drops[i].help));
 	}
 	return 0;
 }
@@ -208,21 +221,25 @@ int show_stalls(struct lj_control *c, const char *param, json_t *reply, struct l
 	for (uint32_t i = 0; i < lj_pipeline_loops(c->pipeline); i++) {
 		struct lj_loop_info info;
 		const struct lj_histogram *h;
-		char name[24];
+		char name[24], when[32];
 
 		lj_pipeline_loop(c->pipeline, i, &info);
 		h = info.loop_ns;
 		snprintf(name, sizeof(name), "lcore%u", info.lcore);
-		json_object_set_new(reply, name,
-				    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "loops",
-					      (json_int_t)h->count, "p50",
-					      (json_int_t)lj_histogram_percentile(h, 50), "p99",
-					      (json_int_t)lj_histogram_percentile(h, 99), "p999",
-					      (json_int_t)lj_histogram_percentile(h, 99.9), "worst",
-					      (json_int_t)h->max, "involuntary_switches",
-					      (json_int_t)info.involuntary_switches,
-					      "voluntary_switches",
-					      (json_int_t)info.voluntary_switches));
+		time_text(info.longest_at_ns, when, sizeof(when));
+		json_object_set_new(
+			reply, name,
+			json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I}",
+				  "loops", (json_int_t)h->count, "p50",
+				  (json_int_t)lj_histogram_percentile(h, 50), "p99",
+				  (json_int_t)lj_histogram_percentile(h, 99), "p999",
+				  (json_int_t)lj_histogram_percentile(h, 99.9), "worst",
+				  (json_int_t)h->max, "worst_at", when, "latest_worst",
+				  (json_int_t)info.latest->away_ns, "busy_percent",
+				  (json_int_t)info.latest->busy_percent, "involuntary_switches",
+				  (json_int_t)info.involuntary_switches, "latest_involuntary",
+				  (json_int_t)info.latest->switches, "voluntary_switches",
+				  (json_int_t)info.voluntary_switches));
 	}
 	return 0;
 }

@@ -273,6 +273,7 @@ static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 	memset(p->lcore, 0, p->n_lcores * sizeof(*p->lcore));
 	for (uint32_t i = 0; i < p->n_lcores; i++) {
 		lj_histogram_init(&p->lcore[i].loop_ns);
+		lj_histogram_init(&p->lcore[i].lateness.loops);
 		p->lcore[i].id = i + 1;
 		p->lcore[i].idle = (enum lj_idle_mode)p->config->idle.mode;
 		p->lcore[i].max_sleep_ns = p->config->idle.max_sleep_us * 1000ULL;
