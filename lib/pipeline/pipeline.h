@@ -5,6 +5,7 @@
 #include "failover.h"
 #include "hold.h"
 #include "late.h"
+#include "legs.h"
 #include "role.h"
 #include "watch.h"
 
