@@ -63,7 +63,7 @@ class TestPredict:
     @pytest.mark.parametrize("arguments, says", [
         (("--pcap", DEMO), "--queues"), (("--queues", "2"), "no capture"), (("--pcap", "/nonexistent", "--queues", "2"), "/nonexistent"),
         (("--pcap", DEMO, "--queues", "2", "--mode", "mac"), "neither ip nor 5tuple"),
-        (("--pcap", DEMO, "--queues", "2", "--driver", "pcap"), "no RSS"),
+        (("--pcap", DEMO, "--queues", "2", "--driver", "pcap"), "no RSS"), (("--pcap", DEMO, "--queues", "2", "--driver", "i40"), "no i40.json"),
         (("--pcap", DEMO, "--queues", "2", "--key", "6d5a"), "--key")])
     def test_bad_usage(self, arguments, says):
         """
