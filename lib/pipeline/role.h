@@ -107,6 +107,7 @@ struct spreader {
 	struct receiver receiver;
 	struct lj_queue *worker[LJ_CONFIG_ROLES];
 	uint16_t n_workers;
+	struct lj_rss rss; /* workers as a NIC's queues */
 
 	struct sequencer sequencer;
 	uint16_t n_items, next_item;

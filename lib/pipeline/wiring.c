@@ -9,6 +9,8 @@
 #include "lj_log.h"
 #include "pipeline.h"
 
+#define SPREAD_ENTRIES 512 /* of the spreader's RETA: as many as rss-predict takes by default */
+
 static int no_memory(const char *what, struct lj_error *err)
 {
 	return lj_error_set(err, ENOMEM, what,
@@ -308,6 +310,8 @@ int open_roles(struct lj_pipeline *p, struct lj_error *err)
 			return no_memory("spread", err);
 		p->spreader->shared = &p->shared;
 		p->spreader->n_workers = (uint16_t)p->config->lcores.workers;
+		lj_rss_init(&p->spreader->rss, (enum lj_rss_mode)p->config->capture.rss_mode,
+			    p->spreader->n_workers, LJ_RSS_KEY_MAX, SPREAD_ENTRIES);
 		ret = open_receiver(p, &p->spreader->receiver, &p->spreader->role.counters, 0, err);
 	}
 	for (uint32_t i = 0; i < p->config->lcores.workers && ret == 0; i++)
