@@ -3,30 +3,37 @@
 
 #include "role.h"
 
-static bool has_ports(const struct spreader *s, const struct lj_flow_key *key)
+static bool has_ports(const struct lj_rss *rss, const struct lj_flow_key *key)
 {
-	return s->rss.mode == LJ_RSS_5TUPLE &&
+	return rss->mode == LJ_RSS_5TUPLE &&
 	       (key->proto == IPPROTO_TCP || key->proto == IPPROTO_UDP ||
 		key->proto == IPPROTO_SCTP);
 }
 
 /*
- * The queue that a NIC with as many would have chosen, so that rss-predict tells this spread, too;
- * but by the flow's key, which a later fragment and the inside of a tunnel have as well.
+ * What a NIC would have hashed, so that rss-predict tells this spread, too; but of the flow's key,
+ * which a later fragment and the inside of a tunnel have as well.
  */
-static uint16_t worker_of(const struct spreader *s, const struct lj_packet *packet)
+uint32_t spread_hash(const struct lj_rss *rss, const struct lj_flow_key *key)
 {
-	const struct lj_flow_key *key = &packet->key;
 	uint32_t bytes = key->version == 4 ? 4 : 16, n = 2 * bytes;
 	uint8_t tuple[LJ_RSS_TUPLE_MAX];
 
 	memcpy(tuple, key->addr[0] + 16 - bytes, bytes);
 	memcpy(tuple + bytes, key->addr[1] + 16 - bytes, bytes);
-	for (int end = 0; end < 2 && has_ports(s, key); end++) {
+	for (int end = 0; end < 2 && has_ports(rss, key); end++) {
 		tuple[n++] = (uint8_t)(key->port[end] >> 8);
 		tuple[n++] = (uint8_t)key->port[end];
 	}
-	return lj_rss_queue(&s->rss, lj_toeplitz_hash(&s->rss.toeplitz, tuple, n));
+	return lj_toeplitz_hash(&rss->toeplitz, tuple, n);
+}
+
+static uint16_t worker_of(struct spreader *s, const struct lj_packet *packet)
+{
+	uint16_t bucket = lj_rss_bucket(&s->rss, spread_hash(&s->rss, &packet->key));
+
+	__atomic_store_n(&s->bucket[bucket], s->bucket[bucket] + 1, __ATOMIC_RELAXED);
+	return lj_rss_entry(&s->rss, bucket);
 }
 
 static bool put(struct lj_queue *q, const struct lj_packet *packet)

@@ -126,6 +126,8 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, const struct lj_route 
 	p->worker[i] = w;
 	w->shared = &p->shared;
 	w->route = *route;
+	w->queue = (uint16_t)i;
+	w->spreader = p->spreader;
 	w->flow_config = (struct lj_flow_config){
 		.capacity = p->config->flow.capacity,
 		.keep = kept_parts(p) & LJ_KEEP_ALL,

@@ -188,11 +188,57 @@ static void what_cannot_be_is_refused_with_a_reason(void)
 	CU_ASSERT_EQUAL(lj_pipeline_rebalance(p, &result, &err), -EINVAL);
 	CU_ASSERT_STRING_EQUAL(err.where, "capture.rss_check");
 	close_ports(p);
-	p = open_ports("capture.ports=[{\"name\":\"net_ring0\",\"queues\":1}]",
+	p = open_ports("capture.ports=[{\"name\":\"net_ring0\",\"queues\":2}]",
 		       "capture.rss_check=16");
 	CU_ASSERT_EQUAL(lj_pipeline_rebalance(p, &result, &err), -ENOTSUP);
 	CU_ASSERT_STRING_EQUAL(err.where, "net_ring0");
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "redirection table"));
+	close_ports(p);
+	p = open_ports("capture.ports=[{\"name\":\"net_ring1\",\"queues\":1}]",
+		       "capture.rss_check=16");
+	CU_ASSERT_EQUAL(lj_pipeline_rebalance(p, &result, &err), -EAGAIN);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "0 packets were dealt"));
+	close_ports(p);
+}
+
+/* One queue, which the spreader deals to two workers by a table of its own. */
+static void flows_that_the_spreader_deals_anew_are_counted(void)
+{
+	struct lj_pipeline *p = open_ports("capture.ports=[{\"name\":\"net_ring2\",\"queues\":1}]",
+					   "capture.rss_check=0");
+	struct lj_rss *rss = &p->spreader->rss;
+	struct lj_rebalance result;
+	struct lj_error err = {0};
+	uint16_t before[LJ_RETA_MAX];
+	uint64_t moved = 0;
+
+	CU_ASSERT_EQUAL_FATAL(rss->reta_entries, 512);
+	for (uint32_t flow = 0; flow < FLOWS; flow++) {
+		struct lj_packet one = packet_of(flow);
+		struct lj_flow *due[4];
+		uint16_t n_due;
+
+		lj_flow_update(p->worker[lj_rss_queue(rss, spread_hash(rss, &one.key))]->table,
+			       &one, 1, due, &n_due);
+	}
+	for (uint16_t e = 0; e < 512; e++)
+		p->spreader->bucket[e] = e % 2 == 0 ? 30 : 10;
+	memcpy(before, rss->reta, sizeof(before));
+	CU_ASSERT_EQUAL_FATAL(lj_pipeline_rebalance(p, &result, &err), 0);
+	CU_ASSERT_EQUAL(result.samples, 512 * 20);
+	CU_ASSERT(result.balance.moved > 0 && result.balance.after < 1.06);
+	for (uint32_t flow = 0; flow < FLOWS; flow++) {
+		struct lj_packet one = packet_of(flow);
+		uint16_t bucket = lj_rss_bucket(rss, spread_hash(rss, &one.key));
+
+		moved += before[bucket] != lj_rss_entry(rss, bucket);
+	}
+	CU_ASSERT(moved > 0);
+	for (int i = 0; i < FLOWS / 100; i++)
+		for (uint32_t w = 0; w < 2; w++)
+			rebalance_records(p->worker[w]);
+	CU_ASSERT_EQUAL(total(p, LJ_C_rss_moved_flows), moved);
+	CU_ASSERT_EQUAL(lj_pipeline_rebalance(p, &result, &err), -EAGAIN);
 	close_ports(p);
 }
 
@@ -280,6 +326,8 @@ static const struct lj_test tests[] = {
 	{"flows that move are counted and marked", flows_that_move_are_counted_and_marked},
 	{"an even load moves nothing", an_even_load_moves_nothing},
 	{"what cannot be is refused with a reason", what_cannot_be_is_refused_with_a_reason},
+	{"flows that the spreader deals anew are counted",
+	 flows_that_the_spreader_deals_anew_are_counted},
 	{"legs with different tables are dealt alike", legs_with_different_tables_are_dealt_alike},
 	{"legs that part refuse the start", legs_that_part_refuse_the_start},
 	{"a port that is taken up again follows the other",
@@ -291,7 +339,7 @@ int main(void)
 	static const char *const vdevs[] = {"net_null0", "net_null1", "net_null2",  "net_null3",
 					    "net_null4", "net_null5", "net_null6",  "net_null7",
 					    "net_null8", "net_null9", "net_null10", "net_null11",
-					    "net_ring0", NULL};
+					    "net_ring0", "net_ring1", "net_ring2",  NULL};
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/drivers-config", getenv("LJ_SOURCE_ROOT"));
