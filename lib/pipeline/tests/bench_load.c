@@ -142,8 +142,8 @@ static void run_pattern(struct open_loop *o, const struct pattern *p, bool host,
 	json_object_set_new(row, "host", json_boolean(host));
 	json_object_set_new(row, "batch_1_p99_us", json_real(single.us[2]));
 	json_object_set_new(row, "ratio", json_real(single.us[2] / f.us[2]));
-	if (p->rate == spike)
-		json_object_set_new(row, "recovery_us", json_real(f.recovery_us));
+	json_object_set_new(row, "recovery_us",
+			    p->rate == spike ? json_real(f.recovery_us) : json_null());
 	json_array_append_new(json_object_get(json, "patterns"), row);
 	fprintf(text,
 		"%-7s host %-3s %-6s CPUs %8.0f flows/s  p50 %7.1f  p95 %7.1f  p99 %7.1f (offered "
