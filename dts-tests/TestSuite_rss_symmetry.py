@@ -137,6 +137,8 @@ class TestShow:
                     raise OSError("not yet")
 
             wait_for(counted, process)
+            spread = telemetry.ask("/linejudge/show/rss")["spread"]
+            verify(spread["mode"] == "ip" and spread["queues"] == 4 and float(spread["imbalance"]) > 1.1, spread)
             again = wait_for(rebalanced, process)
             verify(float(again["imbalance_before"]) < float(answer["imbalance_before"]), f"{answer}, then {again}")
             process.terminate()

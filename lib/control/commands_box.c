@@ -139,29 +139,65 @@ static json_t *key_text(const struct lj_rss *rss)
 	return json_string(text);
 }
 
+/* The fullest worker over the mean, by packets taken from the spreader; all of them in *dealt. */
+static double worker_imbalance(const struct lj_pipeline *p, uint64_t *dealt)
+{
+	uint64_t max = 0, workers = 0;
+
+	*dealt = 0;
+	for (uint32_t i = 0; i < lj_pipeline_roles(p); i++) {
+		struct lj_role_info role;
+		uint64_t packets;
+
+		lj_pipeline_role(p, i, &role);
+		if (role.kind != LJ_ROLE_WORKER)
+			continue;
+		packets = lj_counter_read(role.counters, LJ_C_flow_hit) +
+			  lj_counter_read(role.counters, LJ_C_flow_created) +
+			  lj_counter_read(role.counters, LJ_C_flow_refused);
+		max = RTE_MAX(max, packets);
+		*dealt += packets;
+		workers++;
+	}
+	return *dealt > 0 ? (double)max * (double)workers / (double)*dealt : 1;
+}
+
+static json_t *rss_row(const struct lj_rss *rss, uint16_t queues, double uneven,
+		       const struct lj_queue_info *sum)
+{
+	return json_pack(
+		"{s:s, s:i, s:o, s:i, s:i, s:o, s:I, s:I, s:I}", "mode",
+		rss == NULL		 ? "none"
+		: rss->mode == LJ_RSS_IP ? "ip"
+					 : "5tuple",
+		"queues", (int)queues, "key", rss != NULL ? key_text(rss) : json_string("-"),
+		"key_bytes", rss != NULL ? (int)rss->key_bytes : 0, "reta_entries",
+		rss != NULL ? (int)rss->reta_entries : 0, "imbalance", json_sprintf("%.3f", uneven),
+		"checked", (json_int_t)sum->checked, "unexpected", (json_int_t)sum->unexpected,
+		"parted", (json_int_t)sum->parted);
+}
+
 int show_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
+	const struct lj_rss *spread = lj_pipeline_spread(c->pipeline);
+	struct lj_queue_info sum;
+
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
 	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
 		const struct lj_source *s = lj_pipeline_source(c->pipeline, i);
-		const struct lj_rss *rss = s->rss;
-		struct lj_queue_info info[LJ_SOURCE_QUEUES], sum;
+		struct lj_queue_info info[LJ_SOURCE_QUEUES];
 		double uneven = read_queues(c->pipeline, i, info, &sum);
 
-		json_object_set_new(
-			reply, s->name,
-			json_pack("{s:s, s:i, s:o, s:i, s:i, s:o, s:I, s:I, s:I}", "mode",
-				  rss == NULL		   ? "none"
-				  : rss->mode == LJ_RSS_IP ? "ip"
-							   : "5tuple",
-				  "queues", (int)s->queues, "key",
-				  rss != NULL ? key_text(rss) : json_string("-"), "key_bytes",
-				  rss != NULL ? (int)rss->key_bytes : 0, "reta_entries",
-				  rss != NULL ? (int)rss->reta_entries : 0, "imbalance",
-				  json_sprintf("%.3f", uneven), "checked", (json_int_t)sum.checked,
-				  "unexpected", (json_int_t)sum.unexpected, "parted",
-				  (json_int_t)sum.parted));
+		json_object_set_new(reply, s->name, rss_row(s->rss, s->queues, uneven, &sum));
+	}
+	if (spread != NULL) {
+		double uneven;
+
+		/* In software every packet is where its hash says. */
+		sum = (struct lj_queue_info){0};
+		uneven = worker_imbalance(c->pipeline, &sum.checked);
+		json_object_set_new(reply, "spread", rss_row(spread, spread->queues, uneven, &sum));
 	}
 	return 0;
 }

@@ -92,6 +92,10 @@ struct lj_queue_info {
 void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t queue,
 		       struct lj_queue_info *info);
 
+/* How the spreader deals what ports with one queue receive: its queues are the workers. NULL when
+ * workers receive themselves. */
+const struct lj_rss *lj_pipeline_spread(const struct lj_pipeline *p);
+
 struct lj_rebalance {
 	uint64_t samples; /* packets checked (capture.rss_check) that the load was told by */
 	struct lj_rss_balance balance;

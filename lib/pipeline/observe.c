@@ -51,6 +51,11 @@ void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t qu
 	info->parted = __atomic_load_n(&q->parted, __ATOMIC_RELAXED);
 }
 
+const struct lj_rss *lj_pipeline_spread(const struct lj_pipeline *p)
+{
+	return p->spreader != NULL ? &p->spreader->rss : NULL;
+}
+
 uint32_t lj_pipeline_loops(const struct lj_pipeline *p)
 {
 	return p->n_lcores;
