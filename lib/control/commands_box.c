@@ -279,3 +279,51 @@ int show_stalls(struct lj_control *c, const char *param, json_t *reply, struct l
 	}
 	return 0;
 }
+
+/* Loops of range `i` by lcore; all of them in *loops. */
+static json_t *loops_row(const struct lj_pipeline *p, int i, uint64_t *loops)
+{
+	json_t *row = json_object();
+
+	*loops = 0;
+	for (uint32_t l = 0; l < lj_pipeline_loops(p); l++) {
+		struct lj_loop_info info;
+		char name[24];
+		uint64_t n;
+
+		lj_pipeline_loop(p, l, &info);
+		n = range_count(info.loop_ns, i);
+		*loops += n;
+		snprintf(name, sizeof(name), "lcore%u", info.lcore);
+		json_object_set_new(row, name, json_integer((json_int_t)n));
+	}
+	return row;
+}
+
+int show_stalls_histogram(struct lj_control *c, const char *param, json_t *reply,
+			  struct lj_error *err)
+{
+	int first = RANGES, last = -1;
+	json_t *row[RANGES];
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (int i = 0; i < RANGES; i++) {
+		uint64_t loops;
+
+		row[i] = loops_row(c->pipeline, i, &loops);
+		if (loops > 0)
+			last = i;
+		if (loops > 0 && first == RANGES)
+			first = i;
+	}
+	for (int i = 0; i < RANGES; i++) {
+		char name[48];
+
+		snprintf(name, sizeof(name), "%9llu us", (unsigned long long)range_end_us(i));
+		if (i >= first && i <= last)
+			json_object_set(reply, name, row[i]);
+		json_decref(row[i]);
+	}
+	return 0;
+}
