@@ -79,6 +79,14 @@ class TestBench:
         for row in rows(name, "--seconds", 0.3, "--runs", 1):
             verify(row.get("ns_per_packet", 1) > 0 and row.get("mpps", 1) > 0, row)
 
+    def test_a_start_is_told_by_what_is_in_it(self):
+        """
+        Steps: start each kind once.
+        Verify: both builds have a figure of each.
+        """
+        found = rows("start", "--runs", 1)
+        verify(len(found) == 4 and all(row["ms"] > 0 and row["shared_ms"] > 0 and row["rss_mib"] > 1 for row in found), found)
+
     def test_the_grid_is_a_table_and_a_picture(self, tmp_path):
         """
         Steps: a short run of the grid, with --csv and --picture.

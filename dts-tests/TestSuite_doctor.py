@@ -94,10 +94,12 @@ class TestHealth:
         """
         report = examine(tree, tmp_path)
         verify(report["worst"] == "note", report)
-        for check in ("versions", "hugepages", "stale files", "driver", "iommu", "pcie", "descriptors", "isolation", "governor",
-                      "numa"):
+        for check in ("hugepages", "stale files", "driver", "iommu", "pcie", "descriptors", "isolation", "governor", "numa"):
             found(report, check, "fine")
+        versions = [f["subject"] for f in report["findings"] if f["check"] == "versions" and f["severity"] == "fine"]
+        verify(versions == ["DPDK", "XGBoost"], versions)
         found(report, "lldp", "note")
+        verify("9.01 or newer" in found(report, "firmware", "note")["what"], report)
 
     def test_the_text_has_the_remedies(self, tree, tmp_path):
         """
@@ -128,6 +130,17 @@ class TestMemory:
         hit = only_bad(examine(tree, tmp_path), "hugepages", "warning")
         verify(hit["subject"] == "node 0" and "20 MiB free" in hit["what"] and "nr_hugepages" in hit["remedy"], hit)
         only_bad(examine(tree, tmp_path, None, "--set", "eal.huge=on"), "hugepages", "fatal")
+
+    def test_pages_in_use_are_not_asked_back(self, tree, tmp_path):
+        """
+        Steps: 1,000 pages, all of them another program's.
+        Verify: the remedy asks for as many more as are lacking, not for less than there are.
+        """
+        tree.hugepages(0, 0)
+        tree.write("sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages", "1000")
+        hit = only_bad(examine(tree, tmp_path), "hugepages", "warning")
+        needed = int(hit["what"].split(" needed")[0].split()[-1])
+        verify(int(hit["remedy"].split()[1]) == 1000 + needed // 2 + 1, hit)
 
     def test_hugepages_on_the_wrong_node(self, tree, tmp_path):
         """
@@ -248,6 +261,43 @@ class TestDevices:
         found(examine(tree, tmp_path, config), "queues", "fatal")
 
 
+class TestInterfaces:
+    @pytest.mark.parametrize("name", ["xdp:eth7", "xdp:eth7,mode=generic", "auto:eth7", "net_af_packet0,iface=eth7", "net_af_xdp0,iface=eth7,start_queue=0"])
+    def test_an_interface_is_there_and_up(self, tree, tmp_path, name):
+        """
+        Steps: tap an interface that is missing; then down; then up without a link; then up.
+        Verify: fatal; warnings, the first of which brings it up; fine.
+        """
+        config = {"capture": {"ports": [{"name": name}]}, "lcores": {"worker_cpus": "2"}, "models": []}
+        verify("eth7" in only_bad(examine(tree, tmp_path, config), "interface", "fatal")["what"], "not named")
+        tree.write("sys/class/net/eth7/flags", "0x1002")
+        verify(only_bad(examine(tree, tmp_path, config), "interface", "warning")["remedy"] == "ip link set eth7 up", "no remedy")
+        tree.write("sys/class/net/eth7/flags", "0x1003")
+        tree.write("sys/class/net/eth7/carrier", "0")
+        verify("no link" in only_bad(examine(tree, tmp_path, config), "interface", "warning")["what"], "not said")
+        tree.write("sys/class/net/eth7/carrier", "1")
+        found(examine(tree, tmp_path, config), "interface", "fine")
+
+    def test_a_tap_makes_its_interface(self, tree, tmp_path):
+        """
+        Steps: net_tap with the name of an interface to make.
+        Verify: it is not missed.
+        """
+        config = {"capture": {"ports": [{"name": "net_tap0,iface=eth7"}]}, "lcores": {"worker_cpus": "2"}, "models": []}
+        verify(not [f for f in examine(tree, tmp_path, config)["findings"] if f["check"] == "interface"], "missed")
+
+    def test_where_a_port_would_fail_over_to(self, tree, tmp_path):
+        """
+        Steps: a failover to an interface that is not there; to a PCI address.
+        Verify: a warning that names it; nothing.
+        """
+        config = json.loads(json.dumps(CONFIG))
+        config["capture"]["ports"][0]["failover"] = "eth8"
+        verify(only_bad(examine(tree, tmp_path, config), "interface", "warning")["subject"] == "eth8", "not named")
+        config["capture"]["ports"][0]["failover"] = "0000:3b:00.1"
+        verify(not [f for f in examine(tree, tmp_path, config)["findings"] if f["check"] == "interface"], "looked for")
+
+
 class TestCpus:
     def test_workers_are_not_isolated(self, tree, tmp_path):
         """
@@ -281,6 +331,29 @@ class TestCpus:
         Verify: fatal.
         """
         found(examine(tree, tmp_path, None, "--set", "lcores.worker_cpus=2,9"), "cpus", "fatal")
+
+
+    def test_inference_needs_its_cpus_as_workers_do(self, tree, tmp_path):
+        """
+        Steps: inference on CPU 1, which is not isolated and saves power.
+        Verify: two warnings about inference; isolcpus names its CPU and the workers'.
+        """
+        tree.write("sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "powersave")
+        report = examine(tree, tmp_path, None, "--set", "lcores.infer_cpus=1")
+        for check in ("isolation", "governor"):
+            verify(found(report, check, "warning")["subject"] == "inference", report)
+            verify(found(report, check, "fine")["subject"] == "workers", report)
+        verify("isolcpus=2,3,1 " in found(report, "isolation", "warning")["remedy"], report)
+
+    def test_two_that_poll_on_one_cpu(self, tree, tmp_path):
+        """
+        Steps: inference on a worker's CPU; then two workers on one CPU.
+        Verify: a warning that names the CPU; one that counts.
+        """
+        hit = only_bad(examine(tree, tmp_path, None, "--set", "lcores.infer_cpus=3"), "cpus", "warning")
+        verify("CPU 3 is that of inference as well" in hit["what"], hit)
+        hit = only_bad(examine(tree, tmp_path, None, "--set", "lcores.worker_cpus=2"), "cpus", "warning")
+        verify("2 lcores have to share 1 CPUs" in hit["what"], hit)
 
 
 class TestStart:

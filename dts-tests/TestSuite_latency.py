@@ -30,6 +30,19 @@ class TestLatency:
             verify(float(told["p99_us"]) > 1 and float(told["margin_percent"]) < 0, told)
             verify(told["batch_deadline_us"] == 1 and told["lcores"] == told["lcores_of"] == 2, told)
 
+    def test_loops_are_counted_by_how_long_they_took(self, tmp_path):
+        """
+        Steps: run the endless capture; ask for loop times, and for their histogram.
+        Verify: each lcore has at least as many loops in all ranges as it had before, and its worst one lies in the last range that it has.
+        """
+        with appliance(tmp_path, CONFIG, "lj-dts-loops") as (_, telemetry):
+            stalls = until(telemetry, "/linejudge/show/stalls", lambda answer: all(row["loops"] > 1000 for row in answer.values()))
+            rows = telemetry.ask("/linejudge/show/stalls/histogram")
+        for lcore, row in stalls.items():
+            verify(sum(loops[lcore] for loops in rows.values()) >= row["loops"], f"{lcore}: {rows}")
+            ends = [int("".join(filter(str.isdigit, name))) for name, loops in rows.items() if loops[lcore] > 0]
+            verify(max(ends) * 1000 >= row["worst"] * 0.96, f"{lcore}: {row}, {rows}")
+
     def test_without_an_objective_none_is_judged(self, tmp_path):
         """
         Steps: run the endless capture without an objective until there are decisions.

@@ -63,7 +63,7 @@ class TestPredict:
     @pytest.mark.parametrize("arguments, says", [
         (("--pcap", DEMO), "--queues"), (("--queues", "2"), "no capture"), (("--pcap", "/nonexistent", "--queues", "2"), "/nonexistent"),
         (("--pcap", DEMO, "--queues", "2", "--mode", "mac"), "neither ip nor 5tuple"),
-        (("--pcap", DEMO, "--queues", "2", "--driver", "pcap"), "no RSS"),
+        (("--pcap", DEMO, "--queues", "2", "--driver", "pcap"), "no RSS"), (("--pcap", DEMO, "--queues", "2", "--driver", "i40"), "no i40.json"),
         (("--pcap", DEMO, "--queues", "2", "--key", "6d5a"), "--key")])
     def test_bad_usage(self, arguments, says):
         """
@@ -108,11 +108,42 @@ class TestShow:
         Verify: each is refused, and says why.
         """
         null = {"capture": {"ports": [{"name": "net_null0", "queues": 2}], "rss_check": 1}, "lcores": {"workers": 2}, "models": []}
-        ring = {"capture": {"ports": [{"name": "net_ring0"}]}, "lcores": {"workers": 2}, "models": []}
+        ring = {"capture": {"ports": [{"name": "net_ring0", "queues": 2}]}, "lcores": {"workers": 2}, "models": []}
         for config, says in ((null, "0 packets were sampled"), (ring, "no redirection table")):
             with appliance(tmp_path, config, "lj-dts-rss-rebalance") as (_, telemetry):
                 answer = telemetry.ask("/linejudge/rebalance/rss")
             verify(says in answer["error"], answer)
+
+    def test_what_the_spreader_deals_is_rebalanced(self, tmp_path):
+        """
+        Steps: four workers behind the one queue of an endless capture, by addresses, which is uneven; rebalance, and again.
+        Verify: it is more even afterwards, and what has moved is counted, in entries and in flows; the ledger balances.
+        """
+        config = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1", "mbufs": 32768}], "rss_mode": "ip"},
+                  "lcores": {"workers": 4}, "flow": {"capacity": 4096}, "models": []}
+        with appliance(tmp_path, config, "lj-dts-rss-spread") as (process, telemetry):
+            def rebalanced():
+                answer = telemetry.ask("/linejudge/rebalance/rss")
+                if "error" in answer:
+                    raise OSError(answer["error"])
+                return answer
+
+            answer = wait_for(rebalanced, process)
+            verify(float(answer["imbalance_before"]) > 1.5 and answer["moved_entries"] > 0, answer)
+            verify(float(answer["imbalance_after"]) < float(answer["imbalance_before"]), answer)
+
+            def counted():
+                if telemetry.ask("/linejudge/show/counters")["rss_moved_flows"] == 0:
+                    raise OSError("not yet")
+
+            wait_for(counted, process)
+            spread = telemetry.ask("/linejudge/show/rss")["spread"]
+            verify(spread["mode"] == "ip" and spread["queues"] == 4 and float(spread["imbalance"]) > 1.1, spread)
+            again = wait_for(rebalanced, process)
+            verify(float(again["imbalance_before"]) < float(answer["imbalance_before"]), f"{answer}, then {again}")
+            process.terminate()
+            out, err = process.communicate(timeout=60)
+            verify(json.loads(out)["ledger"]["balanced"], out + err)
 
     def test_mode_ip_is_asked_for(self, tmp_path):
         """

@@ -15,11 +15,11 @@ LARGEST = {"capture": {"ports": [{"name": f"net_null{i}", "mbufs": 1024} for i i
            "lcores": {"workers": WORKERS, "infer": INFER, "count": 2}, "flow": {"capacity": 1024},
            "queue": {"infer": 64, "spread": 64, "sink": 64}}
 
-# Beside the ports, port info says whether conversations come in both directions.
-ROWS = {"show/lcores": WORKERS + INFER + 2, "show/keepalive": 2, "show/port/stats": PORTS, "show/port/info": PORTS + 1, "show/port/failover": PORTS, "show/rss": PORTS,
+# Beside the ports, port info says whether conversations come in both directions, and rss how the spreader deals.
+ROWS = {"show/lcores": WORKERS + INFER + 2, "show/keepalive": 2, "show/port/stats": PORTS, "show/port/info": PORTS + 1, "show/port/failover": PORTS, "show/rss": PORTS + 1,
         "show/stalls": 2, "show/latency": 5}
 SHOWN = ("show/lcores", "show/keepalive", "show/port/stats", "show/port/info", "show/port/failover", "show/rss", "show/drops",
-         "show/stalls", "show/packet/stats", "show/flow/stats", "show/batch/stats", "show/host/stats",
+         "show/stalls", "show/stalls/histogram", "show/packet/stats", "show/flow/stats", "show/batch/stats", "show/host/stats",
          "show/sink/stats", "show/verdicts", "show/drift", "show/latency", "show/latency/models", "show/latency/histogram", "show/slo", "show/ledger",
          "show/model", "show/tuning", "show/counters", "help")
 

@@ -121,7 +121,13 @@ static int set_up_rss(struct prediction *p, struct lj_error *err)
 
 	if (ret != 0)
 		return ret;
-	if (driver.has_rss)
+	/* A slip of the pen must not predict another NIC's spread. */
+	if (strcmp(driver.name, "generic") == 0 && strcmp(p->driver, "generic") != 0)
+		ret = lj_error_set(err, ENOENT, "--driver",
+				   "there is no %s.json in drivers-config; for a driver without "
+				   "one, generic",
+				   p->driver);
+	else if (driver.has_rss)
 		lj_rss_init(&p->rss, p->mode, (uint16_t)p->queues, driver.key_bytes,
 			    driver.reta_entries);
 	else

@@ -155,7 +155,7 @@ static bool settle_reta(struct port_rss *rss, uint16_t port, const char *name)
 
 static int self_test(struct port_rss *rss, const char *name, struct lj_error *err)
 {
-	uint32_t parted = lj_rss_self_test(&rss->model);
+	uint32_t parted = lj_rss_self_test(&rss->model, &rss->model);
 
 	if (parted > 0)
 		return lj_error_set(err, EIO, name,

@@ -94,11 +94,12 @@ static inline uint16_t lj_rss_queue(const struct lj_rss *rss, uint32_t hash)
 }
 
 /*
- * Pushes synthetic tuples, IPv4 and IPv6 with and without ports, and their reverses through hash
- * and RETA: how many of LJ_RSS_TEST_PAIRS pairs part. The same tuples every time.
+ * Pushes synthetic tuples, IPv4 and IPv6 with and without ports, through hash and RETA of `there`,
+ * and their reverses through those of `back`, which may be the same: how many of LJ_RSS_TEST_PAIRS
+ * pairs part. The same tuples every time.
  */
 #define LJ_RSS_TEST_PAIRS 4096
-uint32_t lj_rss_self_test(const struct lj_rss *rss);
+uint32_t lj_rss_self_test(const struct lj_rss *there, const struct lj_rss *back);
 
 /* Fullest queue over the mean: what is this even is left alone, since a move parts flows. */
 #define LJ_RSS_EVEN 1.05

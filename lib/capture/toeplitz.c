@@ -94,7 +94,7 @@ static uint16_t queue_of(const struct lj_rss *rss, const uint8_t *src, const uin
 	return lj_rss_queue(rss, lj_toeplitz_hash(&rss->toeplitz, tuple, n));
 }
 
-uint32_t lj_rss_self_test(const struct lj_rss *rss)
+uint32_t lj_rss_self_test(const struct lj_rss *there, const struct lj_rss *back)
 {
 	uint32_t random = 1, parted = 0, word[9];
 
@@ -105,8 +105,8 @@ uint32_t lj_rss_self_test(const struct lj_rss *rss)
 
 		for (uint32_t w = 0; w < RTE_DIM(word); w++)
 			word[w] = next_random(&random);
-		parted += queue_of(rss, tuple, tuple + 16, bytes, ports, (uint32_t[]){0, 2}) !=
-			  queue_of(rss, tuple + 16, tuple, bytes, ports, (uint32_t[]){2, 0});
+		parted += queue_of(there, tuple, tuple + 16, bytes, ports, (uint32_t[]){0, 2}) !=
+			  queue_of(back, tuple + 16, tuple, bytes, ports, (uint32_t[]){2, 0});
 	}
 	return parted;
 }

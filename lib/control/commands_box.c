@@ -1,5 +1,6 @@
 /* Commands about ports, queues, losses and stalls: what the NIC and the box do to the packets. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -138,29 +139,65 @@ static json_t *key_text(const struct lj_rss *rss)
 	return json_string(text);
 }
 
+/* The fullest worker over the mean, by packets taken from the spreader; all of them in *dealt. */
+static double worker_imbalance(const struct lj_pipeline *p, uint64_t *dealt)
+{
+	uint64_t max = 0, workers = 0;
+
+	*dealt = 0;
+	for (uint32_t i = 0; i < lj_pipeline_roles(p); i++) {
+		struct lj_role_info role;
+		uint64_t packets;
+
+		lj_pipeline_role(p, i, &role);
+		if (role.kind != LJ_ROLE_WORKER)
+			continue;
+		packets = lj_counter_read(role.counters, LJ_C_flow_hit) +
+			  lj_counter_read(role.counters, LJ_C_flow_created) +
+			  lj_counter_read(role.counters, LJ_C_flow_refused);
+		max = RTE_MAX(max, packets);
+		*dealt += packets;
+		workers++;
+	}
+	return *dealt > 0 ? (double)max * (double)workers / (double)*dealt : 1;
+}
+
+static json_t *rss_row(const struct lj_rss *rss, uint16_t queues, double uneven,
+		       const struct lj_queue_info *sum)
+{
+	return json_pack(
+		"{s:s, s:i, s:o, s:i, s:i, s:o, s:I, s:I, s:I}", "mode",
+		rss == NULL		 ? "none"
+		: rss->mode == LJ_RSS_IP ? "ip"
+					 : "5tuple",
+		"queues", (int)queues, "key", rss != NULL ? key_text(rss) : json_string("-"),
+		"key_bytes", rss != NULL ? (int)rss->key_bytes : 0, "reta_entries",
+		rss != NULL ? (int)rss->reta_entries : 0, "imbalance", json_sprintf("%.3f", uneven),
+		"checked", (json_int_t)sum->checked, "unexpected", (json_int_t)sum->unexpected,
+		"parted", (json_int_t)sum->parted);
+}
+
 int show_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
+	const struct lj_rss *spread = lj_pipeline_spread(c->pipeline);
+	struct lj_queue_info sum;
+
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
 	for (uint32_t i = 0; i < lj_pipeline_sources(c->pipeline); i++) {
 		const struct lj_source *s = lj_pipeline_source(c->pipeline, i);
-		const struct lj_rss *rss = s->rss;
-		struct lj_queue_info info[LJ_SOURCE_QUEUES], sum;
+		struct lj_queue_info info[LJ_SOURCE_QUEUES];
 		double uneven = read_queues(c->pipeline, i, info, &sum);
 
-		json_object_set_new(
-			reply, s->name,
-			json_pack("{s:s, s:i, s:o, s:i, s:i, s:o, s:I, s:I, s:I}", "mode",
-				  rss == NULL		   ? "none"
-				  : rss->mode == LJ_RSS_IP ? "ip"
-							   : "5tuple",
-				  "queues", (int)s->queues, "key",
-				  rss != NULL ? key_text(rss) : json_string("-"), "key_bytes",
-				  rss != NULL ? (int)rss->key_bytes : 0, "reta_entries",
-				  rss != NULL ? (int)rss->reta_entries : 0, "imbalance",
-				  json_sprintf("%.3f", uneven), "checked", (json_int_t)sum.checked,
-				  "unexpected", (json_int_t)sum.unexpected, "parted",
-				  (json_int_t)sum.parted));
+		json_object_set_new(reply, s->name, rss_row(s->rss, s->queues, uneven, &sum));
+	}
+	if (spread != NULL) {
+		double uneven;
+
+		/* In software every packet is where its hash says. */
+		sum = (struct lj_queue_info){0};
+		uneven = worker_imbalance(c->pipeline, &sum.checked);
+		json_object_set_new(reply, "spread", rss_row(spread, spread->queues, uneven, &sum));
 	}
 	return 0;
 }
@@ -180,6 +217,17 @@ int rebalance_rss(struct lj_control *c, const char *param, json_t *reply, struct
 	return 0;
 }
 
+/* "lcore2: 99 % busy, away for 8123 us, 3 switches"; "-" when there was nobody to blame. */
+static void late_text(const struct lj_late *late, char *out, size_t size)
+{
+	snprintf(out, size, "-");
+	if (late->lcore != 0)
+		snprintf(out, size,
+			 "lcore%u: %" PRIu64 " %% busy, away for %" PRIu64 " us, %" PRIu64
+			 " switches",
+			 late->lcore, late->busy_percent, late->away_ns / 1000, late->switches);
+}
+
 int show_drops(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	struct lj_drop drops[LJ_DROPS_MAX];
@@ -188,15 +236,16 @@ int show_drops(struct lj_control *c, const char *param, json_t *reply, struct lj
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
 	for (uint32_t i = 0; i < n; i++) {
-		char when[32];
+		char when[32], late[96];
 
 		time_text(drops[i].worst_at_ns, when, sizeof(when));
+		late_text(&drops[i].worst_late, late, sizeof(late));
 		json_object_set_new(reply, drops[i].name,
-				    json_pack("{s:I, s:I, s:I, s:s, s:s}", "total",
+				    json_pack("{s:I, s:I, s:I, s:s, s:s, s:s}", "total",
 					      (json_int_t)drops[i].total, "latest_per_s",
 					      (json_int_t)drops[i].latest, "worst_per_s",
-					      (json_int_t)drops[i].worst, "worst_at", when, "means",
-					      drops[i].help));
+					      (json_int_t)drops[i].worst, "worst_at", when,
+					      "late_then", late, "means", drops[i].help));
 	}
 	return 0;
 }
@@ -208,21 +257,73 @@ int show_stalls(struct lj_control *c, const char *param, json_t *reply, struct l
 	for (uint32_t i = 0; i < lj_pipeline_loops(c->pipeline); i++) {
 		struct lj_loop_info info;
 		const struct lj_histogram *h;
-		char name[24];
+		char name[24], when[32];
 
 		lj_pipeline_loop(c->pipeline, i, &info);
 		h = info.loop_ns;
 		snprintf(name, sizeof(name), "lcore%u", info.lcore);
-		json_object_set_new(reply, name,
-				    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "loops",
-					      (json_int_t)h->count, "p50",
-					      (json_int_t)lj_histogram_percentile(h, 50), "p99",
-					      (json_int_t)lj_histogram_percentile(h, 99), "p999",
-					      (json_int_t)lj_histogram_percentile(h, 99.9), "worst",
-					      (json_int_t)h->max, "involuntary_switches",
-					      (json_int_t)info.involuntary_switches,
-					      "voluntary_switches",
-					      (json_int_t)info.voluntary_switches));
+		time_text(info.longest_at_ns, when, sizeof(when));
+		json_object_set_new(
+			reply, name,
+			json_pack("{s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I}",
+				  "loops", (json_int_t)h->count, "p50",
+				  (json_int_t)lj_histogram_percentile(h, 50), "p99",
+				  (json_int_t)lj_histogram_percentile(h, 99), "p999",
+				  (json_int_t)lj_histogram_percentile(h, 99.9), "worst",
+				  (json_int_t)h->max, "worst_at", when, "latest_worst",
+				  (json_int_t)info.latest->away_ns, "busy_percent",
+				  (json_int_t)info.latest->busy_percent, "involuntary_switches",
+				  (json_int_t)info.involuntary_switches, "latest_involuntary",
+				  (json_int_t)info.latest->switches, "voluntary_switches",
+				  (json_int_t)info.voluntary_switches));
+	}
+	return 0;
+}
+
+/* Loops of range `i` by lcore; all of them in *loops. */
+static json_t *loops_row(const struct lj_pipeline *p, int i, uint64_t *loops)
+{
+	json_t *row = json_object();
+
+	*loops = 0;
+	for (uint32_t l = 0; l < lj_pipeline_loops(p); l++) {
+		struct lj_loop_info info;
+		char name[24];
+		uint64_t n;
+
+		lj_pipeline_loop(p, l, &info);
+		n = range_count(info.loop_ns, i);
+		*loops += n;
+		snprintf(name, sizeof(name), "lcore%u", info.lcore);
+		json_object_set_new(row, name, json_integer((json_int_t)n));
+	}
+	return row;
+}
+
+int show_stalls_histogram(struct lj_control *c, const char *param, json_t *reply,
+			  struct lj_error *err)
+{
+	int first = RANGES, last = -1;
+	json_t *row[RANGES];
+
+	RTE_SET_USED(param);
+	RTE_SET_USED(err);
+	for (int i = 0; i < RANGES; i++) {
+		uint64_t loops;
+
+		row[i] = loops_row(c->pipeline, i, &loops);
+		if (loops > 0)
+			last = i;
+		if (loops > 0 && first == RANGES)
+			first = i;
+	}
+	for (int i = 0; i < RANGES; i++) {
+		char name[48];
+
+		snprintf(name, sizeof(name), "%9llu us", (unsigned long long)range_end_us(i));
+		if (i >= first && i <= last)
+			json_object_set(reply, name, row[i]);
+		json_decref(row[i]);
 	}
 	return 0;
 }

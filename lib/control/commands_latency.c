@@ -36,9 +36,9 @@ int show_latency_models(struct lj_control *c, const char *param, json_t *reply,
 	RTE_SET_USED(err);
 	for (uint16_t m = 0; m < models->n; m++)
 		for (int stage = 0; stage < LJ_STAGES; stage++) {
-			char name[128];
+			char name[128], label[MODEL_LABEL];
 
-			snprintf(name, sizeof(name), "%s.%s", lj_model_info(models->model[m])->name,
+			snprintf(name, sizeof(name), "%s.%s", model_label(models, m, label),
 				 lj_stage_name[stage]);
 			json_object_set_new(
 				reply, name,
@@ -47,14 +47,21 @@ int show_latency_models(struct lj_control *c, const char *param, json_t *reply,
 	return 0;
 }
 
-/* The ends of ranges: 1, 2, 5, 10, 20 us ... */
-static uint64_t range_end_us(int i)
+uint64_t range_end_us(int i)
 {
 	uint64_t us = (const uint64_t[]){1, 2, 5}[i % 3];
 
 	for (i /= 3; i > 0; i--)
 		us *= 10;
 	return us;
+}
+
+uint64_t range_count(const struct lj_histogram *h, int i)
+{
+	uint64_t before = i > 0 ? lj_histogram_below(h, range_end_us(i - 1) * 1000) : 0;
+
+	return (i == RANGES - 1 ? h->count : lj_histogram_below(h, range_end_us(i) * 1000)) -
+	       before;
 }
 
 static void add_range(json_t *reply, int i, uint64_t n, uint64_t most, uint64_t count)
@@ -71,32 +78,26 @@ static void add_range(json_t *reply, int i, uint64_t n, uint64_t most, uint64_t 
 				      json_sprintf("%-*.*s", BAR, length, full)));
 }
 
-#define RANGES 24 /* to 5e7 us; more than that is in the last one */
-
 int show_latency_histogram(struct lj_control *c, const char *param, json_t *reply,
 			   struct lj_error *err)
 {
-	uint64_t below[RANGES + 1] = {0}, most = 0;
 	int first = RANGES, last = -1;
+	uint64_t n[RANGES], most = 0;
 	struct lj_histogram h;
 
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
 	lj_pipeline_latency(c->pipeline, LJ_STAGE_DECISION, &h);
 	for (int i = 0; i < RANGES; i++) {
-		uint64_t n;
-
-		below[i + 1] =
-			i == RANGES - 1 ? h.count : lj_histogram_below(&h, range_end_us(i) * 1000);
-		n = below[i + 1] - below[i];
-		most = RTE_MAX(most, n);
-		if (n > 0)
+		n[i] = range_count(&h, i);
+		most = RTE_MAX(most, n[i]);
+		if (n[i] > 0)
 			last = i;
-		if (n > 0 && first == RANGES)
+		if (n[i] > 0 && first == RANGES)
 			first = i;
 	}
 	for (int i = first; i <= last; i++)
-		add_range(reply, i, below[i + 1] - below[i], most, h.count);
+		add_range(reply, i, n[i], most, h.count);
 	return 0;
 }
 

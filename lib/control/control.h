@@ -47,8 +47,16 @@ void telemetry_unregister(struct lj_control *c);
 
 /* Totals since the latest "clear stats"; gauges as they are. */
 void counters_since_clear(struct lj_control *c, struct lj_counters *total);
+/* What a model's rows are called: its name, and its number behind where an earlier one has the same
+ * name, or one would stand for both. Returns out. */
+#define MODEL_LABEL 80
+const char *model_label(const struct lj_model_set *models, uint16_t m, char out[MODEL_LABEL]);
 /* Fields of one latency stage. */
 json_t *latency_json(const struct lj_histogram *h);
+/* Ranges of time that end at 1, 2, 5, 10, 20 us ...; the last has all beyond, too. */
+#define RANGES 24
+uint64_t range_end_us(int i);
+uint64_t range_count(const struct lj_histogram *h, int i);
 /* Each model's drift, by name, as "show drift" has it. */
 void drift_json(const struct lj_pipeline *p, json_t *reply);
 

@@ -13,7 +13,8 @@
 
 /*
  * rte_cmdline's tokens, generated from the table: each word of a command is a fixed string token
- * (so the TAB key completes it), its parameter the rest of the line.
+ * (so the TAB key completes it), its parameter the rest of the line. Of a command about one port
+ * there is a second form, as one speaks of ports: "show port 0 queues" is "show port queues 0".
  */
 #define WORDS_MAX 4
 
@@ -83,10 +84,17 @@ static void add_token(struct shell_command *sc, size_t at, size_t offset, const 
 	sc->inst->tokens[at] = &sc->token[at].hdr;
 }
 
-static int make_command(struct lj_shell *s, struct shell_command *sc, const struct command *command)
+static bool has_port_form(const struct command *command)
+{
+	return command->param != NULL && strcmp(command->param, "port") == 0;
+}
+
+/* `inside`: with the parameter before the last word. */
+static int make_command(struct lj_shell *s, struct shell_command *sc, const struct command *command,
+			bool inside)
 {
 	const char *at = command != NULL ? command->words : "quit";
-	size_t n = 0;
+	size_t n = 0, tokens = 0;
 
 	sc->shell = s;
 	sc->command = command;
@@ -96,14 +104,17 @@ static int make_command(struct lj_shell *s, struct shell_command *sc, const stru
 	while (*at != '\0' && n < WORDS_MAX) {
 		size_t length = strcspn(at, " ");
 
+		if (inside && at[length] == '\0')
+			add_token(sc, tokens++, offsetof(struct parsed, param), NULL);
 		snprintf(sc->word[n], sizeof(sc->word[n]), "%.*s", (int)length, at);
-		add_token(sc, n, offsetof(struct parsed, word) + n * sizeof(cmdline_fixed_string_t),
+		add_token(sc, tokens++,
+			  offsetof(struct parsed, word) + n * sizeof(cmdline_fixed_string_t),
 			  sc->word[n]);
 		at += length + (at[length] == ' ');
 		n++;
 	}
-	if (command != NULL && command->param != NULL)
-		add_token(sc, n, offsetof(struct parsed, param), TOKEN_STRING_MULTI);
+	if (command != NULL && command->param != NULL && !inside)
+		add_token(sc, tokens++, offsetof(struct parsed, param), TOKEN_STRING_MULTI);
 	snprintf(sc->help, sizeof(sc->help), "%s: %s", command != NULL ? command->words : "quit",
 		 command != NULL ? command->help : quit_help);
 	sc->inst->f = run;
@@ -115,20 +126,29 @@ static int make_command(struct lj_shell *s, struct shell_command *sc, const stru
 struct lj_shell *lj_shell_create(struct lj_control *c, struct lj_error *err)
 {
 	struct lj_shell *s = calloc(1, sizeof(*s));
+	size_t made = 0;
 
 	if (s == NULL)
 		goto no_memory;
 	s->control = c;
 	s->n = n_commands + 1;
+	for (size_t i = 0; i < n_commands; i++)
+		s->n += has_port_form(&commands[i]);
 	s->command = calloc(s->n, sizeof(*s->command));
 	s->context = calloc(s->n + 1, sizeof(*s->context));
 	if (s->command == NULL || s->context == NULL)
 		goto no_memory;
-	for (size_t i = 0; i < s->n; i++) {
-		if (make_command(s, &s->command[i], i < n_commands ? &commands[i] : NULL) != 0)
+	for (size_t i = 0; i <= n_commands; i++) {
+		const struct command *command = i < n_commands ? &commands[i] : NULL;
+
+		if (make_command(s, &s->command[made++], command, false) != 0)
 			goto no_memory;
-		s->context[i] = s->command[i].inst;
+		if (command != NULL && has_port_form(command) &&
+		    make_command(s, &s->command[made++], command, true) != 0)
+			goto no_memory;
 	}
+	for (size_t i = 0; i < s->n; i++)
+		s->context[i] = s->command[i].inst;
 	s->cmdline = cmdline_stdin_new(s->context, "linejudge> ");
 	if (s->cmdline != NULL)
 		return s;

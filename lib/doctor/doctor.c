@@ -9,6 +9,8 @@
 #include <jansson.h>
 #include <rte_version.h>
 
+#include "lj_model.h"
+
 const char *const lj_severity_name[] = {
 	[LJ_FINE] = "fine",
 	[LJ_NOTE] = "note",
@@ -161,6 +163,22 @@ bool port_is_pci(const struct lj_config_port *port, char address[16])
 	return true;
 }
 
+/* Another one may not score as the models' golden rows say; then they do not open. */
+static void examine_xgboost(struct lj_doctor *d)
+{
+	int built[3], running[3];
+
+	lj_model_library(built, running);
+	if (memcmp(built, running, sizeof(built)) == 0)
+		finding(d, LJ_FINE, "versions", "XGBoost", "built against and running %d.%d.%d",
+			running[0], running[1], running[2]);
+	else
+		finding(d, LJ_WARNING, "versions", "XGBoost",
+			"built against %d.%d.%d, running %d.%d.%d\nbuild linejudge anew: tools/build; "
+			"then linejudge model check for each model",
+			built[0], built[1], built[2], running[0], running[1], running[2]);
+}
+
 void examine_versions(struct lj_doctor *d)
 {
 	char built[32];
@@ -174,6 +192,7 @@ void examine_versions(struct lj_doctor *d)
 		finding(d, LJ_WARNING, "versions", "DPDK",
 			"built against %s, running %s\nbuild linejudge anew: tools/build", built,
 			rte_version());
+	examine_xgboost(d);
 	if (strcmp(jansson_version_str(), JANSSON_VERSION) != 0)
 		finding(d, LJ_NOTE, "versions", "jansson", "built against %s, running %s",
 			JANSSON_VERSION, jansson_version_str());

@@ -21,31 +21,47 @@ static uint32_t list_others(const bool cpus[DOCTOR_CPUS], const bool good[DOCTOR
 	return n;
 }
 
-static void examine_isolation(struct lj_doctor *d, const bool cpus[DOCTOR_CPUS])
+/* Lcores that poll: what runs beside them on their CPUs costs packets or time. */
+struct pollers {
+	const char *who, *key, *list;
+	uint32_t lcores;
+	bool cpus[DOCTOR_CPUS];
+	uint32_t n_cpus;
+};
+
+/* All CPUs that are to be isolated, of whichever role. */
+static void join_lists(const struct lj_config *c, char *out, size_t size)
 {
+	const char *infer = c->lcores.count == 0 ? c->lcores.infer_cpus : "";
+
+	snprintf(out, size, "%s%s%s", c->lcores.worker_cpus, infer[0] != '\0' ? "," : "", infer);
+}
+
+static void examine_isolation(struct lj_doctor *d, const struct pollers *p)
+{
+	char text[256], others[128], all[2 * LJ_CONFIG_TEXT];
 	bool isolated[DOCTOR_CPUS];
-	char text[256], others[128];
 
 	read_text(d, text, sizeof(text), "/sys/devices/system/cpu/isolated");
 	parse_cpu_list(text, isolated);
-	if (list_others(cpus, isolated, others, sizeof(others)) == 0)
-		finding(d, LJ_FINE, "isolation", "workers", "their CPUs are isolated");
+	join_lists(d->config, all, sizeof(all));
+	if (list_others(p->cpus, isolated, others, sizeof(others)) == 0)
+		finding(d, LJ_FINE, "isolation", p->who, "their CPUs are isolated");
 	else
-		finding(d, LJ_WARNING, "isolation", "workers",
+		finding(d, LJ_WARNING, "isolation", p->who,
 			"the scheduler may put other work on CPU %s\nisolcpus=%s nohz_full=%s "
 			"rcu_nocbs=%s on the kernel's command line",
-			others, d->config->lcores.worker_cpus, d->config->lcores.worker_cpus,
-			d->config->lcores.worker_cpus);
+			others, all, all, all);
 }
 
-static void examine_governor(struct lj_doctor *d, const bool cpus[DOCTOR_CPUS])
+static void examine_governor(struct lj_doctor *d, const struct pollers *p)
 {
 	bool good[DOCTOR_CPUS], known = false;
 	char text[64], others[128];
 
 	for (uint32_t cpu = 0; cpu < DOCTOR_CPUS; cpu++) {
 		good[cpu] = true;
-		if (!cpus[cpu] ||
+		if (!p->cpus[cpu] ||
 		    !read_text(d, text, sizeof(text),
 			       "/sys/devices/system/cpu/cpu%u/cpufreq/scaling_governor", cpu))
 			continue;
@@ -53,14 +69,44 @@ static void examine_governor(struct lj_doctor *d, const bool cpus[DOCTOR_CPUS])
 		good[cpu] = strcmp(text, "performance") == 0;
 	}
 	if (!known)
-		finding(d, LJ_NOTE, "governor", "workers",
+		finding(d, LJ_NOTE, "governor", p->who,
 			"no cpufreq here: a virtual machine, or the firmware decides");
-	else if (list_others(cpus, good, others, sizeof(others)) == 0)
-		finding(d, LJ_FINE, "governor", "workers", "performance");
+	else if (list_others(p->cpus, good, others, sizeof(others)) == 0)
+		finding(d, LJ_FINE, "governor", p->who, "performance");
 	else
-		finding(d, LJ_WARNING, "governor", "workers",
+		finding(d, LJ_WARNING, "governor", p->who,
 			"not performance on CPU %s\ncpupower -c %s frequency-set -g performance",
 			others, others);
+}
+
+static void examine_pollers(struct lj_doctor *d, const struct pollers *p)
+{
+	for (uint32_t cpu = 0; cpu < DOCTOR_CPUS; cpu++)
+		if (p->cpus[cpu] && !exists(d, "/sys/devices/system/cpu/cpu%u", cpu))
+			finding(d, LJ_FATAL, "cpus", p->who,
+				"there is no CPU %u\nset %s to CPUs that are there", cpu, p->key);
+	if (p->n_cpus < p->lcores)
+		finding(d, LJ_WARNING, "cpus", p->who,
+			"%u lcores have to share %u CPUs\nname as many CPUs in %s as there are "
+			"lcores (--dry-run lists them)",
+			p->lcores, p->n_cpus, p->key);
+	examine_isolation(d, p);
+	examine_governor(d, p);
+}
+
+/* Two that poll on one CPU wait for each other by the scheduler's time slices. */
+static void examine_overlap(struct lj_doctor *d, const struct pollers *a, const struct pollers *b)
+{
+	bool apart[DOCTOR_CPUS];
+	char shared[128];
+
+	for (uint32_t cpu = 0; cpu < DOCTOR_CPUS; cpu++)
+		apart[cpu] = !b->cpus[cpu];
+	if (list_others(a->cpus, apart, shared, sizeof(shared)) > 0)
+		finding(d, LJ_WARNING, "cpus", a->who,
+			"CPU %s is that of %s as well\nname other CPUs in %s, or set lcores.count "
+			"to have both on the same lcores",
+			shared, b->who, b->key);
 }
 
 static void examine_node(struct lj_doctor *d, const struct lj_config_port *port,
@@ -83,11 +129,19 @@ static void examine_node(struct lj_doctor *d, const struct lj_config_port *port,
 			node, others, node, node);
 }
 
+static void describe(struct pollers *p, const char *who, const char *key, const char *list,
+		     uint32_t lcores)
+{
+	*p = (struct pollers){.who = who, .key = key, .list = list, .lcores = lcores};
+	p->n_cpus = parse_cpu_list(list, p->cpus);
+}
+
 void examine_cpus(struct lj_doctor *d)
 {
 	const struct lj_config *c = d->config;
-	bool cpus[DOCTOR_CPUS], pci = false;
+	struct pollers workers, infer;
 	char address[16];
+	bool pci = false;
 
 	for (uint32_t i = 0; i < c->capture.n_ports; i++)
 		pci = pci || port_is_pci(&c->capture.port[i], address);
@@ -97,15 +151,17 @@ void examine_cpus(struct lj_doctor *d)
 			"there are workers");
 		return;
 	}
-	parse_cpu_list(c->lcores.worker_cpus, cpus);
-	for (uint32_t cpu = 0; cpu < DOCTOR_CPUS; cpu++)
-		if (cpus[cpu] && !exists(d, "/sys/devices/system/cpu/cpu%u", cpu))
-			finding(d, LJ_FATAL, "cpus", "workers",
-				"there is no CPU %u\nset lcores.worker_cpus to CPUs that are there",
-				cpu);
-	examine_isolation(d, cpus);
-	examine_governor(d, cpus);
+	describe(&workers, "workers", "lcores.worker_cpus", c->lcores.worker_cpus,
+		 c->lcores.count > 0 ? lj_config_role_lcores(c)
+				     : c->lcores.workers + lj_config_spreads(c));
+	examine_pollers(d, &workers);
+	if (c->lcores.count == 0 && c->lcores.infer_cpus[0] != '\0') {
+		describe(&infer, "inference", "lcores.infer_cpus", c->lcores.infer_cpus,
+			 c->lcores.infer);
+		examine_pollers(d, &infer);
+		examine_overlap(d, &workers, &infer);
+	}
 	for (uint32_t i = 0; i < c->capture.n_ports; i++)
 		if (port_is_pci(&c->capture.port[i], address))
-			examine_node(d, &c->capture.port[i], address, cpus);
+			examine_node(d, &c->capture.port[i], address, workers.cpus);
 }

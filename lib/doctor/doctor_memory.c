@@ -74,6 +74,17 @@ static uint64_t free_bytes(const struct lj_doctor *d, uint32_t node)
 	return bytes;
 }
 
+/* So many of 2 MiB make up for what is lacking, beside those that are there, in use or not. */
+static uint64_t pages_to_ask(const struct lj_doctor *d, uint32_t node, uint64_t lacking)
+{
+	long there = read_number(d, 0,
+				 "/sys/devices/system/node/node%u/hugepages/hugepages-2048kB/"
+				 "nr_hugepages",
+				 node);
+
+	return (uint64_t)RTE_MAX(there, 0) + lacking / (2 * MIB) + 1;
+}
+
 void examine_hugepages(struct lj_doctor *d)
 {
 	uint32_t huge = d->config->eal.huge;
@@ -106,9 +117,7 @@ void examine_hugepages(struct lj_doctor *d)
 				"command line)",
 				(unsigned long long)(have / MIB),
 				(unsigned long long)(need[node] / MIB),
-				(unsigned long long)((need[node] - have) / (2 * MIB) + 1 +
-						     have / (2 * MIB)),
-				node);
+				(unsigned long long)pages_to_ask(d, node, need[node] - have), node);
 	}
 }
 

@@ -1,11 +1,14 @@
 #include <ctype.h>
 #include <dirent.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_mbuf.h>
+#include <rte_version.h>
 
 #include "doctor.h"
+#include "lj_capture.h"
 
 #define MBUFS_BESIDE_RING 1024 /* in flight and in caches, a queue */
 
@@ -176,7 +179,67 @@ static void examine_pci(struct lj_doctor *d, uint32_t i, const char *address)
 			strcmp(driver.name, "i40e") == 0 ? "disable-fw-lldp on"
 							 : "fw-lldp-agent off");
 	examine_limits(d, i, &driver);
+	if (lj_driver_firmware(&driver, rte_version() + strlen("DPDK ")) != NULL)
+		finding(d, LJ_NOTE, "firmware", address,
+			"%s with DPDK %s wants %s or newer: told when linejudge opens the port\n"
+			"before binding: ethtool -i IF",
+			driver.name, rte_version() + strlen("DPDK "),
+			lj_driver_firmware(&driver, rte_version() + strlen("DPDK ")));
 	lj_driver_free(&driver);
+}
+
+/* An interface of the host, that a port taps or that it may fail over to. */
+static void examine_interface(struct lj_doctor *d, const char *port, const char *name,
+			      enum lj_severity missing)
+{
+	char flags[32];
+
+	if (!exists(d, "/sys/class/net/%s", name)) {
+		finding(d, missing, "interface", port,
+			"there is no interface %s\nip -br link lists those that are there (a NIC bound "
+			"to vfio-pci has none: give its PCI address)",
+			name);
+		return;
+	}
+	read_text(d, flags, sizeof(flags), "/sys/class/net/%s/flags", name);
+	if ((strtoul(flags, NULL, 16) & IFF_UP) == 0)
+		finding(d, LJ_WARNING, "interface", port,
+			"%s is down: no packet comes by it\nip link set %s up", name, name);
+	else if (read_number(d, 1, "/sys/class/net/%s/carrier", name) == 0)
+		finding(d, LJ_WARNING, "interface", port,
+			"%s has no link\nlook at its cable, its optics and the other end (ethtool "
+			"%s)",
+			name, name);
+	else
+		finding(d, LJ_FINE, "interface", port, "%s is up", name);
+}
+
+/* Drivers whose "iface=" names one that has to be there; net_tap makes its own. */
+static bool names_interface(const char *name)
+{
+	static const char *const drivers[] = {"net_af_packet", "net_af_xdp", "net_pcap"};
+
+	for (size_t i = 0; i < RTE_DIM(drivers); i++)
+		if (strncmp(name, drivers[i], strlen(drivers[i])) == 0)
+			return strstr(name, "iface=") != NULL;
+	return false;
+}
+
+/* Of "xdp:eth0,mode=generic", "auto:eth0" and "net_af_packet0,iface=eth0": "eth0". Whether there
+ * is one. */
+static bool interface_of(const char *name, char *out, size_t size)
+{
+	const char *given;
+
+	if (lj_port_is_kernels(name)) {
+		lj_port_interface(name, out, size);
+		return out[0] != '\0' && !lj_port_is_pci(out);
+	}
+	if (!names_interface(name))
+		return false;
+	given = strstr(name, "iface=") + strlen("iface=");
+	snprintf(out, size, "%.*s", (int)strcspn(given, ","), given);
+	return true;
 }
 
 /* "net_pcap0,rx_pcap=f" is net_pcap's. */
@@ -184,9 +247,9 @@ static void examine_vdev(struct lj_doctor *d, uint32_t i)
 {
 	const char *name = d->config->capture.port[i].name;
 	size_t length = strcspn(name, ",");
+	char pmd[64], interface[IFNAMSIZ];
 	struct lj_error err = {0};
 	struct lj_driver driver;
-	char pmd[64];
 
 	while (length > 0 && isdigit((unsigned char)name[length - 1]))
 		length--;
@@ -195,17 +258,28 @@ static void examine_vdev(struct lj_doctor *d, uint32_t i)
 		finding(d, LJ_FATAL, "device", name, "%s: %s", err.where, err.what);
 		return;
 	}
+	if (interface_of(name, interface, sizeof(interface)))
+		examine_interface(d, name, interface, LJ_FATAL);
 	examine_limits(d, i, &driver);
 	lj_driver_free(&driver);
+}
+
+/* Nobody knows yet whether it will be needed. */
+static void examine_failover(struct lj_doctor *d, const char *failover)
+{
+	if (failover[0] != '\0' && !lj_port_is_pci(failover))
+		examine_interface(d, failover, failover, LJ_WARNING);
 }
 
 void examine_ports(struct lj_doctor *d)
 {
 	char address[16];
 
-	for (uint32_t i = 0; i < d->config->capture.n_ports; i++)
+	for (uint32_t i = 0; i < d->config->capture.n_ports; i++) {
 		if (port_is_pci(&d->config->capture.port[i], address))
 			examine_pci(d, i, address);
 		else
 			examine_vdev(d, i);
+		examine_failover(d, d->config->capture.port[i].failover);
+	}
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <xgboost/c_api.h>
+#include <xgboost/version_config.h>
 
 #include "model.h"
 
@@ -104,6 +105,14 @@ static int warm_up(struct handle *h)
 void xgboost_version(int version[3])
 {
 	XGBoostVersion(&version[0], &version[1], &version[2]);
+}
+
+void lj_model_library(int built[3], int running[3])
+{
+	built[0] = XGBOOST_VER_MAJOR;
+	built[1] = XGBOOST_VER_MINOR;
+	built[2] = XGBOOST_VER_PATCH;
+	xgboost_version(running);
 }
 
 /* The number, not the text of the file: XGBoost has a float parser of its own. */

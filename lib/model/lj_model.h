@@ -172,6 +172,9 @@ uint32_t lj_model_histogram(const struct lj_model *m, struct lj_model_bin *bins)
 /* Copies up to `max` of the bundle's golden rows into matrix[max][features]; returns how many. */
 uint32_t lj_model_golden(const struct lj_model *m, float *matrix, uint32_t max);
 
+/* The XGBoost that this was built with and the one that runs: {1, 7, 4}. */
+void lj_model_library(int built[3], int running[3]);
+
 /*
  * Refuses a booster file that XGBoost would crash, loop or answer wrong on: not JSON or UBJ,
  * indices out of range, cycles, impossible counts, non-finite thresholds. Fills trees and outputs

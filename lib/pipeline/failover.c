@@ -256,8 +256,11 @@ static void watch_on(struct lj_pipeline *p, uint32_t i, struct lj_source *source
 {
 	struct failover *f = &p->failover[i];
 	uint64_t started_ns = now_ns();
+	struct lj_error err = {0};
 
 	p->source[i] = source;
+	if (legs_rejoin(p, i, &err) != 0)
+		lj_log(WARNING, "%s: %s\n", err.where, err.what);
 	for (uint16_t q = 0; q < RTE_MIN(pollers(p), source->queues); q++)
 		receive_queue_give(queue_of(p, i, q), source);
 	f->blind_ns = started_ns - RTE_MIN(f->well_ns, started_ns);

@@ -110,6 +110,18 @@ static void sleep_parked(void)
 	nanosleep(&sleep, NULL);
 }
 
+/* Rests since `since`, which `held` is charged with. Returns now. */
+static uint64_t rest_with(const struct lcore *l, struct role *held, uint32_t idle_polls,
+			  uint64_t since)
+{
+	uint64_t now;
+
+	rest(l, idle_polls);
+	now = rte_rdtsc();
+	lj_count(&held->counters, LJ_C_cycles_idle, now - since);
+	return now;
+}
+
 int lcore_main(void *arg)
 {
 	struct lcore *l = arg;
@@ -119,25 +131,22 @@ int lcore_main(void *arg)
 	/* The default slack of 50 us would make every short sleep a long one. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	for (;;) {
-		uint64_t began = now, rested_since;
+		uint64_t began = now;
 		struct loop loop = poll_roles(l, &now);
 
+		if (loop.worked)
+			idle_polls = 0;
+		else if (loop.held != NULL)
+			now = rest_with(l, loop.held, idle_polls++, now);
+		/* From poll to poll: the scheduler takes a CPU away while it rests, too. */
 		lj_histogram_record(&l->loop_ns, lj_cycles_to_ns(now - began));
 		read_usage(l, now);
 		if (loop.finished)
 			return 0;
-		if (loop.worked) {
-			idle_polls = 0;
-			continue;
-		}
-		rested_since = now;
-		if (loop.held == NULL)
+		/* Nobody waits for a parked lcore: its sleep is no part of a loop. */
+		if (loop.held == NULL) {
 			sleep_parked();
-		else
-			rest(l, idle_polls++);
-		now = rte_rdtsc();
-		/* A role that has been let go is another's to count for. */
-		if (loop.held != NULL)
-			lj_count(&loop.held->counters, LJ_C_cycles_idle, now - rested_since);
+			now = rte_rdtsc();
+		}
 	}
 }

@@ -92,6 +92,10 @@ struct lj_queue_info {
 void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t queue,
 		       struct lj_queue_info *info);
 
+/* How the spreader deals what ports with one queue receive: its queues are the workers. NULL when
+ * workers receive themselves. */
+const struct lj_rss *lj_pipeline_spread(const struct lj_pipeline *p);
+
 struct lj_rebalance {
 	uint64_t samples; /* packets checked (capture.rss_check) that the load was told by */
 	struct lj_rss_balance balance;
@@ -105,13 +109,24 @@ struct lj_rebalance {
  */
 int lj_pipeline_rebalance(struct lj_pipeline *p, struct lj_rebalance *result, struct lj_error *err);
 
-/* An lcore's loop: all its roles polled once, without the rest in between. */
+/* What an lcore was about in an interval. */
+struct lj_late {
+	uint32_t lcore;	       /* 0: nobody's */
+	uint64_t away_ns;      /* its longest loop, from poll to poll */
+	uint64_t switches;     /* times the scheduler took its CPU away */
+	uint64_t busy_percent; /* of the interval */
+};
+
+/* An lcore's loop: all its roles polled once, and the rest until they are polled again. */
 struct lj_loop_info {
 	uint32_t lcore;
 	const struct lj_histogram *loop_ns;
 	/* As getrusage(RUSAGE_THREAD) tells, once a second: the scheduler took the CPU away; the
 	 * lcore gave it. */
 	uint64_t involuntary_switches, voluntary_switches;
+	const struct lj_late *latest; /* interval of lj_pipeline_watch() */
+	uint64_t longest_at_ns; /* the end of the one with the longest loop, since the epoch; 0:
+				   none */
 };
 uint32_t lj_pipeline_loops(const struct lj_pipeline *p);
 void lj_pipeline_loop(const struct lj_pipeline *p, uint32_t i, struct lj_loop_info *info);
@@ -124,13 +139,17 @@ void lj_pipeline_loop(const struct lj_pipeline *p, uint32_t i, struct lj_loop_in
  */
 void lj_pipeline_watch(struct lj_pipeline *p, uint64_t now_ns);
 
-/* A way to lose packets, flows or verdicts. Intervals are of a second. */
+/* A way to lose packets, flows or verdicts. Intervals are of about a second; what is lost in one is
+ * told as a rate, a second. */
 #define LJ_DROPS_MAX 16
 struct lj_drop {
 	const char *name, *help;
 	uint64_t total, latest; /* since the start; in the latest interval */
 	uint64_t worst;		/* in the worst interval since the start */
 	uint64_t worst_at_ns;	/* its end, since the epoch; 0: there was none */
+	/* Then, of the lcores that should have taken it in time, the one that was away for
+	 * longest. */
+	struct lj_late worst_late;
 };
 uint32_t lj_pipeline_drops(const struct lj_pipeline *p, struct lj_drop drops[LJ_DROPS_MAX]);
 

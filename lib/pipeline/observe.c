@@ -51,6 +51,11 @@ void lj_pipeline_queue(const struct lj_pipeline *p, uint32_t source, uint16_t qu
 	info->parted = __atomic_load_n(&q->parted, __ATOMIC_RELAXED);
 }
 
+const struct lj_rss *lj_pipeline_spread(const struct lj_pipeline *p)
+{
+	return p->spreader != NULL ? &p->spreader->rss : NULL;
+}
+
 uint32_t lj_pipeline_loops(const struct lj_pipeline *p)
 {
 	return p->n_lcores;
@@ -60,9 +65,14 @@ void lj_pipeline_loop(const struct lj_pipeline *p, uint32_t i, struct lj_loop_in
 {
 	const struct lcore *l = &p->lcore[i];
 
-	*info = (struct lj_loop_info){l->id, &l->loop_ns,
-				      __atomic_load_n(&l->involuntary_switches, __ATOMIC_RELAXED),
-				      __atomic_load_n(&l->voluntary_switches, __ATOMIC_RELAXED)};
+	*info = (struct lj_loop_info){
+		.lcore = l->id,
+		.loop_ns = &l->loop_ns,
+		.involuntary_switches = __atomic_load_n(&l->involuntary_switches, __ATOMIC_RELAXED),
+		.voluntary_switches = __atomic_load_n(&l->voluntary_switches, __ATOMIC_RELAXED),
+		.latest = &l->lateness.latest,
+		.longest_at_ns = __atomic_load_n(&l->lateness.longest_at_ns, __ATOMIC_RELAXED),
+	};
 }
 
 uint32_t lj_pipeline_sinks(const struct lj_pipeline *p)

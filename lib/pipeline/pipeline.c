@@ -226,6 +226,9 @@ int lj_pipeline_start(struct lj_pipeline *p, struct lj_error *err)
 		if (ret != 0)
 			return ret;
 	}
+	ret = legs_align(p, err);
+	if (ret != 0)
+		return ret;
 	p->started_tsc = rte_rdtsc();
 	for (uint32_t i = 0; i < p->n_lcores; i++) {
 		ret = rte_eal_remote_launch(lcore_main, &p->lcore[i], p->lcore[i].id);

@@ -4,6 +4,8 @@
 
 #include "failover.h"
 #include "hold.h"
+#include "late.h"
+#include "legs.h"
 #include "role.h"
 #include "watch.h"
 
@@ -26,6 +28,7 @@ struct lcore {
 	uint64_t usage_tsc, involuntary_switches, voluntary_switches;
 	struct lj_histogram loop_ns;
 	struct heart heart;
+	struct lateness lateness;
 };
 
 struct lj_pipeline {

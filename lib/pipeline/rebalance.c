@@ -11,42 +11,63 @@
 
 /* --- worker --- */
 
+/* The hash that the record's flow is dealt by, by a NIC or the spreader. The key is symmetric:
+ * either direction will do. */
+static bool hash_of(const struct worker *w, const struct lj_rss *rss, const struct lj_flow *f,
+		    uint32_t *hash)
+{
+	const struct lj_packet p = {.key = f->key, .tunnel = f->tunnel};
+
+	if (w->spreader == NULL)
+		return lj_packet_rss_hash(rss, &p, false, hash);
+	*hash = spread_hash(rss, &f->key);
+	return true;
+}
+
 /* Whether the record's flow came here before, and goes elsewhere now. */
 static bool has_moved(const struct worker *w, const struct lj_rss *rss, const struct lj_flow *f)
 {
-	const struct receive_queue *q = &w->receiver.rx[0];
-	const struct lj_packet p = {.key = f->key, .tunnel = f->tunnel};
 	uint32_t hash;
 
-	/* The key is symmetric: either direction will do. */
-	return lj_packet_rss_hash(rss, &p, false, &hash) &&
-	       w->shared->rebalancing.before[lj_rss_bucket(rss, hash)] == q->queue &&
-	       lj_rss_queue(rss, hash) != q->queue;
+	return hash_of(w, rss, f, &hash) &&
+	       w->shared->rebalancing.before[lj_rss_bucket(rss, hash)] == w->queue &&
+	       lj_rss_queue(rss, hash) != w->queue;
+}
+
+/* What deals to this worker: NULL while nothing does, or by no RETA. */
+static const struct lj_rss *dealt_by(const struct worker *w)
+{
+	const struct lj_source *source = w->receiver.rx[0].source;
+
+	if (w->spreader != NULL)
+		return &w->spreader->rss;
+	return source != NULL ? source->rss : NULL;
 }
 
 void rebalance_records(struct worker *w)
 {
-	const struct lj_source *source = w->receiver.rx[0].source;
 	uint32_t generation = atomic_load_explicit(&w->shared->rebalancing.generation,
 						   memory_order_acquire),
 		 end;
+	const struct lj_rss *rss;
 
 	/* Without a source, a port is between two; what comes next may have no RETA to compare
 	 * with. */
 	if (generation == atomic_load_explicit(&w->rebalancing_done, memory_order_relaxed) ||
-	    source == NULL)
+	    (w->spreader == NULL && w->receiver.rx[0].source == NULL))
 		return;
+	rss = dealt_by(w);
 	if (generation != w->rebalancing_seen) {
 		w->rebalancing_seen = generation;
 		w->rebalancing_at = 0;
 	}
-	if (source->rss == NULL)
+	if (rss == NULL)
 		w->rebalancing_at = lj_flow_records(w->table);
 	end = RTE_MIN(w->rebalancing_at + LOOKS_PER_POLL, lj_flow_records(w->table));
 	for (; w->rebalancing_at < end; w->rebalancing_at++) {
 		const struct lj_flow *f = lj_flow_live(w->table, w->rebalancing_at);
 
-		if (f == NULL || !has_moved(w, source->rss, f))
+		if (f == NULL || !has_moved(w, rss, f))
 			continue;
 		lj_count(&w->role.counters, LJ_C_rss_moved_flows, 1);
 		lj_count(&w->role.counters, LJ_C_rss_moved_packets, f->packets);
@@ -62,9 +83,11 @@ static int check_sources(const struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_rss *first = p->source[0]->rss;
 
-	if (p->shared.replay || p->spreader != NULL)
+	if (p->shared.replay)
 		return lj_error_set(err, ENOTSUP, p->source[0]->name,
-				    "no redirection table: its queue is spread by software");
+				    "a file waits for its workers: there is nothing to even out");
+	if (p->spreader != NULL)
+		return 0;
 	for (uint32_t i = 0; i < p->n_sources; i++) {
 		const struct lj_source *s = p->source[i];
 
@@ -80,6 +103,7 @@ static int check_sources(const struct lj_pipeline *p, struct lj_error *err)
 					    s->rss->reta_entries, p->source[0]->name,
 					    first->reta_entries);
 	}
+	/* A port's load is known by samples. */
 	if (p->config->capture.rss_check == 0)
 		return lj_error_set(err, EINVAL, "capture.rss_check",
 				    "is 0: no packet is sampled, so the load of the entries is "
@@ -101,10 +125,12 @@ static int check_workers(const struct lj_pipeline *p, struct lj_error *err)
 	return 0;
 }
 
-/* Samples by entry, over all ports and workers, since the start. */
+/* Samples by entry, over all ports and workers, since the start. The spreader counts all. */
 static void sum_load(const struct lj_pipeline *p, uint64_t *load)
 {
 	memset(load, 0, LJ_RETA_MAX * sizeof(*load));
+	for (uint16_t e = 0; p->spreader != NULL && e < LJ_RETA_MAX; e++)
+		load[e] = __atomic_load_n(&p->spreader->bucket[e], __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < p->config->lcores.workers; i++)
 		for (uint16_t k = 0; k < p->worker[i]->receiver.n_rx; k++)
 			for (uint16_t e = 0; e < LJ_RETA_MAX; e++)
@@ -112,13 +138,20 @@ static void sum_load(const struct lj_pipeline *p, uint64_t *load)
 							   __ATOMIC_RELAXED);
 }
 
+static const struct lj_rss *table(const struct lj_pipeline *p)
+{
+	return p->spreader != NULL ? &p->spreader->rss : p->source[0]->rss;
+}
+
 /* All ports, or none: the ones before the one that refuses get back what they had. */
 static int deal(struct lj_pipeline *p, const uint16_t *reta, struct lj_error *err)
 {
 	struct rebalancing *r = &p->shared.rebalancing;
 
-	memcpy(r->before, p->source[0]->rss->reta, sizeof(r->before));
-	for (uint32_t i = 0; i < p->n_sources; i++) {
+	memcpy(r->before, table(p)->reta, sizeof(r->before));
+	for (uint16_t e = 0; p->spreader != NULL && e < p->spreader->rss.reta_entries; e++)
+		__atomic_store_n(&p->spreader->rss.reta[e], reta[e], __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < p->n_sources && p->spreader == NULL; i++) {
 		int ret = lj_source_set_reta(p->source[i], reta, err);
 
 		if (ret == 0)
@@ -142,7 +175,7 @@ int lj_pipeline_rebalance(struct lj_pipeline *p, struct lj_rebalance *result, st
 		ret = check_workers(p, err);
 	if (ret != 0)
 		return ret;
-	rss = p->source[0]->rss;
+	rss = table(p);
 	*result = (struct lj_rebalance){0};
 	sum_load(p, load);
 	for (uint16_t i = 0; i < LJ_RETA_MAX; i++) {
@@ -151,10 +184,12 @@ int lj_pipeline_rebalance(struct lj_pipeline *p, struct lj_rebalance *result, st
 	}
 	if (result->samples < (uint64_t)SAMPLES_PER_ENTRY * rss->reta_entries)
 		return lj_error_set(err, EAGAIN, "rss",
-				    "%llu packets were sampled since the start or the latest "
-				    "rebalancing, which say nothing of %u entries: wait, or make "
-				    "capture.rss_check smaller",
-				    (unsigned long long)result->samples, rss->reta_entries);
+				    "%llu packets were %s since the start or the latest "
+				    "rebalancing, which say nothing of %u entries: wait%s",
+				    (unsigned long long)result->samples,
+				    p->spreader != NULL ? "dealt" : "sampled", rss->reta_entries,
+				    p->spreader != NULL ? ""
+							: ", or make capture.rss_check smaller");
 	lj_rss_balance(rss, since, reta, &result->balance);
 	if (result->balance.moved == 0)
 		return 0;

@@ -79,7 +79,9 @@ struct shared {
 struct worker {
 	struct role role;
 	struct shared *shared;
-	struct lj_queue *spread; /* NULL: receives itself */
+	uint16_t queue;			 /* of every port, or of the spreader's RETA: its number */
+	const struct spreader *spreader; /* NULL: receives itself */
+	struct lj_queue *spread;	 /* likewise */
 	struct receiver receiver;
 	struct lj_queue *infer[LJ_CONFIG_ROLES]; /* [route.n] */
 	struct lj_route route;
@@ -107,6 +109,8 @@ struct spreader {
 	struct receiver receiver;
 	struct lj_queue *worker[LJ_CONFIG_ROLES];
 	uint16_t n_workers;
+	struct lj_rss rss;	      /* workers as a NIC's queues; its RETA is main's to change */
+	uint64_t bucket[LJ_RETA_MAX]; /* packets dealt by each entry. spreader: wo; main: ro */
 
 	struct sequencer sequencer;
 	uint16_t n_items, next_item;
@@ -148,6 +152,9 @@ struct sink_role {
 	struct lj_histogram stage[LJ_MODELS_MAX][LJ_STAGES]; /* by deciding model */
 	struct lj_verdict *verdict[LJ_BURST_MAX];
 };
+
+/* By which the spreader deals a flow to the queue of its RETA: either direction has the same. */
+uint32_t spread_hash(const struct lj_rss *rss, const struct lj_flow_key *key);
 
 /* A worker's part of a rebalancing, a bounded piece of it: counts and marks the records whose flows
  * now go to another worker. */

@@ -1,9 +1,39 @@
+#include <netinet/in.h>
+#include <string.h>
+
 #include "role.h"
 
-/* The workers' share of the hash: the high bits, since the tables take the low ones. */
-static uint16_t worker_of(const struct spreader *s, const struct lj_packet *packet)
+static bool has_ports(const struct lj_rss *rss, const struct lj_flow_key *key)
 {
-	return (uint16_t)(((packet->hash >> 32) * s->n_workers) >> 32);
+	return rss->mode == LJ_RSS_5TUPLE &&
+	       (key->proto == IPPROTO_TCP || key->proto == IPPROTO_UDP ||
+		key->proto == IPPROTO_SCTP);
+}
+
+/*
+ * What a NIC would have hashed, so that rss-predict tells this spread, too; but of the flow's key,
+ * which a later fragment and the inside of a tunnel have as well.
+ */
+uint32_t spread_hash(const struct lj_rss *rss, const struct lj_flow_key *key)
+{
+	uint32_t bytes = key->version == 4 ? 4 : 16, n = 2 * bytes;
+	uint8_t tuple[LJ_RSS_TUPLE_MAX];
+
+	memcpy(tuple, key->addr[0] + 16 - bytes, bytes);
+	memcpy(tuple + bytes, key->addr[1] + 16 - bytes, bytes);
+	for (int end = 0; end < 2 && has_ports(rss, key); end++) {
+		tuple[n++] = (uint8_t)(key->port[end] >> 8);
+		tuple[n++] = (uint8_t)key->port[end];
+	}
+	return lj_toeplitz_hash(&rss->toeplitz, tuple, n);
+}
+
+static uint16_t worker_of(struct spreader *s, const struct lj_packet *packet)
+{
+	uint16_t bucket = lj_rss_bucket(&s->rss, spread_hash(&s->rss, &packet->key));
+
+	__atomic_store_n(&s->bucket[bucket], s->bucket[bucket] + 1, __ATOMIC_RELAXED);
+	return lj_rss_entry(&s->rss, bucket);
 }
 
 static bool put(struct lj_queue *q, const struct lj_packet *packet)

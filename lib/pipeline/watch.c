@@ -1,5 +1,7 @@
 #include "watch.h"
 
+#include <math.h>
+
 #include "lj_log.h"
 #include "pipeline.h"
 
@@ -9,16 +11,22 @@
 static const struct {
 	const char *name, *help;
 	enum lj_counter counter;
+	int late; /* enum lj_role_kind, whose lcores are to blame; -1: nobody's */
 } causes[DROP_CAUSES] = {
-	[DROP_IMISSED] = {"imissed", "receive ring full: the worker was late", LJ_C_port_imissed},
-	[DROP_IERRORS] = {"ierrors", "bad frames: optics, cable, MTU", LJ_C_port_ierrors},
-	[DROP_RX_NOMBUF] = {"rx_nombuf", "no mbuf free: raise mbufs", LJ_C_port_rx_nombuf},
-	[DROP_SPREAD] = {"spread_refused", "worker's queue full", LJ_C_spread_refused},
-	[DROP_FLOW] = {"flow_refused", "flow table full: raise flow.capacity", LJ_C_flow_refused},
-	[DROP_BATCH] = {"batch_refused", "inference late: more lcores", LJ_C_batch_refused},
-	[DROP_SHED] = {"batch_shed", "inference late: recorded, not scored", LJ_C_batch_shed},
-	[DROP_VERDICT] = {"verdict_refused", "sink late", LJ_C_verdict_refused},
-	[DROP_SINK] = {"sink_lost", "reader of the sink late or gone", LJ_C_sink_lost},
+	[DROP_IMISSED] = {"imissed", "receive ring full: the worker was late", LJ_C_port_imissed,
+			  LJ_ROLE_WORKER},
+	[DROP_IERRORS] = {"ierrors", "bad frames: optics, cable, MTU", LJ_C_port_ierrors, -1},
+	[DROP_RX_NOMBUF] = {"rx_nombuf", "no mbuf free: raise mbufs", LJ_C_port_rx_nombuf, -1},
+	[DROP_SPREAD] = {"spread_refused", "worker's queue full", LJ_C_spread_refused,
+			 LJ_ROLE_WORKER},
+	[DROP_FLOW] = {"flow_refused", "flow table full: raise flow.capacity", LJ_C_flow_refused,
+		       -1},
+	[DROP_BATCH] = {"batch_refused", "inference late: more lcores", LJ_C_batch_refused,
+			LJ_ROLE_INFER},
+	[DROP_SHED] = {"batch_shed", "inference late: recorded, not scored", LJ_C_batch_shed,
+		       LJ_ROLE_INFER},
+	[DROP_VERDICT] = {"verdict_refused", "sink late", LJ_C_verdict_refused, LJ_ROLE_SINK},
+	[DROP_SINK] = {"sink_lost", "reader of the sink late or gone", LJ_C_sink_lost, -1},
 };
 
 static void put(uint64_t *word, uint64_t value)
@@ -31,8 +39,20 @@ static uint64_t get(const uint64_t *word)
 	return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
+/* Where a spreader receives, it is the one that was late for the ring. */
+static struct lj_late late_for(const struct lj_pipeline *p, enum drop_cause cause)
+{
+	if (causes[cause].late < 0)
+		return (struct lj_late){0};
+	if (cause == DROP_IMISSED && p->spreader != NULL)
+		return late_of(p, LJ_ROLE_SPREAD);
+	return late_of(p, (enum lj_role_kind)causes[cause].late);
+}
+
 static void watch_drops(struct lj_pipeline *p, uint64_t now_ns)
 {
+	/* main may be late, too: in a fail-over, for example. */
+	uint64_t elapsed_ns = RTE_MAX(now_ns - p->watch.looked_ns, 1ULL);
 	struct lj_counters total;
 
 	lj_pipeline_total(p, &total);
@@ -44,10 +64,12 @@ static void watch_drops(struct lj_pipeline *p, uint64_t now_ns)
 		put(&d->total, now);
 		if (p->watch.looked_ns == 0)
 			continue;
+		latest = (uint64_t)ceil((double)latest * INTERVAL_NS / (double)elapsed_ns);
 		put(&d->latest, latest);
 		if (latest > d->worst) {
 			put(&d->worst, latest);
 			put(&d->worst_at_ns, now_ns);
+			d->worst_late = late_for(p, (enum drop_cause)i);
 		}
 	}
 }
@@ -183,17 +205,18 @@ static void watch_losses(struct lj_pipeline *p, uint64_t now_ns)
 
 void lj_pipeline_watch(struct lj_pipeline *p, uint64_t now_ns)
 {
+	uint64_t now_tsc = rte_rdtsc();
 	struct watch *w = &p->watch;
 
 	watch_losses(p, now_ns);
 	if (w->looked_ns != 0 && now_ns < w->looked_ns + INTERVAL_NS)
 		return;
+	late_look(p, now_tsc - w->looked_tsc, now_ns);
 	watch_drops(p, now_ns);
 	watch_legs(p, now_ns);
 	watch_half(p, now_ns);
 	hold_look(p, now_ns);
-	if (w->looked_ns != 0)
-		put(&w->interval_ns, now_ns - w->looked_ns);
+	w->looked_tsc = now_tsc;
 	put(&w->looked_ns, now_ns);
 }
 
@@ -203,8 +226,15 @@ uint32_t lj_pipeline_drops(const struct lj_pipeline *p, struct lj_drop drops[LJ_
 	for (int i = 0; i < DROP_CAUSES; i++) {
 		const struct drop_watch *d = &p->watch.drop[i];
 
-		drops[i] = (struct lj_drop){causes[i].name,  causes[i].help, get(&d->total),
-					    get(&d->latest), get(&d->worst), get(&d->worst_at_ns)};
+		drops[i] = (struct lj_drop){
+			.name = causes[i].name,
+			.help = causes[i].help,
+			.total = get(&d->total),
+			.latest = get(&d->latest),
+			.worst = get(&d->worst),
+			.worst_at_ns = get(&d->worst_at_ns),
+			.worst_late = d->worst_late,
+		};
 	}
 	return DROP_CAUSES;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lj_config.h"
+#include "lj_pipeline.h"
 
 /* Why packets, flows or verdicts are lost, from the wire on. */
 enum drop_cause {
@@ -27,8 +28,9 @@ enum drop_cause {
 
 struct drop_watch {
 	uint64_t total;
-	uint64_t latest; /* in the latest interval */
+	uint64_t latest; /* a second, in the latest interval */
 	uint64_t worst, worst_at_ns;
+	struct lj_late worst_late;
 };
 
 struct leg_watch {
@@ -47,7 +49,7 @@ struct half_watch {
 
 struct watch {
 	uint64_t looked_ns; /* 0: not yet */
-	uint64_t interval_ns;
+	uint64_t looked_tsc;
 	uint64_t losses_looked_ns, lost; /* packets the ports had lost by then */
 	struct drop_watch drop[DROP_CAUSES];
 	struct leg_watch leg[LJ_CONFIG_PORTS]; /* by source */

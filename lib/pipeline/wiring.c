@@ -9,6 +9,8 @@
 #include "lj_log.h"
 #include "pipeline.h"
 
+#define SPREAD_ENTRIES 512 /* of the spreader's RETA: as many as rss-predict takes by default */
+
 static int no_memory(const char *what, struct lj_error *err)
 {
 	return lj_error_set(err, ENOMEM, what,
@@ -124,6 +126,8 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, const struct lj_route 
 	p->worker[i] = w;
 	w->shared = &p->shared;
 	w->route = *route;
+	w->queue = (uint16_t)i;
+	w->spreader = p->spreader;
 	w->flow_config = (struct lj_flow_config){
 		.capacity = p->config->flow.capacity,
 		.keep = kept_parts(p) & LJ_KEEP_ALL,
@@ -273,6 +277,7 @@ static int deal_lcores(struct lj_pipeline *p, struct lj_error *err)
 	memset(p->lcore, 0, p->n_lcores * sizeof(*p->lcore));
 	for (uint32_t i = 0; i < p->n_lcores; i++) {
 		lj_histogram_init(&p->lcore[i].loop_ns);
+		lj_histogram_init(&p->lcore[i].lateness.loops);
 		p->lcore[i].id = i + 1;
 		p->lcore[i].idle = (enum lj_idle_mode)p->config->idle.mode;
 		p->lcore[i].max_sleep_ns = p->config->idle.max_sleep_us * 1000ULL;
@@ -307,6 +312,8 @@ int open_roles(struct lj_pipeline *p, struct lj_error *err)
 			return no_memory("spread", err);
 		p->spreader->shared = &p->shared;
 		p->spreader->n_workers = (uint16_t)p->config->lcores.workers;
+		lj_rss_init(&p->spreader->rss, (enum lj_rss_mode)p->config->capture.rss_mode,
+			    p->spreader->n_workers, LJ_RSS_KEY_MAX, SPREAD_ENTRIES);
 		ret = open_receiver(p, &p->spreader->receiver, &p->spreader->role.counters, 0, err);
 	}
 	for (uint32_t i = 0; i < p->config->lcores.workers && ret == 0; i++)

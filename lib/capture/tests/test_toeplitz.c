@@ -120,10 +120,10 @@ static void the_symmetric_key_keeps_pairs_together_and_the_published_parts_them(
 
 	for (uint16_t queues = 2; queues <= 64; queues *= 2) {
 		lj_rss_init(&rss, LJ_RSS_5TUPLE, queues, 52, 512);
-		CU_ASSERT_EQUAL(lj_rss_self_test(&rss), 0);
+		CU_ASSERT_EQUAL(lj_rss_self_test(&rss, &rss), 0);
 		lj_rss_set_key(&rss, published_key, sizeof(published_key));
 		/* By chance 1 in `queues` pairs meets. */
-		CU_ASSERT(lj_rss_self_test(&rss) > LJ_RSS_TEST_PAIRS / 3);
+		CU_ASSERT(lj_rss_self_test(&rss, &rss) > LJ_RSS_TEST_PAIRS / 3);
 	}
 }
 
@@ -137,7 +137,22 @@ static void one_wrong_bit_of_the_key_is_seen(void)
 		lj_rss_symmetric_key(key, sizeof(key));
 		key[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
 		lj_rss_set_key(&rss, key, sizeof(key));
-		CU_ASSERT(lj_rss_self_test(&rss) > 0);
+		CU_ASSERT(lj_rss_self_test(&rss, &rss) > 0);
+	}
+}
+
+static void two_tables_part_what_three_queues_do_not_divide(void)
+{
+	static struct lj_rss small, large;
+
+	for (uint16_t queues = 2; queues <= 4; queues++) {
+		uint32_t parted;
+
+		lj_rss_init(&small, LJ_RSS_5TUPLE, queues, 40, 128);
+		lj_rss_init(&large, LJ_RSS_5TUPLE, queues, 52, 512);
+		parted = lj_rss_self_test(&small, &large);
+		CU_ASSERT_EQUAL(parted > 0, queues == 3);
+		CU_ASSERT_EQUAL(lj_rss_self_test(&large, &small) > 0, queues == 3);
 	}
 }
 
@@ -161,6 +176,8 @@ int main(void)
 		{"the symmetric key keeps pairs together and the published parts them",
 		 the_symmetric_key_keeps_pairs_together_and_the_published_parts_them},
 		{"one wrong bit of the key is seen", one_wrong_bit_of_the_key_is_seen},
+		{"tables of two sizes part what three queues do not divide",
+		 two_tables_part_what_three_queues_do_not_divide},
 		{"the RETA is dealt in turn", the_reta_is_dealt_in_turn},
 	};
 

@@ -152,6 +152,8 @@ static void a_port_that_is_not_there_has_no_queues(void)
 	CU_ASSERT_EQUAL(result, -EINVAL);
 	CU_ASSERT(says("show port queues all", "is no port"));
 	CU_ASSERT(says("show drops", "imissed"));
+	CU_ASSERT(says("show drops", "late_then"));
+	CU_ASSERT(says("show stalls", "latest_worst"));
 	CU_ASSERT(says("show rss", "none"));
 }
 

@@ -65,7 +65,9 @@ int main(int argc, char **argv)
 	lj_bench_eal(options.name, 1024);
 	lj_clock_init();
 	rig_open(&rig, 1, "auto");
-	open_start(&o, &rig, options.realtime);
+	open_start(&o, &rig);
+	if (options.realtime && !open_own_cpus(&o, true))
+		rig_needs_cpus(&options);
 	seconds = options.seconds / (2 * RUNS * RTE_DIM(loads) + 2);
 	open_capacity(&o, seconds); /* warms up */
 	capacity = open_capacity(&o, seconds);

@@ -4,7 +4,8 @@
  * stable, degrading and failing. `bench_load [--json PATH|-] [--seconds S] [--realtime]`.
  *
  * Rates are shares of the capacity measured first. A decision is from due to the verdict being
- * taken from the sink's queue.
+ * taken from the sink's queue. On shared CPUs first; then half of the capacity, and the search, on
+ * CPUs of their own, as far as this machine lets them have such; with --realtime all of it.
  */
 #include "bench_open.h"
 
@@ -120,6 +121,11 @@ static void set_size(struct open_loop *o, uint32_t size)
 	o->rig->p->shared.batch.size = size;
 }
 
+static const char *cpus_of(const struct open_loop *o)
+{
+	return o->own_cpus ? "own" : "shared";
+}
+
 static void run_pattern(struct open_loop *o, const struct pattern *p, bool host, double capacity,
 			double seconds, FILE *text, json_t *json)
 {
@@ -132,17 +138,20 @@ static void run_pattern(struct open_loop *o, const struct pattern *p, bool host,
 	single = measure(o, p->rate, &capacity, seconds);
 	row = figures_json(&f);
 	json_object_set_new(row, "pattern", json_string(p->name));
+	json_object_set_new(row, "cpus", json_string(cpus_of(o)));
 	json_object_set_new(row, "host", json_boolean(host));
 	json_object_set_new(row, "batch_1_p99_us", json_real(single.us[2]));
 	json_object_set_new(row, "ratio", json_real(single.us[2] / f.us[2]));
-	if (p->rate == spike)
-		json_object_set_new(row, "recovery_us", json_real(f.recovery_us));
+	json_object_set_new(row, "recovery_us",
+			    p->rate == spike ? json_real(f.recovery_us) : json_null());
 	json_array_append_new(json_object_get(json, "patterns"), row);
 	fprintf(text,
-		"%-7s host %-3s %8.0f flows/s  p50 %7.1f  p95 %7.1f  p99 %7.1f  p99.9 %8.1f  max "
-		"%8.1f us  batch %4.1f  shed %.0f  refused %.0f  (batch 1: p99 %.1f us, %.2f)",
-		p->name, host ? "on" : "off", f.flows_per_s, f.us[0], f.us[1], f.us[2], f.us[3],
-		f.us[4], f.mean_batch, f.shed, f.refused, single.us[2], single.us[2] / f.us[2]);
+		"%-7s host %-3s %-6s CPUs %8.0f flows/s  p50 %7.1f  p95 %7.1f  p99 %7.1f (offered "
+		"late %6.1f)  p99.9 %8.1f  max %8.1f us  batch %4.1f  shed %.0f  refused %.0f  "
+		"(batch 1: p99 %.1f us, %.2f)",
+		p->name, host ? "on" : "off", cpus_of(o), f.flows_per_s, f.us[0], f.us[1], f.us[2],
+		f.lag_p99_us, f.us[3], f.us[4], f.mean_batch, f.shed, f.refused, single.us[2],
+		single.us[2] / f.us[2]);
 	if (p->rate == spike)
 		fprintf(text, "  recovered after %.0f us", f.recovery_us);
 	fprintf(text, "\n");
@@ -167,11 +176,12 @@ static void search(struct open_loop *o, double capacity, double seconds, FILE *t
 		json_object_set_new(row, "rate", json_real(rate));
 		json_object_set_new(row, "of_capacity", json_real(tenth / 10.0));
 		json_object_set_new(row, "state", json_string(names[state]));
+		json_object_set_new(row, "cpus", json_string(cpus_of(o)));
 		json_array_append_new(rows, row);
 		fprintf(text, "%8.0f flows/s (%3d %%)  p50 %7.1f  p99 %8.1f us  batch %4.1f  %s\n",
 			rate, tenth * 10, f.us[0], f.us[2], f.mean_batch, names[state]);
-		/* The most that is stable; the least that is not. */
-		if (state == 0 || best[state] == 0)
+		/* The most up to which all are stable; the least that is not. */
+		if (state == 0 ? best[1] + best[2] == 0 : best[state] == 0)
 			best[state] = rate;
 	}
 	fprintf(text,
@@ -180,6 +190,32 @@ static void search(struct open_loop *o, double capacity, double seconds, FILE *t
 	json_object_set_new(json, "search", rows);
 	for (int state = 0; state < 3; state++)
 		json_object_set_new(json, names[state], json_real(best[state]));
+}
+
+/* All patterns; half of the capacity, and the search, on own CPUs. */
+static void run_host(struct open_loop *o, bool host, bool realtime, double seconds, FILE *text,
+		     json_t *json)
+{
+	double capacity;
+
+	open_set_host(o, host);
+	set_size(o, 64);
+	open_capacity(o, seconds); /* warms up */
+	capacity = open_capacity(o, seconds);
+	fprintf(text, "# capacity with host context %s: %.0f flows/s\n", host ? "on" : "off",
+		capacity);
+	json_object_set_new(json, host ? "capacity_host" : "capacity", json_real(capacity));
+	for (size_t i = 0; i < RTE_DIM(patterns); i++)
+		run_pattern(o, &patterns[i], host, capacity, seconds, text, json);
+	if (!realtime && open_own_cpus(o, true)) {
+		set_size(o, 64);
+		capacity = open_capacity(o, seconds);
+		run_pattern(o, &patterns[0], host, capacity, seconds, text, json);
+	}
+	if (host)
+		search(o, capacity, seconds, text, json);
+	if (!realtime)
+		open_own_cpus(o, false);
 }
 
 int main(int argc, char **argv)
@@ -196,23 +232,12 @@ int main(int argc, char **argv)
 	lj_bench_eal(options.name, 1024);
 	lj_clock_init();
 	rig_open(&rig, 1, "auto");
-	open_start(&o, &rig, options.realtime);
-	seconds = options.seconds / (RUNS * (2 * 2 * RTE_DIM(patterns) + 15) + 4);
-	for (int host = 0; host < 2; host++) {
-		double capacity;
-
-		open_set_host(&o, host);
-		set_size(&o, 64);
-		open_capacity(&o, seconds); /* warms up */
-		capacity = open_capacity(&o, seconds);
-		fprintf(text, "# capacity with host context %s: %.0f flows/s\n",
-			host ? "on" : "off", capacity);
-		json_object_set_new(json, host ? "capacity_host" : "capacity", json_real(capacity));
-		for (size_t i = 0; i < RTE_DIM(patterns); i++)
-			run_pattern(&o, &patterns[i], host, capacity, seconds, text, json);
-		if (host)
-			search(&o, capacity, seconds, text, json);
-	}
+	open_start(&o, &rig);
+	if (options.realtime && !open_own_cpus(&o, true))
+		rig_needs_cpus(&options);
+	seconds = options.seconds / (RUNS * (2 * 2 * (RTE_DIM(patterns) + 1) + 15) + 6);
+	for (int host = 0; host < 2; host++)
+		run_host(&o, host, options.realtime, seconds, text, json);
 	open_stop(&o);
 	rig_close(&rig);
 	free(rig.flow);

@@ -6,6 +6,10 @@
  * A flow counts from the time at which it was to be due, not from when this thread came to offer
  * it: what the load makes late is not forgotten. Nor is what the scheduler does to this thread,
  * which `lag` shows by itself: due to queued.
+ *
+ * On shared CPUs the scheduler decides most of a percentile, in a machine with as many busy threads
+ * as CPUs. With CPUs of their own (open_own_cpus()) the two threads stand for roles on isolated
+ * cores.
  */
 #ifndef BENCH_OPEN_H
 #define BENCH_OPEN_H
@@ -21,7 +25,7 @@ struct open_loop {
 	struct lj_counters counters; /* the worker's */
 	pthread_t thread;
 	_Atomic bool running, stop;
-	bool realtime;
+	_Atomic bool own_cpus;
 	uint64_t offered; /* in all runs */
 	uint64_t seed;
 };
@@ -40,7 +44,7 @@ struct open_result {
  * it is given away after a short spin, as the daemon's lcores do. */
 static inline void open_rest(const struct open_loop *o, uint32_t idle_polls)
 {
-	if (o->realtime || idle_polls < 64)
+	if (o->own_cpus || idle_polls < 64)
 		rte_pause();
 	else
 		sched_yield();
@@ -51,8 +55,6 @@ static void *open_infer(void *arg)
 	struct open_loop *o = arg;
 	uint32_t idle_polls = 0;
 
-	if (o->realtime)
-		rig_own_cpu(1);
 	o->running = true;
 	while (!o->stop)
 		if (inferrer_poll(&o->inferrer->role, rte_rdtsc()) == 0)
@@ -62,19 +64,45 @@ static void *open_infer(void *arg)
 	return NULL;
 }
 
-static inline void open_start(struct open_loop *o, struct rig *rig, bool realtime)
+static inline void open_start(struct open_loop *o, struct rig *rig)
 {
 	o->rig = rig;
 	o->inferrer = rig->p->inferrer[0];
 	o->seed = 1;
-	o->realtime = realtime;
-	/* First the other thread: it would inherit this one's CPU, and never get it. */
 	if (pthread_create(&o->thread, NULL, open_infer, o) != 0)
 		exit(EXIT_FAILURE);
 	while (!o->running)
 		usleep(100);
-	if (realtime)
-		rig_own_cpu(0);
+}
+
+/* While it is measured, a CPU for each thread. False when there are not two, or no right to
+ * (CAP_SYS_NICE). */
+static inline bool open_own_cpus(struct open_loop *o, bool own)
+{
+	if (own && (sysconf(_SC_NPROCESSORS_ONLN) < 2 || !rig_realtime(pthread_self(), true)))
+		return false;
+	rig_realtime(pthread_self(), false);
+	o->own_cpus = own;
+	return rig_pin(pthread_self(), 0, own) && rig_pin(o->thread, 1, own);
+}
+
+static inline void open_begin(struct open_loop *o)
+{
+	if (o->own_cpus) {
+		rig_realtime(o->thread, true);
+		rig_realtime(pthread_self(), true);
+	}
+}
+
+/* The kernel stops what is realtime for 50 ms when it has taken 950 of 1,000: it shall never come
+ * to that. */
+static inline void open_end(struct open_loop *o, double seconds)
+{
+	if (o->own_cpus) {
+		rig_realtime(o->thread, false);
+		rig_realtime(pthread_self(), false);
+		usleep((useconds_t)(seconds * 0.15e6) + 1000);
+	}
 }
 
 static inline void open_stop(struct open_loop *o)
@@ -154,6 +182,7 @@ static inline void open_run(struct open_loop *o, double seconds, rate_at *rate, 
 	lj_histogram_init(&r->lag);
 	batches = open_count(o, LJ_C_batches);
 	scored = open_count(o, LJ_C_model_scored);
+	open_begin(o);
 	began = rte_rdtsc();
 	due = 0;
 	for (;;) {
@@ -181,6 +210,7 @@ static inline void open_run(struct open_loop *o, double seconds, rate_at *rate, 
 	}
 	open_drain(o, r);
 	r->seconds = (double)(rte_rdtsc() - began) / hz;
+	open_end(o, r->seconds);
 	r->refused += open_count(o, LJ_C_verdict_refused) - refused;
 	batches = open_count(o, LJ_C_batches) - batches;
 	scored = open_count(o, LJ_C_model_scored) - scored;
@@ -191,12 +221,14 @@ static inline void open_run(struct open_loop *o, double seconds, rate_at *rate, 
 static inline double open_capacity(struct open_loop *o, double seconds)
 {
 	static struct open_result r;
+	double per_s;
 	uint64_t end, began;
 
 	memset(&r, 0, sizeof(r));
 	lj_histogram_init(&r.decision);
 	lj_histogram_init(&r.lag);
 	lj_batch_shed_by(&o->rig->p->shared.batch, LJ_SHED_NONE);
+	open_begin(o);
 	began = rte_rdtsc();
 	end = began + (uint64_t)(seconds * (double)rte_get_tsc_hz());
 	do {
@@ -207,8 +239,10 @@ static inline double open_capacity(struct open_loop *o, double seconds)
 			open_rest(o, UINT32_MAX);
 	} while (rte_rdtsc() < end);
 	open_drain(o, &r);
+	per_s = (double)r.decided * 1e9 / (double)lj_cycles_to_ns(rte_rdtsc() - began);
+	open_end(o, seconds);
 	lj_batch_shed_by(&o->rig->p->shared.batch, LJ_SHED_SMALLEST);
-	return (double)r.decided * 1e9 / (double)lj_cycles_to_ns(rte_rdtsc() - began);
+	return per_s;
 }
 
 static inline double constant_rate(double at, void *arg)

@@ -167,19 +167,31 @@ static inline bool rig_offer(struct rig *r, uint64_t i, uint32_t to, uint64_t du
 				   false, due_tsc, counters);
 }
 
-/* Fixes this thread to a CPU, before all that is not realtime: as on a core of its own. */
-static inline void rig_own_cpu(uint32_t cpu)
+/* Fixes a thread to a CPU, or lets it go. False when it must not. */
+static inline bool rig_pin(pthread_t thread, uint32_t cpu, bool pinned)
 {
-	const struct sched_param priority = {.sched_priority = 1};
+	uint32_t n = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
-	CPU_SET(cpu % (uint32_t)sysconf(_SC_NPROCESSORS_ONLN), &set);
-	if (pthread_setaffinity_np(pthread_self(), sizeof(set), &set) != 0 ||
-	    pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority) != 0) {
-		fprintf(stderr, "bench: --realtime needs two CPUs and CAP_SYS_NICE\n");
-		exit(EXIT_FAILURE);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		if (!pinned || i == cpu % n)
+			CPU_SET(i, &set);
+	return pthread_setaffinity_np(thread, sizeof(set), &set) == 0;
+}
+
+/* Has a thread run before all that is not realtime, as on a core of its own; or not. */
+static inline bool rig_realtime(pthread_t thread, bool on)
+{
+	const struct sched_param priority = {.sched_priority = on};
+
+	return pthread_setschedparam(thread, on ? SCHED_FIFO : SCHED_OTHER, &priority) == 0;
+}
+
+static inline void rig_needs_cpus(const struct bench_options *o)
+{
+	fprintf(stderr, "%s: --realtime needs two CPUs and CAP_SYS_NICE\n", o->name);
+	exit(EXIT_FAILURE);
 }
 
 static inline int compare_doubles(const void *a, const void *b)

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "lj_clock.h"
-#include "lj_pipeline.h"
 #include "lj_test.h"
+#include "pipeline.h"
 
 static struct lj_pipeline *open_demo(struct lj_config *c, const char *const *settings)
 {
@@ -89,6 +89,28 @@ static void the_smallest_queues_lose_nothing(void)
 			0);
 	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
 	lj_config_free(&c);
+}
+
+/* Flows by worker are those by queue of `linejudge rss-predict --pcap demo.pcap --queues 4`. */
+static void the_spreader_deals_as_a_nic_would(void)
+{
+	static const uint64_t flows[2][4] = {{517, 539, 484, 522}, {263, 1172, 233, 394}};
+	static const char *const mode[] = {"capture.rss_mode=5tuple", "capture.rss_mode=ip"};
+
+	for (int m = 0; m < 2; m++) {
+		struct lj_counters total;
+		struct lj_pipeline *p;
+		struct lj_config c;
+
+		p = open_demo(&c, (const char *const[]){"flow.capacity=65536", "lcores.workers=4",
+							mode[m], NULL});
+		CU_ASSERT(run(p, &total));
+		for (int w = 0; w < 4; w++)
+			CU_ASSERT_EQUAL(p->worker[w]->role.counters.value[LJ_C_flow_created],
+					flows[m][w]);
+		CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+		lj_config_free(&c);
+	}
 }
 
 static void an_end_in_the_middle_drains_what_was_accepted(void)
@@ -229,6 +251,7 @@ int main(void)
 	static const struct lj_test tests[] = {
 		{"a capture is classified whole", a_capture_is_classified_whole},
 		{"the smallest queues lose nothing", the_smallest_queues_lose_nothing},
+		{"the spreader deals as a NIC would", the_spreader_deals_as_a_nic_would},
 		{"an end in the middle drains what was accepted",
 		 an_end_in_the_middle_drains_what_was_accepted},
 		{"a pause takes no packets and keeps the flows",

@@ -159,6 +159,57 @@ static void the_worst_second_is_remembered(void)
 	CU_ASSERT_EQUAL(drop(p, "batch_refused")->worst_at_ns, 101 * SECOND);
 	CU_ASSERT_EQUAL(drop(p, "imissed")->worst, 0);
 	CU_ASSERT_EQUAL(drop(p, "imissed")->worst_at_ns, 0);
+	/* main looks late: 120 in 2 s are no more than 60 a second. */
+	lj_count(worker, LJ_C_batch_refused, 120);
+	lj_pipeline_watch(p, 104 * SECOND);
+	CU_ASSERT_EQUAL(drop(p, "batch_refused")->latest, 60);
+	CU_ASSERT_EQUAL(drop(p, "batch_refused")->worst, 70);
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+/* The lcore that holds the role. */
+static struct lcore *lcore_of(struct lj_pipeline *p, const struct role *role)
+{
+	return &p->lcore[role->holder - 1];
+}
+
+static void who_was_late_in_the_worst_second_is_remembered(void)
+{
+	struct lj_config c;
+	struct lj_pipeline *p = open_ports(
+		&c, (const char *const[]){"capture.ports=[{\"name\":\"net_null7\",\"mbufs\":2048}]",
+					  "lcores.infer=2", "flow.capacity=1024", NULL});
+	struct lcore *first = lcore_of(p, &p->inferrer[0]->role);
+	struct lcore *second = lcore_of(p, &p->inferrer[1]->role);
+	struct lj_loop_info loop;
+	struct lj_late late;
+
+	lj_pipeline_watch(p, 100 * SECOND);
+	/* A worker that stalls longer has nothing to do with flows that inference did not take. */
+	lj_histogram_record(&lcore_of(p, &p->worker[0]->role)->loop_ns, 90000000);
+	lj_histogram_record(&first->loop_ns, 50000);
+	lj_histogram_record(&second->loop_ns, 8000000);
+	second->involuntary_switches = 3;
+	lj_count(&p->inferrer[1]->role.counters, LJ_C_cycles_busy, UINT32_MAX);
+	lj_count(&p->worker[0]->role.counters, LJ_C_batch_refused, 70);
+	lj_pipeline_watch(p, 101 * SECOND);
+	/* In a better second another one is the latest. */
+	lj_histogram_record(&first->loop_ns, 7000000);
+	lj_count(&p->worker[0]->role.counters, LJ_C_batch_refused, 20);
+	lj_pipeline_watch(p, 102 * SECOND);
+	late = drop(p, "batch_refused")->worst_late;
+	CU_ASSERT_EQUAL(late.lcore, second->id);
+	CU_ASSERT_EQUAL(late.away_ns, 8000000);
+	CU_ASSERT_EQUAL(late.switches, 3);
+	CU_ASSERT_EQUAL(late.busy_percent, 100);
+	CU_ASSERT_EQUAL(drop(p, "ierrors")->worst_late.lcore, 0);
+	lj_pipeline_loop(p, second->id - 1, &loop);
+	CU_ASSERT_EQUAL(loop.longest_at_ns, 101 * SECOND);
+	CU_ASSERT_EQUAL(loop.latest->away_ns, 0);
+	CU_ASSERT_EQUAL(loop.latest->switches, 0);
+	lj_pipeline_loop(p, first->id - 1, &loop);
+	CU_ASSERT_EQUAL(loop.longest_at_ns, 102 * SECOND);
 	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
 	lj_config_free(&c);
 }
@@ -302,6 +353,8 @@ int main(void)
 		 both_legs_queue_q_is_polled_by_worker_q},
 		{"a silent leg raises one alarm", a_silent_leg_raises_one_alarm},
 		{"the worst second is remembered", the_worst_second_is_remembered},
+		{"who was late in the worst second is remembered",
+		 who_was_late_in_the_worst_second_is_remembered},
 		{"every queue of a port that fails over is accounted for",
 		 every_queue_of_a_port_that_fails_over_is_accounted_for},
 		{"a port that nothing can watch is vacant until the end",
@@ -312,8 +365,8 @@ int main(void)
 		 an_inference_lcore_is_parked_and_woken},
 	};
 	static const char *const vdevs[] = {"net_null0", "net_null1", "net_null2", "net_null3",
-					    "net_null4", "net_null5", "net_null6", "net_ring0",
-					    "net_ring1", NULL};
+					    "net_null4", "net_null5", "net_null6", "net_null7",
+					    "net_ring0", "net_ring1", NULL};
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/drivers-config", getenv("LJ_SOURCE_ROOT"));

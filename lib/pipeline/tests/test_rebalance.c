@@ -188,11 +188,137 @@ static void what_cannot_be_is_refused_with_a_reason(void)
 	CU_ASSERT_EQUAL(lj_pipeline_rebalance(p, &result, &err), -EINVAL);
 	CU_ASSERT_STRING_EQUAL(err.where, "capture.rss_check");
 	close_ports(p);
-	p = open_ports("capture.ports=[{\"name\":\"net_ring0\",\"queues\":1}]",
+	p = open_ports("capture.ports=[{\"name\":\"net_ring0\",\"queues\":2}]",
 		       "capture.rss_check=16");
 	CU_ASSERT_EQUAL(lj_pipeline_rebalance(p, &result, &err), -ENOTSUP);
 	CU_ASSERT_STRING_EQUAL(err.where, "net_ring0");
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "redirection table"));
+	close_ports(p);
+	p = open_ports("capture.ports=[{\"name\":\"net_ring1\",\"queues\":1}]",
+		       "capture.rss_check=16");
+	CU_ASSERT_EQUAL(lj_pipeline_rebalance(p, &result, &err), -EAGAIN);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "0 packets were dealt"));
+	close_ports(p);
+}
+
+/* One queue, which the spreader deals to two workers by a table of its own. */
+static void flows_that_the_spreader_deals_anew_are_counted(void)
+{
+	struct lj_pipeline *p = open_ports("capture.ports=[{\"name\":\"net_ring2\",\"queues\":1}]",
+					   "capture.rss_check=0");
+	struct lj_rss *rss = &p->spreader->rss;
+	struct lj_rebalance result;
+	struct lj_error err = {0};
+	uint16_t before[LJ_RETA_MAX];
+	uint64_t moved = 0;
+
+	CU_ASSERT_EQUAL_FATAL(rss->reta_entries, 512);
+	for (uint32_t flow = 0; flow < FLOWS; flow++) {
+		struct lj_packet one = packet_of(flow);
+		struct lj_flow *due[4];
+		uint16_t n_due;
+
+		lj_flow_update(p->worker[lj_rss_queue(rss, spread_hash(rss, &one.key))]->table,
+			       &one, 1, due, &n_due);
+	}
+	for (uint16_t e = 0; e < 512; e++)
+		p->spreader->bucket[e] = e % 2 == 0 ? 30 : 10;
+	memcpy(before, rss->reta, sizeof(before));
+	CU_ASSERT_EQUAL_FATAL(lj_pipeline_rebalance(p, &result, &err), 0);
+	CU_ASSERT_EQUAL(result.samples, 512 * 20);
+	CU_ASSERT(result.balance.moved > 0 && result.balance.after < 1.06);
+	for (uint32_t flow = 0; flow < FLOWS; flow++) {
+		struct lj_packet one = packet_of(flow);
+		uint16_t bucket = lj_rss_bucket(rss, spread_hash(rss, &one.key));
+
+		moved += before[bucket] != lj_rss_entry(rss, bucket);
+	}
+	CU_ASSERT(moved > 0);
+	for (int i = 0; i < FLOWS / 100; i++)
+		for (uint32_t w = 0; w < 2; w++)
+			rebalance_records(p->worker[w]);
+	CU_ASSERT_EQUAL(total(p, LJ_C_rss_moved_flows), moved);
+	CU_ASSERT_EQUAL(lj_pipeline_rebalance(p, &result, &err), -EAGAIN);
+	close_ports(p);
+}
+
+/* --- the legs of a tap --- */
+
+/* Two null ports of two queues. */
+#define LEGS(a, b, leg_b)                                                                          \
+	"capture.ports=[{\"name\":\"net_null" a                                                    \
+	"\",\"mbufs\":2048,\"descriptors\":64,\"queues\":2},"                                      \
+	"{\"name\":\"net_null" b                                                                   \
+	"\",\"mbufs\":2048,\"descriptors\":64,\"queues\":2,\"leg\":" leg_b "}]"
+
+/* Gives one port another table than the other's, as a NIC of another kind would have it. */
+static void deal_otherwise(struct lj_pipeline *p, uint32_t i)
+{
+	uint16_t reta[LJ_RETA_MAX];
+
+	for (uint16_t e = 0; e < p->source[i]->rss->reta_entries; e++)
+		reta[e] = e / 3 % 2;
+	CU_ASSERT_EQUAL(lj_source_set_reta(p->source[i], reta, NULL), 0);
+	CU_ASSERT(lj_rss_self_test(p->source[0]->rss, p->source[1]->rss) > LJ_RSS_TEST_PAIRS / 4);
+}
+
+static void legs_with_different_tables_are_dealt_alike(void)
+{
+	struct lj_pipeline *p = open_ports(LEGS("4", "5", "1"), "capture.rss_check=1");
+	struct lj_error err = {0};
+
+	CU_ASSERT_EQUAL(legs_align(p, &err), 0);
+	deal_otherwise(p, 1);
+	CU_ASSERT_EQUAL(legs_align(p, &err), 0);
+	CU_ASSERT_EQUAL(lj_rss_self_test(p->source[0]->rss, p->source[1]->rss), 0);
+	for (uint16_t i = 0; i < 128; i++)
+		CU_ASSERT_EQUAL(lj_rss_entry(p->source[1]->rss, i), i % 2);
+	/* The one that is new follows the one that goes on, whichever comes first. */
+	deal_otherwise(p, 1);
+	CU_ASSERT_EQUAL(legs_rejoin(p, 0, &err), 0);
+	CU_ASSERT_EQUAL(lj_rss_self_test(p->source[0]->rss, p->source[1]->rss), 0);
+	CU_ASSERT_EQUAL(lj_rss_entry(p->source[0]->rss, 3), 1);
+	close_ports(p);
+}
+
+static void legs_that_part_refuse_the_start(void)
+{
+	for (int leg = 0; leg < 2; leg++) {
+		struct lj_pipeline *p =
+			open_ports(leg == 1 ? LEGS("6", "7", "1") : LEGS("8", "9", "0"),
+				   "capture.rss_check=1");
+		const struct lj_source_ops *whole = p->source[1]->ops;
+		struct lj_source_ops fixed = *whole;
+		struct lj_error err = {0};
+
+		deal_otherwise(p, 1);
+		fixed.set_reta = NULL;
+		p->source[1]->ops = &fixed;
+		/* Two ports that are no legs of one tap may be of two links. */
+		CU_ASSERT_EQUAL(legs_align(p, &err) != 0, leg == 1);
+		CU_ASSERT_EQUAL(strstr(err.what, "between it and net_null6") != NULL, leg == 1);
+		p->source[1]->ops = whole;
+		close_ports(p);
+	}
+}
+
+/* The driver's table is back, but the other leg's has been rebalanced. */
+static void a_port_that_is_taken_up_again_follows_the_other(void)
+{
+	struct lj_pipeline *p = open_ports(LEGS("10", "11", "1"), "capture.rss_check=1");
+	struct lj_error err = {0};
+	bool done = false;
+
+	deal_otherwise(p, 0);
+	CU_ASSERT_EQUAL(lj_pipeline_ask_failover(p, 1, NULL, &err), 0);
+	for (int i = 0; i < 5000 && !done; i++) {
+		lj_pipeline_step(p);
+		done = lj_pipeline_failover_due(p, lj_clock_wall_ns(rte_rdtsc()));
+		if (done)
+			lj_pipeline_failover(p);
+	}
+	CU_ASSERT_FATAL(done && p->source[1]->rss != NULL);
+	CU_ASSERT_EQUAL(lj_rss_self_test(p->source[0]->rss, p->source[1]->rss), 0);
 	close_ports(p);
 }
 
@@ -200,12 +326,20 @@ static const struct lj_test tests[] = {
 	{"flows that move are counted and marked", flows_that_move_are_counted_and_marked},
 	{"an even load moves nothing", an_even_load_moves_nothing},
 	{"what cannot be is refused with a reason", what_cannot_be_is_refused_with_a_reason},
+	{"flows that the spreader deals anew are counted",
+	 flows_that_the_spreader_deals_anew_are_counted},
+	{"legs with different tables are dealt alike", legs_with_different_tables_are_dealt_alike},
+	{"legs that part refuse the start", legs_that_part_refuse_the_start},
+	{"a port that is taken up again follows the other",
+	 a_port_that_is_taken_up_again_follows_the_other},
 };
 
 int main(void)
 {
-	static const char *const vdevs[] = {"net_null0", "net_null1", "net_null2",
-					    "net_null3", "net_ring0", NULL};
+	static const char *const vdevs[] = {"net_null0", "net_null1", "net_null2",  "net_null3",
+					    "net_null4", "net_null5", "net_null6",  "net_null7",
+					    "net_null8", "net_null9", "net_null10", "net_null11",
+					    "net_ring0", "net_ring1", "net_ring2",  NULL};
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/drivers-config", getenv("LJ_SOURCE_ROOT"));

@@ -253,6 +253,41 @@ static void a_role_handed_over_has_one_holder_and_loses_nothing(void)
 	}
 }
 
+/* --- loops --- */
+
+#define IDLE_POLLS 300
+#define SLEEP_NS   1000000
+
+static int idle_poll(struct role *role, uint64_t now_tsc)
+{
+	struct watched_role *r = (struct watched_role *)role;
+
+	RTE_SET_USED(now_tsc);
+	if (++r->polls == IDLE_POLLS)
+		atomic_store_explicit(&role->finished, true, memory_order_release);
+	return 0;
+}
+
+/* What the scheduler, or a sleep, does between two polls is not lost on whoever asks for stalls. */
+static void a_loop_lasts_from_poll_to_poll(void)
+{
+	static struct watched_role role;
+	static struct lcore lcore;
+
+	role.role.poll = idle_poll;
+	role.role.wanted = role.role.holder = lcore.id = 1;
+	lcore.max_sleep_ns = SLEEP_NS;
+	lj_histogram_init(&lcore.loop_ns);
+	lcore.role[lcore.n_roles++] = &role.role;
+	lcore_main(&lcore);
+	CU_ASSERT_EQUAL(lcore.loop_ns.count, IDLE_POLLS + 1);
+	/* The sleep comes to its most before the end; the resolution is 1/32. */
+	CU_ASSERT(lcore.loop_ns.max >= SLEEP_NS);
+	CU_ASSERT(lj_histogram_percentile(&lcore.loop_ns, 90) >= SLEEP_NS);
+	CU_ASSERT(lj_counter_read(&role.role.counters, LJ_C_cycles_idle) >=
+		  100 * rte_get_tsc_hz() / 1000);
+}
+
 static const struct lj_test tests[] = {
 	{"without an objective nothing changes", without_an_objective_nothing_changes},
 	{"a deadline is never over half of the objective",
@@ -270,6 +305,7 @@ static const struct lj_test tests[] = {
 	{"few decisions have no percentile", few_decisions_have_no_percentile},
 	{"a role that is handed over has one holder and loses nothing",
 	 a_role_handed_over_has_one_holder_and_loses_nothing},
+	{"a loop lasts from poll to poll", a_loop_lasts_from_poll_to_poll},
 };
 
 int main(void)
