@@ -1,14 +1,20 @@
 """What a bundle is worth on labelled traffic is what linejudge itself says of it."""
 
+import csv
 import json
 import os
+import pickle
 import shutil
 import subprocess
 
+import numpy
 import pytest
+from sklearn.ensemble import IsolationForest, RandomForestClassifier
+from sklearn.metrics import roc_auc_score
 
 from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, replay, verify
 
+COLUMNS = ["packets", "bytes", "duration_us", "fwd_payload_bytes"]
 BENIGN = {"web", "dns", "ntp", "ping", "ssh"}
 
 
@@ -58,3 +64,41 @@ class TestEvaluate:
         (data / "flows.csv").unlink()
         done = evaluate(os.path.join(ROOT, "models", "default"), "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
         verify(done.returncode == 1 and "no label file flows.csv" in done.stderr, done.stderr)
+
+    @pytest.mark.parametrize("kind", ["classes", "isolation"])
+    def test_a_model_from_elsewhere_on_a_table(self, tmp_path, kind):
+        """
+        Steps: let scikit-learn learn the demo's flows, as benign and two attacks, or the benign ones alone; import it; evaluate it on their table.
+        Verify: AUC is that of scikit-learn's own scores; a model without gains has its pictures, too.
+        """
+        x, families = self.table(tmp_path)
+        y = families != "benign"
+        if kind == "classes":
+            model = RandomForestClassifier(10, max_depth=6, random_state=1).fit(x, families)
+            scores = 1 - model.predict_proba(x)[:, list(model.classes_).index("benign")]
+        else:
+            model = IsolationForest(n_estimators=20, random_state=1).fit(x[~y])
+            scores = -model.score_samples(x)
+        (tmp_path / "m.pickle").write_bytes(pickle.dumps(model))
+        subprocess.run([os.path.join(TOOLS, "import-sklearn"), tmp_path / "m.pickle", "--features", ",".join(COLUMNS), "--out", tmp_path / "m"],
+                       stdout=subprocess.DEVNULL, check=True)
+        done = evaluate(tmp_path / "m", "--csv", tmp_path / "t.csv", "--label", "what", "--out", tmp_path / "report")
+        verify(done.returncode == 0, done.stderr)
+        report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+        said = next(part for part in report.values() if isinstance(part, dict))["ranking"]["roc_auc"]
+        verify(abs(said - roc_auc_score(y, scores)) < 1e-4, f"{said}, scikit-learn's {roc_auc_score(y, scores)}")
+        verify((tmp_path / "report" / "importance.png").read_bytes().startswith(b"\x89PNG"), "no picture")
+
+    @staticmethod
+    def table(folder):
+        """Writes the demo's flows as folder/t.csv; their values and what each is."""
+        replay(DEMO, "--model", "none", "--features", folder / "f.csv")
+        with open(DEMO_LABELS, encoding="ascii") as file:
+            known = {(row[0], row[1], row[2], row[3]): row[5] for row in csv.reader(file)}
+        with open(folder / "f.csv", newline="", encoding="ascii") as file:
+            rows = list(csv.DictReader(file))
+        said = [known[row["src_ip"], row["src_port"], row["dst_ip"], row["dst_port"]] for row in rows]
+        families = numpy.array(["benign" if family in BENIGN else "scan" if family == "port-scan" else "other" for family in said])
+        with open(folder / "t.csv", "w", newline="", encoding="ascii") as file:
+            csv.writer(file).writerows([[*COLUMNS, "what"], *([*(row[c] for c in COLUMNS), family] for row, family in zip(rows, families))])
+        return numpy.array([[float(row[c]) for c in COLUMNS] for row in rows], numpy.float32).astype(float), families

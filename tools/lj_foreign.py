@@ -150,6 +150,7 @@ def score_of(probabilities):
 
 
 def write_golden(path, booster, names, rows, transform=None):
+    """Returns the probabilities that it wrote."""
     margins, probabilities = scores(booster, rows, transform)
     outputs = range(margins.shape[1])
     with open(path, "w", newline="", encoding="utf-8") as file:
@@ -157,6 +158,7 @@ def write_golden(path, booster, names, rows, transform=None):
         writer.writerow([*names, *(f"margin_{k}" for k in outputs), *(f"probability_{k}" for k in outputs)])
         for row, margin, probability in zip(rows, margins, probabilities):
             writer.writerow(["" if numpy.isnan(v) else f"{v:.9g}" for v in row] + [f"{v:.9g}" for v in (*margin, *probability)])
+    return probabilities
 
 
 def check(folder):
