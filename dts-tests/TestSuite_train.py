@@ -226,7 +226,7 @@ class TestCaptures:
                         break
                 os.killpg(process.pid, signal.SIGINT)
                 said = process.stderr.read()
-            verify(process.returncode == 1 and said.endswith("is as it was\n") and "Traceback" not in said, said)
+            verify(process.returncode == 1 and said.endswith("tools/train: interrupted\n") and "Traceback" not in said, said)
         verify({path: path.read_bytes() for path in old.rglob("*") if path.is_file()} == before, "the bundle changed")
         verify(os.listdir(tmp_path) == ["mine"], f"left behind: {os.listdir(tmp_path)}")
 
@@ -236,6 +236,67 @@ class TestCaptures:
         for out in (tmp_path / "file", tmp_path / "file" / "x", "/proc/x/y"):
             line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--out", out)
             verify("file: " in line or "/proc/x: " in line, line)
+
+
+def evaluate(*arguments):
+    return subprocess.run([os.path.join(TOOLS, "evaluate"), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False)
+
+
+class TestWorth:
+    """tools/evaluate of what was trained."""
+
+    def test_publishers_that_it_was_trained_on_stand_apart(self, bundle, data, tmp_path):
+        """
+        Steps: two captures as trained on, two others in a folder of their own, evaluated together.
+        Verify: flows of the two kinds of source are counted apart, and named as memory and as not trained on.
+        """
+        (tmp_path / "data" / "elsewhere").mkdir(parents=True)
+        lines = []
+        for line in (data / "LABELS.tsv").read_text().splitlines():
+            name = line.split("\t")[0]
+            if name in ("office-0.pcap", "scan-1.pcap"):
+                shutil.copy(data / name, tmp_path / "data")
+                lines.append(line)
+            elif name in ("file", "office-1.pcap", "scan-3.pcap"):
+                lines.append(line if name == "file" else f"elsewhere/{line}")
+                if name != "file":
+                    shutil.copy(data / name, tmp_path / "data" / "elsewhere")
+        (tmp_path / "l.tsv").write_text("\n".join(lines) + "\n")
+        done = evaluate(bundle, "--data", tmp_path / "data", "--labels", tmp_path / "l.tsv", "--out", tmp_path / "report")
+        verify(done.returncode == 0, done.stderr)
+        report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+        memory, other = (report[key] for key in ("publishers that it was trained on: memory, not merit", "publishers that it was not trained on"))
+        verify(list(memory["benign"]) == ["all", "captures"] and list(other["benign"]) == ["all", "elsewhere"], f"{memory} {other}")
+        verify(memory["families"]["scan"]["n"] == other["families"]["scan"]["n"] == 60, f"{memory} {other}")
+
+    def test_the_recipe_is_trained_anew_without_what_is_asked_for(self, bundle, data, tmp_path):
+        """
+        Steps: --retrain on the small captures, two seeds.
+        Verify: the spread over seeds, each family left out with its n, and the ablation of ports and TTL.
+        """
+        done = evaluate(bundle, "--data", data, "--labels", data / "LABELS.tsv", "--retrain", "--seeds", "2", "--out", tmp_path / "report")
+        verify(done.returncode == 0, done.stderr)
+        anew = json.loads((tmp_path / "report" / "evaluation.json").read_text())["recipe, trained anew"]
+        middle, least, most = anew["folds of captures, by seed"]["median, least, greatest"]["roc_auc"]
+        verify(0.9 < least <= middle <= most <= 1, anew)
+        verify({name: row["n"] for name, row in anew["families left out"].items()} == {"beacon": 36, "scan": 180}, anew)
+        verify(set(anew["ablation"]) == {"without ports and TTL", "with ports and TTL"}, anew)
+
+    def test_what_cannot_be_evaluated_is_told_in_a_line(self, bundle, data, tmp_path):
+        """Verify: no bundle, a bundle of a later format, labels that no flow meets, a folder that is a file: each named, before anything is written."""
+        later, given = shutil.copytree(bundle, tmp_path / "later"), ("--data", data, "--labels", data / "LABELS.tsv")
+        (later / "manifest.json").write_text((later / "manifest.json").read_text().replace('"format": 1', '"format": 2'))
+        (tmp_path / "l.tsv").write_text((data / "LABELS.tsv").read_text().replace(":*", ":peer=10.9.9.9"))
+        (tmp_path / "file").write_text("")
+        for arguments, said in (((tmp_path / "none", *given, "--out", tmp_path / "r"), "none: is no model's folder"),
+                                ((later, *given, "--out", tmp_path / "r"), "later/manifest.json: format: is not 1"),
+                                ((bundle, "--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "r"), "l.tsv: no flow of any capture"),
+                                ((bundle, *given, "--out", tmp_path / "file"), "file: File exists")):
+            done = evaluate(*arguments)
+            last = done.stderr.splitlines()[-1]
+            verify(done.returncode == 1 and last.startswith("tools/evaluate: ") and said in last and "Traceback" not in done.stderr, done.stderr)
+            verify(not (tmp_path / "r" / "evaluation.json").exists(), "something was written")
 
 
 class TestMadeAttacks:

@@ -49,10 +49,7 @@ def staged(out):
         folder = os.path.join(scratch, os.path.basename(out))
         os.mkdir(folder)
         yield folder
-        try:
-            lj_foreign.check(folder)
-        except lj_foreign.ImportFailed as error:
-            raise ValueError(f"linejudge does not take the bundle: {error}") from None
+        lj_foreign.check(folder)
         os.makedirs(out, exist_ok=True)
         # The manifest last: without it the rest is no bundle.
         for name in sorted(os.listdir(folder), key=lambda name: (name == "manifest.json", name)):

@@ -167,7 +167,7 @@ def check(folder):
         return "not checked: linejudge is not built"
     done = subprocess.run([LINEJUDGE, "model", "check", folder], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise ImportFailed((done.stderr.strip().splitlines() or ["linejudge model check failed"])[-1].replace(folder + ": ", ""))
+        raise ImportFailed((done.stderr.strip().splitlines() or ["linejudge model check failed"])[-1].removeprefix("linejudge: ").replace(folder + ": ", ""))
     return done.stdout.strip()
 
 

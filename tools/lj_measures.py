@@ -50,12 +50,13 @@ def ranking(scored):
 
 
 def by_family(scored, threshold):
-    one_percent = lj_recipe.threshold_at(scored.score[scored.y == 0], 0.01) if (scored.y == 0).any() else None
+    rates = {"1 %": 0.01, "0.1 %": 0.001} if (scored.y == 0).any() else {}
+    thresholds = {name: lj_recipe.threshold_at(scored.score[scored.y == 0], rate) for name, rate in rates.items()}
     table = {}
     for family in sorted(set(scored.family[scored.y == 1])):
         part = scored.where((scored.family == family) & (scored.y == 1))
         table[family] = {"captures": len(set(part.capture)), "n": len(part), "recall as shipped": float((part.score >= threshold).mean()),
-                         "recall at 1 % fpr": float((part.score >= one_percent).mean()) if one_percent is not None else None}
+                         **{f"recall at {name} fpr": float((part.score >= at).mean()) for name, at in thresholds.items()}}
     return table
 
 

@@ -26,15 +26,15 @@ def _ns(text):
 
 def _replay(job):
     """[(score, y, start s, decided s)] of one capture's labelled flows, and its length in h."""
-    path, rule, bundle, idle_s = job
+    path, label, bundle, idle_s = job
     with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as eve:
         # XGBoost's engine opens sooner, and gives the same bits.
         done = subprocess.run([lj_dataset.LINEJUDGE, "--pcap", path, "--model", bundle, "--eve", eve.name, "--summary", "none",
                                "--set", "model.engine=xgboost"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
-            raise ValueError(f"{path}: {done.stderr.strip().splitlines()[-1]}")
+            raise ValueError(done.stderr.strip().splitlines()[-1].removeprefix("linejudge: "))
         events = [event for event in map(json.loads, eve) if event["event_type"] == "flow"]
-    labelled, begin, end = lj_labels.Rule(rule, path), None, None
+    labelled, begin, end = lj_labels.Rule(label["rule"], path), None, None
     rows = []
     for event in events:
         first, last = _ns(event["flow"]["start"]), _ns(event["flow"]["end"])
@@ -45,6 +45,7 @@ def _replay(job):
         if y is not None and event["ml"]["score"] is not None:
             wait = idle_s if event["ml"]["due"] == "idle" else 0
             rows.append((event["ml"]["score"], y, first / 1e9, last / 1e9 + wait))
+    lj_dataset.complain(label, len(events), {y for _, y, _, _ in rows}, labelled)
     return rows, (end - begin) / 3.6e12 if rows else 0
 
 
@@ -60,7 +61,7 @@ def captures(bundle, data, labels_path, per_family=0):
         labels = [label for family in taken.values() for label in family[:per_family]]
     with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
         idle_s = json.load(file).get("flow", {}).get("idle_timeout_s", 0)
-    jobs = [(os.path.join(folder, label["file"]), label["rule"], bundle, idle_s) for label in labels]
+    jobs = [(os.path.join(folder, label["file"]), label, bundle, idle_s) for label in labels]
     columns, hours = [[] for _ in range(7)], {}
     with multiprocessing.Pool(2) as pool:
         for label, (rows, length) in zip(labels, pool.imap(_replay, jobs, chunksize=4)):
@@ -71,6 +72,8 @@ def captures(bundle, data, labels_path, per_family=0):
                     column.append(value)
     if scratch is not None:
         scratch.cleanup()
+    if not columns[0]:
+        raise ValueError(f"{labels_path}: no flow of any capture is used, by their rules")
     return lj_measures.Scored(*columns, hours)
 
 
