@@ -175,6 +175,12 @@ class TestRules:
             verify(event["ml"]["model"] == ("scan" if family == "scan" else "default"), f"{event['ml']}")
             verify(event["flow"]["alerted"] == (family not in (None, "scan")), f"{event['ml']}")
 
+    def test_two_models_of_one_name_are_refused(self, tmp_path):
+        """Verify: the folders and the name, which is how verdicts tell models apart."""
+        copy = shutil.copytree(DEFAULT, tmp_path / "copy")
+        line = error_line(run("--pcap", DEMO, "--model", DEFAULT, "--model", copy))
+        verify(f"{copy}: is named default, as {DEFAULT} is" in line, line)
+
     def test_a_quorum_that_cannot_be_reached_is_refused(self):
         """Verify: the key, the votes and the models."""
         line = error_line(run("--pcap", DEMO, "--model", DEFAULT, "--set", "verdict.rule=vote", "--set", "verdict.quorum=2"))
