@@ -49,7 +49,7 @@ def staged(out):
         folder = os.path.join(scratch, os.path.basename(out))
         os.mkdir(folder)
         yield folder
-        lj_foreign.check(folder)
+        lj_foreign.check(folder, out)
         os.makedirs(out, exist_ok=True)
         # The manifest last: without it the rest is no bundle.
         for name in sorted(os.listdir(folder), key=lambda name: (name == "manifest.json", name)):

@@ -161,14 +161,15 @@ def write_golden(path, booster, names, rows, transform=None):
     return probabilities
 
 
-def check(folder):
-    """What `linejudge model check` says of it, or that there is none."""
+def check(folder, shown=None):
+    """What `linejudge model check` says of it, or that there is none; `shown` is what the folder is called then."""
     if not os.path.exists(LINEJUDGE):
         return "not checked: linejudge is not built"
     done = subprocess.run([LINEJUDGE, "model", "check", folder], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise ImportFailed((done.stderr.strip().splitlines() or ["linejudge model check failed"])[-1].removeprefix("linejudge: ").replace(folder + ": ", ""))
-    return done.stdout.strip()
+        said = (done.stderr.strip().splitlines() or ["linejudge model check failed"])[-1].removeprefix("linejudge: ")
+        raise ImportFailed(said.replace(folder, shown or folder))
+    return done.stdout.strip().replace(folder, shown or folder)
 
 
 def write(out, booster, manifest, rows, card, reference=None):
@@ -187,11 +188,11 @@ def write(out, booster, manifest, rows, card, reference=None):
             file.write("\n")
         with open(os.path.join(folder, "README.md"), "w", encoding="utf-8") as file:
             file.write(card)
-        said = check(folder)
+        said = check(folder, out)
         os.makedirs(out, exist_ok=True)
         for file in os.listdir(folder):
             os.replace(os.path.join(folder, file), os.path.join(out, file))
-    return said.replace(folder, out)
+    return said
 
 
 def manifest_of(out, description, names, classes, threshold, transform=None):
