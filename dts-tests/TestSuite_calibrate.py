@@ -4,13 +4,20 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import random
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from framework.linejudge import BINARY, DEMO, ROOT, TOOLS, appliance, error_line, events, read_pcap, replay, run, verify
 from framework.netns import IN_HOST, cable, send, two_hosts
+
+
+sys.path.insert(0, TOOLS)
+
+import lj_calibration  # noqa: E402: importable only now
 
 
 def calibrate(*arguments):
@@ -150,6 +157,24 @@ class TestCalibrate:
         (bundle / "calibration.json").write_text("[]")
         done = calibrate(bundle, "--activate")
         verify(done.returncode == 1 and "calibration.json: is no calibration of format 1" in done.stderr, done.stderr)
+
+
+class TestSample:
+    def test_of_more_flows_than_are_kept_the_budget_is_that_of_all(self):
+        """
+        Steps: 100,000 flows of random scores, of which 20,000 are kept; a budget of 600 alerts in an hour of them.
+        Verify: all are counted, the threshold lets about 600 of them alarm, and the report says on how many it was measured.
+        """
+        draw, shipped = random.Random(1), 0.97
+        scores = [draw.random() ** 4 for _ in range(100_000)]
+        flows = lj_calibration.Sample((lj_calibration.Scored(score, f"10.0.0.{i % 200}", "192.0.2.1", i * 0.036, i * 0.036 + 1)
+                                       for i, score in enumerate(scores)), most=20_000)
+        verify(len(flows) == 20_000 and flows.total == 100_000, f"{len(flows)} of {flows.total}")
+        entry = lj_calibration.calibrate(flows, shipped, alerts_per_hour=600, hours=1)
+        alarms = sum(score >= entry["threshold"] for score in scores)
+        verify(400 <= alarms <= 800 and abs(entry["alerts"]["per_hour"] - 600) < 10, f"{alarms} alarms; {entry}")
+        said = lj_calibration.report(entry, shipped)
+        verify("100000 flows in 1 h" in said and "measured on 20000 of them" in said, said)
 
 
 def by_linejudge(*arguments, within=()):

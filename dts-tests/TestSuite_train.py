@@ -299,6 +299,48 @@ class TestWorth:
             verify(not (tmp_path / "r" / "evaluation.json").exists(), "something was written")
 
 
+class TestStudies:
+    """Tools whose tables are in docs/."""
+
+    def test_kinds_of_models_are_compared(self, data, tmp_path):
+        """Verify: a row for each of the nine kinds, by flow and by capture, with times and size; the picture of importance."""
+        done = subprocess.run([os.path.join(TOOLS, "survey"), "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 0, done.stderr)
+        rows = {cells[1].strip(): [float(cell) for cell in cells[2:-1]]
+                for cells in (line.split("|") for line in done.stdout.splitlines() if line.startswith("| ")) if cells[1].strip() != "model"}
+        verify(list(rows) == ["naive Bayes", "logistic regression", "LDA", "SVM (RBF)", "decision tree", "random forest", "AdaBoost",
+                              "histogram gradient boosting", "XGBoost"], done.stdout)
+        verify(all(len(row) == 7 and 0.5 < row[0] <= 1 and 0.5 < row[1] <= 1 and row[5] > 0 and row[6] > 0 for row in rows.values()), done.stdout)
+        verify((tmp_path / "importance.png").read_bytes().startswith(b"\x89PNG"), "no picture")
+
+    def test_an_isolation_forest_of_benign_captures_alone(self, data, tmp_path):
+        """
+        Steps: tools/train-anomaly on the small captures; replay a scan and office traffic.
+        Verify: the bundle opens, and the scan is the less ordinary.
+        """
+        done = subprocess.run([os.path.join(TOOLS, "train-anomaly"), "--data", data, "--labels", data / "LABELS.tsv", "--seeds", "1", "--out",
+                               tmp_path / "odd"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 0, done.stderr)
+        medians = []
+        for name in ("scan-1", "office-3"):
+            replay(data / f"{name}.pcap", "--model", tmp_path / "odd", "--eve", tmp_path / name)
+            scores = sorted(e["ml"]["score"] for e in events(tmp_path / name) if e["event_type"] == "flow")
+            medians.append(scores[len(scores) // 2])
+        verify(medians[0] > medians[1], f"{medians}")
+
+    def test_what_float32_costs(self, bundle):
+        """Verify: a bundle in either type: half the row, two thirds of the trees, and how many verdicts differ; a folder that is none is named."""
+        tool = os.path.join(TOOLS, "float32-cost")
+        done = subprocess.run([tool, bundle, "--json", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 0, done.stderr)
+        said = json.loads(done.stdout)[0]
+        verify(3 * said["bytes"][0] == 2 * said["bytes"][1] and 2 * said["row_bytes"][0] == said["row_bytes"][1] and said["verdicts"] == 0, said)
+        done = subprocess.run([tool, "/nonexistent"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 1 and done.stderr == "tools/float32-cost: /nonexistent: is no model's folder: there is no manifest.json in it\n",
+               done.stderr)
+
+
 class TestMadeAttacks:
     @pytest.fixture(scope="class")
     def made(self, tmp_path_factory):

@@ -1,5 +1,6 @@
 """How a tool ends: in one line that says where and what, not in a traceback."""
 
+import argparse
 import json
 import os
 import sys
@@ -17,6 +18,13 @@ def run(name, work):
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt:
         sys.exit(f"{name}: interrupted")
+
+
+def times(text):
+    """How often something is done: once at least."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return int(text)
 
 
 def folder_of(path):
