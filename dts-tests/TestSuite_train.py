@@ -147,8 +147,31 @@ class TestCaptures:
     def test_a_table_that_is_none_is_named(self, data, tmp_path):
         """Verify: the file, and what to do."""
         (tmp_path / "t.npz").write_text("not yet written")
+        line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--table", tmp_path / "none" / "t.npz", "--out", tmp_path / "x")
+        verify("none/t.npz: there is no such folder" in line, line)
         line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--table", tmp_path / "t.npz", "--out", tmp_path / "x")
         verify("t.npz: is no table" in line, line)
+
+    def test_a_table_is_of_its_labels_and_their_files(self, data, tmp_path):
+        """
+        Steps: keep the features of a training with a lone family and a label file; train by them without --lone, dropping it, and when
+        the label file has changed.
+        Verify: the lone family is an error again; it can be dropped; changed labels are not passed over.
+        """
+        folder = shutil.copytree(data, tmp_path / "data")
+        text = (data / "LABELS.tsv").read_text().replace("malicious\tbeacon", "malicious\tlonely", 1)
+        (folder / "LABELS.tsv").write_text(text.replace("office-0.pcap\tbenign\toffice\t", "office-0.pcap\tbenign\toffice\ttimes:t.csv;"))
+        (folder / "t.csv").write_text("start,end,class\n1,2,malicious\n")
+        given = ("--data", folder, "--labels", folder / "LABELS.tsv", "--table", tmp_path / "kept", "--out", tmp_path / "x")
+        done = train(*given, "--lone", "keep")
+        verify(done.returncode == 0, done.stderr)
+        verify("lonely" in refusal(*given), "a lone family passes by a table")
+        done = train(*given, "--lone", "drop")
+        verify(done.returncode == 0 and "extracted" not in done.stderr, done.stderr)
+        verify("lonely" not in (tmp_path / "x" / "README.md").read_text(), "it was not dropped")
+        (folder / "t.csv").write_text("start,end,class\n1,3,malicious\n")
+        line = refusal(*given, "--lone", "keep")
+        verify("kept: a file of labels" in line, line)
 
     @pytest.mark.parametrize("was, becomes, said", [
         ("mal:*", "bad:*", "no such clause: bad:*"),

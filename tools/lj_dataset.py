@@ -211,11 +211,15 @@ def check_families(path, labels, lone):
     return [label for label in labels if lone == "keep" or label["family"] not in alone]
 
 
+def is_suspect(label):
+    return any(s in label["file"] for s in SUSPECT)
+
+
 def read_labels(folder, path, lone):
     """The captures that are used, and the names of those left out."""
     labels, left_out = [], []
     for label in lj_labels.read(path):
-        if any(s in label["file"] for s in SUSPECT):
+        if is_suspect(label):
             left_out.append(label["file"])
         elif not os.path.exists(os.path.join(folder, label["file"])):
             raise ValueError(f"{path}: {label['file']}: no such capture under {folder}")
@@ -254,14 +258,30 @@ def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"
     return dataset.finish(names), left_out
 
 
-def save(path, dataset, left_out, labels_path):
+def digest_of_label_files(data, labels_path):
+    """One of all files that rules name, or "" where they are not at hand: in an archive, or gone since."""
+    folder = os.path.join(data, "traffic") if os.path.isdir(os.path.join(data, "traffic")) else data
+    digest = hashlib.sha256()
+    for label in lj_labels.read(labels_path):
+        capture = os.path.join(folder, label["file"])
+        for name in lj_labels.files_of(label["rule"]):
+            if not os.path.exists(capture):
+                return ""
+            digest.update(digest_of(lj_labels.beside(capture, name)).encode())
+    return digest.hexdigest()
+
+
+def save(path, dataset, left_out, data, labels_path):
     """Keeps what load() gave, for tools that need it again."""
-    numpy.savez_compressed(path, x=dataset.x, y=dataset.y, capture=dataset.capture, merged=dataset.merged, names=dataset.names,
-                           captures=dataset.captures, families=dataset.families, publishers=dataset.publishers,
-                           buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=digest_of(labels_path))
+    with open(path + ".new", "wb") as file:
+        numpy.savez_compressed(file, x=dataset.x, y=dataset.y, capture=dataset.capture, merged=dataset.merged, names=dataset.names,
+                               captures=dataset.captures, families=dataset.families, publishers=dataset.publishers,
+                               buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=digest_of(labels_path),
+                               label_files=digest_of_label_files(data, labels_path))
+    os.replace(path + ".new", path)
 
 
-def restore(path, labels_path):
+def restore(path, data, labels_path):
     """What save() kept of these very labels."""
     try:
         kept = numpy.load(path)
@@ -270,12 +290,25 @@ def restore(path, labels_path):
     with kept:
         if "labels" not in kept or str(kept["labels"]) != digest_of(labels_path):
             raise ValueError(f"{path}: was extracted by other labels than {labels_path}: remove it to extract anew")
+        files = digest_of_label_files(data, labels_path)
+        if "label_files" in kept and "" not in (files, str(kept["label_files"])) and files != str(kept["label_files"]):
+            raise ValueError(f"{path}: a file of labels that {labels_path} names has changed: remove it to extract anew")
         dataset = Dataset.__new__(Dataset)
         for field in ("x", "y", "capture", "merged", "families", "publishers", "buckets"):
             setattr(dataset, field, kept[field])
         dataset.names, dataset.captures = kept["names"].tolist(), kept["captures"].tolist()
         dataset.n_buckets = int(dataset.buckets.max()) + 1
         return dataset.index(), kept["left_out"].tolist()
+
+
+def of_labels(path, dataset, labels_path, lone):
+    """Of a kept table the captures that are wanted now: `lone` may have been another."""
+    wanted = {label["file"] for label in check_families(labels_path, [l for l in lj_labels.read(labels_path) if not is_suspect(l)], lone)}
+    missing = sorted(wanted - set(dataset.captures))
+    if missing:
+        raise ValueError(f"{path}: was extracted without {missing[0]}: remove it to extract anew")
+    chosen = numpy.array([file in wanted for file in dataset.captures])
+    return dataset.only(chosen[dataset.capture] | ~dataset.real)
 
 
 def digest_of(path):
@@ -286,14 +319,17 @@ def digest_of(path):
 def obtain(data, labels_path, table=None, lone=None, made=False):
     """load(), or what an earlier run kept in the file `table`; there it is kept for the next."""
     if table and os.path.exists(table):
-        dataset, left_out = restore(table, labels_path)
+        dataset, left_out = restore(table, data, labels_path)
+        dataset = of_labels(table, dataset, labels_path, lone).checked(table)
         if made and dataset.real.all():
             raise ValueError(f"{table}: was extracted without attacks that are made: remove it to extract anew")
         return dataset if made else dataset.only(dataset.real), left_out
+    if table and not os.path.isdir(os.path.dirname(os.path.abspath(table))):
+        raise ValueError(f"{table}: there is no such folder to keep it in")
     dataset, left_out = load(data, labels_path, lone, made)
     dataset.checked(labels_path)
     if table:
-        save(table, dataset, left_out, labels_path)
+        save(table, dataset, left_out, data, labels_path)
     return dataset, left_out
 
 

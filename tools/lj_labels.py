@@ -227,6 +227,11 @@ def clauses_of(text):
             raise ValueError(f"no such condition: {clause}: {error}") from None
 
 
+def files_of(text):
+    """The names of the label files that a rule has."""
+    return [name for verb, name, _ in clauses_of(text) if verb in FILES]
+
+
 class Rule:
     """One capture's rule; call it on the capture's flows in order: 1 malicious, 0 benign, None not used."""
 
