@@ -87,7 +87,8 @@ def benign_alerts(scored, threshold):
 
 
 def intervals(scored, threshold, seed=1):
-    """5 % and 95 % of bootstraps by capture: of recall and FPR at the threshold, and of ROC AUC."""
+    """5 % and 95 % of bootstraps by capture: of recall and FPR at the threshold, and of ROC AUC. None where all rests on one capture, of
+    which drawing says nothing."""
     names, index = numpy.unique(scored.capture, return_inverse=True)
     rows = [numpy.flatnonzero(index == i) for i in range(len(names))]
     rng, figures = numpy.random.default_rng(seed), []
@@ -97,7 +98,9 @@ def intervals(scored, threshold, seed=1):
             called = part.score >= threshold
             figures.append((called[part.y == 1].mean(), called[part.y == 0].mean(), roc_auc_score(part.y, part.score)))
     low, high = numpy.quantile(figures, (0.05, 0.95), axis=0).tolist()
-    return {name: [low[i], high[i]] for i, name in enumerate(("recall", "fpr", "roc_auc"))}
+    attacks, benign = (len(set(scored.capture[scored.y == label])) for label in (1, 0))
+    captures = {"recall": attacks, "fpr": benign, "roc_auc": min(attacks, benign)}
+    return {name: [low[i], high[i]] if captures[name] > 1 else None for i, name in enumerate(captures)}
 
 
 def psi(expected, actual):
