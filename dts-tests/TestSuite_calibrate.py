@@ -4,12 +4,20 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import random
 import shutil
 import subprocess
+import sys
 
 import pytest
 
-from framework.linejudge import ROOT, TOOLS, appliance, error_line, events, replay, run, verify
+from framework.linejudge import BINARY, DEMO, ROOT, TOOLS, appliance, error_line, events, read_pcap, replay, run, verify
+from framework.netns import IN_HOST, cable, send, two_hosts
+
+
+sys.path.insert(0, TOOLS)
+
+import lj_calibration  # noqa: E402: importable only now
 
 
 def calibrate(*arguments):
@@ -128,3 +136,95 @@ class TestCalibrate:
         path.write_text(path.read_text().replace('"threshold": 0.', '"threshold": 7.'))
         line = error_line(run("--pcap", office[0], "--model", bundle))
         verify("calibration.json" in line and "threshold" in line, line)
+
+    def test_bad_calls_change_nothing(self, bundle, office, tmp_path):
+        """
+        Steps: budgets that are none, a model that is none, EVE lines of alerts alone, a calibration.json that is none.
+        Verify: each is refused in words, and the bundle stays as it was.
+        """
+        replay(DEMO, "--model", bundle, "--eve", tmp_path / "alerts.json", "--set", "eve.flows=alerts")
+        with open(tmp_path / "alerts.json", encoding="utf-8") as file:
+            lines = [line for line in file if json.loads(line)["event_type"] == "flow" and "203.0.113.66" in line]
+        (tmp_path / "alerts.json").write_text("".join(lines))
+        for arguments, said in (((bundle, "--pcap", office[0], "--fpr", "nan"), "nan is not a share"),
+                                ((bundle, "--pcap", office[0], "--alerts-per-hour", "0"), "0 is not over 0"),
+                                ((bundle, "--iface", "eth0", "--fpr", "0.01"), "--seconds goes with"),
+                                ((tmp_path, "--pcap", office[0], "--fpr", "0.01"), "is no model's folder"),
+                                ((bundle, "--eve", tmp_path / "alerts.json", "--fpr", "0.01"), "eve.flows has to be all")):
+            done = calibrate(*arguments)
+            verify(done.returncode != 0 and said in done.stderr and "Traceback" not in done.stderr, f"{arguments}: {done.stderr}")
+        verify(not (bundle / "calibration.json").exists(), "something was written")
+        (bundle / "calibration.json").write_text("[]")
+        done = calibrate(bundle, "--activate")
+        verify(done.returncode == 1 and "calibration.json: is no calibration of format 1" in done.stderr, done.stderr)
+
+
+class TestSample:
+    def test_of_more_flows_than_are_kept_the_budget_is_that_of_all(self):
+        """
+        Steps: 100,000 flows of random scores, of which 20,000 are kept; a budget of 600 alerts in an hour of them.
+        Verify: all are counted, the threshold lets about 600 of them alarm, and the report says on how many it was measured.
+        """
+        draw, shipped = random.Random(1), 0.97
+        scores = [draw.random() ** 4 for _ in range(100_000)]
+        flows = lj_calibration.Sample((lj_calibration.Scored(score, f"10.0.0.{i % 200}", "192.0.2.1", i * 0.036, i * 0.036 + 1)
+                                       for i, score in enumerate(scores)), most=20_000)
+        verify(len(flows) == 20_000 and flows.total == 100_000, f"{len(flows)} of {flows.total}")
+        entry = lj_calibration.calibrate(flows, shipped, alerts_per_hour=600, hours=1)
+        alarms = sum(score >= entry["threshold"] for score in scores)
+        verify(400 <= alarms <= 800 and abs(entry["alerts"]["per_hour"] - 600) < 10, f"{alarms} alarms; {entry}")
+        said = lj_calibration.report(entry, shipped)
+        verify("100000 flows in 1 h" in said and "measured on 20000 of them" in said, said)
+
+
+def by_linejudge(*arguments, within=()):
+    done = subprocess.run([*within, BINARY, "--calibrate", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    verify(done.returncode == 0, done.stderr)
+    return done.stdout
+
+
+class TestByLinejudge:
+    """linejudge --calibrate: on a capture, and live for a stated time."""
+
+    def test_a_capture(self, bundle, office):
+        """
+        Steps: calibrate by the option, among others, and by the tool; activate and revert by the option.
+        Verify: the same figures; in force when activated, as shipped when reverted.
+        """
+        shipped = in_force(bundle)
+        said = by_linejudge("--model", bundle, "--pcap", office[0], "--fpr", "0.02")
+        verify(said.splitlines()[:-1] == told(bundle, "--pcap", office[0], "--fpr", "0.02").splitlines()[:-1], said)
+        by_linejudge("--model", bundle, "--activate")
+        verify(in_force(bundle) != shipped, "not in force")
+        by_linejudge("--model", bundle, "--revert")
+        verify(in_force(bundle) == shipped, "not as shipped again")
+
+    def test_the_ports_of_an_appliance(self, bundle, office, tmp_path):
+        """
+        Steps: a configuration whose port plays the capture; calibrate by it for a second.
+        Verify: the flows are of the capture, and the hours those that it watched, from when it was ready.
+        """
+        config = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={office[0]}"}]}, "eal": {"huge": "off", "file_prefix": "lj-calibrate"},
+                  "eve": {"flows": "alerts"}}
+        (tmp_path / "c.json").write_text(json.dumps(config))
+        by_linejudge("--model", bundle, "--config", tmp_path / "c.json", "--seconds", "1", "--fpr", "0.02")
+        traffic = json.loads((bundle / "calibration.json").read_text())["history"][0]["traffic"]
+        verify(0 < traffic["flows"] <= replay(office[0])["flows"], traffic)
+        verify(1 <= traffic["hours"] * 3600, traffic)
+
+    def test_an_interface(self, bundle):
+        """
+        Steps: tap one end of a veth pair for 5 s, while name look-ups of the demo are sent at the other, again and again.
+        Verify: flows were scored, and something is proposed.
+        """
+        frames = [data[16:] for _, data in read_pcap(DEMO)[1] if data[16 + 23] == 17]
+        with two_hosts():
+            cable("ljx0", "ljx1")
+            with subprocess.Popen([*IN_HOST, BINARY, "--calibrate", "--model", bundle, "--iface", "ljx0", "--seconds", "5", "--fpr", "0.1"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                while process.poll() is None:
+                    send("ljx1", frames)
+                said, complaint = process.communicate()
+        verify(process.returncode == 0 and "expected:" in said, f"{said} {complaint}")
+        traffic = json.loads((bundle / "calibration.json").read_text())["history"][0]["traffic"]
+        verify(traffic["flows"] > 100, traffic)

@@ -1,14 +1,21 @@
 """What a bundle is worth on labelled traffic is what linejudge itself says of it."""
 
+import csv
 import json
 import os
+import pickle
 import shutil
 import subprocess
+import sys
 
+import numpy
 import pytest
+from sklearn.ensemble import IsolationForest, RandomForestClassifier
+from sklearn.metrics import roc_auc_score
 
 from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, replay, verify
 
+COLUMNS = ["packets", "bytes", "duration_us", "fwd_payload_bytes"]
 BENIGN = {"web", "dns", "ntp", "ping", "ssh"}
 
 
@@ -29,6 +36,56 @@ def data(tmp_path):
     (folder / "flows.csv").write_text("\n".join([f"{header},class", *lines]) + "\n")
     (folder / "LABELS.tsv").write_text("file\tclass\tfamily\trule\ndemo.pcap\tmixed\tdemo\tflows:flows.csv\n")
     return folder
+
+
+class TestFigures:
+    """lj_measures on numbers that can be checked by hand."""
+
+    @pytest.fixture
+    def scored(self):
+        """Two captures of an attack, of which one is found, and one benign capture of an hour with one false alarm in four flows."""
+        sys.path.insert(0, TOOLS)
+        import lj_measures
+        names = ["a", "a", "b", "q", "q", "q", "q"]
+        return lj_measures, lj_measures.Scored(score=[0.9, 0.4, 0.3, 0.8, 0.1, 0.2, 0.05], y=[1, 1, 1, 0, 0, 0, 0],
+                                               family=["scan", "scan", "flood", "", "", "", ""], capture=names, publisher=["p"] * 7,
+                                               start_s=[10, 11, 0, 0, 1, 2, 3], decided_s=[12, 15, 1, 1, 2, 3, 4], hours={"q": 0.5})
+
+    def test_at_the_threshold(self, scored):
+        """Verify: 1 of 3 found, 1 of 4 called falsely: every figure, and PPV by Bayes at a base rate of 1 %."""
+        module, flows = scored
+        said = module.at_threshold(flows, 0.5, 0.01)
+        wanted = {"tp": 1, "fp": 1, "tn": 3, "fn": 2, "accuracy": 4 / 7, "precision": 1 / 2, "recall": 1 / 3, "f1": 0.4, "fpr": 1 / 4,
+                  "ppv at a base rate of 0.01": 0.01 / 3 / (0.01 / 3 + 0.99 / 4)}
+        verify(all(abs(said[name] - value) < 1e-12 for name, value in wanted.items()), said)
+
+    def test_ranking(self, scored):
+        """Verify: ROC AUC, 10 of 12 pairs in the right order; PR AUC as the mean precision at each attack; recall above the quiet ones."""
+        module, flows = scored
+        said = module.ranking(flows)
+        verify(abs(said["roc_auc"] - 10 / 12) < 1e-12, said)
+        verify(abs(said["pr_auc"] - (1 + 2 / 3 + 3 / 4) / 3) < 1e-12, said)
+        verify(said["recall at 1 % fpr"] == 1 / 3 and said["recall at 0.1 % fpr"] == 1 / 3, said)
+
+    def test_by_family_and_over_time(self, scored):
+        """Verify: recall of each family; one of two captures detected, 2 s after its first flow began; an alert in half an hour is two an hour."""
+        module, flows = scored
+        families = module.by_family(flows, 0.5)
+        verify(families["scan"]["n"] == 2 and families["scan"]["recall as shipped"] == 0.5 and families["flood"]["recall at 0.1 % fpr"] == 0, families)
+        verify(module.detection(flows, 0.5) == {"captures": 2, "detected": 1, "median_s": 2, "p90_s": 2}, module.detection(flows, 0.5))
+        verify(module.benign_alerts(flows, 0.5)["all"] == {"n": 4, "alerts": 1, "fpr": 0.25, "hours": 0.5, "alerts_per_hour": 2}, "alerts an hour")
+
+    def test_the_bootstrap_draws_captures(self, scored):
+        """Verify: recall's interval spans what the two captures alone give, 0 and 1/2; of FPR and AUC, with one benign capture, there is none."""
+        module, flows = scored
+        said = module.intervals(flows, 0.5)
+        verify(said == {"recall": [0, 0.5], "fpr": None, "roc_auc": None}, said)
+
+    def test_drift(self, scored):
+        """Verify: PSI of a population with itself is next to nothing, with one that has all of it in one decile a great one."""
+        module, _ = scored
+        population = numpy.arange(1000) / 1000
+        verify(module.psi(population, population) < 1e-6 and module.psi(population, numpy.full(1000, 0.5)) > 1, "PSI")
 
 
 class TestEvaluate:
@@ -58,3 +115,41 @@ class TestEvaluate:
         (data / "flows.csv").unlink()
         done = evaluate(os.path.join(ROOT, "models", "default"), "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
         verify(done.returncode == 1 and "no label file flows.csv" in done.stderr, done.stderr)
+
+    @pytest.mark.parametrize("kind", ["classes", "isolation"])
+    def test_a_model_from_elsewhere_on_a_table(self, tmp_path, kind):
+        """
+        Steps: let scikit-learn learn the demo's flows, as benign and two attacks, or the benign ones alone; import it; evaluate it on their table.
+        Verify: AUC is that of scikit-learn's own scores; a model without gains has its pictures, too.
+        """
+        x, families = self.table(tmp_path)
+        y = families != "benign"
+        if kind == "classes":
+            model = RandomForestClassifier(10, max_depth=6, random_state=1).fit(x, families)
+            scores = 1 - model.predict_proba(x)[:, list(model.classes_).index("benign")]
+        else:
+            model = IsolationForest(n_estimators=20, random_state=1).fit(x[~y])
+            scores = -model.score_samples(x)
+        (tmp_path / "m.pickle").write_bytes(pickle.dumps(model))
+        subprocess.run([os.path.join(TOOLS, "import-sklearn"), tmp_path / "m.pickle", "--features", ",".join(COLUMNS), "--out", tmp_path / "m"],
+                       stdout=subprocess.DEVNULL, check=True)
+        done = evaluate(tmp_path / "m", "--csv", tmp_path / "t.csv", "--label", "what", "--out", tmp_path / "report")
+        verify(done.returncode == 0, done.stderr)
+        report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+        said = next(part for part in report.values() if isinstance(part, dict))["ranking"]["roc_auc"]
+        verify(abs(said - roc_auc_score(y, scores)) < 1e-4, f"{said}, scikit-learn's {roc_auc_score(y, scores)}")
+        verify((tmp_path / "report" / "importance.png").read_bytes().startswith(b"\x89PNG"), "no picture")
+
+    @staticmethod
+    def table(folder):
+        """Writes the demo's flows as folder/t.csv; their values and what each is."""
+        replay(DEMO, "--model", "none", "--features", folder / "f.csv")
+        with open(DEMO_LABELS, encoding="ascii") as file:
+            known = {(row[0], row[1], row[2], row[3]): row[5] for row in csv.reader(file)}
+        with open(folder / "f.csv", newline="", encoding="ascii") as file:
+            rows = list(csv.DictReader(file))
+        said = [known[row["src_ip"], row["src_port"], row["dst_ip"], row["dst_port"]] for row in rows]
+        families = numpy.array(["benign" if family in BENIGN else "scan" if family == "port-scan" else "other" for family in said])
+        with open(folder / "t.csv", "w", newline="", encoding="ascii") as file:
+            csv.writer(file).writerows([[*COLUMNS, "what"], *([*(row[c] for c in COLUMNS), family] for row, family in zip(rows, families))])
+        return numpy.array([[float(row[c]) for c in COLUMNS] for row in rows], numpy.float32).astype(float), families

@@ -158,6 +158,29 @@ class TestRules:
             seen.add(said)
         verify(len(seen) == 3, f"only {seen}: nothing is tested")
 
+    def test_the_specialist_of_a_family_decides_by_route(self, tmp_path):
+        """
+        Steps: models/default, which says malicious and names a family, with models/scan, which is silenced; by route.
+        Verify: of what is called malicious and named scan the specialist decides, and does not alert; of all else the default does.
+        """
+        scan = shutil.copytree(os.path.join(ROOT, "models", "scan"), tmp_path / "scan")
+        manifest = json.loads((scan / "manifest.json").read_text())
+        (scan / "manifest.json").write_text(json.dumps({**manifest, "threshold": 1}))
+        replay(DEMO, "--model", DEFAULT, "--eve", tmp_path / "alone.json")
+        families = {e["flow_id"]: e["ml"]["family"]["name"] for e in events(tmp_path / "alone.json") if e["event_type"] == "alert"}
+        verify(set(families.values()) > {"scan"}, f"{set(families.values())}: nothing is tested")
+        replay(DEMO, "--model", DEFAULT, "--model", scan, "--eve", tmp_path / "eve.json", "--set", "verdict.rule=route")
+        for event in (e for e in events(tmp_path / "eve.json") if e["event_type"] == "flow"):
+            family = families.get(event["flow_id"])
+            verify(event["ml"]["model"] == ("scan" if family == "scan" else "default"), f"{event['ml']}")
+            verify(event["flow"]["alerted"] == (family not in (None, "scan")), f"{event['ml']}")
+
+    def test_two_models_of_one_name_are_refused(self, tmp_path):
+        """Verify: the folders and the name, which is how verdicts tell models apart."""
+        copy = shutil.copytree(DEFAULT, tmp_path / "copy")
+        line = error_line(run("--pcap", DEMO, "--model", DEFAULT, "--model", copy))
+        verify(f"{copy}: is named default, as {DEFAULT} is" in line, line)
+
     def test_a_quorum_that_cannot_be_reached_is_refused(self):
         """Verify: the key, the votes and the models."""
         line = error_line(run("--pcap", DEMO, "--model", DEFAULT, "--set", "verdict.rule=vote", "--set", "verdict.quorum=2"))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pickle
 import subprocess
 
@@ -189,6 +190,21 @@ class TestXgboost:
         xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(tmp_path / "m.old")
         done = tool("import-xgboost", tmp_path / "m.old", "--features", "packets,fwd_bytes", "--out", tmp_path / "mine")
         verify("2 names, the model takes 8 columns" in done.stderr, done.stderr)
+
+    def test_what_linejudge_refuses_is_told_of_the_folder_that_was_asked_for(self, tmp_path, demo):
+        """
+        Steps: a name of a class twice, a threshold of 2, a folder below a file, a file that is not there.
+        Verify: one line each that names the folder or the file as it was given, not one that is gone by then; nothing is left.
+        """
+        _, rows, two, _ = demo
+        xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(tmp_path / "m.ubj")
+        (tmp_path / "file").write_text("")
+        for file, out, arguments, said in (("m.ubj", "mine", ("--classes", "benign,benign"), "mine/manifest.json: classes: has a name twice"),
+                                           ("m.ubj", "mine", ("--threshold", "2"), "mine/manifest.json: threshold: "),
+                                           ("m.ubj", "file/mine", (), "file: File exists"), ("none.ubj", "mine", (), "none.ubj: No such file")):
+            done = tool("import-xgboost", tmp_path / file, "--features", ",".join(NAMES), "--out", tmp_path / out, *arguments)
+            verify(done.returncode == 1 and f"tools/import-xgboost: {tmp_path}/{said}" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+        verify(sorted(os.listdir(tmp_path)) == ["file", "m.ubj"], f"{os.listdir(tmp_path)}")
 
 
 ESTIMATORS = {

@@ -36,7 +36,7 @@ class TestPackage:
         for path in ("usr/bin/linejudge", "usr/share/linejudge/models/default/model.ubj", "etc/linejudge/linejudge.json",
                      "usr/lib/linejudge/bind-ports", "usr/lib/sysusers.d/linejudge.conf", "usr/lib/tmpfiles.d/linejudge.conf",
                      "usr/lib/sysctl.d/linejudge.conf", "usr/share/man/man8/linejudge.8.gz",
-                     "usr/share/man/man5/linejudge.json.5.gz", *(f"lib/systemd/system/{unit}" for unit in UNITS)):
+                     "usr/share/man/man5/linejudge.json.5.gz", "usr/lib/linejudge/calibrate", *(f"lib/systemd/system/{unit}" for unit in UNITS)):
             verify(f"./{path}\n" in listing, f"{path} is not in the package")
         fields = output("dpkg-deb", "-f", package)
         for library in ("librte-eal23", "libxgboost0", "libseccomp2", "libsystemd0", "libcap2"):
@@ -50,7 +50,7 @@ class TestPackage:
 
     def test_it_runs_where_it_is_unpacked(self, unpacked, tmp_path):
         """
-        Steps: unpack it into a folder; ask the version; replay the demo capture without naming a model.
+        Steps: unpack it into a folder; ask the version; replay the demo capture without naming a model; calibrate by it.
         Verify: the installed model is found, and calls as the tree's build does.
         """
         binary = unpacked / "usr" / "bin" / "linejudge"
@@ -59,6 +59,8 @@ class TestPackage:
         wanted = replay(DEMO)
         for key in ("packets", "flows", "alerts", "verdicts"):
             verify(summary[key] == wanted[key], f"{key}: {summary[key]}, the build gives {wanted[key]}")
+        said = output(binary, "--calibrate", "--pcap", DEMO, "--fpr", "0.01", "--contaminated", "0.9")
+        verify("not in force yet" in said, said)
         dump = json.loads(output(binary, "--pcap", DEMO, "--dump-config"))
         verify(dump["models"] == [str(unpacked / "usr/share/linejudge/models/default")], dump["models"])
 

@@ -1,13 +1,17 @@
 """Writes a model bundle: booster, golden rows, manifest. models/README.md says what is in them."""
 
+import contextlib
 import csv
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 
 import numpy
 import xgboost
 
+import lj_foreign
 import lj_recipe
 
 GOLDEN_ROWS = 64
@@ -31,6 +35,27 @@ def write_golden(path, booster, dataset, columns):
         writer.writerow([dataset.names[i] for i in columns] + [f"{what}_{k}" for what in ("margin", "probability") for k in outputs])
         for values in numpy.hstack([x, margins, probabilities]):
             writer.writerow("" if numpy.isnan(v) else f"{v:.9g}" for v in values)
+
+
+@contextlib.contextmanager
+def staged(out):
+    """A folder of the same name to write the bundle to. What is in it stands in `out` once linejudge has proved it, and not before: what
+    is interrupted or fails leaves `out` as it was."""
+    out = os.path.abspath(out)
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise ValueError(f"{out}: is there, and no folder")
+    os.makedirs(os.path.dirname(out), exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=os.path.dirname(out)) as scratch:
+        folder = os.path.join(scratch, os.path.basename(out))
+        os.mkdir(folder)
+        yield folder
+        lj_foreign.check(folder, out)
+        os.makedirs(out, exist_ok=True)
+        # The manifest last: without it the rest is no bundle.
+        for name in sorted(os.listdir(folder), key=lambda name: (name == "manifest.json", name)):
+            if os.path.isdir(os.path.join(out, name)):
+                shutil.rmtree(os.path.join(out, name))
+            os.replace(os.path.join(folder, name), os.path.join(out, name))
 
 
 def write(out, booster, dataset, columns, threshold, description, classes=("benign", "malicious")):

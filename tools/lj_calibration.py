@@ -19,13 +19,32 @@ import random
 SUSPECT_FLOWS, SUSPECT_SHARE = 20, 0.5
 SPLITS = 200
 ENOUGH = 10  # alarms among the flows, for a rate to be measured at all
+SAMPLE = 500_000  # flows that are kept, of however many there are
 FORMAT = 1
 
-Scored = collections.namedtuple("Scored", "score source target time_s")
+Scored = collections.namedtuple("Scored", "score source target time_s end_s")
 
 
 class Unfit(ValueError):
     """Traffic that a threshold cannot be set by."""
+
+
+class Sample(list):
+    """All flows of a source, or as many as are kept drawn from them alike (Vitter's algorithm R); `total` is how many there were."""
+
+    def __init__(self, flows, most=SAMPLE, seed=1):
+        super().__init__()
+        self.total, draw = 0, random.Random(seed)
+        for flow in flows:
+            self.total += 1
+            if len(self) < most:
+                self.append(flow)
+            elif (at := draw.randrange(self.total)) < most:
+                self[at] = flow
+
+
+def _time_s(text):
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
 
 def read_eve(lines, model):
@@ -36,14 +55,13 @@ def read_eve(lines, model):
             if event["event_type"] != "flow" or event["ml"].get("early"):
                 continue
             scores = {o["model"]: o["score"] for o in event["ml"].get("models", ())} or {event["ml"]["model"]: event["ml"]["score"]}
-            time_s = datetime.datetime.strptime(event["flow"]["start"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
-            ends = event["src_ip"], event["dest_ip"]
+            times, ends = (_time_s(event["flow"]["start"]), _time_s(event["flow"]["end"])), (event["src_ip"], event["dest_ip"])
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise Unfit(f"line {number} is not a flow event of linejudge's: {error!r}") from None
         if model not in scores:
             raise Unfit(f"line {number} was scored by {', '.join(scores)}, not by {model}")
         if scores[model] is not None:
-            yield Scored(scores[model], *ends, time_s)
+            yield Scored(scores[model], *ends, *times)
 
 
 def suspects(flows, shipped):
@@ -84,11 +102,14 @@ def spread(flows, rate, seed=1):
 
 
 def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05, hours=None):
-    """An entry of calibration.json's history, not yet numbered."""
+    """An entry of calibration.json's history, not yet numbered. `flows`: all, or a Sample of them; `hours`: how long they took, if not as
+    long as from the first's start to the last's end."""
     if not flows:
         raise Unfit("there is no flow to calibrate by")
-    times = [flow.time_s for flow in flows]
-    hours = hours or max((max(times) - min(times)) / 3600, 1 / 3600)
+    if len(flows) >= SUSPECT_FLOWS and all(flow.score >= shipped for flow in flows):
+        raise Unfit(f"all {len(flows)} flows alarm: of traffic as it is, eve.flows has to be all, not alerts")
+    hours = hours or max((max(flow.end_s for flow in flows) - min(flow.time_s for flow in flows)) / 3600, 1 / 3600)
+    each = getattr(flows, "total", len(flows)) / len(flows)  # so many flows does one stand for
     hosts = suspects(flows, shipped)
     kept = [f for f in flows if f.score < shipped or (f.source not in hosts and f.target not in hosts)]
     aside = len(flows) - len(kept)
@@ -96,19 +117,19 @@ def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05,
         worst = ", ".join(sorted(hosts, key=lambda h: (-hosts[h], h))[:5])
         raise Unfit(f"{aside} of {len(flows)} flows alarm and are of hosts that do little else ({worst}): more than "
                     f"--contaminated {contaminated:g}. Look at them first; if they are as they should be, allow more, or train on them")
-    rate = fpr if fpr is not None else alerts_per_hour * hours / len(kept)
+    rate = fpr if fpr is not None else alerts_per_hour * hours / (len(kept) * each)
     if not 0 < rate < 0.5:
-        raise Unfit(f"the budget is {rate:.4g} of all flows; over 0 and under 0.5 can be set")
+        raise Unfit(f"the budget is {rate:.4g} of all {len(kept) * each:.0f} flows in {hours:.3g} h; over 0 and under 0.5 can be set")
     threshold = threshold_for([f.score for f in kept], rate)
     low, middle, high = spread(kept, rate) or [None] * 3
     return {
         "threshold": threshold, "made": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "asked": {"fpr": fpr} if fpr is not None else {"alerts_per_hour": alerts_per_hour},
-        "traffic": {"flows": len(flows), "hours": round(hours, 6), "set_aside": aside,
+        "traffic": {"flows": round(len(flows) * each), "sampled": len(flows), "hours": round(hours, 6), "set_aside": round(aside * each),
                     "suspected": {host: hosts[host] for host in sorted(hosts, key=lambda h: (-hosts[h], h))[:20]}},
         "alerts": {"share": sum(f.score >= threshold for f in kept) / len(kept), "share_elsewhere": [low, middle, high],
-                   "per_hour": sum(f.score >= threshold for f in kept) / hours,
-                   "shipped_per_hour": sum(f.score >= shipped for f in kept) / hours},
+                   "per_hour": sum(f.score >= threshold for f in kept) * each / hours,
+                   "shipped_per_hour": sum(f.score >= shipped for f in kept) * each / hours},
         "enough": rate * len(kept) >= ENOUGH,
     }
 
@@ -132,7 +153,9 @@ def report(entry, shipped):
     if traffic["set_aside"]:
         named = ", ".join(f"{host} ({n})" for host, n in list(traffic["suspected"].items())[:5])
         lines.append(f"set aside: {traffic['set_aside']} alarming flows of hosts that do little else: {named}. Look at them: "
-                     "they go on alarming")
+                     f"they go on alarming, {traffic['set_aside'] / traffic['hours']:.4g} an hour besides")
+    if traffic["sampled"] < traffic["flows"]:
+        lines.append(f"measured on {traffic['sampled']} of them, drawn alike")
     if not entry["enough"]:
         lines.append(f"too little traffic for such a budget: under {ENOUGH} alerts are expected of all of it; take the uncertainty seriously")
     if entry["threshold"] >= 1:
@@ -144,7 +167,10 @@ class Bundle:
     """A bundle's threshold as shipped, and its calibration.json."""
 
     def __init__(self, folder):
-        with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
+        path = os.path.join(folder, "manifest.json")
+        if not os.path.exists(path):
+            raise Unfit(f"{folder}: is no model's folder: there is no manifest.json in it")
+        with open(path, encoding="utf-8") as file:
             self.manifest = json.load(file)
         self.name, self.shipped = self.manifest["name"], self.manifest["threshold"]
         with open(os.path.join(folder, self.manifest["files"]["booster"]["name"]), "rb") as file:
@@ -152,10 +178,13 @@ class Bundle:
         self.path = os.path.join(folder, "calibration.json")
         self.kept = {"format": FORMAT, "booster_sha256": self.sha256, "active": None, "history": []}
         if os.path.exists(self.path):
-            with open(self.path, encoding="utf-8") as file:
-                kept = json.load(file)
-            if kept.get("format") != FORMAT:
-                raise Unfit(f"{self.path}: format is not {FORMAT}")
+            try:
+                with open(self.path, encoding="utf-8") as file:
+                    kept = json.load(file)
+            except ValueError as error:
+                raise Unfit(f"{self.path}: is no JSON: {error}") from None
+            if not isinstance(kept, dict) or kept.get("format") != FORMAT or not {"booster_sha256", "active", "history"} <= kept.keys():
+                raise Unfit(f"{self.path}: is no calibration of format {FORMAT}")
             # What was measured on another booster says nothing of this one.
             if kept["booster_sha256"] == self.sha256:
                 self.kept = kept

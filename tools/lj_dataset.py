@@ -6,6 +6,7 @@ import csv
 import hashlib
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -53,6 +54,8 @@ class Dataset:
                             numpy.full(len(labels), merged)))
 
     def finish(self, names):
+        if not self._parts:
+            raise ValueError("no flow of any capture is used, by their rules")
         self.names = names
         self.x, self.y, self.capture, self.merged = (numpy.concatenate(column) for column in zip(*self._parts))
         del self._parts
@@ -72,7 +75,14 @@ class Dataset:
         unknown = sorted(set(publishers) - set(self.publishers))
         if unknown:
             raise ValueError(f"no publisher {unknown[0]}; there are {', '.join(sorted(set(self.publishers)))}")
-        return self.only(~numpy.isin(self.publisher, list(publishers)))
+        return self.only(~numpy.isin(self.publisher, list(publishers))).checked("without " + ", ".join(publishers))
+
+    def checked(self, what):
+        """Itself, if there is of both to learn from."""
+        for label, name in enumerate(("benign", "malicious")):
+            if not (self.y[self.real] == label).any():
+                raise ValueError(f"{what}: no flow is {name}")
+        return self
 
     def only(self, mask):
         """A data set of those rows; the rest is shared."""
@@ -83,6 +93,8 @@ class Dataset:
 
 def unpack(data):
     """The folder that has the captures: `data` itself, or a temporary one its archives are unpacked to."""
+    if not os.path.isdir(data):
+        raise ValueError(f"{data}: is no folder of captures")
     if os.path.isdir(os.path.join(data, "traffic")):
         return os.path.join(data, "traffic"), None
     archives = sorted(f for f in os.listdir(data) if f.startswith("traffic-") and f.endswith(".tar.xz"))
@@ -116,7 +128,7 @@ def _table(path, sets):
                                "--set", f"features.set={sets}"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
-            raise ValueError(f"{path}: {done.stderr.strip().splitlines()[-1]}")
+            raise ValueError(done.stderr.strip().splitlines()[-1].removeprefix("linejudge: "))
         with open(table.name, newline="", encoding="ascii") as file:
             header, *rows = csv.reader(file)
     return header[IDENTITY_COLUMNS:], rows
@@ -141,6 +153,8 @@ def _extract(job):
         verdict = rules[part](lj_labels.Flow(*row[1:6], int(row[6]) - moved[part] - 1000, int(row[7]) - moved[part]))
         if verdict is not None:
             chosen[part].append((hash_fraction(row[0], "cap"), verdict, row))
+    if len(parts) == 1:
+        complain(parts[0][1], len(rows), {verdict for _, verdict, _ in chosen[0]}, rules[0])
     values, labels, captures = [], [], []
     for (index, *_), flows in zip(parts, chosen):
         for _, verdict, row in sorted(flows, key=lambda flow: flow[0])[:CAPTURE_CAP]:
@@ -148,6 +162,15 @@ def _extract(job):
             labels.append(verdict)
             captures.append(index)
     return names, numpy.array(values, numpy.float32).reshape(len(labels), len(names)), labels, captures, owner is not None
+
+
+def complain(label, flows, verdicts, rule):
+    """Says what of a capture's labels came to nothing: a slip of a pen there would pass for few flows."""
+    wanted = {0} if label["class"] == "benign" else {1}
+    if not wanted <= verdicts:
+        print(f"{label['file']}: is {label['class']}, and none of its {flows} flows is, by {label['rule']}", file=sys.stderr)
+    for said in rule.complaints():
+        print(f"{label['file']}: {said}", file=sys.stderr)
 
 
 def _merges(labels, n_buckets, buckets):
@@ -188,17 +211,28 @@ def check_families(path, labels, lone):
     return [label for label in labels if lone == "keep" or label["family"] not in alone]
 
 
+def is_suspect(label):
+    return any(s in label["file"] for s in SUSPECT)
+
+
 def read_labels(folder, path, lone):
     """The captures that are used, and the names of those left out."""
     labels, left_out = [], []
     for label in lj_labels.read(path):
-        if any(s in label["file"] for s in SUSPECT):
+        if is_suspect(label):
             left_out.append(label["file"])
         elif not os.path.exists(os.path.join(folder, label["file"])):
             raise ValueError(f"{path}: {label['file']}: no such capture under {folder}")
         else:
+            lj_labels.Rule(label["rule"], os.path.join(folder, label["file"]))  # reads its label files, if it has some
             labels.append(label)
     return check_families(path, labels, lone), left_out
+
+
+def _begin(folder):
+    """A worker's first: Ctrl-C is the parent's to answer, and what the worker has written by then is in a folder of the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tempfile.tempdir = folder
 
 
 def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"):
@@ -211,7 +245,8 @@ def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"
     dataset, labels = Dataset(captured, made), captured + made
     jobs = [([(i, label, 0, 0)], folder, sets) for i, label in enumerate(labels)]
     jobs += [(parts, folder, sets) for parts in _merges(labels, dataset.n_buckets, dataset.buckets) if len(parts) > 1]
-    with multiprocessing.Pool(2) as pool:
+    with tempfile.TemporaryDirectory(prefix="linejudge-train-") as folder_of_workers, \
+            multiprocessing.Pool(2, _begin, (folder_of_workers,)) as pool:
         for done, (names, *part) in enumerate(pool.imap(_extract, jobs, chunksize=4), start=1):
             if part[1]:
                 dataset.add(*part)
@@ -223,14 +258,30 @@ def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"
     return dataset.finish(names), left_out
 
 
-def save(path, dataset, left_out, labels_path):
+def digest_of_label_files(data, labels_path):
+    """One of all files that rules name, or "" where they are not at hand: in an archive, or gone since."""
+    folder = os.path.join(data, "traffic") if os.path.isdir(os.path.join(data, "traffic")) else data
+    digest = hashlib.sha256()
+    for label in lj_labels.read(labels_path):
+        capture = os.path.join(folder, label["file"])
+        for name in lj_labels.files_of(label["rule"]):
+            if not os.path.exists(capture):
+                return ""
+            digest.update(digest_of(lj_labels.beside(capture, name)).encode())
+    return digest.hexdigest()
+
+
+def save(path, dataset, left_out, data, labels_path):
     """Keeps what load() gave, for tools that need it again."""
-    numpy.savez_compressed(path, x=dataset.x, y=dataset.y, capture=dataset.capture, merged=dataset.merged, names=dataset.names,
-                           captures=dataset.captures, families=dataset.families, publishers=dataset.publishers,
-                           buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=digest_of(labels_path))
+    with open(path + ".new", "wb") as file:
+        numpy.savez_compressed(file, x=dataset.x, y=dataset.y, capture=dataset.capture, merged=dataset.merged, names=dataset.names,
+                               captures=dataset.captures, families=dataset.families, publishers=dataset.publishers,
+                               buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=digest_of(labels_path),
+                               label_files=digest_of_label_files(data, labels_path))
+    os.replace(path + ".new", path)
 
 
-def restore(path, labels_path):
+def restore(path, data, labels_path):
     """What save() kept of these very labels."""
     try:
         kept = numpy.load(path)
@@ -239,12 +290,25 @@ def restore(path, labels_path):
     with kept:
         if "labels" not in kept or str(kept["labels"]) != digest_of(labels_path):
             raise ValueError(f"{path}: was extracted by other labels than {labels_path}: remove it to extract anew")
+        files = digest_of_label_files(data, labels_path)
+        if "label_files" in kept and "" not in (files, str(kept["label_files"])) and files != str(kept["label_files"]):
+            raise ValueError(f"{path}: a file of labels that {labels_path} names has changed: remove it to extract anew")
         dataset = Dataset.__new__(Dataset)
         for field in ("x", "y", "capture", "merged", "families", "publishers", "buckets"):
             setattr(dataset, field, kept[field])
         dataset.names, dataset.captures = kept["names"].tolist(), kept["captures"].tolist()
         dataset.n_buckets = int(dataset.buckets.max()) + 1
         return dataset.index(), kept["left_out"].tolist()
+
+
+def of_labels(path, dataset, labels_path, lone):
+    """Of a kept table the captures that are wanted now: `lone` may have been another."""
+    wanted = {label["file"] for label in check_families(labels_path, [l for l in lj_labels.read(labels_path) if not is_suspect(l)], lone)}
+    missing = sorted(wanted - set(dataset.captures))
+    if missing:
+        raise ValueError(f"{path}: was extracted without {missing[0]}: remove it to extract anew")
+    chosen = numpy.array([file in wanted for file in dataset.captures])
+    return dataset.only(chosen[dataset.capture] | ~dataset.real)
 
 
 def digest_of(path):
@@ -255,13 +319,17 @@ def digest_of(path):
 def obtain(data, labels_path, table=None, lone=None, made=False):
     """load(), or what an earlier run kept in the file `table`; there it is kept for the next."""
     if table and os.path.exists(table):
-        dataset, left_out = restore(table, labels_path)
+        dataset, left_out = restore(table, data, labels_path)
+        dataset = of_labels(table, dataset, labels_path, lone).checked(table)
         if made and dataset.real.all():
             raise ValueError(f"{table}: was extracted without attacks that are made: remove it to extract anew")
         return dataset if made else dataset.only(dataset.real), left_out
+    if table and not os.path.isdir(os.path.dirname(os.path.abspath(table))):
+        raise ValueError(f"{table}: there is no such folder to keep it in")
     dataset, left_out = load(data, labels_path, lone, made)
+    dataset.checked(labels_path)
     if table:
-        save(table, dataset, left_out, labels_path)
+        save(table, dataset, left_out, data, labels_path)
     return dataset, left_out
 
 

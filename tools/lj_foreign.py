@@ -150,6 +150,7 @@ def score_of(probabilities):
 
 
 def write_golden(path, booster, names, rows, transform=None):
+    """Returns the probabilities that it wrote."""
     margins, probabilities = scores(booster, rows, transform)
     outputs = range(margins.shape[1])
     with open(path, "w", newline="", encoding="utf-8") as file:
@@ -157,16 +158,18 @@ def write_golden(path, booster, names, rows, transform=None):
         writer.writerow([*names, *(f"margin_{k}" for k in outputs), *(f"probability_{k}" for k in outputs)])
         for row, margin, probability in zip(rows, margins, probabilities):
             writer.writerow(["" if numpy.isnan(v) else f"{v:.9g}" for v in row] + [f"{v:.9g}" for v in (*margin, *probability)])
+    return probabilities
 
 
-def check(folder):
-    """What `linejudge model check` says of it, or that there is none."""
+def check(folder, shown=None):
+    """What `linejudge model check` says of it, or that there is none; `shown` is what the folder is called then."""
     if not os.path.exists(LINEJUDGE):
         return "not checked: linejudge is not built"
     done = subprocess.run([LINEJUDGE, "model", "check", folder], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise ImportFailed((done.stderr.strip().splitlines() or ["linejudge model check failed"])[-1].replace(folder + ": ", ""))
-    return done.stdout.strip()
+        said = (done.stderr.strip().splitlines() or ["linejudge model check failed"])[-1].removeprefix("linejudge: ")
+        raise ImportFailed(said.replace(folder, shown or folder))
+    return done.stdout.strip().replace(folder, shown or folder)
 
 
 def write(out, booster, manifest, rows, card, reference=None):
@@ -185,11 +188,11 @@ def write(out, booster, manifest, rows, card, reference=None):
             file.write("\n")
         with open(os.path.join(folder, "README.md"), "w", encoding="utf-8") as file:
             file.write(card)
-        said = check(folder)
+        said = check(folder, out)
         os.makedirs(out, exist_ok=True)
         for file in os.listdir(folder):
             os.replace(os.path.join(folder, file), os.path.join(out, file))
-    return said.replace(folder, out)
+    return said
 
 
 def manifest_of(out, description, names, classes, threshold, transform=None):

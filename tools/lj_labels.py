@@ -5,7 +5,8 @@ name service and discovery ports; UDP to multicast or broadcast); `mal:`, `benig
 `ports=a,b`; `cap30:` is `mal:` for the first 30 flows of a file, the rest dropped. Labels in a file of their own, beside the capture:
 
     flows:NAME      CSV with src_ip, src_port, dst_ip, dst_port, proto and class (benign or malicious; others are not used): a row a flow
-    times:NAME      CSV with start, end (s since 1970) and class, and src_ip or dst_ip if one is meant: a row a time window
+    times:NAME      CSV with start, end (s since 1970) and class, and src_ip or dst_ip if one is meant: a row a time window; of several
+                    that a flow overlaps, the first
     perpacket:NAME  lines "n;0" or "n;1", n from 1: a flow is malicious when one of its packets is, else benign
 
 What such a file says nothing of goes on to the next clause. NAME is a file of the capture's folder, or what follows the capture's
@@ -17,12 +18,12 @@ import ipaddress
 import os
 import socket
 
+import lj_capture
 import lj_merge
 
 BACKGROUND_PORTS = {53, 67, 68, 123, 137, 138, 546, 547, 1900, 3702, 5353, 5355}
 FLOW_PROTOCOLS = {6, 17, 132}
-
-
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "icmp6": 58, "sctp": 132}
 CLASSES = {"benign": 0, "malicious": 1}
 
 
@@ -46,19 +47,59 @@ class Flow:
         return self.proto == 17 and (address.is_multicast or self.ends[1][0].endswith(".255"))
 
 
-def _matches(condition, flow):
-    if condition == "*":
-        return True
-    if condition == "bg":
-        return flow.is_background()
-    key, _, value = condition.partition("=")
+def _address(text):
+    return str(ipaddress.ip_address(text.strip()))
+
+
+def _port(text):
+    if not text.isdigit() or int(text) > 65535:
+        raise ValueError(f"{text} is no port")
+    return int(text)
+
+
+def _protocol(text):
+    number = PROTOCOLS.get(text.strip().lower())
+    return int(text) if number is None else number
+
+
+def _peer(text):
+    """(address, port or None) of IP, IP:port or [IPv6]:port."""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":")
+    else:
+        host, _, port = text.partition(":") if text.count(":") < 2 else (text, "", "")
+    return _address(host), _port(port) if port else None
+
+
+def _condition(text):
+    """What `text` says of a flow, as a function; ValueError when it says nothing."""
+    if text == "*":
+        return lambda flow: True
+    if text == "bg":
+        return Flow.is_background
+    key, _, value = text.partition("=")
     if key == "ports":
-        ports = {int(port) for port in value.split(",")}
-        return any(port in ports for _, port in flow.ends)
+        ports = {_port(port) for port in value.split(",")}
+        return lambda flow: any(port in ports for _, port in flow.ends)
     if key == "peer":
-        host, _, port = value.partition(":")
-        return any(ip == host and (not port or int(port) == p) for ip, p in flow.ends)
-    raise ValueError(f"no such condition: {condition}")
+        host, port = _peer(value)
+        return lambda flow: any(ip == host and port in (None, p) for ip, p in flow.ends)
+    raise ValueError("*, bg, peer=IP[:port] and ports=a,b are conditions")
+
+
+def read_csv(path, columns, convert):
+    """convert(row) of each row of a CSV with these columns; an error names the file and line."""
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        try:
+            missing = [c for c in columns if c not in (reader.fieldnames or ())]
+            if missing:
+                raise ValueError(f"no column {missing[0]}; there are {', '.join(reader.fieldnames or ['none'])}")
+            for row in reader:
+                yield convert(row)
+        except (ValueError, TypeError, AttributeError, csv.Error) as error:
+            raise ValueError(f"{path}: line {reader.line_num}: {error}") from None
 
 
 class FlowFile:
@@ -67,66 +108,102 @@ class FlowFile:
     COLUMNS = ("src_ip", "src_port", "dst_ip", "dst_port", "proto", "class")
 
     def __init__(self, path, _capture):
-        self.table = {Flow(*(row[c] for c in self.COLUMNS[:5])).key(): row["class"] for row in read_csv(path, self.COLUMNS)}
+        self.path, self.table, self.met = path, {}, set()
+        for key, said in read_csv(path, self.COLUMNS, self._row):
+            if self.table.setdefault(key, said) != said:
+                ends = " and ".join(sorted(f"{ip} {port}" for ip, port in key[0]))
+                raise ValueError(f"{path}: {ends} are {said} in one row and {self.table[key]} in another; times: can tell them apart")
+
+    @staticmethod
+    def _row(row):
+        flow = Flow(_address(row["src_ip"]), _port(row["src_port"]), _address(row["dst_ip"]), _port(row["dst_port"]), _protocol(row["proto"]))
+        return flow.key(), row["class"].strip().lower()
 
     def __call__(self, flow):
-        return self.table.get(flow.key())
+        key = flow.key()
+        self.met.add(key)
+        return self.table.get(key)
+
+    def complaint(self):
+        strange = len(self.table.keys() - self.met)
+        return f"{strange} of the {len(self.table)} flows of {self.path} are not in it" if strange else None
 
 
 class TimeFile:
     """A row a time window; a flow is of the first that it overlaps."""
 
     def __init__(self, path, _capture):
-        self.windows = [(float(row["start"]) * 1e9, float(row["end"]) * 1e9, row.get("src_ip"), row.get("dst_ip"), row["class"])
-                        for row in read_csv(path, ("start", "end", "class"))]
+        self.path, self.windows, self.met = path, list(read_csv(path, ("start", "end", "class"), self._row)), set()
+
+    @staticmethod
+    def _row(row):
+        start, end = float(row["start"]) * 1e9, float(row["end"]) * 1e9
+        if not start <= end:
+            raise ValueError(f"the window {row['start']} to {row['end']} has no length")
+        return start, end, [_address(row[c]) for c in ("src_ip", "dst_ip") if row.get(c)], row["class"].strip().lower()
 
     def __call__(self, flow):
         hosts = [ip for ip, _ in flow.ends]
-        for start, end, src, dst, name in self.windows:
-            if flow.first_ns <= end and flow.last_ns >= start and all(not ip or ip in hosts for ip in (src, dst)):
+        for number, (start, end, wanted, name) in enumerate(self.windows):
+            if flow.first_ns <= end and flow.last_ns >= start and all(ip in hosts for ip in wanted):
+                self.met.add(number)
                 return name
         return None
+
+    def complaint(self):
+        empty = len(self.windows) - len(self.met)
+        return f"{empty} of the {len(self.windows)} windows of {self.path} have no flow of it" if empty else None
 
 
 class PacketFile:
     """A line a packet: the flows that have a malicious one."""
 
     def __init__(self, path, capture):
-        with open(path, encoding="ascii") as file:
-            marked = {int(number) for number, _, label in (line.strip().partition(";") for line in file) if label == "1"}
-        self.times = {}
-        for number, (time_ns, _, frame) in enumerate(lj_merge.read_pcap(capture), start=1):
-            key = key_of_frame(frame) if number in marked else None
+        marked, packets, self.times = self._read(path), 0, {}
+        for packets, (time_ns, _, frame) in enumerate(lj_capture.read(capture), start=1):
+            key = key_of_frame(frame) if packets in marked else None
             if key is not None:
                 self.times.setdefault(key, []).append(time_ns)
+        if max(marked, default=0) > packets:
+            raise ValueError(f"{path}: names packet {max(marked)}, and {capture} has {packets}")
+
+    @staticmethod
+    def _read(path):
+        marked = set()
+        with open(path, encoding="ascii", errors="replace") as file:
+            for line, text in enumerate(file, start=1):
+                number, _, label = text.strip().partition(";")
+                if not number.isdigit() or label not in ("0", "1"):
+                    raise ValueError(f"{path}: line {line}: {text.strip()[:40]!r} is not n;0 or n;1")
+                if label == "1":
+                    marked.add(int(number))
+        return marked
 
     def __call__(self, flow):
         return "malicious" if any(flow.first_ns <= t <= flow.last_ns for t in self.times.get(flow.key(), ())) else "benign"
 
+    def complaint(self):
+        return None
+
 
 FILES = {"flows": FlowFile, "times": TimeFile, "perpacket": PacketFile}
-
-
-def read_csv(path, columns):
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [c for c in columns if c not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path}: no column {missing[0]}; there are {', '.join(reader.fieldnames or ())}")
-        yield from reader
+VERBS = {"drop": None, "mal": 1, "cap30": 1, "benign": 0}
 
 
 def key_of_frame(frame):
-    """Flow.key() of an Ethernet frame with IPv4; None of another."""
+    """Flow.key() of an Ethernet frame with IPv4, or IPv6 without extensions; None of another."""
     at = 12
     while frame[at:at + 2] in lj_merge.VLAN_TYPES:
         at += 4
-    ip = frame[at + 2:]
-    if frame[at:at + 2] != b"\x08\x00" or len(ip) < 20:
+    kind, ip = frame[at:at + 2], frame[at + 2:]
+    if kind == b"\x08\x00" and len(ip) >= 20:
+        head, proto, ends = 4 * (ip[0] & 15), ip[9], [socket.inet_ntoa(ip[i:i + 4]) for i in (12, 16)]
+    elif kind == b"\x86\xdd" and len(ip) >= 40:
+        head, proto, ends = 40, ip[6], [socket.inet_ntop(socket.AF_INET6, ip[i:i + 16]) for i in (8, 24)]
+    else:
         return None
-    head = 4 * (ip[0] & 15)
-    ports = [int.from_bytes(ip[head + i:head + i + 2], "big") if ip[9] in FLOW_PROTOCOLS else 0 for i in (0, 2)]
-    return frozenset(((socket.inet_ntoa(ip[12:16]), ports[0]), (socket.inet_ntoa(ip[16:20]), ports[1]))), ip[9]
+    ports = [int.from_bytes(ip[head + i:head + i + 2], "big") if proto in FLOW_PROTOCOLS else 0 for i in (0, 2)]
+    return frozenset(zip(ends, ports)), proto
 
 
 def beside(capture, name):
@@ -138,37 +215,69 @@ def beside(capture, name):
     raise ValueError(f"{capture}: no label file {name} beside it")
 
 
+def clauses_of(text):
+    """(verb, what follows, a function of a flow or None where a file says) of each clause; ValueError when one is wrong."""
+    for clause in text.split(";"):
+        verb, _, condition = clause.partition(":")
+        if verb not in FILES and verb not in VERBS:
+            raise ValueError(f"no such clause: {clause}")
+        try:
+            yield verb, condition, None if verb in FILES else _condition(condition)
+        except ValueError as error:
+            raise ValueError(f"no such condition: {clause}: {error}") from None
+
+
+def files_of(text):
+    """The names of the label files that a rule has."""
+    return [name for verb, name, _ in clauses_of(text) if verb in FILES]
+
+
 class Rule:
     """One capture's rule; call it on the capture's flows in order: 1 malicious, 0 benign, None not used."""
 
     def __init__(self, text, capture=None):
         self.clauses, self.capped = [], 0
-        for verb, _, condition in (clause.partition(":") for clause in text.split(";")):
-            if verb in FILES:
-                condition = FILES[verb](beside(capture, condition), capture)
-            elif verb not in ("drop", "mal", "benign", "cap30"):
-                raise ValueError(f"{capture}: no such clause: {verb}:{condition}")
-            self.clauses.append((verb, condition))
+        for verb, name, condition in clauses_of(text):
+            self.clauses.append((verb, condition or FILES[verb](beside(capture, name), capture)))
 
     def __call__(self, flow):
         for verb, condition in self.clauses:
+            said = condition(flow)
             if verb in FILES:
-                said = condition(flow)
                 if said is not None:
                     return CLASSES.get(said)
-            elif _matches(condition, flow):
-                if verb != "cap30":
-                    return {"drop": None, "mal": 1, "benign": 0}[verb]
-                self.capped += 1
-                return 1 if self.capped <= 30 else None
+            elif said:
+                self.capped += verb == "cap30"
+                return VERBS[verb] if self.capped <= 30 or verb != "cap30" else None
         return None
+
+    def complaints(self):
+        """What its label files say that came true of no flow it was called on."""
+        return [said for said in (condition.complaint() for verb, condition in self.clauses if verb in FILES) if said]
+
+
+def _check(row, before):
+    for column in ("file", "class", "family", "rule"):
+        if not row.get(column):
+            raise ValueError(f"no {column}")
+    if row["class"] not in (*CLASSES, "mixed"):
+        raise ValueError(f"class {row['class']} is none of benign, malicious, mixed")
+    if row["file"] in before:
+        raise ValueError(f"{row['file']} is in line {before[row['file']]}, too")
+    list(clauses_of(row["rule"]))
 
 
 def read(path):
     """Rows of LABELS.tsv as dicts; an error names the file and line."""
+    before = {}
     with open(path, newline="", encoding="utf-8") as file:
-        for line, row in enumerate(csv.DictReader(file, delimiter="\t"), start=2):
-            for column in ("file", "class", "family", "rule"):
-                if not row.get(column):
-                    raise ValueError(f"{path}: line {line}: no {column}")
-            yield row
+        reader = csv.DictReader(file, delimiter="\t")
+        try:
+            for row in reader:
+                _check(row, before)
+                before[row["file"]] = reader.line_num
+                yield row
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{path}: line {reader.line_num}: {error}") from None
+    if not before:
+        raise ValueError(f"{path}: names no captures: a header (file, class, family, rule) and a row each, tabs between")

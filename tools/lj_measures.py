@@ -50,12 +50,13 @@ def ranking(scored):
 
 
 def by_family(scored, threshold):
-    one_percent = lj_recipe.threshold_at(scored.score[scored.y == 0], 0.01) if (scored.y == 0).any() else None
+    rates = {"1 %": 0.01, "0.1 %": 0.001} if (scored.y == 0).any() else {}
+    thresholds = {name: lj_recipe.threshold_at(scored.score[scored.y == 0], rate) for name, rate in rates.items()}
     table = {}
     for family in sorted(set(scored.family[scored.y == 1])):
         part = scored.where((scored.family == family) & (scored.y == 1))
         table[family] = {"captures": len(set(part.capture)), "n": len(part), "recall as shipped": float((part.score >= threshold).mean()),
-                         "recall at 1 % fpr": float((part.score >= one_percent).mean()) if one_percent is not None else None}
+                         **{f"recall at {name} fpr": float((part.score >= at).mean()) for name, at in thresholds.items()}}
     return table
 
 
@@ -86,7 +87,8 @@ def benign_alerts(scored, threshold):
 
 
 def intervals(scored, threshold, seed=1):
-    """5 % and 95 % of bootstraps by capture: of recall and FPR at the threshold, and of ROC AUC."""
+    """5 % and 95 % of bootstraps by capture: of recall and FPR at the threshold, and of ROC AUC. None where all rests on one capture, of
+    which drawing says nothing."""
     names, index = numpy.unique(scored.capture, return_inverse=True)
     rows = [numpy.flatnonzero(index == i) for i in range(len(names))]
     rng, figures = numpy.random.default_rng(seed), []
@@ -96,7 +98,9 @@ def intervals(scored, threshold, seed=1):
             called = part.score >= threshold
             figures.append((called[part.y == 1].mean(), called[part.y == 0].mean(), roc_auc_score(part.y, part.score)))
     low, high = numpy.quantile(figures, (0.05, 0.95), axis=0).tolist()
-    return {name: [low[i], high[i]] for i, name in enumerate(("recall", "fpr", "roc_auc"))}
+    attacks, benign = (len(set(scored.capture[scored.y == label])) for label in (1, 0))
+    captures = {"recall": attacks, "fpr": benign, "roc_auc": min(attacks, benign)}
+    return {name: [low[i], high[i]] if captures[name] > 1 else None for i, name in enumerate(captures)}
 
 
 def psi(expected, actual):

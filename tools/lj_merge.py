@@ -3,36 +3,21 @@
 
     tools/lj_merge.py --out merged.pcap --shared 4 CAPTURE[@OFFSET_S] ...
 
-Each capture begins OFFSET_S after the first. With --shared N the private IPv4 addresses of the captures are folded into N
-(100.64.0.1 ...), as behind a NAT; those given by --attack keep theirs. Every packet has a time of its own, to the
+Each capture (pcap or pcapng of Ethernet) begins OFFSET_S after the first. With --shared N the private IPv4 addresses of the
+captures are folded into N (100.64.0.1 ...), as behind a NAT; those given by --attack keep theirs. Every packet has a time of its own, to the
 nanosecond, so that a flow's first_seen_ns tells which capture it came from. Checksums are left as they were.
 """
 
 import argparse
+import os
 import struct
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import lj_capture  # noqa: E402
+
 BASE_NS = 1_600_000_000_000_000_000
-MAGIC_US, MAGIC_NS = 0xA1B2C3D4, 0xA1B23C4D
 VLAN_TYPES = (b"\x81\x00", b"\x88\xa8")
-
-
-def read_pcap(path):
-    """(time_ns, wire length, frame) of each packet of an Ethernet pcap."""
-    with open(path, "rb") as file:
-        data = file.read()
-    magic = struct.unpack_from("<I", data)[0]
-    order = "<" if magic in (MAGIC_US, MAGIC_NS) else ">"
-    magic, link = struct.unpack_from(order + "I16xI", data)
-    if magic not in (MAGIC_US, MAGIC_NS) or link != 1:
-        raise ValueError(f"{path}: not a pcap of Ethernet")
-    scale, at = (1000 if magic == MAGIC_US else 1), 24
-    record = struct.Struct(order + "IIII")
-    while at + 16 <= len(data):
-        seconds, fraction, captured, wire = record.unpack_from(data, at)
-        at += 16
-        yield seconds * 1_000_000_000 + fraction * scale, wire, data[at:at + captured]
-        at += captured
 
 
 def is_private(address):
@@ -73,7 +58,7 @@ def merge(parts, out):
     packets, moved = [], []
     for index, (path, offset_s, sharing) in enumerate(parts):
         begin_ns = None
-        for time_ns, wire, frame in read_pcap(path):
+        for time_ns, wire, frame in lj_capture.read(path):
             begin_ns = time_ns if begin_ns is None else begin_ns
             at_ns = max(BASE_NS + time_ns - begin_ns + int(offset_s * 1e9), BASE_NS)
             packets.append((at_ns, index, wire, sharing(frame) if sharing else frame))
@@ -81,7 +66,7 @@ def merge(parts, out):
     packets.sort(key=lambda packet: packet[:2])
     owner, latest = {}, 0
     with open(out, "wb") as file:
-        file.write(struct.pack("<IHHiIII", MAGIC_NS, 2, 4, 0, 0, 262144, 1))
+        file.write(struct.pack("<IHHiIII", lj_capture.MAGIC_NS, 2, 4, 0, 0, 262144, 1))
         for time_ns, index, wire, frame in packets:
             latest = max(time_ns, latest + 1)
             owner[latest] = index

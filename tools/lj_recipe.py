@@ -117,10 +117,19 @@ def fold_of_buckets(n_buckets, seed):
     return fold
 
 
+def check_folds(dataset, fold):
+    for k in range(FOLDS):
+        for label, name in enumerate(("benign", "malicious")):
+            if not ((fold == k) & (dataset.y == label) & dataset.real).any():
+                raise ValueError(f"fold {k + 1} of {FOLDS} has no {name} flow: captures without any, by their rules, leave too few others; "
+                                 "give more, or leave those out")
+
+
 def cross_validate(dataset, columns, seed):
     """The best number of rounds over the folds, and every row's score from a model that saw neither its capture nor one
     that it was merged with."""
     fold = fold_of_buckets(dataset.n_buckets, seed)[dataset.bucket]
+    check_folds(dataset, fold)
     curves, models = [], []
     for k in range(FOLDS):
         outside = numpy.flatnonzero(fold == k)

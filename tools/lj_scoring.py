@@ -1,6 +1,5 @@
 """Labelled flows scored by linejudge itself: captures by replay, tables by the proof of golden rows."""
 
-import csv
 import datetime
 import json
 import multiprocessing
@@ -13,6 +12,7 @@ import numpy
 import xgboost
 
 import lj_dataset
+import lj_foreign
 import lj_labels
 import lj_measures
 import lj_table
@@ -26,15 +26,15 @@ def _ns(text):
 
 def _replay(job):
     """[(score, y, start s, decided s)] of one capture's labelled flows, and its length in h."""
-    path, rule, bundle, idle_s = job
+    path, label, bundle, idle_s = job
     with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as eve:
         # XGBoost's engine opens sooner, and gives the same bits.
         done = subprocess.run([lj_dataset.LINEJUDGE, "--pcap", path, "--model", bundle, "--eve", eve.name, "--summary", "none",
                                "--set", "model.engine=xgboost"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
-            raise ValueError(f"{path}: {done.stderr.strip().splitlines()[-1]}")
+            raise ValueError(done.stderr.strip().splitlines()[-1].removeprefix("linejudge: "))
         events = [event for event in map(json.loads, eve) if event["event_type"] == "flow"]
-    labelled, begin, end = lj_labels.Rule(rule, path), None, None
+    labelled, begin, end = lj_labels.Rule(label["rule"], path), None, None
     rows = []
     for event in events:
         first, last = _ns(event["flow"]["start"]), _ns(event["flow"]["end"])
@@ -45,6 +45,7 @@ def _replay(job):
         if y is not None and event["ml"]["score"] is not None:
             wait = idle_s if event["ml"]["due"] == "idle" else 0
             rows.append((event["ml"]["score"], y, first / 1e9, last / 1e9 + wait))
+    lj_dataset.complain(label, len(events), {y for _, y, _, _ in rows}, labelled)
     return rows, (end - begin) / 3.6e12 if rows else 0
 
 
@@ -60,7 +61,7 @@ def captures(bundle, data, labels_path, per_family=0):
         labels = [label for family in taken.values() for label in family[:per_family]]
     with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
         idle_s = json.load(file).get("flow", {}).get("idle_timeout_s", 0)
-    jobs = [(os.path.join(folder, label["file"]), label["rule"], bundle, idle_s) for label in labels]
+    jobs = [(os.path.join(folder, label["file"]), label, bundle, idle_s) for label in labels]
     columns, hours = [[] for _ in range(7)], {}
     with multiprocessing.Pool(2) as pool:
         for label, (rows, length) in zip(labels, pool.imap(_replay, jobs, chunksize=4)):
@@ -71,48 +72,41 @@ def captures(bundle, data, labels_path, per_family=0):
                     column.append(value)
     if scratch is not None:
         scratch.cleanup()
+    if not columns[0]:
+        raise ValueError(f"{labels_path}: no flow of any capture is used, by their rules")
     return lj_measures.Scored(*columns, hours)
 
 
-def _prove(bundle, manifest, rows, margins, probabilities):
-    """The daemon's engine gives these margins, bit for bit, or this says which row is not so."""
+def _prove(bundle, manifest, rows):
+    """Scores of the rows, once the daemon's engine has given these margins, bit for bit, and probabilities; or which row is not so."""
+    booster, transform = xgboost.Booster(model_file=os.path.join(bundle, manifest["files"]["booster"]["name"])), manifest.get("transform")
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copy(os.path.join(bundle, manifest["files"]["booster"]["name"]), scratch)
         golden = os.path.join(scratch, manifest["files"]["golden"]["name"])
-        with open(golden, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*manifest["features"], "margin_0", "probability_0"])
-            for row, margin, probability in zip(rows, margins, probabilities):
-                writer.writerow([*("" if numpy.isnan(v) else f"{v:.9g}" for v in row), f"{margin:.9g}", f"{probability:.9g}"])
+        probabilities = lj_foreign.write_golden(golden, booster, manifest["features"], rows, transform)
         # What else the bundle has is of no concern to its scores.
-        manifest["files"].pop("reference", None)
-        manifest.pop("family", None)
-        manifest["files"]["golden"]["sha256"] = lj_dataset.digest_of(golden)
+        files = {part: manifest["files"][part] for part in ("booster", "golden")}
+        files["golden"] = {**files["golden"], "sha256": lj_dataset.digest_of(golden)}
         with open(os.path.join(scratch, "manifest.json"), "w", encoding="utf-8") as file:
-            json.dump(manifest, file)
+            json.dump({**{key: value for key, value in manifest.items() if key != "family"}, "files": files}, file)
         done = subprocess.run([lj_dataset.LINEJUDGE, "model", "check", scratch], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                               check=False)
         if done.returncode != 0:
             raise ValueError(done.stderr.strip().splitlines()[-1])
+    return lj_foreign.score_of(probabilities)
 
 
-def table(bundle, path, label, benign, family):
-    """A labelled table's rows, scored in Python and proved by linejudge's engine."""
+def tables(bundle, paths, label, benign, family):
+    """Labelled tables' rows, scored in Python and proved by linejudge's engine."""
     with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
-    if len(manifest["classes"]) != 2:
-        raise ValueError(f"{bundle}: has {len(manifest['classes'])} classes; a table is scored by models of two")
-    dataset, _ = lj_table.load(path, label, benign, family, identity=True)
+    dataset, _ = lj_table.load(paths, label, benign, family, identity=True)
     known = lj_table.known_columns()
     have = {known[name.lower()]: i for i, name in enumerate(dataset.names)}
     wanted = [known.get(name.strip().lower(), name) for name in manifest["features"]]
     missing = [name for name, feature in zip(manifest["features"], wanted) if feature not in have]
     if missing:
-        raise ValueError(f"{path}: {len(missing)} of the model's features are no columns of it: {', '.join(missing[:5])}")
-    rows = dataset.x[:, [have[feature] for feature in wanted]]
-    booster = xgboost.Booster(model_file=os.path.join(bundle, manifest["files"]["booster"]["name"]))
-    booster.feature_names = None
-    margins, scores = (booster.predict(xgboost.DMatrix(rows), output_margin=m) for m in (True, False))
-    _prove(bundle, manifest, rows, margins, scores)
+        raise ValueError(f"{paths[0]}: {len(missing)} of the model's features are no columns of it: {', '.join(missing[:5])}")
+    scores = _prove(bundle, manifest, dataset.x[:, [have[feature] for feature in wanted]])
     names = numpy.array(dataset.captures)[dataset.capture]
     return lj_measures.Scored(scores, dataset.y, dataset.family, names, dataset.publisher)

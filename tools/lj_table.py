@@ -1,14 +1,16 @@
 """A ready-made table of labelled flows (CIC-IDS2017, NF-*-v2, a feature table of linejudge's) as a data set to train on.
 
 Columns are linejudge's features by any of their spellings; the rest is left out and named. A table has no captures: stretches of
-consecutive rows of a family stand for them in the folds, which says less than captures do.
+consecutive rows of a family stand for them in the folds, which says less than captures do. Each of several tables is a publisher.
 """
 
+import array
 import csv
 import difflib
 import os
 import re
 import subprocess
+import sys
 
 import numpy
 
@@ -35,30 +37,68 @@ def known_columns():
 
 
 def _column(path, header, name):
-    names = [h.strip() for h in header]
-    if name in names:
-        return names.index(name)
-    near = difflib.get_close_matches(name, names, 3, 0.5) or names[:6]
+    if name in header:
+        return header.index(name)
+    near = difflib.get_close_matches(name, header, 3, 0.5) or [h[:40] for h in header[:6]]
     raise ValueError(f"{path}: no column {name!r}; there is {', '.join(near)}")
 
 
 def _number(text, path, line, name):
-    """inf is what a division by a duration of 0 left there: missing, as NaN is."""
     try:
-        value = float(text) if text.strip() else numpy.nan
+        return float(text) if text.strip() else numpy.nan
     except ValueError:
-        raise ValueError(f"{path}: line {line}: {name}: {text!r} is not a number") from None
-    return value if numpy.isfinite(value) and abs(value) < 3e38 else numpy.nan
+        raise ValueError(f"{path}: line {line}: {name}: {text[:40]!r} is not a number") from None
 
 
 def _read(path):
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    """The header, then (line, row) of each row. CIC-IDS2017's own files have a byte of Windows' in the names of web attacks."""
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.reader(file)
-        header = next(reader, [])
-        for row in reader:
-            if len(row) != len(header):
-                raise ValueError(f"{path}: line {reader.line_num}: {len(row)} cells, and the header has {len(header)}")
-            yield header, reader.line_num, row
+        try:
+            header = [name.strip() for name in next(reader, [])]
+            if not any(header) or "\ufffd" in "".join(header):
+                raise ValueError(f"{path}: is no table: its first line is no header of columns, with commas between")
+            yield header
+            for row in reader:
+                if len(row) != len(header):
+                    raise ValueError(f"{path}: line {reader.line_num}: {len(row)} cells, and the header has {len(header)}")
+                yield reader.line_num, row
+        except csv.Error as error:
+            raise ValueError(f"{path}: line {reader.line_num}: {error}") from None
+
+
+class Columns:
+    """Which columns of a header are used, and for what."""
+
+    def __init__(self, path, header, label, family, identity):
+        self.header, known = header, known_columns()
+        self.label = _column(path, header, label)
+        self.family = _column(path, header, family) if family else self.label
+        features = {}  # the first column of each: CIC-IDS2017's own files have 'Fwd Header Length' twice
+        for i, name in enumerate(header):
+            feature = known.get(name.lower())
+            if feature and i not in (self.label, self.family) and (identity or not IDENTITY.search(feature)):
+                features.setdefault(feature, i)
+        self.used = sorted(features.values())
+        if len(self.used) < 2:
+            raise ValueError(f"{path}: {len(self.used)} of its columns are features ({', '.join(name[:40] for name in header[:4])} ...): "
+                             "CIC-IDS2017's, NF-*-v2's, Argus's or linejudge's own are wanted, see docs/features.md")
+
+    def left_out(self):
+        return [name for i, name in enumerate(self.header) if i not in (*self.used, self.label, self.family)]
+
+    def rows_of(self, path, rows):
+        """(values float32 [n][used], what the label says, what the family is) of each row."""
+        values, labels, families = array.array("f"), [], []
+        for line, row in rows:
+            try:
+                values.extend([float(row[i]) for i in self.used])
+            except ValueError:
+                values.extend([_number(row[i], path, line, self.header[i]) for i in self.used])
+            labels.append(sys.intern(row[self.label].strip()))
+            families.append(sys.intern(row[self.family].strip().replace("\ufffd", "-")))
+        x = numpy.frombuffer(values, numpy.float32).reshape(-1, len(self.used)).copy() if labels else None
+        return x, labels, families
 
 
 def _blocks(name, families, y):
@@ -72,29 +112,39 @@ def _blocks(name, families, y):
     return index, labels
 
 
-def load(path, label, benign=(), family=None, identity=False):
-    """A Dataset named as the table's own columns are, and the columns left out; `identity`: with those of ports, TTL and windows."""
-    benign = {b.lower() for b in benign} or BENIGN
-    rows = list(_read(path))
-    if not rows:
+def _part(path, columns, rows, benign):
+    """Of one table: x, y, families."""
+    x, said, families = columns.rows_of(path, rows)
+    if not said:
         raise ValueError(f"{path}: no rows")
-    header = rows[0][0]
-    label_at, known = _column(path, header, label), known_columns()
-    family_at = _column(path, header, family) if family else label_at
-    special = {label_at, family_at}
-    names = {i: known.get(h.strip().lower()) for i, h in enumerate(header) if i not in special}
-    used = [i for i, name in names.items() if name and (identity or not IDENTITY.search(name))]
-    if len(used) < 2:
-        raise ValueError(f"{path}: {len(used)} of its columns are features ({', '.join(header[:4])} ...): "
-                         "CIC-IDS2017's, NF-*-v2's, Argus's or linejudge's own are wanted, see docs/features.md")
-    x = numpy.array([[_number(row[i], path, line, header[i]) for i in used] for _, line, row in rows], numpy.float32)
-    y = numpy.array([row[label_at].strip().lower() not in benign for _, _, row in rows], numpy.int8)
+    # inf is what a division by a duration of 0 left there: missing, as NaN is.
+    x[~numpy.isfinite(x)] = numpy.nan
+    if numpy.isnan(x).all():
+        raise ValueError(f"{path}: of its {len(said)} rows no column that is a feature has a value")
+    return x, numpy.array([label.lower() not in benign for label in said], numpy.int8), families
+
+
+def load(paths, label, benign=(), family=None, identity=False):
+    """A Dataset named as the tables' own columns are, and the columns left out; `identity`: with those of ports, TTL and windows. Several
+    tables have one header."""
+    benign, parts, columns = {b.lower() for b in benign} or BENIGN, [], None
+    for path in paths:
+        rows = _read(path)
+        header = next(rows)
+        columns = columns or Columns(path, header, label, family, identity)
+        if header != columns.header:
+            raise ValueError(f"{path}: has other columns than {paths[0]}")
+        parts.append((path, *_part(path, columns, rows, benign)))
+    y = numpy.concatenate([part[2] for part in parts])
     if y.all() or not y.any():
-        raise ValueError(f"{path}: {label}: every row is {'malicious' if y.all() else 'benign'}; "
+        raise ValueError(f"{paths[-1]}: {label}: every row is {'malicious' if y.all() else 'benign'}; "
                          f"what counts as benign is {', '.join(sorted(benign))}, or choose with --benign")
-    families = [row[family_at].strip() for _, _, row in rows]
-    index, labels = _blocks(os.path.basename(path), families, y)
+    indices, labels = [], []
+    for path, _, own, families in parts:
+        index, of_table = _blocks(os.path.basename(path), families, own)
+        indices.append(index + len(labels))
+        labels += of_table
     dataset = lj_dataset.Dataset(labels)
-    dataset.add(x, y, index, False)
-    dataset.finish([header[i].strip() for i in used])
-    return dataset, [h.strip() for i, h in enumerate(header) if i not in used and i not in special]
+    dataset.add(numpy.concatenate([part[1] for part in parts]), y, numpy.concatenate(indices), False)
+    dataset.finish([columns.header[i] for i in columns.used])
+    return dataset, columns.left_out()

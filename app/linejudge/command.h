@@ -16,6 +16,11 @@ void programs_help(void);
 int rss_predict_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 
+/* Whether the command line has --calibrate, which is a program of its own with the other options.
+ */
+bool calibrate_asked(char **argv);
+int calibrate_main(int argc, char **argv);
+
 /* Prints an error as every part of linejudge does; returns EXIT_FAILURE. */
 int program_fail(const char *program, const struct lj_error *err);
 

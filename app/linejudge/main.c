@@ -206,6 +206,8 @@ int main(int argc, char **argv)
 	struct options o;
 	int ret;
 
+	if (calibrate_asked(argv))
+		return calibrate_main(argc, argv);
 	if (argc > 1 && argv[1][0] != '-') {
 		const struct program *program = program_find(argv[1]);
 

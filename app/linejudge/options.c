@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "lj_feature.h"
 #include "lj_log.h"
+#include "place.h"
 
 /* An option sets a key of the configuration, or does something of its own (key NULL). */
 struct option_row {
@@ -34,6 +34,8 @@ static const struct option_row rows[] = {
 	{"features", "CSV", "features.csv", "write the feature table: a file, - for stdout", false},
 	{"summary", "FORM", "summary", "text, json or none", false},
 	{"set", "KEY=VALUE", NULL, "set any key of the configuration; again for more", false},
+	{"calibrate", NULL, NULL,
+	 "set a model's threshold by a site's own traffic (see --calibrate --help)", false},
 	{"interactive", NULL, NULL, "give a prompt, as testpmd's (-i)", false},
 	{"dry-run", NULL, NULL, "print EAL arguments, lcores and memory, and stop", false},
 	{"dump-config", NULL, NULL, "print the configuration in force, and stop", false},
@@ -59,26 +61,12 @@ static void print_help(void)
 	programs_help();
 }
 
-/* The model that comes with linejudge: beside the build, or where it was installed. */
 static void add_default_model(struct lj_config *c)
 {
-	static const char *const places[] = {"../../models/default",
-					     "../share/linejudge/models/default"};
-	char exe[PATH_MAX], path[2 * PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char path[PATH_MAX], set[PATH_MAX + 16];
 
-	if (length <= 0)
-		return;
-	exe[length] = '\0';
-	*strrchr(exe, '/') = '\0';
-	for (size_t i = 0; i < RTE_DIM(places); i++) {
-		char real[PATH_MAX], set[PATH_MAX + 16];
-
-		snprintf(path, sizeof(path), "%s/%s/manifest.json", exe, places[i]);
-		if (realpath(path, real) == NULL)
-			continue;
-		*strrchr(real, '/') = '\0';
-		snprintf(set, sizeof(set), "models=%s", real);
+	if (place_of_model(path)) {
+		snprintf(set, sizeof(set), "models=%s", path);
 		lj_config_set(c, set, NULL);
 		return;
 	}

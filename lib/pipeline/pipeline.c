@@ -59,6 +59,21 @@ static void settle_shedding(struct lj_pipeline *p)
 						      : LJ_SHED_OLDEST + c->batch.shed;
 }
 
+/* Verdicts, telemetry and routes know a model by its name. */
+static int check_name(const struct lj_model_set *set, const struct lj_model *model,
+		      struct lj_error *err)
+{
+	const char *name = lj_model_info(model)->name;
+
+	for (uint16_t m = 0; m < set->n; m++)
+		if (strcmp(lj_model_info(set->model[m])->name, name) == 0)
+			return lj_error_set(err, EEXIST, lj_model_dir(model),
+					    "is named %s, as %s is: verdicts would not tell them "
+					    "apart; name one otherwise in its manifest.json",
+					    name, lj_model_dir(set->model[m]));
+	return 0;
+}
+
 int open_models(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
@@ -72,6 +87,10 @@ int open_models(struct lj_pipeline *p, struct lj_error *err)
 
 		if (m == NULL)
 			return -EINVAL;
+		if (check_name(&p->shared.models, m, err) != 0) {
+			lj_model_close(m);
+			return -EEXIST;
+		}
 		p->shared.models.model[p->shared.models.n++] = m;
 	}
 	p->shared.models.generation = 1;

@@ -20,8 +20,9 @@ enum lj_rule {
 	 * score. The earlier model wins a tie. */
 	LJ_RULE_MAX,
 	/*
-	 * The first model decides what the flow is; where another one is named after the class it
-	 * says, or has that class, that specialist decides instead.
+	 * The first model decides what the flow is; where another one is named after the family
+	 * that it names, or else the class it says, or has that class, that specialist decides
+	 * instead.
 	 */
 	LJ_RULE_ROUTE,
 	/* An alert when `quorum` models are at or over their thresholds: then the highest score of

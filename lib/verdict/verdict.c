@@ -47,19 +47,31 @@ static bool is_specialist(const struct lj_model_info *info, const char *class)
 	return false;
 }
 
-static uint16_t routed(const struct lj_verdict *v, const struct lj_model_set *set)
+/* The first specialist of `class` that has a score; 0 when there is none. */
+static uint16_t specialist(const struct lj_verdict *v, const struct lj_model_set *set,
+			   const char *class)
 {
-	const struct lj_opinion *first = &v->opinion[0];
-	const char *class;
-
-	if (v->n_opinions == 0 || first->class_index == 0)
-		return isnan(first->score) ? most_severe(v, set) : 0;
-	class = lj_model_info(set->model[0])->class_name[first->class_index];
 	for (uint16_t m = 1; m < v->n_opinions; m++)
 		if (!isnan(v->opinion[m].score) &&
 		    is_specialist(lj_model_info(set->model[m]), class))
 			return m;
 	return 0;
+}
+
+static uint16_t routed(const struct lj_verdict *v, const struct lj_model_set *set)
+{
+	const struct lj_opinion *first = &v->opinion[0];
+	uint16_t m = 0;
+
+	if (v->n_opinions == 0 || first->class_index == 0)
+		return isnan(first->score) ? most_severe(v, set) : 0;
+	/* A family says more than that it is malicious. */
+	if (first->family != 0)
+		m = specialist(v, set, lj_model_family(set->model[0])->class_name[first->family]);
+	if (m == 0)
+		m = specialist(v, set,
+			       lj_model_info(set->model[0])->class_name[first->class_index]);
+	return m;
 }
 
 static void decide(struct lj_verdict *v, const struct lj_model_set *set)

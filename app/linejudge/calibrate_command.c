@@ -1,0 +1,56 @@
+/*
+ * linejudge --calibrate: a model's threshold by a site's own traffic.
+ *
+ * The estimator is tools/calibrate, which runs this program to score the traffic, so that what it
+ * measures is what will be in force. It is found beside the program and becomes the process.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "place.h"
+
+bool calibrate_asked(char **argv)
+{
+	for (; *argv != NULL && strcmp(*argv, "--") != 0; argv++)
+		if (strcmp(*argv, "--calibrate") == 0)
+			return true;
+	return false;
+}
+
+static bool names_model(char **argv)
+{
+	for (; *argv != NULL; argv++)
+		if (strncmp(*argv, "--model", strlen("--model")) == 0)
+			return true;
+	return false;
+}
+
+int calibrate_main(int argc, char **argv)
+{
+	char script[PATH_MAX], program[PATH_MAX], model[PATH_MAX];
+	char **args = calloc((size_t)argc + 3, sizeof(*args));
+	struct lj_error err = {0};
+	int n = 0;
+
+	if (args == NULL || !place_of_program(program) || !place_of_calibrate(script)) {
+		free(args);
+		lj_error_set(&err, ENOENT, "", "tools/calibrate is not where it belongs");
+		return program_fail("calibrate", &err);
+	}
+	args[n++] = script;
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--calibrate") != 0)
+			args[n++] = argv[i];
+	if (!names_model(argv) && place_of_model(model)) {
+		args[n++] = (char *)"--model";
+		args[n++] = model;
+	}
+	setenv("LINEJUDGE", program, 1);
+	execv(script, args);
+	lj_error_set(&err, errno, script, "cannot be run: %s (it needs python3)", strerror(errno));
+	free(args);
+	return program_fail("calibrate", &err);
+}

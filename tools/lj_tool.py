@@ -1,0 +1,45 @@
+"""How a tool ends: in one line that says where and what, not in a traceback."""
+
+import argparse
+import json
+import os
+import sys
+
+import lj_foreign
+
+
+def run(name, work):
+    """work() to its end; what a person can change ends the tool with 1."""
+    try:
+        work()
+    except OSError as error:
+        sys.exit(f"{name}: {f'{error.filename}: {error.strerror}' if error.filename and error.strerror else error}")
+    except (ValueError, lj_foreign.ImportFailed) as error:
+        sys.exit(f"{name}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{name}: interrupted")
+
+
+def times(text):
+    """How often something is done: once at least."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return int(text)
+
+
+def folder_of(path):
+    """`path` as a folder that can be written to, before hours of work: made if need be."""
+    os.makedirs(path, exist_ok=True)
+    if not os.access(path, os.W_OK):
+        raise ValueError(f"{path}: cannot be written")
+    return path
+
+
+def manifest_of(bundle):
+    """A bundle's manifest, once linejudge takes the whole of it."""
+    path = os.path.join(bundle, "manifest.json")
+    if not os.path.exists(path):
+        raise ValueError(f"{bundle}: is no model's folder: there is no manifest.json in it")
+    lj_foreign.check(bundle)
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
