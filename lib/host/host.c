@@ -35,7 +35,7 @@ uint64_t lj_host_memory(const struct lj_host_config *config)
 	uint64_t sets = s.hosts + s.services + s.conversations + s.openings + s.marks;
 
 	return sizeof(struct lj_host) + sets * sizeof(struct place_set) +
-	       WAYS * (s.hosts * sizeof(struct host) + s.services * sizeof(struct tally) +
+	       WAYS * (s.hosts * sizeof(struct host) + s.services * sizeof(struct service) +
 		       s.conversations * sizeof(struct conversation) +
 		       s.openings * sizeof(struct opening));
 }

@@ -234,6 +234,10 @@ static struct lj_flow lone_datagram(void)
 /* Every number a different one. */
 static struct lj_host_context full_context(void)
 {
+	static const enum lj_host_count order[] = {
+		LJ_HOST_FLOWS,	 LJ_HOST_PEERS,	       LJ_HOST_PORTS,	     LJ_HOST_PAIRS,
+		LJ_HOST_ENDED,	 LJ_HOST_UNANSWEREDS,  LJ_HOST_HALF_OPENS,   LJ_HOST_REJECTEDS,
+		LJ_HOST_SILENTS, LJ_HOST_FAILED_PEERS, LJ_HOST_FAILED_PORTS, LJ_HOST_SIZES};
 	struct lj_host_context h = {
 		.rhythm = {.gaps = 4,
 			   .ends = 3,
@@ -249,7 +253,7 @@ static struct lj_host_context full_context(void)
 		struct lj_host_view *v = &views[k / LJ_HOST_WINDOWS][k % LJ_HOST_WINDOWS];
 
 		for (uint32_t i = 0; i < LJ_HOST_COUNTS; i++)
-			v->count[i] = k * 20 + (i == LJ_HOST_ENDED ? 100 : 0) + i + 1;
+			v->count[order[i]] = k * 20 + (order[i] == LJ_HOST_ENDED ? 100 : 0) + i + 1;
 		v->sent = 1000 + k;
 		v->received = 3000 + 7 * k * k;
 	}

@@ -86,22 +86,23 @@ static void the_opening_is_what_stood_beside_the_flow_as_it_began(void)
 	struct lj_host *h = stage_of(1024);
 	struct lj_host_fact f = fact(LJ_HOST_BEGIN, 1, 2, 80, START + SECOND);
 	struct lj_host_context c;
+	struct lj_host_step step = {&f, &c};
 
 	begin(h, 1, 3, 81, START);
 	f.flow_id = 77;
-	lj_host_observe(h, &f);
+	observe(h, &f);
 	for (uint32_t i = 0; i < 20; i++)
 		begin(h, 1, 4 + i, 80, START + 2 * SECOND);
 	f.event = LJ_HOST_END;
-	lj_host_observe(h, &f);
-	lj_host_look(h, &f, &c);
+	lj_host_follow(h, &step, 1);
 	CU_ASSERT_TRUE(c.opened);
 	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_FLOWS_60S], 2);
 	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_PORTS_60S], 2);
 	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_PAIR_FLOWS_60S], 1);
 	CU_ASSERT_EQUAL(c.src[LJ_HOST_60S].count[LJ_HOST_FLOWS], 22);
 	f.flow_id = 78;
-	lj_host_look(h, &f, &c);
+	f.event = LJ_HOST_LOOK;
+	lj_host_follow(h, &step, 1);
 	CU_ASSERT_FALSE(c.opened);
 	lj_host_destroy(h);
 }

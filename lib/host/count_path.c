@@ -1,0 +1,323 @@
+#include "host_table.h"
+
+#define RHYTHM_NS (600ULL * 1000000000)
+
+/* When the thing that a mark stands for was seen last; and marks it. */
+static inline struct seen mark(struct lj_host *h, uint64_t key)
+{
+	return seen_at(directory_claim(&h->marks, key, h->clock.beat).before, &h->clock);
+}
+
+/* A place by key; what is there has to be cleared first when it is new. */
+static inline struct place claim(struct lj_host *h, struct directory *d, uint64_t key)
+{
+	struct place p = directory_claim(d, key, h->clock.beat);
+
+	if (p.taken)
+		lj_gauge(h->counters, LJ_C_host_held, ++h->held);
+	if (p.evicted)
+		lj_count(h->counters, LJ_C_host_evicted, 1);
+	return p;
+}
+
+static inline struct host *host_at(struct lj_host *h, const struct place *p)
+{
+	struct host *host = &h->host[p->index];
+
+	if (p->before == 0)
+		host->out.beat = host->in.beat = 0;
+	return host;
+}
+
+/* A flow, and in window `w` what else the bits say: a peer, a port. */
+static inline __m128i begun(uint32_t peers, uint32_t ports, enum lj_host_window w)
+{
+	uint64_t more = 1ULL << 16 * LJ_HOST_FLOWS |
+			(uint64_t)(peers >> w & 1) << 16 * LJ_HOST_PEERS |
+			(uint64_t)(ports >> w & 1) << 16 * LJ_HOST_PORTS;
+
+	return _mm_cvtsi64_si128((long long)more);
+}
+
+/* A trial in window `w`, if the bits say so. */
+static inline __m128i trial(enum lj_host_count what, uint32_t bits, enum lj_host_window w)
+{
+	uint64_t one = (uint64_t)(bits >> w & 1) << 16 * (what - LJ_HOST_COMMON);
+
+	return _mm_cvtsi64_si128((long long)one);
+}
+
+static void begin_at_service(struct service *s, const struct clock *clock, bool new,
+			     const struct seen *pair)
+{
+	uint32_t peers;
+
+	if (new)
+		s->tally.beat = 0;
+	turned_service(s, clock);
+	peers = tally_distinct(&s->tally, s->past, LJ_HOST_PEERS, pair);
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		tally_add(&s->tally, w, begun(peers, 0, w));
+}
+
+/* Numbers of gaps and ends go on in the second eight. */
+static inline uint32_t count_on(uint8_t *n)
+{
+	uint32_t at = *n % LJ_HOST_RHYTHM;
+
+	*n = (uint8_t)(*n < 2 * LJ_HOST_RHYTHM - 1 ? *n + 1 : LJ_HOST_RHYTHM);
+	return at;
+}
+
+static void begin_at_conversation(struct conversation *c, const struct clock *clock, bool new,
+				  uint64_t now_ns)
+{
+	struct tally *t = &c->tally;
+	uint64_t gap_ns;
+
+	if (new)
+		t->beat = 0, t->begun_ns = 0;
+	turned_conversation(c, clock);
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		tally_add(t, w, begun(0, 0, w));
+	gap_ns = now_ns > t->begun_ns ? now_ns - t->begun_ns : 0;
+	if (t->begun_ns != 0 && gap_ns <= RHYTHM_NS)
+		c->gap_us[count_on(&t->gaps)] = (uint32_t)(gap_ns / 1000);
+	else
+		t->gaps = t->ends = 0;
+	t->begun_ns = now_ns;
+}
+
+static void begin_at_initiator(struct host *src, const struct clock *clock, const struct seen *peer,
+			       const struct seen *port, const struct seen *pair)
+{
+	struct tally *t = &turned_out(src, clock)->out;
+	uint32_t peers = tally_distinct(t, src->out_past, LJ_HOST_PEERS, peer);
+	uint32_t ports = tally_distinct(t, src->out_past, LJ_HOST_PORTS, port);
+	uint32_t pairs = trials_distinct(t, src->trials_past, LJ_HOST_PAIRS, pair);
+
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
+		tally_add(t, w, begun(peers, ports, w));
+		add_trials(&src->trials[w], trial(LJ_HOST_PAIRS, pairs, w));
+	}
+}
+
+static void begin_at_responder(struct host *dst, const struct clock *clock, const struct seen *peer,
+			       const struct seen *service)
+{
+	struct tally *t = &turned_in(dst, clock)->in;
+	uint32_t peers = tally_distinct(t, dst->in_past, LJ_HOST_PEERS, peer);
+	uint32_t ports = tally_distinct(t, dst->in_past, LJ_HOST_PORTS, service);
+
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		tally_add(t, w, begun(peers, ports, w));
+}
+
+/* A window's sums; stopped, as 16 bits. */
+struct sums {
+	uint32_t of[LJ_HOST_COMMON];
+	struct counts stopped;
+};
+
+static inline struct sums sums_of(const struct tally *t, const struct past *past,
+				  enum lj_host_window w)
+{
+	__m256i all = tally_sums(t, past, w);
+	struct sums s;
+
+	_mm256_storeu_si256((__m256i *)s.of, all);
+	_mm_storeu_si128((__m128i *)&s.stopped, _mm_packus_epi32(_mm256_castsi256_si128(all),
+								 _mm256_extracti128_si256(all, 1)));
+	return s;
+}
+
+static void open_initiator(uint16_t *count, const struct host *src)
+{
+	struct sums s5 = sums_of(&src->out, src->out_past, LJ_HOST_5S);
+	struct sums s60 = sums_of(&src->out, src->out_past, LJ_HOST_60S);
+	struct sums s600 = sums_of(&src->out, src->out_past, LJ_HOST_600S);
+	uint32_t failed = s60.of[LJ_HOST_UNANSWEREDS] + s60.of[LJ_HOST_HALF_OPENS] +
+			  s60.of[LJ_HOST_REJECTEDS];
+
+	count[LJ_HOST_OPENING_SRC_FLOWS_5S] = s5.stopped.of[LJ_HOST_FLOWS];
+	count[LJ_HOST_OPENING_SRC_FLOWS_60S] = s60.stopped.of[LJ_HOST_FLOWS];
+	count[LJ_HOST_OPENING_SRC_FLOWS_600S] = s600.stopped.of[LJ_HOST_FLOWS];
+	count[LJ_HOST_OPENING_SRC_PEERS_60S] = s60.stopped.of[LJ_HOST_PEERS];
+	count[LJ_HOST_OPENING_SRC_PEERS_600S] = s600.stopped.of[LJ_HOST_PEERS];
+	count[LJ_HOST_OPENING_SRC_PORTS_60S] = s60.stopped.of[LJ_HOST_PORTS];
+	count[LJ_HOST_OPENING_SRC_PORTS_600S] = s600.stopped.of[LJ_HOST_PORTS];
+	count[LJ_HOST_OPENING_SRC_FAILED_60S] = (uint16_t)RTE_MIN(failed, (uint32_t)UINT16_MAX);
+	count[LJ_HOST_OPENING_SRC_ENDED_60S] = s60.stopped.of[LJ_HOST_ENDED];
+}
+
+static void open_responder(uint16_t *count, const struct host *dst)
+{
+	struct sums s5 = sums_of(&dst->in, dst->in_past, LJ_HOST_5S);
+	struct sums s60 = sums_of(&dst->in, dst->in_past, LJ_HOST_60S);
+
+	count[LJ_HOST_OPENING_DST_FLOWS_5S] = s5.stopped.of[LJ_HOST_FLOWS];
+	count[LJ_HOST_OPENING_DST_FLOWS_60S] = s60.stopped.of[LJ_HOST_FLOWS];
+	count[LJ_HOST_OPENING_DST_PEERS_60S] = s60.stopped.of[LJ_HOST_PEERS];
+	count[LJ_HOST_OPENING_DST_PORTS_60S] = s60.stopped.of[LJ_HOST_PORTS];
+}
+
+/* What stands beside the flow as it begins, kept for when it is due. */
+static void keep_opening(struct lj_host *h, const struct keys *k, const struct things *t)
+{
+	struct place p = directory_claim(&h->openings, k->opening, h->clock.beat);
+	uint16_t *count = h->opening[p.index].count;
+	const struct service *s = t->service;
+	const struct conversation *c = t->conversation;
+
+	if (t->src != NULL)
+		open_initiator(count, t->src);
+	else
+		memset(count, 0, sizeof(h->opening[0].count));
+	open_responder(count, t->dst);
+	count[LJ_HOST_OPENING_SERVICE_FLOWS_60S] =
+		sums_of(&s->tally, s->past, LJ_HOST_60S).stopped.of[LJ_HOST_FLOWS];
+	count[LJ_HOST_OPENING_PAIR_FLOWS_60S] =
+		sums_of(&c->tally, c->past, LJ_HOST_60S).stopped.of[LJ_HOST_FLOWS];
+	count[LJ_HOST_OPENING_PAIR_FLOWS_600S] =
+		sums_of(&c->tally, c->past, LJ_HOST_600S).stopped.of[LJ_HOST_FLOWS];
+}
+
+/*
+ * The four things that a flow begins at, one after the other: to make room for a later one may cost
+ * the earlier one its place, but never mixes them.
+ */
+void count_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k)
+{
+	const struct clock *clock = &h->clock;
+	struct seen peer = mark(h, k->mark[0]), port = mark(h, k->mark[1]);
+	struct place service = claim(h, &h->services, k->service);
+	struct place pair = claim(h, &h->conversations, k->conversation), src, dst;
+	struct seen service_seen = seen_at(service.before, clock);
+	struct seen pair_seen = seen_at(pair.before, clock);
+	struct things t = {.service = &h->service[service.index],
+			   .conversation = &h->conversation[pair.index]};
+
+	begin_at_service(t.service, clock, service.before == 0, &pair_seen);
+	begin_at_conversation(t.conversation, clock, pair.before == 0, fact->time_ns);
+	src = claim(h, &h->hosts, fact->initiator);
+	t.src = host_at(h, &src);
+	begin_at_initiator(t.src, clock, &peer, &port, &pair_seen);
+	dst = claim(h, &h->hosts, fact->responder);
+	t.dst = host_at(h, &dst);
+	begin_at_responder(t.dst, clock, &peer, &service_seen);
+	if (t.src == t.dst && dst.before == 0)
+		t.src = NULL;
+	keep_opening(h, k, &t);
+}
+
+/* A flow over, by how it went: what all four things count of it. */
+static inline __m128i ended(const struct lj_host_fact *fact)
+{
+	static const struct counts by_outcome[] __rte_aligned(16) = {
+		[LJ_HOST_ANSWERED] = {{[LJ_HOST_ENDED] = 1}},
+		[LJ_HOST_UNANSWERED] = {{[LJ_HOST_ENDED] = 1, [LJ_HOST_UNANSWEREDS] = 1}},
+		[LJ_HOST_HALF_OPEN] = {{[LJ_HOST_ENDED] = 1, [LJ_HOST_HALF_OPENS] = 1}},
+		[LJ_HOST_REJECTED] = {{[LJ_HOST_ENDED] = 1, [LJ_HOST_REJECTEDS] = 1}},
+		[LJ_HOST_SILENT] = {{[LJ_HOST_ENDED] = 1, [LJ_HOST_SILENTS] = 1}},
+	};
+
+	return _mm_load_si128((const __m128i *)&by_outcome[fact->outcome]);
+}
+
+static inline uint32_t units(uint32_t bytes)
+{
+	return bytes / LJ_HOST_BYTES + (bytes % LJ_HOST_BYTES != 0);
+}
+
+/* Of an initiator: what it tried, and how alike. */
+static void count_trials(struct lj_host *h, struct host *src, const struct keys *k)
+{
+	struct seen size = mark(h, k->mark[0]);
+	uint32_t sizes = trials_distinct(&src->out, src->trials_past, LJ_HOST_SIZES, &size);
+	uint32_t peers = 0, ports = 0;
+
+	if (k->marks > 2) {
+		struct seen peer = mark(h, k->mark[2]), port = mark(h, k->mark[3]);
+
+		peers = trials_distinct(&src->out, src->trials_past, LJ_HOST_FAILED_PEERS, &peer);
+		ports = trials_distinct(&src->out, src->trials_past, LJ_HOST_FAILED_PORTS, &port);
+	}
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		add_trials(&src->trials[w],
+			   _mm_or_si128(trial(LJ_HOST_SIZES, sizes, w),
+					_mm_or_si128(trial(LJ_HOST_FAILED_PEERS, peers, w),
+						     trial(LJ_HOST_FAILED_PORTS, ports, w))));
+}
+
+static void end_at_initiator(struct lj_host *h, struct host *src, const struct lj_host_fact *fact,
+			     const struct keys *k)
+{
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		tally_add(&src->out, w, ended(fact));
+	for (uint32_t i = 0; i < BYTES_WINDOWS; i++)
+		add_bytes(&src->out_bytes[i], units(fact->bytes[0]), units(fact->bytes[1]));
+	count_trials(h, src, k);
+}
+
+static void end_at_responder(struct host *dst, const struct lj_host_fact *fact)
+{
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		tally_add(&dst->in, w, ended(fact));
+	for (uint32_t i = 0; i < BYTES_WINDOWS; i++)
+		add_bytes(&dst->in_bytes[i], units(fact->bytes[1]), units(fact->bytes[0]));
+}
+
+static void end_at_service(struct lj_host *h, struct service *s, const struct lj_host_fact *fact,
+			   const struct keys *k)
+{
+	struct seen size = mark(h, k->mark[1]);
+	uint32_t sizes = tally_distinct(&s->tally, s->past, SERVICE_SIZES, &size);
+
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
+		uint64_t one = (uint64_t)(sizes >> w & 1) << 16 * SERVICE_SIZES;
+
+		tally_add(&s->tally, w,
+			  _mm_or_si128(ended(fact), _mm_cvtsi64_si128((long long)one)));
+	}
+}
+
+static void end_at_conversation(struct conversation *c, const struct lj_host_fact *fact)
+{
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		tally_add(&c->tally, w, ended(fact));
+	c->episode[count_on(&c->tally.ends)] =
+		(struct episode){{fact->bytes[0], fact->bytes[1]}, fact->duration_ms, fact->size};
+}
+
+struct things find_things(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k)
+{
+	uint32_t beat = h->clock.beat;
+	uint32_t src = directory_find(&h->hosts, fact->initiator, beat);
+	uint32_t dst = directory_find(&h->hosts, fact->responder, beat);
+	uint32_t service = directory_find(&h->services, k->service, beat);
+	uint32_t pair = directory_find(&h->conversations, k->conversation, beat);
+	struct things t = {0};
+
+	if (src != NONE)
+		t.src = turned_out(&h->host[src], &h->clock);
+	if (dst != NONE)
+		t.dst = turned_in(&h->host[dst], &h->clock);
+	if (service != NONE)
+		t.service = turned_service(&h->service[service], &h->clock);
+	if (pair != NONE)
+		t.conversation = turned_conversation(&h->conversation[pair], &h->clock);
+	return t;
+}
+
+void count_end(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k,
+	       const struct things *t)
+{
+	if (t->src != NULL)
+		end_at_initiator(h, t->src, fact, k);
+	if (t->dst != NULL)
+		end_at_responder(t->dst, fact);
+	if (t->service != NULL)
+		end_at_service(h, t->service, fact, k);
+	if (t->conversation != NULL)
+		end_at_conversation(t->conversation, fact);
+}

@@ -1,0 +1,105 @@
+#include "host_table.h"
+
+/* Stores a window's common counts; what only some things have is 0 for now. */
+static inline void view_common(struct lj_host_view *v, const struct tally *t,
+			       const struct past *past, enum lj_host_window w)
+{
+	_mm256_storeu_si256((__m256i *)&v->count[0], tally_sums(t, past, w));
+	_mm256_storeu_si256((__m256i *)&v->count[LJ_HOST_COMMON], _mm256_setzero_si256());
+}
+
+static inline void view_bytes(struct lj_host_view *v, const union aside *now,
+			      const struct aside_past *past, uint32_t live)
+{
+	_mm_storeu_si128((__m128i *)&v->sent, bytes_sums(now, past, live));
+}
+
+static void view_out(const struct host *h, struct lj_host_view views[LJ_HOST_WINDOWS])
+{
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
+		uint32_t live = live_of(&h->out, w);
+
+		view_common(&views[w], &h->out, h->out_past, w);
+		_mm_storeu_si128((__m128i *)&views[w].count[LJ_HOST_COMMON],
+				 trials_sums(&h->trials[w], &h->trials_past[w], live));
+		if (w >= BYTES_FROM)
+			view_bytes(&views[w], &h->out_bytes[w - BYTES_FROM],
+				   &h->out_bytes_past[w - BYTES_FROM], live);
+	}
+}
+
+static void view_in(const struct host *h, struct lj_host_view views[LJ_HOST_WINDOWS])
+{
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
+		view_common(&views[w], &h->in, h->in_past, w);
+		if (w >= BYTES_FROM)
+			view_bytes(&views[w], &h->in_bytes[w - BYTES_FROM],
+				   &h->in_bytes_past[w - BYTES_FROM], live_of(&h->in, w));
+	}
+}
+
+static void view_service(const struct service *s, struct lj_host_view views[LJ_HOST_WINDOWS])
+{
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
+		view_common(&views[w], &s->tally, s->past, w);
+		views[w].count[LJ_HOST_SIZES] = views[w].count[SERVICE_SIZES];
+		views[w].count[SERVICE_SIZES] = 0;
+	}
+}
+
+static void view_rhythm(const struct conversation *c, struct lj_host_rhythm *r)
+{
+	r->gaps = RTE_MIN(c->tally.gaps, LJ_HOST_RHYTHM);
+	r->ends = RTE_MIN(c->tally.ends, LJ_HOST_RHYTHM);
+	if (r->gaps > 0)
+		memcpy(r->gap_us, c->gap_us, sizeof(r->gap_us));
+	for (uint32_t i = 0; i < r->ends; i++) {
+		r->bytes[0][i] = c->episode[i].bytes[0];
+		r->bytes[1][i] = c->episode[i].bytes[1];
+		r->duration_ms[i] = c->episode[i].duration_ms;
+		r->size[i] = c->episode[i].size;
+	}
+}
+
+static void view_conversation(const struct conversation *c, struct lj_host_context *context)
+{
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		view_common(&context->pair[w], &c->tally, c->past, w);
+	view_rhythm(c, &context->rhythm);
+}
+
+/* Of a host in both roles. */
+static void view_host(struct host *host, const struct clock *clock, struct lj_host_view *out,
+		      struct lj_host_view *in)
+{
+	view_out(turned_out(host, clock), out);
+	view_in(turned_in(host, clock), in);
+}
+
+void view_things(struct lj_host *h, const struct keys *k, const struct things *t,
+		 struct lj_host_context *context)
+{
+	uint32_t opening = directory_find(&h->openings, k->opening, h->clock.beat);
+
+	if (t->src != NULL)
+		view_host(t->src, &h->clock, context->src, context->src_in);
+	else
+		memset(context->src, 0, sizeof(context->src) + sizeof(context->src_in));
+	if (t->dst != NULL)
+		view_host(t->dst, &h->clock, context->dst_out, context->dst);
+	else
+		memset(context->dst, 0, sizeof(context->dst) + sizeof(context->dst_out));
+	if (t->service != NULL)
+		view_service(t->service, context->service);
+	else
+		memset(context->service, 0, sizeof(context->service));
+	if (t->conversation != NULL) {
+		view_conversation(t->conversation, context);
+	} else {
+		memset(context->pair, 0, sizeof(context->pair));
+		context->rhythm.gaps = context->rhythm.ends = 0;
+	}
+	context->opened = opening != NONE;
+	if (context->opened)
+		memcpy(context->opening, h->opening[opening].count, sizeof(context->opening));
+}
