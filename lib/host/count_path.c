@@ -29,23 +29,20 @@ static inline struct host *host_at(struct lj_host *h, const struct place *p)
 	return host;
 }
 
-/* A flow, and in window `w` what else the bits say: a peer, a port. */
-static inline __m128i begun(uint32_t peers, uint32_t ports, enum lj_host_window w)
+/* A one for each window whose bit is set, for lane `lane` of four counts of 16 bits. */
+static inline uint64_t ones(uint32_t windows, uint32_t lane)
 {
-	uint64_t more = 1ULL << 16 * LJ_HOST_FLOWS |
-			(uint64_t)(peers >> w & 1) << 16 * LJ_HOST_PEERS |
-			(uint64_t)(ports >> w & 1) << 16 * LJ_HOST_PORTS;
-
-	return _mm_cvtsi64_si128((long long)more);
+	return (uint64_t)windows << 16 * lane;
 }
 
-/* A trial in window `w`, if the bits say so. */
-static inline __m128i trial(enum lj_host_count what, uint32_t bits, enum lj_host_window w)
+/* Window `w`'s of those. */
+static inline __m128i ones_of(uint64_t all, enum lj_host_window w)
 {
-	uint64_t one = (uint64_t)(bits >> w & 1) << 16 * (what - LJ_HOST_COMMON);
-
-	return _mm_cvtsi64_si128((long long)one);
+	return _mm_cvtsi64_si128((long long)(all >> w & 0x0001000100010001));
 }
+
+#define ALL_WINDOWS ((1u << LJ_HOST_WINDOWS) - 1)
+#define FLOW	    ones(ALL_WINDOWS, LJ_HOST_FLOWS)
 
 static void begin_at_service(struct service *s, const struct clock *clock, bool new,
 			     const struct seen *pair)
@@ -57,7 +54,7 @@ static void begin_at_service(struct service *s, const struct clock *clock, bool 
 	turned_service(s, clock);
 	peers = tally_distinct(&s->tally, s->past, LJ_HOST_PEERS, pair);
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
-		tally_add(&s->tally, w, begun(peers, 0, w));
+		tally_add(&s->tally, w, ones_of(FLOW | ones(peers, LJ_HOST_PEERS), w));
 }
 
 /* Numbers of gaps and ends go on in the second eight. */
@@ -79,7 +76,7 @@ static void begin_at_conversation(struct conversation *c, const struct clock *cl
 		t->beat = 0, t->begun_ns = 0;
 	turned_conversation(c, clock);
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
-		tally_add(t, w, begun(0, 0, w));
+		tally_add(t, w, ones_of(FLOW, w));
 	gap_ns = now_ns > t->begun_ns ? now_ns - t->begun_ns : 0;
 	if (t->begun_ns != 0 && gap_ns <= RHYTHM_NS)
 		c->gap_us[count_on(&t->gaps)] = (uint32_t)(gap_ns / 1000);
@@ -97,8 +94,11 @@ static void begin_at_initiator(struct host *src, const struct clock *clock, cons
 	uint32_t pairs = trials_distinct(t, src->trials_past, LJ_HOST_PAIRS, pair);
 
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		tally_add(t, w, begun(peers, ports, w));
-		add_trials(&src->trials[w], trial(LJ_HOST_PAIRS, pairs, w));
+		tally_add(
+			t, w,
+			ones_of(FLOW | ones(peers, LJ_HOST_PEERS) | ones(ports, LJ_HOST_PORTS), w));
+		add_trials(&src->trials[w],
+			   ones_of(ones(pairs, LJ_HOST_PAIRS - LJ_HOST_COMMON), w));
 	}
 }
 
@@ -110,7 +110,9 @@ static void begin_at_responder(struct host *dst, const struct clock *clock, cons
 	uint32_t ports = tally_distinct(t, dst->in_past, LJ_HOST_PORTS, service);
 
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
-		tally_add(t, w, begun(peers, ports, w));
+		tally_add(
+			t, w,
+			ones_of(FLOW | ones(peers, LJ_HOST_PEERS) | ones(ports, LJ_HOST_PORTS), w));
 }
 
 /* A window's sums; stopped, as 16 bits. */
@@ -233,20 +235,21 @@ static inline uint32_t units(uint32_t bytes)
 static void count_trials(struct lj_host *h, struct host *src, const struct keys *k)
 {
 	struct seen size = mark(h, k->mark[0]);
-	uint32_t sizes = trials_distinct(&src->out, src->trials_past, LJ_HOST_SIZES, &size);
-	uint32_t peers = 0, ports = 0;
+	uint64_t all = ones(trials_distinct(&src->out, src->trials_past, LJ_HOST_SIZES, &size),
+			    LJ_HOST_SIZES - LJ_HOST_COMMON);
 
 	if (k->marks > 2) {
 		struct seen peer = mark(h, k->mark[2]), port = mark(h, k->mark[3]);
 
-		peers = trials_distinct(&src->out, src->trials_past, LJ_HOST_FAILED_PEERS, &peer);
-		ports = trials_distinct(&src->out, src->trials_past, LJ_HOST_FAILED_PORTS, &port);
+		all |= ones(
+			trials_distinct(&src->out, src->trials_past, LJ_HOST_FAILED_PEERS, &peer),
+			LJ_HOST_FAILED_PEERS - LJ_HOST_COMMON);
+		all |= ones(
+			trials_distinct(&src->out, src->trials_past, LJ_HOST_FAILED_PORTS, &port),
+			LJ_HOST_FAILED_PORTS - LJ_HOST_COMMON);
 	}
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
-		add_trials(&src->trials[w],
-			   _mm_or_si128(trial(LJ_HOST_SIZES, sizes, w),
-					_mm_or_si128(trial(LJ_HOST_FAILED_PEERS, peers, w),
-						     trial(LJ_HOST_FAILED_PORTS, ports, w))));
+		add_trials(&src->trials[w], ones_of(all, w));
 }
 
 static void end_at_initiator(struct lj_host *h, struct host *src, const struct lj_host_fact *fact,
@@ -254,8 +257,7 @@ static void end_at_initiator(struct lj_host *h, struct host *src, const struct l
 {
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
 		tally_add(&src->out, w, ended(fact));
-	for (uint32_t i = 0; i < BYTES_WINDOWS; i++)
-		add_bytes(&src->out_bytes[i], units(fact->bytes[0]), units(fact->bytes[1]));
+	add_bytes(src->out_bytes, units(fact->bytes[0]), units(fact->bytes[1]));
 	count_trials(h, src, k);
 }
 
@@ -263,8 +265,7 @@ static void end_at_responder(struct host *dst, const struct lj_host_fact *fact)
 {
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
 		tally_add(&dst->in, w, ended(fact));
-	for (uint32_t i = 0; i < BYTES_WINDOWS; i++)
-		add_bytes(&dst->in_bytes[i], units(fact->bytes[1]), units(fact->bytes[0]));
+	add_bytes(dst->in_bytes, units(fact->bytes[1]), units(fact->bytes[0]));
 }
 
 static void end_at_service(struct lj_host *h, struct service *s, const struct lj_host_fact *fact,
@@ -273,12 +274,9 @@ static void end_at_service(struct lj_host *h, struct service *s, const struct lj
 	struct seen size = mark(h, k->mark[1]);
 	uint32_t sizes = tally_distinct(&s->tally, s->past, SERVICE_SIZES, &size);
 
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		uint64_t one = (uint64_t)(sizes >> w & 1) << 16 * SERVICE_SIZES;
-
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
 		tally_add(&s->tally, w,
-			  _mm_or_si128(ended(fact), _mm_cvtsi64_si128((long long)one)));
-	}
+			  _mm_or_si128(ended(fact), ones_of(ones(sizes, SERVICE_SIZES), w)));
 }
 
 static void end_at_conversation(struct conversation *c, const struct lj_host_fact *fact)

@@ -9,7 +9,7 @@ static inline void view_common(struct lj_host_view *v, const struct tally *t,
 }
 
 static inline void view_bytes(struct lj_host_view *v, const union aside *now,
-			      const struct aside_past *past, uint32_t live)
+			      const struct aside_past *past, bool live)
 {
 	_mm_storeu_si128((__m128i *)&v->sent, bytes_sums(now, past, live));
 }
@@ -17,7 +17,7 @@ static inline void view_bytes(struct lj_host_view *v, const union aside *now,
 static void view_out(const struct host *h, struct lj_host_view views[LJ_HOST_WINDOWS])
 {
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		uint32_t live = live_of(&h->out, w);
+		bool live = live_of(&h->out, w) != 0;
 
 		view_common(&views[w], &h->out, h->out_past, w);
 		_mm_storeu_si128((__m128i *)&views[w].count[LJ_HOST_COMMON],
@@ -34,7 +34,7 @@ static void view_in(const struct host *h, struct lj_host_view views[LJ_HOST_WIND
 		view_common(&views[w], &h->in, h->in_past, w);
 		if (w >= BYTES_FROM)
 			view_bytes(&views[w], &h->in_bytes[w - BYTES_FROM],
-				   &h->in_bytes_past[w - BYTES_FROM], live_of(&h->in, w));
+				   &h->in_bytes_past[w - BYTES_FROM], live_of(&h->in, w) != 0);
 	}
 }
 

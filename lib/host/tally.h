@@ -49,6 +49,8 @@ struct counts {
 };
 _Static_assert(sizeof(struct counts) == 16, "a vector");
 
+/* Where one of the sub-windows is live, those that are not are zero; where none is, all are
+ * anything. */
 struct past {
 	struct counts sub[SUBWINDOWS]; /* number % SUBWINDOWS; not the one under way */
 };
@@ -99,15 +101,16 @@ static inline void add_trials(union aside *now, __m128i more)
 	_mm_storel_epi64((__m128i *)now, _mm_adds_epu16(_mm_loadl_epi64((__m128i *)now), more));
 }
 
-static inline void add_stopping(uint32_t *sum, uint32_t more)
+/* Bytes of both windows, which stop at the top as well. */
+static inline void add_bytes(union aside now[2], uint32_t sent, uint32_t received)
 {
-	*sum = *sum > UINT32_MAX - more ? UINT32_MAX : *sum + more;
-}
+	__m128i more = _mm_set1_epi64x((long long)((uint64_t)received << 32 | sent));
+	__m128i old = _mm_loadu_si128((const __m128i *)now), sum = _mm_add_epi32(old, more);
+	/* All bits where the sum has not gone round. */
+	__m128i right = _mm_cmpeq_epi32(_mm_min_epu32(sum, old), old);
+	__m128i top = _mm_xor_si128(right, _mm_set1_epi32(-1));
 
-static inline void add_bytes(union aside *now, uint32_t sent, uint32_t received)
-{
-	add_stopping(&now->bytes[0], sent);
-	add_stopping(&now->bytes[1], received);
+	_mm_storeu_si128((__m128i *)now, _mm_or_si128(sum, top));
 }
 
 /* One less in the past sub-window where a thing was seen. */
@@ -116,10 +119,11 @@ static inline void take_back(uint16_t *count)
 	*count = (uint16_t)(*count - (*count > 0));
 }
 
-/* Where a thing that is seen now was seen last. */
+/* Where a thing that is seen now counts until now. */
 struct seen {
 	uint32_t before; /* beat; 0: never */
-	uint32_t age[LJ_HOST_WINDOWS], slot[LJ_HOST_WINDOWS];
+	uint16_t moved;	 /* a bit for each window: not in the sub-window under way */
+	uint16_t past;	 /* a bit as in tally.live: it is in that one */
 };
 
 static inline struct seen seen_at(uint32_t before, const struct clock *clock)
@@ -127,126 +131,82 @@ static inline struct seen seen_at(uint32_t before, const struct clock *clock)
 	struct seen s = {.before = before};
 
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		uint32_t sub = subwindow(w, before);
+		uint32_t sub = subwindow(w, before), age = clock->sub[w] - sub;
+		uint32_t slot = w * SUBWINDOWS + sub % SUBWINDOWS;
 
-		s.age[w] = clock->sub[w] - sub;
-		s.slot[w] = sub % SUBWINDOWS;
+		s.moved = (uint16_t)(s.moved | (age != 0) << w);
+		s.past = (uint16_t)(s.past | (age - 1 < SUBWINDOWS - 1) << slot);
 	}
 	return s;
 }
 
-/*
- * Whether a thing is to be counted in the sub-window under way: it is new to the tally, or was seen
- * in another one. `*slot` is where it then no longer counts, or SUBWINDOWS.
- */
-static inline bool moves(const struct tally *t, enum lj_host_window w, const struct seen *s,
-			 uint32_t *slot)
+/* The windows where a thing is to be counted: a bit each. In `*past` where it no longer counts
+ * then, as in tally.live. */
+static inline uint32_t moves(const struct tally *t, const struct seen *s, uint32_t *past)
 {
-	*slot = SUBWINDOWS;
-	/* Marked before this tally began, or out of the window: as good as new. */
-	if (s->before < t->since || s->age[w] >= SUBWINDOWS)
-		return true;
-	if (s->age[w] == 0)
-		return false;
-	if (live_of(t, w) >> s->slot[w] & 1)
-		*slot = s->slot[w];
-	return true;
+	/* Marked before this tally began: as good as new. */
+	bool known = s->before >= t->since;
+
+	*past = known ? s->past & t->live : 0;
+	return known ? s->moved : (1u << LJ_HOST_WINDOWS) - 1;
 }
 
-/* A common count of distinct things, of one that is seen: a bit for each window where it is to be
- * counted. Where it counted until now it no longer does. */
+/* A common count of distinct things, of one that is seen: the windows where it is to be counted. */
 static inline uint32_t tally_distinct(const struct tally *t, struct past *past,
 				      enum lj_host_count what, const struct seen *s)
 {
-	uint32_t bits = 0, slot;
+	uint32_t slots, windows = moves(t, s, &slots);
 
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		bits |= (uint32_t)moves(t, w, s, &slot) << w;
-		if (slot < SUBWINDOWS)
-			take_back(&past[w].sub[slot].of[what]);
-	}
-	return bits;
+	for (; slots != 0; slots &= slots - 1)
+		take_back(&past->sub[__builtin_ctz(slots)].of[what]);
+	return windows;
 }
 
 /* The same for one of the trials. */
 static inline uint32_t trials_distinct(const struct tally *t, struct aside_past *past,
 				       enum lj_host_count what, const struct seen *s)
 {
-	uint32_t bits = 0, slot;
+	uint32_t slots, windows = moves(t, s, &slots);
 
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		bits |= (uint32_t)moves(t, w, s, &slot) << w;
-		if (slot < SUBWINDOWS)
-			take_back(&past[w].sub[slot].trials[what - LJ_HOST_COMMON]);
-	}
-	return bits;
-}
-
-/* All bits of those 64-bit lanes that stand for a live sub-window, by the bits it has in `lanes`.
- */
-static inline __m256i live_lanes(uint32_t live, __m256i lanes)
-{
-	__m256i bits = _mm256_and_si256(_mm256_set1_epi64x(live), lanes);
-
-	return _mm256_cmpeq_epi64(bits, lanes);
+	for (; slots != 0; slots &= slots - 1)
+		take_back(&past->sub[__builtin_ctz(slots)].trials[what - LJ_HOST_COMMON]);
+	return windows;
 }
 
 /* Sums of the common counts, 32 bits each. */
 static inline __m256i tally_sums(const struct tally *t, const struct past *past,
 				 enum lj_host_window w)
 {
+	const __m128i *sub = (const __m128i *)past[w].sub;
 	__m256i sums = _mm256_cvtepu16_epi32(_mm_load_si128((const __m128i *)&t->now[w]));
-	const __m256i *sub = (const __m256i *)past[w].sub;
-	uint32_t live = live_of(t, w);
-	__m256i a, b;
 
-	if (live == 0)
+	if (live_of(t, w) == 0)
 		return sums;
-	a = _mm256_and_si256(sub[0], live_lanes(live, _mm256_setr_epi64x(1, 1, 2, 2)));
-	b = _mm256_and_si256(sub[1], live_lanes(live, _mm256_setr_epi64x(4, 4, 8, 8)));
-	sums = _mm256_add_epi32(sums, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(a)));
-	sums = _mm256_add_epi32(sums, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(a, 1)));
-	sums = _mm256_add_epi32(sums, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(b)));
-	return _mm256_add_epi32(sums, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(b, 1)));
-}
-
-static inline __m256i live_asides(const struct aside_past *past, uint32_t live)
-{
-	__m256i all = _mm256_loadu_si256((const __m256i *)past->sub);
-
-	return _mm256_and_si256(all, live_lanes(live, _mm256_setr_epi64x(1, 2, 4, 8)));
+	for (uint32_t i = 0; i < SUBWINDOWS; i++)
+		sums = _mm256_add_epi32(sums, _mm256_cvtepu16_epi32(_mm_load_si128(&sub[i])));
+	return sums;
 }
 
 /* Sums of the trials, 32 bits each. */
-static inline __m128i trials_sums(const union aside *now, const struct aside_past *past,
-				  uint32_t live)
+static inline __m128i trials_sums(const union aside *now, const struct aside_past *past, bool live)
 {
 	__m128i sums = _mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)now));
-	__m256i all, pairs;
 
-	if (live == 0)
-		return sums;
-	all = live_asides(past, live);
-	pairs = _mm256_add_epi32(_mm256_cvtepu16_epi32(_mm256_castsi256_si128(all)),
-				 _mm256_cvtepu16_epi32(_mm256_extracti128_si256(all, 1)));
-	sums = _mm_add_epi32(sums, _mm256_castsi256_si128(pairs));
-	return _mm_add_epi32(sums, _mm256_extracti128_si256(pairs, 1));
+	for (uint32_t i = 0; live && i < SUBWINDOWS; i++)
+		sums = _mm_add_epi32(
+			sums, _mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)&past->sub[i])));
+	return sums;
 }
 
 /* Sums of the bytes sent and received, 64 bits each. */
-static inline __m128i bytes_sums(const union aside *now, const struct aside_past *past,
-				 uint32_t live)
+static inline __m128i bytes_sums(const union aside *now, const struct aside_past *past, bool live)
 {
 	__m128i sums = _mm_cvtepu32_epi64(_mm_loadl_epi64((const __m128i *)now));
-	__m256i all, pairs;
 
-	if (live == 0)
-		return sums;
-	all = live_asides(past, live);
-	pairs = _mm256_add_epi64(_mm256_cvtepu32_epi64(_mm256_castsi256_si128(all)),
-				 _mm256_cvtepu32_epi64(_mm256_extracti128_si256(all, 1)));
-	sums = _mm_add_epi64(sums, _mm256_castsi256_si128(pairs));
-	return _mm_add_epi64(sums, _mm256_extracti128_si256(pairs, 1));
+	for (uint32_t i = 0; live && i < SUBWINDOWS; i++)
+		sums = _mm_add_epi64(
+			sums, _mm_cvtepu32_epi64(_mm_loadl_epi64((const __m128i *)&past->sub[i])));
+	return sums;
 }
 
 #endif

@@ -19,40 +19,57 @@ static inline uint32_t ring_bits(uint32_t then, uint32_t steps)
 {
 	uint32_t bits = ((1u << steps) - 1) << (then + 1) % SUBWINDOWS;
 
-	return bits | bits >> SUBWINDOWS;
+	return (bits | bits >> SUBWINDOWS) & LIVE_BITS;
 }
 
-static inline void turn_columns(const struct column *columns, uint32_t n, enum lj_host_window w,
-				bool keep, uint32_t slot)
+/* Writes one sub-window of a window's ring: what is counted now, or nothing. */
+static inline void put(struct tally *t, struct past *past, const struct column *columns, uint32_t n,
+		       enum lj_host_window w, uint32_t slot, bool now)
 {
+	__m128i counts = _mm_load_si128((const __m128i *)&t->now[w]);
+
+	_mm_store_si128((__m128i *)&past[w].sub[slot], now ? counts : _mm_setzero_si128());
 	for (uint32_t i = 0; i < n; i++) {
 		const struct column *c = &columns[i];
 
-		if (w < c->first)
-			continue;
-		if (keep)
-			c->past[w - c->first].sub[slot] = c->now[w - c->first];
-		c->now[w - c->first].all = 0;
+		if (w >= c->first)
+			c->past[w - c->first].sub[slot].all = now ? c->now[w - c->first].all : 0;
 	}
+}
+
+/* Of a window that `steps` sub-windows have begun in: which of its past ones are live now. */
+static inline uint32_t shelve(struct tally *t, struct past *past, const struct column *columns,
+			      uint32_t n, enum lj_host_window w, uint32_t then, uint32_t steps)
+{
+	uint32_t was = live_of(t, w), slot = then % SUBWINDOWS, gone = ring_bits(then, steps);
+	bool some = !is_zero(&t->now[w]);
+	uint32_t live = (was & ~gone) | (uint32_t)some << slot;
+	/* Sub-windows of a ring that was read until now are zero already. */
+	uint32_t clear = was != 0 ? was & gone : LIVE_BITS & ~(1u << slot);
+
+	if (live == 0)
+		return 0;
+	for (; clear != 0; clear &= clear - 1)
+		put(t, past, columns, n, w, (uint32_t)__builtin_ctz(clear), false);
+	if (some)
+		put(t, past, columns, n, w, slot, true);
+	return live;
 }
 
 static inline void turn_window(struct tally *t, struct past *past, const struct column *columns,
 			       uint32_t n, enum lj_host_window w, const struct clock *clock)
 {
-	uint32_t then = subwindow(w, t->beat), steps = clock->sub[w] - then;
-	uint32_t slot = then % SUBWINDOWS, live = 0;
-	bool keep;
+	uint32_t then = subwindow(w, t->beat), steps = clock->sub[w] - then, live = 0;
 
 	if (steps == 0)
 		return;
 	/* A clock that has gone back gives a huge number of steps: all is forgotten. */
-	keep = steps < SUBWINDOWS && !is_zero(&t->now[w]);
 	if (steps < SUBWINDOWS)
-		live = (live_of(t, w) | (uint32_t)keep << slot) & ~ring_bits(then, steps);
-	if (keep)
-		past[w].sub[slot] = t->now[w];
-	turn_columns(columns, n, w, keep, slot);
+		live = shelve(t, past, columns, n, w, then, steps);
 	memset(&t->now[w], 0, sizeof(t->now[w]));
+	for (uint32_t i = 0; i < n; i++)
+		if (w >= columns[i].first)
+			columns[i].now[w - columns[i].first].all = 0;
 	t->live = (uint16_t)((t->live & ~(LIVE_BITS << w * SUBWINDOWS)) | live << w * SUBWINDOWS);
 }
 
