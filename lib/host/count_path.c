@@ -3,15 +3,18 @@
 #define RHYTHM_NS (600ULL * 1000000000)
 
 /* When the thing that a mark stands for was seen last; and marks it. */
-static inline struct seen mark(struct lj_host *h, uint64_t key)
+static inline struct seen mark(struct lj_host *h, struct spot spot)
 {
-	return seen_at(directory_claim(&h->marks, key, h->clock.beat).before, &h->clock);
+	uint32_t beat = h->clock.beat;
+
+	return seen_at(directory_claim(&h->marks, spot, spot.first, beat).before, &h->clock);
 }
 
-/* A place by key; what is there has to be cleared first when it is new. */
-static inline struct place claim(struct lj_host *h, struct directory *d, uint64_t key)
+/* What is there has to be cleared first when it is new. */
+static inline struct place claim(struct lj_host *h, struct directory *d, struct spot spot,
+				 uint32_t expected)
 {
-	struct place p = directory_claim(d, key, h->clock.beat);
+	struct place p = directory_claim(d, spot, expected, h->clock.beat);
 
 	if (p.taken)
 		lj_gauge(h->counters, LJ_C_host_held, ++h->held);
@@ -20,11 +23,11 @@ static inline struct place claim(struct lj_host *h, struct directory *d, uint64_
 	return p;
 }
 
-static inline struct host *host_at(struct lj_host *h, const struct place *p)
+static inline struct host *host_at(struct lj_host *h, const struct place *at)
 {
-	struct host *host = &h->host[p->index];
+	struct host *host = &h->host[at->index];
 
-	if (p->before == 0)
+	if (at->before == 0)
 		host->out.beat = host->in.beat = 0;
 	return host;
 }
@@ -41,8 +44,7 @@ static inline __m128i ones_of(uint64_t all, enum lj_host_window w)
 	return _mm_cvtsi64_si128((long long)(all >> w & 0x0001000100010001));
 }
 
-#define ALL_WINDOWS ((1u << LJ_HOST_WINDOWS) - 1)
-#define FLOW	    ones(ALL_WINDOWS, LJ_HOST_FLOWS)
+#define FLOW ones(ALL_WINDOWS, LJ_HOST_FLOWS)
 
 static void begin_at_service(struct service *s, const struct clock *clock, bool new,
 			     const struct seen *pair)
@@ -115,85 +117,96 @@ static void begin_at_responder(struct host *dst, const struct clock *clock, cons
 			ones_of(FLOW | ones(peers, LJ_HOST_PEERS) | ones(ports, LJ_HOST_PORTS), w));
 }
 
-/* A window's sums; stopped, as 16 bits. */
-struct sums {
-	uint32_t of[LJ_HOST_COMMON];
-	struct counts stopped;
-};
-
-static inline struct sums sums_of(const struct tally *t, const struct past *past,
-				  enum lj_host_window w)
+/* Sums as 16 bits, stopped at the top. */
+static inline __m128i stopped(__m256i sums)
 {
-	__m256i all = tally_sums(t, past, w);
-	struct sums s;
-
-	_mm256_storeu_si256((__m256i *)s.of, all);
-	_mm_storeu_si128((__m128i *)&s.stopped, _mm_packus_epi32(_mm256_castsi256_si128(all),
-								 _mm256_extracti128_si256(all, 1)));
-	return s;
+	return _mm_packus_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
 }
 
-static void open_initiator(uint16_t *count, const struct host *src)
+static inline uint16_t stop(uint32_t sum)
 {
-	struct sums s5 = sums_of(&src->out, src->out_past, LJ_HOST_5S);
-	struct sums s60 = sums_of(&src->out, src->out_past, LJ_HOST_60S);
-	struct sums s600 = sums_of(&src->out, src->out_past, LJ_HOST_600S);
-	uint32_t failed = s60.of[LJ_HOST_UNANSWEREDS] + s60.of[LJ_HOST_HALF_OPENS] +
-			  s60.of[LJ_HOST_REJECTEDS];
-
-	count[LJ_HOST_OPENING_SRC_FLOWS_5S] = s5.stopped.of[LJ_HOST_FLOWS];
-	count[LJ_HOST_OPENING_SRC_FLOWS_60S] = s60.stopped.of[LJ_HOST_FLOWS];
-	count[LJ_HOST_OPENING_SRC_FLOWS_600S] = s600.stopped.of[LJ_HOST_FLOWS];
-	count[LJ_HOST_OPENING_SRC_PEERS_60S] = s60.stopped.of[LJ_HOST_PEERS];
-	count[LJ_HOST_OPENING_SRC_PEERS_600S] = s600.stopped.of[LJ_HOST_PEERS];
-	count[LJ_HOST_OPENING_SRC_PORTS_60S] = s60.stopped.of[LJ_HOST_PORTS];
-	count[LJ_HOST_OPENING_SRC_PORTS_600S] = s600.stopped.of[LJ_HOST_PORTS];
-	count[LJ_HOST_OPENING_SRC_FAILED_60S] = (uint16_t)RTE_MIN(failed, (uint32_t)UINT16_MAX);
-	count[LJ_HOST_OPENING_SRC_ENDED_60S] = s60.stopped.of[LJ_HOST_ENDED];
+	return (uint16_t)RTE_MIN(sum, (uint32_t)UINT16_MAX);
 }
 
-static void open_responder(uint16_t *count, const struct host *dst)
+static inline uint16_t flows(const struct tally *t, const struct past *past, enum lj_host_window w)
 {
-	struct sums s5 = sums_of(&dst->in, dst->in_past, LJ_HOST_5S);
-	struct sums s60 = sums_of(&dst->in, dst->in_past, LJ_HOST_60S);
+	return stop((uint32_t)_mm256_cvtsi256_si32(tally_sums(t, past, w)));
+}
 
-	count[LJ_HOST_OPENING_DST_FLOWS_5S] = s5.stopped.of[LJ_HOST_FLOWS];
-	count[LJ_HOST_OPENING_DST_FLOWS_60S] = s60.stopped.of[LJ_HOST_FLOWS];
-	count[LJ_HOST_OPENING_DST_PEERS_60S] = s60.stopped.of[LJ_HOST_PEERS];
-	count[LJ_HOST_OPENING_DST_PORTS_60S] = s60.stopped.of[LJ_HOST_PORTS];
+/* What is stored four at a time lies in the order of the counts. */
+_Static_assert(LJ_HOST_FLOWS == 0 && LJ_HOST_PEERS == 1 && LJ_HOST_PORTS == 2 && LJ_HOST_ENDED == 3,
+	       "counts");
+_Static_assert(
+	LJ_HOST_OPENING_SRC_PEERS_60S == LJ_HOST_OPENING_SRC_FLOWS_60S + LJ_HOST_PEERS &&
+		LJ_HOST_OPENING_SRC_PORTS_60S == LJ_HOST_OPENING_SRC_FLOWS_60S + LJ_HOST_PORTS &&
+		LJ_HOST_OPENING_SRC_ENDED_60S == LJ_HOST_OPENING_SRC_FLOWS_60S + LJ_HOST_ENDED &&
+		LJ_HOST_OPENING_SRC_PEERS_600S == LJ_HOST_OPENING_SRC_FLOWS_600S + LJ_HOST_PEERS &&
+		LJ_HOST_OPENING_SRC_PORTS_600S == LJ_HOST_OPENING_SRC_FLOWS_600S + LJ_HOST_PORTS &&
+		LJ_HOST_OPENING_DST_PEERS_60S == LJ_HOST_OPENING_DST_FLOWS_60S + LJ_HOST_PEERS &&
+		LJ_HOST_OPENING_DST_PORTS_60S == LJ_HOST_OPENING_DST_FLOWS_60S + LJ_HOST_PORTS,
+	"openings");
+
+static inline void open_initiator(uint16_t *count, const struct host *src)
+{
+	__m256i sums_60s = tally_sums(&src->out, src->out_past, LJ_HOST_60S);
+	__m256i sums_600s = tally_sums(&src->out, src->out_past, LJ_HOST_600S);
+	__m128i outcomes = _mm256_extracti128_si256(sums_60s, 1);
+	int failed = _mm_extract_epi32(outcomes, LJ_HOST_UNANSWEREDS - 4) +
+		     _mm_extract_epi32(outcomes, LJ_HOST_HALF_OPENS - 4) +
+		     _mm_extract_epi32(outcomes, LJ_HOST_REJECTEDS - 4);
+
+	_mm_storel_epi64((__m128i *)&count[LJ_HOST_OPENING_SRC_FLOWS_60S], stopped(sums_60s));
+	_mm_storel_epi64((__m128i *)&count[LJ_HOST_OPENING_SRC_FLOWS_600S], stopped(sums_600s));
+	count[LJ_HOST_OPENING_SRC_FAILED_60S] = stop((uint32_t)failed);
+	count[LJ_HOST_OPENING_SRC_FLOWS_5S] = flows(&src->out, src->out_past, LJ_HOST_5S);
+}
+
+/* An initiator that had to make room for its responder. */
+static inline void open_nobody(uint16_t *count)
+{
+	memset(&count[LJ_HOST_OPENING_SRC_FLOWS_60S], 0, 4 * sizeof(*count));
+	memset(&count[LJ_HOST_OPENING_SRC_FLOWS_600S], 0, 4 * sizeof(*count));
+	count[LJ_HOST_OPENING_SRC_FLOWS_5S] = 0;
+}
+
+static inline void open_responder(uint16_t *count, const struct host *dst)
+{
+	__m256i sums_60s = tally_sums(&dst->in, dst->in_past, LJ_HOST_60S);
+
+	_mm_storel_epi64((__m128i *)&count[LJ_HOST_OPENING_DST_FLOWS_60S], stopped(sums_60s));
+	count[LJ_HOST_OPENING_DST_FLOWS_5S] = flows(&dst->in, dst->in_past, LJ_HOST_5S);
 }
 
 /* What stands beside the flow as it begins, kept for when it is due. */
-static void keep_opening(struct lj_host *h, const struct keys *k, const struct things *t)
+static inline void keep_opening(struct lj_host *h, const struct places *p, const struct things *t)
 {
-	struct place p = directory_claim(&h->openings, k->opening, h->clock.beat);
-	uint16_t *count = h->opening[p.index].count;
+	struct place at = directory_claim(&h->openings, p->opening, p->opening_at, h->clock.beat);
+	uint16_t *count = h->opening[at.index].count;
 	const struct service *s = t->service;
 	const struct conversation *c = t->conversation;
 
+	/* Each four are followed by one that belongs elsewhere. */
+	open_responder(count, t->dst);
 	if (t->src != NULL)
 		open_initiator(count, t->src);
 	else
-		memset(count, 0, sizeof(h->opening[0].count));
-	open_responder(count, t->dst);
-	count[LJ_HOST_OPENING_SERVICE_FLOWS_60S] =
-		sums_of(&s->tally, s->past, LJ_HOST_60S).stopped.of[LJ_HOST_FLOWS];
-	count[LJ_HOST_OPENING_PAIR_FLOWS_60S] =
-		sums_of(&c->tally, c->past, LJ_HOST_60S).stopped.of[LJ_HOST_FLOWS];
-	count[LJ_HOST_OPENING_PAIR_FLOWS_600S] =
-		sums_of(&c->tally, c->past, LJ_HOST_600S).stopped.of[LJ_HOST_FLOWS];
+		open_nobody(count);
+	count[LJ_HOST_OPENING_SERVICE_FLOWS_60S] = flows(&s->tally, s->past, LJ_HOST_60S);
+	count[LJ_HOST_OPENING_PAIR_FLOWS_60S] = flows(&c->tally, c->past, LJ_HOST_60S);
+	count[LJ_HOST_OPENING_PAIR_FLOWS_600S] = flows(&c->tally, c->past, LJ_HOST_600S);
 }
 
 /*
  * The four things that a flow begins at, one after the other: to make room for a later one may cost
  * the earlier one its place, but never mixes them.
  */
-void count_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k)
+void count_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p)
 {
 	const struct clock *clock = &h->clock;
-	struct seen peer = mark(h, k->mark[0]), port = mark(h, k->mark[1]);
-	struct place service = claim(h, &h->services, k->service);
-	struct place pair = claim(h, &h->conversations, k->conversation), src, dst;
+	struct seen peer = mark(h, p->mark[0]), port = mark(h, p->mark[1]);
+	struct place service = claim(h, &h->services, p->service, p->service_at);
+	struct place pair = claim(h, &h->conversations, p->conversation, p->conversation_at), src,
+		     dst;
 	struct seen service_seen = seen_at(service.before, clock);
 	struct seen pair_seen = seen_at(pair.before, clock);
 	struct things t = {.service = &h->service[service.index],
@@ -201,15 +214,15 @@ void count_begin(struct lj_host *h, const struct lj_host_fact *fact, const struc
 
 	begin_at_service(t.service, clock, service.before == 0, &pair_seen);
 	begin_at_conversation(t.conversation, clock, pair.before == 0, fact->time_ns);
-	src = claim(h, &h->hosts, fact->initiator);
+	src = claim(h, &h->hosts, p->src, p->src_at);
 	t.src = host_at(h, &src);
 	begin_at_initiator(t.src, clock, &peer, &port, &pair_seen);
-	dst = claim(h, &h->hosts, fact->responder);
+	dst = claim(h, &h->hosts, p->dst, p->dst_at);
 	t.dst = host_at(h, &dst);
 	begin_at_responder(t.dst, clock, &peer, &service_seen);
 	if (t.src == t.dst && dst.before == 0)
 		t.src = NULL;
-	keep_opening(h, k, &t);
+	keep_opening(h, p, &t);
 }
 
 /* A flow over, by how it went: what all four things count of it. */
@@ -232,14 +245,14 @@ static inline uint32_t units(uint32_t bytes)
 }
 
 /* Of an initiator: what it tried, and how alike. */
-static void count_trials(struct lj_host *h, struct host *src, const struct keys *k)
+static void count_trials(struct lj_host *h, struct host *src, const struct places *p)
 {
-	struct seen size = mark(h, k->mark[0]);
+	struct seen size = mark(h, p->mark[0]);
 	uint64_t all = ones(trials_distinct(&src->out, src->trials_past, LJ_HOST_SIZES, &size),
 			    LJ_HOST_SIZES - LJ_HOST_COMMON);
 
-	if (k->marks > 2) {
-		struct seen peer = mark(h, k->mark[2]), port = mark(h, k->mark[3]);
+	if (p->marks > 2) {
+		struct seen peer = mark(h, p->mark[2]), port = mark(h, p->mark[3]);
 
 		all |= ones(
 			trials_distinct(&src->out, src->trials_past, LJ_HOST_FAILED_PEERS, &peer),
@@ -253,12 +266,12 @@ static void count_trials(struct lj_host *h, struct host *src, const struct keys 
 }
 
 static void end_at_initiator(struct lj_host *h, struct host *src, const struct lj_host_fact *fact,
-			     const struct keys *k)
+			     const struct places *p)
 {
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
 		tally_add(&src->out, w, ended(fact));
 	add_bytes(src->out_bytes, units(fact->bytes[0]), units(fact->bytes[1]));
-	count_trials(h, src, k);
+	count_trials(h, src, p);
 }
 
 static void end_at_responder(struct host *dst, const struct lj_host_fact *fact)
@@ -269,9 +282,9 @@ static void end_at_responder(struct host *dst, const struct lj_host_fact *fact)
 }
 
 static void end_at_service(struct lj_host *h, struct service *s, const struct lj_host_fact *fact,
-			   const struct keys *k)
+			   const struct places *p)
 {
-	struct seen size = mark(h, k->mark[1]);
+	struct seen size = mark(h, p->mark[1]);
 	uint32_t sizes = tally_distinct(&s->tally, s->past, SERVICE_SIZES, &size);
 
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
@@ -287,13 +300,14 @@ static void end_at_conversation(struct conversation *c, const struct lj_host_fac
 		(struct episode){{fact->bytes[0], fact->bytes[1]}, fact->duration_ms, fact->size};
 }
 
-struct things find_things(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k)
+struct things find_things(struct lj_host *h, const struct places *p)
 {
 	uint32_t beat = h->clock.beat;
-	uint32_t src = directory_find(&h->hosts, fact->initiator, beat);
-	uint32_t dst = directory_find(&h->hosts, fact->responder, beat);
-	uint32_t service = directory_find(&h->services, k->service, beat);
-	uint32_t pair = directory_find(&h->conversations, k->conversation, beat);
+	uint32_t src = directory_find(&h->hosts, p->src, p->src_at, beat);
+	uint32_t dst = directory_find(&h->hosts, p->dst, p->dst_at, beat);
+	uint32_t service = directory_find(&h->services, p->service, p->service_at, beat);
+	uint32_t pair =
+		directory_find(&h->conversations, p->conversation, p->conversation_at, beat);
 	struct things t = {0};
 
 	if (src != NONE)
@@ -307,15 +321,15 @@ struct things find_things(struct lj_host *h, const struct lj_host_fact *fact, co
 	return t;
 }
 
-void count_end(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k,
+void count_end(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p,
 	       const struct things *t)
 {
 	if (t->src != NULL)
-		end_at_initiator(h, t->src, fact, k);
+		end_at_initiator(h, t->src, fact, p);
 	if (t->dst != NULL)
 		end_at_responder(t->dst, fact);
 	if (t->service != NULL)
-		end_at_service(h, t->service, fact, k);
+		end_at_service(h, t->service, fact, p);
 	if (t->conversation != NULL)
 		end_at_conversation(t->conversation, fact);
 }

@@ -30,23 +30,30 @@ struct directory {
 	uint64_t mask;
 };
 
+/* Where to look for a hash. */
+struct spot {
+	uint32_t first; /* place of its set */
+	uint32_t tag;
+};
+
 struct place {
-	uint32_t index;	 /* set * WAYS + way */
+	uint32_t index;
 	uint32_t before; /* beat of the use before this one; 0: new here */
 	bool taken;	 /* from an empty place */
 	bool evicted;	 /* from somebody who was not outlived yet */
 };
 
-static inline struct place_set *set_of(const struct directory *d, uint64_t hash)
-{
-	return &d->sets[hash & d->mask];
-}
-
-static inline uint32_t tag_of(uint64_t hash)
+static inline struct spot spot_of(const struct directory *d, uint64_t hash)
 {
 	uint32_t tag = (uint32_t)(hash >> 32);
 
-	return tag != 0 ? tag : 1;
+	return (struct spot){(uint32_t)(hash & d->mask) * WAYS, tag != 0 ? tag : 1};
+}
+
+static inline struct place_set *set_of(const struct directory *d, struct spot spot)
+{
+	return (struct place_set *)((char *)d->sets +
+				    (size_t)spot.first * (sizeof(*d->sets) / WAYS));
 }
 
 /* Whether a place has left every window; also when the clock has gone back behind it. */
@@ -92,36 +99,39 @@ static inline uint32_t weakest(const struct place_set *s, uint32_t beat)
 	return (uint32_t)__builtin_ctz(lanes(_mm256_cmpeq_epi32(used, least)));
 }
 
-static inline uint32_t index_of(const struct directory *d, uint64_t hash, uint32_t way)
+/* The way of a tag that was expected at `index`. */
+static inline uint32_t way_near(const struct place_set *s, struct spot spot, uint32_t index)
 {
-	return (uint32_t)(hash & d->mask) * WAYS + way;
+	uint32_t way = index - spot.first;
+
+	return s->tag[way] == spot.tag ? way : way_of(s, spot.tag);
+}
+
+/* Where it is, or would be if it were the next that is claimed. */
+static inline uint32_t directory_expect(const struct directory *d, struct spot spot, uint32_t beat)
+{
+	const struct place_set *s = set_of(d, spot);
+	uint32_t way = way_of(s, spot.tag);
+
+	return spot.first + (way != NONE ? way : weakest(s, beat));
 }
 
 /* Where it is, or NONE; not a use. */
-static inline uint32_t directory_find(const struct directory *d, uint64_t hash, uint32_t beat)
+static inline uint32_t directory_find(const struct directory *d, struct spot spot,
+				      uint32_t expected, uint32_t beat)
 {
-	const struct place_set *s = set_of(d, hash);
-	uint32_t way = way_of(s, tag_of(hash));
+	const struct place_set *s = set_of(d, spot);
+	uint32_t way = way_near(s, spot, expected);
 
-	if (way == NONE || outlived(s->used[way], beat))
-		return NONE;
-	return index_of(d, hash, way);
-}
-
-/* Where a claim would find or put it, if it were the next. */
-static inline uint32_t directory_expect(const struct directory *d, uint64_t hash, uint32_t beat)
-{
-	const struct place_set *s = set_of(d, hash);
-	uint32_t way = way_of(s, tag_of(hash));
-
-	return index_of(d, hash, way != NONE ? way : weakest(s, beat));
+	return way != NONE && !outlived(s->used[way], beat) ? spot.first + way : NONE;
 }
 
 /* Where it is or from now on is. A use: whoever is met a second time is established. */
-static inline struct place directory_claim(struct directory *d, uint64_t hash, uint32_t beat)
+static inline struct place directory_claim(struct directory *d, struct spot spot, uint32_t expected,
+					   uint32_t beat)
 {
-	struct place_set *s = set_of(d, hash);
-	uint32_t tag = tag_of(hash), way = way_of(s, tag);
+	struct place_set *s = set_of(d, spot);
+	uint32_t way = way_near(s, spot, expected);
 	struct place p = {0};
 
 	if (way != NONE && !outlived(s->used[way], beat)) {
@@ -132,10 +142,10 @@ static inline struct place directory_claim(struct directory *d, uint64_t hash, u
 			way = weakest(s, beat);
 		p.taken = s->tag[way] == 0;
 		p.evicted = !p.taken && !outlived(s->used[way], beat);
-		s->tag[way] = tag;
+		s->tag[way] = spot.tag;
 		s->used[way] = beat;
 	}
-	p.index = index_of(d, hash, way);
+	p.index = spot.first + way;
 	return p;
 }
 

@@ -35,89 +35,95 @@ static inline bool failed(const struct lj_host_fact *fact)
 	return fact->outcome != LJ_HOST_ANSWERED && fact->outcome != LJ_HOST_SILENT;
 }
 
-static void make_keys(struct keys *k, const struct lj_host_fact *f)
+static inline void make_places(const struct lj_host *h, struct places *p,
+			       const struct lj_host_fact *f)
 {
 	uint64_t port = (uint64_t)f->protocol << 16 | f->port;
 	uint64_t size = (uint64_t)f->protocol << 32 | f->size;
+	uint64_t service = key_of(KEY_SERVICE, f->responder, port);
+	const struct directory *marks = &h->marks;
 
-	k->service = key_of(KEY_SERVICE, f->responder, port);
-	k->conversation = key_of(KEY_CONVERSATION, f->initiator, k->service);
-	k->opening = key_of(KEY_OPENING, f->flow_id, 0);
-	k->marks = 0;
-	switch (f->event) {
-	case LJ_HOST_BEGIN:
-		k->mark[k->marks++] = key_of(MARK_PEER, f->initiator, f->responder);
-		k->mark[k->marks++] = key_of(MARK_PORT, f->initiator, port);
-		break;
-	case LJ_HOST_END:
-		k->mark[k->marks++] = key_of(MARK_SIZE, f->initiator, size);
-		k->mark[k->marks++] = key_of(MARK_SIZE, k->service, size);
+	p->src = spot_of(&h->hosts, f->initiator);
+	p->dst = spot_of(&h->hosts, f->responder);
+	p->service = spot_of(&h->services, service);
+	p->conversation =
+		spot_of(&h->conversations, key_of(KEY_CONVERSATION, f->initiator, service));
+	p->opening = spot_of(&h->openings, key_of(KEY_OPENING, f->flow_id, 0));
+	p->marks = 0;
+	if (f->event == LJ_HOST_BEGIN) {
+		p->mark[0] = spot_of(marks, key_of(MARK_PEER, f->initiator, f->responder));
+		p->mark[1] = spot_of(marks, key_of(MARK_PORT, f->initiator, port));
+		p->marks = 2;
+	} else if (f->event == LJ_HOST_END) {
+		p->mark[0] = spot_of(marks, key_of(MARK_SIZE, f->initiator, size));
+		p->mark[1] = spot_of(marks, key_of(MARK_SIZE, service, size));
+		p->marks = 2;
 		if (!failed(f))
-			break;
-		k->mark[k->marks++] = key_of(MARK_FAILED_PEER, f->initiator, f->responder);
-		k->mark[k->marks++] = key_of(MARK_FAILED_PORT, f->initiator, port);
-		break;
-	default:
-		break;
+			return;
+		p->mark[2] = spot_of(marks, key_of(MARK_FAILED_PEER, f->initiator, f->responder));
+		p->mark[3] = spot_of(marks, key_of(MARK_FAILED_PORT, f->initiator, port));
+		p->marks = 4;
 	}
 }
 
-static inline void ask_places(const struct lj_host *h, const struct lj_host_fact *f,
-			      const struct keys *k)
+static inline void ask_places(const struct lj_host *h, const struct places *p)
 {
-	rte_prefetch0(set_of(&h->hosts, f->initiator));
-	rte_prefetch0(set_of(&h->hosts, f->responder));
-	rte_prefetch0(set_of(&h->services, k->service));
-	rte_prefetch0(set_of(&h->conversations, k->conversation));
-	rte_prefetch0(set_of(&h->openings, k->opening));
-	for (uint32_t i = 0; i < k->marks; i++)
-		rte_prefetch0(set_of(&h->marks, k->mark[i]));
+	rte_prefetch0(set_of(&h->hosts, p->src));
+	rte_prefetch0(set_of(&h->hosts, p->dst));
+	rte_prefetch0(set_of(&h->services, p->service));
+	rte_prefetch0(set_of(&h->conversations, p->conversation));
+	rte_prefetch0(set_of(&h->openings, p->opening));
+	for (uint32_t i = 0; i < p->marks; i++)
+		rte_prefetch0(set_of(&h->marks, p->mark[i]));
 }
 
 /* Lines that hold what is counted at the moment. */
-static inline void ask_things(const struct lj_host *h, const struct lj_host_fact *f,
-			      const struct keys *k)
+static inline void ask_things(const struct lj_host *h, struct places *p, bool begin)
 {
 	uint32_t beat = h->clock.beat;
-	const struct host *src = &h->host[directory_expect(&h->hosts, f->initiator, beat)];
-	const struct host *dst = &h->host[directory_expect(&h->hosts, f->responder, beat)];
+	const struct host *src, *dst;
 
+	p->src_at = directory_expect(&h->hosts, p->src, beat);
+	p->dst_at = directory_expect(&h->hosts, p->dst, beat);
+	p->service_at = directory_expect(&h->services, p->service, beat);
+	p->conversation_at = directory_expect(&h->conversations, p->conversation, beat);
+	p->opening_at = directory_expect(&h->openings, p->opening, beat);
+	src = &h->host[p->src_at];
+	dst = &h->host[p->dst_at];
 	rte_prefetch0(&src->out);
 	rte_prefetch0(src->trials);
 	rte_prefetch0(&dst->in);
-	if (f->event != LJ_HOST_BEGIN) {
-		rte_prefetch0(&src->in);
-		rte_prefetch0(&dst->out);
-		rte_prefetch0(dst->trials);
-	}
-	rte_prefetch0(&h->service[directory_expect(&h->services, k->service, beat)]);
-	rte_prefetch0(&h->conversation[directory_expect(&h->conversations, k->conversation, beat)]);
-	rte_prefetch0(&h->opening[directory_expect(&h->openings, k->opening, beat)]);
+	rte_prefetch0(&h->service[p->service_at].tally);
+	rte_prefetch0(&h->conversation[p->conversation_at].tally);
+	rte_prefetch0(&h->opening[p->opening_at]);
+	if (begin)
+		return;
+	rte_prefetch0(&src->in);
+	rte_prefetch0(&dst->out);
+	rte_prefetch0(dst->trials);
 }
 
 static inline void ask_live(const struct tally *t, const struct past *past)
 {
+	if (t->live == 0)
+		return;
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
 		if (live_of(t, w) != 0)
 			rte_prefetch0(&past[w]);
 }
 
 /* Lines that are read beside those, where there is anything. */
-static inline void ask_past(const struct lj_host *h, const struct lj_host_fact *f,
-			    const struct keys *k)
+static inline void ask_past(const struct lj_host *h, const struct places *p, bool begin)
 {
-	uint32_t beat = h->clock.beat;
-	const struct host *src = &h->host[directory_expect(&h->hosts, f->initiator, beat)];
-	const struct host *dst = &h->host[directory_expect(&h->hosts, f->responder, beat)];
-	const struct service *s = &h->service[directory_expect(&h->services, k->service, beat)];
-	const struct conversation *c =
-		&h->conversation[directory_expect(&h->conversations, k->conversation, beat)];
+	const struct host *src = &h->host[p->src_at], *dst = &h->host[p->dst_at];
+	const struct service *s = &h->service[p->service_at];
+	const struct conversation *c = &h->conversation[p->conversation_at];
 
 	ask_live(&src->out, src->out_past);
 	ask_live(&dst->in, dst->in_past);
 	ask_live(&s->tally, s->past);
 	ask_live(&c->tally, c->past);
-	if (f->event == LJ_HOST_BEGIN)
+	if (begin)
 		return;
 	ask_live(&src->in, src->in_past);
 	ask_live(&dst->out, dst->out_past);
@@ -127,61 +133,79 @@ static inline void ask_past(const struct lj_host *h, const struct lj_host_fact *
 		rte_prefetch0(c->gap_us);
 }
 
+static void set_clock(struct clock *c, uint64_t ns)
+{
+	uint32_t beat = (uint32_t)(ns / BEAT_NS + FIRST_BEAT) & BEAT_MASK;
+
+	c->ns = ns;
+	if (beat == c->beat)
+		return;
+	c->beat = beat;
+	c->now = 0;
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
+		uint32_t *from = &c->from[w * SUBWINDOWS], sub = subwindow(w, beat);
+		uint32_t length = subwindow_beats(w);
+
+		c->sub[w] = sub;
+		c->now |= 1u << (w * SUBWINDOWS + sub % SUBWINDOWS);
+		for (uint32_t back = 0; back < SUBWINDOWS; back++)
+			from[(sub - back) % SUBWINDOWS] = (sub - back) * length;
+	}
+}
+
 static inline void follow_clock(struct lj_host *h, const struct lj_host_fact *fact)
 {
-	struct clock *c = &h->clock;
+	uint64_t now_ns = h->clock.ns;
 
 	if (fact->event == LJ_HOST_LOOK)
 		return;
-	if (fact->time_ns < c->ns &&
-	    (fact->event != LJ_HOST_BEGIN || c->ns - fact->time_ns <= CLOCK_BACK_NS))
+	if (fact->time_ns < now_ns &&
+	    (fact->event != LJ_HOST_BEGIN || now_ns - fact->time_ns <= CLOCK_BACK_NS))
 		return;
-	c->ns = fact->time_ns;
-	c->beat = (uint32_t)(c->ns / BEAT_NS + FIRST_BEAT) & BEAT_MASK;
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
-		c->sub[w] = subwindow(w, c->beat);
+	set_clock(&h->clock, fact->time_ns);
 }
 
-static void follow(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k,
-		   struct lj_host_context *context)
+static inline void follow(struct lj_host *h, const struct lj_host_fact *fact,
+			  const struct places *p, struct lj_host_context *context)
 {
 	struct things things;
 
 	follow_clock(h, fact);
 	if (fact->event == LJ_HOST_BEGIN) {
 		lj_count(h->counters, LJ_C_host_begun, 1);
-		count_begin(h, fact, k);
+		count_begin(h, fact, p);
 		if (context == NULL)
 			return;
 	}
-	things = find_things(h, fact, k);
+	things = find_things(h, p);
 	if (fact->event == LJ_HOST_END) {
 		lj_count(h->counters, LJ_C_host_ended, 1);
-		count_end(h, fact, k, &things);
+		count_end(h, fact, p, &things);
 	}
 	if (context != NULL)
-		view_things(h, k, &things, context);
+		view_things(h, p, &things, context);
 }
 
+/* In each turn one fact comes into sight, and the one at hand is that far behind it. */
 void lj_host_follow(struct lj_host *h, const struct lj_host_step *steps, uint32_t n)
 {
-	struct keys keys[AHEAD_MASK + 1];
+	struct places ring[AHEAD_MASK + 1];
 
-	/* In step `i` the fact at hand is that many behind the one that comes into sight. */
 	for (uint32_t i = 0; i < n + PLACES_AHEAD; i++) {
+		uint32_t things = i - (PLACES_AHEAD - THINGS_AHEAD);
+		uint32_t past = i - (PLACES_AHEAD - PAST_AHEAD), hand = i - PLACES_AHEAD;
+
 		if (i < n) {
-			make_keys(&keys[i & AHEAD_MASK], steps[i].fact);
-			ask_places(h, steps[i].fact, &keys[i & AHEAD_MASK]);
+			make_places(h, &ring[i & AHEAD_MASK], steps[i].fact);
+			ask_places(h, &ring[i & AHEAD_MASK]);
 		}
-		if (i - (PLACES_AHEAD - THINGS_AHEAD) < n)
-			ask_things(h, steps[i - (PLACES_AHEAD - THINGS_AHEAD)].fact,
-				   &keys[(i - (PLACES_AHEAD - THINGS_AHEAD)) & AHEAD_MASK]);
-		if (i - (PLACES_AHEAD - PAST_AHEAD) < n)
-			ask_past(h, steps[i - (PLACES_AHEAD - PAST_AHEAD)].fact,
-				 &keys[(i - (PLACES_AHEAD - PAST_AHEAD)) & AHEAD_MASK]);
-		if (i - PLACES_AHEAD < n)
-			follow(h, steps[i - PLACES_AHEAD].fact,
-			       &keys[(i - PLACES_AHEAD) & AHEAD_MASK],
-			       steps[i - PLACES_AHEAD].context);
+		if (things < n)
+			ask_things(h, &ring[things & AHEAD_MASK],
+				   steps[things].fact->event == LJ_HOST_BEGIN);
+		if (past < n)
+			ask_past(h, &ring[past & AHEAD_MASK],
+				 steps[past].fact->event == LJ_HOST_BEGIN);
+		if (hand < n)
+			follow(h, steps[hand].fact, &ring[hand & AHEAD_MASK], steps[hand].context);
 	}
 }

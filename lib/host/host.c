@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host_table.h"
 #include "lj_memory.h"
@@ -54,12 +55,13 @@ static void close_directory(struct directory *d)
 
 struct lj_host *lj_host_create(const struct lj_host_config *config, struct lj_counters *counters)
 {
-	struct lj_host *h = calloc(1, sizeof(*h));
+	struct lj_host *h = aligned_alloc(_Alignof(struct lj_host), sizeof(*h));
 	struct sizes s = sizes_of(config);
 	int socket_id = config->socket_id;
 
 	if (h == NULL)
 		return NULL;
+	memset(h, 0, sizeof(*h));
 	h->config = *config;
 	h->counters = counters;
 	h->host = lj_memory_map("host", s.hosts * WAYS * sizeof(*h->host), socket_id);

@@ -65,13 +65,15 @@ struct lj_host {
 	uint64_t held; /* places taken, of hosts, services and conversations */
 };
 
-/* The hashes by which the tables know what a fact is about. */
-struct keys {
-	uint64_t service, conversation, opening;
+/* Where the tables have what a fact is about. */
+struct places {
+	struct spot src, dst, service, conversation, opening;
 	/* Of a begin the peer and the port; of an end the size among the initiator's and among the
 	 * service's, and when it failed the peer and the port. */
-	uint64_t mark[4];
+	struct spot mark[4];
 	uint32_t marks;
+	/* Expected, some facts before: where they are or, of a begin, will be. */
+	uint32_t src_at, dst_at, service_at, conversation_at, opening_at;
 };
 
 /* What a fact is about, where it is remembered. */
@@ -127,14 +129,14 @@ static inline struct conversation *turned_conversation(struct conversation *c,
 }
 
 /* Counts a flow's begin, at its four things, and keeps its opening. */
-void count_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k);
+void count_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p);
 /* Finds a flow's things and turns what is counted of them: src->out, dst->in. */
-struct things find_things(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k);
+struct things find_things(struct lj_host *h, const struct places *p);
 /* Counts a flow's end, at those that are remembered: an end makes nobody known. */
-void count_end(struct lj_host *h, const struct lj_host_fact *fact, const struct keys *k,
+void count_end(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p,
 	       const struct things *things);
 /* What stands beside a flow. */
-void view_things(struct lj_host *h, const struct keys *k, const struct things *things,
+void view_things(struct lj_host *h, const struct places *p, const struct things *things,
 		 struct lj_host_context *context);
 
 #endif

@@ -76,10 +76,10 @@ static void view_host(struct host *host, const struct clock *clock, struct lj_ho
 	view_in(turned_in(host, clock), in);
 }
 
-void view_things(struct lj_host *h, const struct keys *k, const struct things *t,
+void view_things(struct lj_host *h, const struct places *p, const struct things *t,
 		 struct lj_host_context *context)
 {
-	uint32_t opening = directory_find(&h->openings, k->opening, h->clock.beat);
+	uint32_t opening = directory_find(&h->openings, p->opening, p->opening_at, h->clock.beat);
 
 	if (t->src != NULL)
 		view_host(t->src, &h->clock, context->src, context->src_in);

@@ -24,24 +24,30 @@
 #define BEATS_60S  12
 #define BEATS_600S 120
 
-struct clock {
-	uint64_t ns;
-	uint32_t beat;
-	uint32_t sub[LJ_HOST_WINDOWS]; /* the sub-window of each that is under way */
-};
+static inline uint32_t subwindow_beats(enum lj_host_window w)
+{
+	return w == LJ_HOST_5S ? BEATS_5S : w == LJ_HOST_60S ? BEATS_60S : BEATS_600S;
+}
 
 /* The number of the sub-window that a beat is in. */
 static inline uint32_t subwindow(enum lj_host_window w, uint32_t beat)
 {
-	switch (w) {
-	case LJ_HOST_5S:
-		return beat / BEATS_5S;
-	case LJ_HOST_60S:
-		return beat / BEATS_60S;
-	default:
-		return beat / BEATS_600S;
-	}
+	return beat / subwindow_beats(w);
 }
+
+/* All sub-windows of all windows, the one under way and the past ones, as the bits of tally.live:
+ * that with number n of window w is w * SUBWINDOWS + n % SUBWINDOWS. */
+#define SLOTS	    (LJ_HOST_WINDOWS * SUBWINDOWS)
+#define LIVE_BITS   ((1u << SUBWINDOWS) - 1)
+#define ALL_WINDOWS ((1u << LJ_HOST_WINDOWS) - 1)
+
+struct clock {
+	uint32_t from[SLOTS] __rte_aligned(32); /* the beat at which each has begun */
+	uint64_t ns;
+	uint32_t beat;
+	uint32_t sub[LJ_HOST_WINDOWS]; /* the sub-window of each window that is under way */
+	uint32_t now;		       /* the slots of those */
+};
 
 /* By enum lj_host_count, as far as they go. */
 struct counts {
@@ -80,8 +86,6 @@ _Static_assert(sizeof(union aside) == 8, "half a vector");
 struct aside_past {
 	union aside sub[SUBWINDOWS];
 };
-
-#define LIVE_BITS ((1u << SUBWINDOWS) - 1)
 
 static inline uint32_t live_of(const struct tally *t, enum lj_host_window w)
 {
@@ -123,21 +127,37 @@ static inline void take_back(uint16_t *count)
 struct seen {
 	uint32_t before; /* beat; 0: never */
 	uint16_t moved;	 /* a bit for each window: not in the sub-window under way */
-	uint16_t past;	 /* a bit as in tally.live: it is in that one */
+	uint16_t past;	 /* slots of the past ones that it is in */
 };
+
+/* The slots that a beat is in. */
+static inline uint32_t slots_at(const struct clock *clock, uint32_t beat)
+{
+	static const uint32_t last[SLOTS] __rte_aligned(32) = {
+		BEATS_5S - 1,	BEATS_5S - 1,	BEATS_5S - 1,	BEATS_5S - 1,
+		BEATS_60S - 1,	BEATS_60S - 1,	BEATS_60S - 1,	BEATS_60S - 1,
+		BEATS_600S - 1, BEATS_600S - 1, BEATS_600S - 1, BEATS_600S - 1};
+	__m256i since = _mm256_sub_epi32(_mm256_set1_epi32((int)beat),
+					 _mm256_load_si256((const __m256i *)clock->from));
+	__m128i since_600s = _mm_sub_epi32(_mm_set1_epi32((int)beat),
+					   _mm_load_si128((const __m128i *)&clock->from[8]));
+	/* Unsigned: from the first beat to the last. */
+	__m256i in = _mm256_cmpeq_epi32(
+		_mm256_min_epu32(since, _mm256_load_si256((const __m256i *)last)), since);
+	__m128i in_600s = _mm_cmpeq_epi32(
+		_mm_min_epu32(since_600s, _mm_load_si128((const __m128i *)&last[8])), since_600s);
+
+	return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(in)) |
+	       (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(in_600s)) << 8;
+}
 
 static inline struct seen seen_at(uint32_t before, const struct clock *clock)
 {
-	struct seen s = {.before = before};
+	uint32_t slots = slots_at(clock, before);
 
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		uint32_t sub = subwindow(w, before), age = clock->sub[w] - sub;
-		uint32_t slot = w * SUBWINDOWS + sub % SUBWINDOWS;
-
-		s.moved = (uint16_t)(s.moved | (age != 0) << w);
-		s.past = (uint16_t)(s.past | (age - 1 < SUBWINDOWS - 1) << slot);
-	}
-	return s;
+	return (struct seen){.before = before,
+			     .moved = (uint16_t)(ALL_WINDOWS ^ _pext_u32(slots, clock->now)),
+			     .past = (uint16_t)(slots & ~clock->now)};
 }
 
 /* The windows where a thing is to be counted: a bit each. In `*past` where it no longer counts
@@ -148,7 +168,7 @@ static inline uint32_t moves(const struct tally *t, const struct seen *s, uint32
 	bool known = s->before >= t->since;
 
 	*past = known ? s->past & t->live : 0;
-	return known ? s->moved : (1u << LJ_HOST_WINDOWS) - 1;
+	return known ? s->moved : ALL_WINDOWS;
 }
 
 /* A common count of distinct things, of one that is seen: the windows where it is to be counted. */
