@@ -127,6 +127,17 @@ static inline void ask_past(const struct lj_host *h, const struct places *p, boo
 		return;
 	ask_live(&src->in, src->in_past);
 	ask_live(&dst->out, dst->out_past);
+	if (src->out.live != 0) {
+		rte_prefetch0(&src->trials_past[0]);
+		rte_prefetch0(&src->trials_past[2]);
+		rte_prefetch0(src->out_bytes_past);
+	}
+	if (dst->in.live != 0)
+		rte_prefetch0(dst->in_bytes_past);
+	if (src->in.live != 0)
+		rte_prefetch0(src->in_bytes_past);
+	if (dst->out.live != 0)
+		rte_prefetch0(dst->out_bytes_past);
 	rte_prefetch0(&c->episode[0]);
 	rte_prefetch0(&c->episode[4]);
 	if (c->tally.gaps > 0)

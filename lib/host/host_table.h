@@ -10,6 +10,8 @@
 /* Windows that have bytes: from 60 s on. */
 #define BYTES_FROM    LJ_HOST_60S
 #define BYTES_WINDOWS (LJ_HOST_WINDOWS - BYTES_FROM)
+/* Windows in which a flow's ends are seen in their other role. */
+#define REVERSED_FROM LJ_HOST_60S
 
 /* What is counted at the moment comes first, what is past behind it. */
 struct host {
@@ -18,9 +20,8 @@ struct host {
 	union aside out_bytes[BYTES_WINDOWS], in_bytes[BYTES_WINDOWS];
 	uint64_t reserved;
 	struct past out_past[LJ_HOST_WINDOWS], in_past[LJ_HOST_WINDOWS];
-	struct aside_past trials_past[LJ_HOST_WINDOWS];
+	struct aside_past trials_past[LJ_HOST_WINDOWS], unused;
 	struct aside_past out_bytes_past[BYTES_WINDOWS], in_bytes_past[BYTES_WINDOWS];
-	struct aside_past unused;
 };
 LJ_ASSERT_LINES(struct host, 13);
 

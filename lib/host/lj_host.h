@@ -146,9 +146,10 @@ struct lj_host_rhythm {
 /* All that stands beside one flow. What the stage has forgotten, or never saw, is 0. */
 struct lj_host_context {
 	struct lj_host_view src[LJ_HOST_WINDOWS];     /* the initiator's own flows */
-	struct lj_host_view src_in[LJ_HOST_WINDOWS];  /* flows to the initiator */
+	struct lj_host_view src_in[LJ_HOST_WINDOWS];  /* flows to the initiator, from 60 s on */
 	struct lj_host_view dst[LJ_HOST_WINDOWS];     /* flows to the responder */
-	struct lj_host_view dst_out[LJ_HOST_WINDOWS]; /* the responder's own flows */
+	struct lj_host_view dst_out[LJ_HOST_WINDOWS]; /* the responder's own flows, from 60 s on;
+						       * what only initiators have is 0 */
 	struct lj_host_view service[LJ_HOST_WINDOWS];
 	struct lj_host_view pair[LJ_HOST_WINDOWS]; /* of the conversation */
 	struct lj_host_rhythm rhythm;

@@ -14,28 +14,48 @@ static inline void view_bytes(struct lj_host_view *v, const union aside *now,
 	_mm_storeu_si128((__m128i *)&v->sent, bytes_sums(now, past, live));
 }
 
-static void view_out(const struct host *h, struct lj_host_view views[LJ_HOST_WINDOWS])
+static inline void view_out(const struct host *h, enum lj_host_window w, struct lj_host_view *v)
 {
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		bool live = live_of(&h->out, w) != 0;
-
-		view_common(&views[w], &h->out, h->out_past, w);
-		_mm_storeu_si128((__m128i *)&views[w].count[LJ_HOST_COMMON],
-				 trials_sums(&h->trials[w], &h->trials_past[w], live));
-		if (w >= BYTES_FROM)
-			view_bytes(&views[w], &h->out_bytes[w - BYTES_FROM],
-				   &h->out_bytes_past[w - BYTES_FROM], live);
-	}
+	view_common(v, &h->out, h->out_past, w);
+	if (w >= BYTES_FROM)
+		view_bytes(v, &h->out_bytes[w - BYTES_FROM], &h->out_bytes_past[w - BYTES_FROM],
+			   live_of(&h->out, w) != 0);
 }
 
-static void view_in(const struct host *h, struct lj_host_view views[LJ_HOST_WINDOWS])
+static inline void view_trials(const struct host *h, enum lj_host_window w, struct lj_host_view *v)
 {
+	_mm_storeu_si128((__m128i *)&v->count[LJ_HOST_COMMON],
+			 trials_sums(&h->trials[w], &h->trials_past[w], live_of(&h->out, w) != 0));
+}
+
+static inline void view_in(const struct host *h, enum lj_host_window w, struct lj_host_view *v)
+{
+	view_common(v, &h->in, h->in_past, w);
+	if (w >= BYTES_FROM)
+		view_bytes(v, &h->in_bytes[w - BYTES_FROM], &h->in_bytes_past[w - BYTES_FROM],
+			   live_of(&h->in, w) != 0);
+}
+
+static void view_initiator(struct host *src, const struct clock *clock,
+			   struct lj_host_context *context)
+{
+	turned_in(turned_out(src, clock), clock);
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		view_common(&views[w], &h->in, h->in_past, w);
-		if (w >= BYTES_FROM)
-			view_bytes(&views[w], &h->in_bytes[w - BYTES_FROM],
-				   &h->in_bytes_past[w - BYTES_FROM], live_of(&h->in, w) != 0);
+		view_out(src, w, &context->src[w]);
+		view_trials(src, w, &context->src[w]);
 	}
+	for (enum lj_host_window w = REVERSED_FROM; w < LJ_HOST_WINDOWS; w++)
+		view_in(src, w, &context->src_in[w]);
+}
+
+static void view_responder(struct host *dst, const struct clock *clock,
+			   struct lj_host_context *context)
+{
+	turned_in(turned_out(dst, clock), clock);
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		view_in(dst, w, &context->dst[w]);
+	for (enum lj_host_window w = REVERSED_FROM; w < LJ_HOST_WINDOWS; w++)
+		view_out(dst, w, &context->dst_out[w]);
 }
 
 static void view_service(const struct service *s, struct lj_host_view views[LJ_HOST_WINDOWS])
@@ -68,25 +88,20 @@ static void view_conversation(const struct conversation *c, struct lj_host_conte
 	view_rhythm(c, &context->rhythm);
 }
 
-/* Of a host in both roles. */
-static void view_host(struct host *host, const struct clock *clock, struct lj_host_view *out,
-		      struct lj_host_view *in)
-{
-	view_out(turned_out(host, clock), out);
-	view_in(turned_in(host, clock), in);
-}
-
 void view_things(struct lj_host *h, const struct places *p, const struct things *t,
 		 struct lj_host_context *context)
 {
 	uint32_t opening = directory_find(&h->openings, p->opening, p->opening_at, h->clock.beat);
 
+	/* Windows that are not kept. */
+	memset(context->src_in, 0, REVERSED_FROM * sizeof(context->src_in[0]));
+	memset(context->dst_out, 0, REVERSED_FROM * sizeof(context->dst_out[0]));
 	if (t->src != NULL)
-		view_host(t->src, &h->clock, context->src, context->src_in);
+		view_initiator(t->src, &h->clock, context);
 	else
 		memset(context->src, 0, sizeof(context->src) + sizeof(context->src_in));
 	if (t->dst != NULL)
-		view_host(t->dst, &h->clock, context->dst_out, context->dst);
+		view_responder(t->dst, &h->clock, context);
 	else
 		memset(context->dst, 0, sizeof(context->dst) + sizeof(context->dst_out));
 	if (t->service != NULL)

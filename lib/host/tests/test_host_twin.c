@@ -107,6 +107,8 @@ static void twin_view(struct lj_host_view *v, enum thing thing, const struct eve
 
 	peers.n = ports.n = pairs.n = failed_peers.n = failed_ports.n = sizes.n = 0;
 	memset(v, 0, sizeof(*v));
+	if ((thing == SRC_IN || thing == DST_OUT) && w == LJ_HOST_5S)
+		return;
 	for (uint32_t i = known_since(thing, q); i < n_events; i++) {
 		const struct event *e = &events[i];
 		uint32_t peer = answers ? e->from : e->to;
@@ -135,7 +137,7 @@ static void twin_view(struct lj_host_view *v, enum thing thing, const struct eve
 			put(&failed_ports, e->port);
 		}
 	}
-	if (thing == SRC || thing == DST_OUT || thing == SERVICE)
+	if (thing == SRC || thing == SERVICE)
 		v->count[LJ_HOST_SIZES] = sizes.n;
 	if (thing == PAIR)
 		return;
@@ -143,7 +145,7 @@ static void twin_view(struct lj_host_view *v, enum thing thing, const struct eve
 	if (thing == SERVICE)
 		return;
 	v->count[LJ_HOST_PORTS] = ports.n;
-	if (thing == SRC_IN || thing == DST)
+	if (thing != SRC)
 		return;
 	v->count[LJ_HOST_PAIRS] = pairs.n;
 	v->count[LJ_HOST_FAILED_PEERS] = failed_peers.n;
