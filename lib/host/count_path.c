@@ -241,7 +241,7 @@ static inline __m128i ended(const struct lj_host_fact *fact)
 
 static inline uint32_t units(uint32_t bytes)
 {
-	return bytes / LJ_HOST_BYTES + (bytes % LJ_HOST_BYTES != 0);
+	return (uint32_t)(((uint64_t)bytes + LJ_HOST_BYTES - 1) / LJ_HOST_BYTES);
 }
 
 /* Of an initiator: what it tried, and how alike. */

@@ -11,7 +11,7 @@
 #define PLACES_AHEAD 12
 #define THINGS_AHEAD 8
 #define PAST_AHEAD   4
-#define AHEAD_MASK   15
+#define RING	     16
 
 /* What a mark or a key is of. */
 enum mark {
@@ -49,8 +49,9 @@ static inline void make_places(const struct lj_host *h, struct places *p,
 	p->conversation =
 		spot_of(&h->conversations, key_of(KEY_CONVERSATION, f->initiator, service));
 	p->opening = spot_of(&h->openings, key_of(KEY_OPENING, f->flow_id, 0));
+	p->begin = f->event == LJ_HOST_BEGIN;
 	p->marks = 0;
-	if (f->event == LJ_HOST_BEGIN) {
+	if (p->begin) {
 		p->mark[0] = spot_of(marks, key_of(MARK_PEER, f->initiator, f->responder));
 		p->mark[1] = spot_of(marks, key_of(MARK_PORT, f->initiator, port));
 		p->marks = 2;
@@ -78,7 +79,7 @@ static inline void ask_places(const struct lj_host *h, const struct places *p)
 }
 
 /* Lines that hold what is counted at the moment. */
-static inline void ask_things(const struct lj_host *h, struct places *p, bool begin)
+static inline void ask_things(const struct lj_host *h, struct places *p)
 {
 	uint32_t beat = h->clock.beat;
 	const struct host *src, *dst;
@@ -96,52 +97,78 @@ static inline void ask_things(const struct lj_host *h, struct places *p, bool be
 	rte_prefetch0(&h->service[p->service_at].tally);
 	rte_prefetch0(&h->conversation[p->conversation_at].tally);
 	rte_prefetch0(&h->opening[p->opening_at]);
-	if (begin)
+	if (p->begin)
 		return;
 	rte_prefetch0(&src->in);
 	rte_prefetch0(&dst->out);
 	rte_prefetch0(dst->trials);
 }
 
-static inline void ask_live(const struct tally *t, const struct past *past)
+/* What a window has in tally.live. */
+#define IN(window) (LIVE_BITS << LJ_HOST_##window * SUBWINDOWS)
+
+static inline void ask_live(const struct tally *t, const struct past *past, uint32_t wanted)
 {
-	if (t->live == 0)
-		return;
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
-		if (live_of(t, w) != 0)
-			rte_prefetch0(&past[w]);
+	uint32_t live = t->live & wanted;
+
+	if (live & IN(5S))
+		rte_prefetch0(&past[LJ_HOST_5S]);
+	if (live & IN(60S))
+		rte_prefetch0(&past[LJ_HOST_60S]);
+	if (live & IN(600S))
+		rte_prefetch0(&past[LJ_HOST_600S]);
+}
+
+/* Of a begin, what its opening is made of. */
+static inline void ask_begin(const struct host *src, const struct host *dst,
+			     const struct service *s, const struct conversation *c)
+{
+	ask_live(&src->out, src->out_past, IN(5S) | IN(60S) | IN(600S));
+	ask_live(&dst->in, dst->in_past, IN(5S) | IN(60S));
+	ask_live(&s->tally, s->past, IN(60S));
+	ask_live(&c->tally, c->past, IN(60S) | IN(600S));
+}
+
+/* All that a look reads. */
+static inline void ask_look(const struct host *src, const struct host *dst, const struct service *s,
+			    const struct conversation *c)
+{
+	ask_live(&src->out, src->out_past, IN(5S) | IN(60S) | IN(600S));
+	ask_live(&src->in, src->in_past, IN(60S) | IN(600S));
+	ask_live(&dst->in, dst->in_past, IN(5S) | IN(60S) | IN(600S));
+	ask_live(&dst->out, dst->out_past, IN(60S) | IN(600S));
+	ask_live(&s->tally, s->past, IN(5S) | IN(60S) | IN(600S));
+	ask_live(&c->tally, c->past, IN(5S) | IN(60S) | IN(600S));
+	if (src->out.live != 0) {
+		rte_prefetch0(&src->trials_past[LJ_HOST_5S]);
+		rte_prefetch0(&src->trials_past[LJ_HOST_600S]);
+	}
+	if (src->out.live & (IN(60S) | IN(600S)))
+		rte_prefetch0(src->out_bytes_past);
+	if (src->in.live & (IN(60S) | IN(600S)))
+		rte_prefetch0(src->in_bytes_past);
+	if (dst->in.live & (IN(60S) | IN(600S)))
+		rte_prefetch0(dst->in_bytes_past);
+	if (dst->out.live & (IN(60S) | IN(600S)))
+		rte_prefetch0(dst->out_bytes_past);
+	rte_prefetch0(&c->episode[0]);
+	if (c->tally.ends >= LJ_HOST_RHYTHM / 2)
+		rte_prefetch0(&c->episode[LJ_HOST_RHYTHM / 2]);
+	if (c->tally.gaps > 0)
+		rte_prefetch0(c->gap_us);
 }
 
 /* Lines that are read beside those, where there is anything. */
-static inline void ask_past(const struct lj_host *h, const struct places *p, bool begin)
+static inline void ask_past(const struct lj_host *h, const struct places *p)
 {
 	const struct host *src = &h->host[p->src_at], *dst = &h->host[p->dst_at];
 	const struct service *s = &h->service[p->service_at];
 	const struct conversation *c = &h->conversation[p->conversation_at];
 
-	ask_live(&src->out, src->out_past);
-	ask_live(&dst->in, dst->in_past);
-	ask_live(&s->tally, s->past);
-	ask_live(&c->tally, c->past);
-	if (begin)
-		return;
-	ask_live(&src->in, src->in_past);
-	ask_live(&dst->out, dst->out_past);
-	if (src->out.live != 0) {
-		rte_prefetch0(&src->trials_past[0]);
-		rte_prefetch0(&src->trials_past[2]);
-		rte_prefetch0(src->out_bytes_past);
-	}
-	if (dst->in.live != 0)
-		rte_prefetch0(dst->in_bytes_past);
-	if (src->in.live != 0)
-		rte_prefetch0(src->in_bytes_past);
-	if (dst->out.live != 0)
-		rte_prefetch0(dst->out_bytes_past);
-	rte_prefetch0(&c->episode[0]);
-	rte_prefetch0(&c->episode[4]);
-	if (c->tally.gaps > 0)
-		rte_prefetch0(c->gap_us);
+	if (p->begin)
+		ask_begin(src, dst, s, c);
+	else
+		ask_look(src, dst, s, c);
 }
 
 static void set_clock(struct clock *c, uint64_t ns)
@@ -200,23 +227,21 @@ static inline void follow(struct lj_host *h, const struct lj_host_fact *fact,
 /* In each turn one fact comes into sight, and the one at hand is that far behind it. */
 void lj_host_follow(struct lj_host *h, const struct lj_host_step *steps, uint32_t n)
 {
-	struct places ring[AHEAD_MASK + 1];
+	struct places ring[RING];
 
 	for (uint32_t i = 0; i < n + PLACES_AHEAD; i++) {
 		uint32_t things = i - (PLACES_AHEAD - THINGS_AHEAD);
 		uint32_t past = i - (PLACES_AHEAD - PAST_AHEAD), hand = i - PLACES_AHEAD;
 
 		if (i < n) {
-			make_places(h, &ring[i & AHEAD_MASK], steps[i].fact);
-			ask_places(h, &ring[i & AHEAD_MASK]);
+			make_places(h, &ring[i % RING], steps[i].fact);
+			ask_places(h, &ring[i % RING]);
 		}
 		if (things < n)
-			ask_things(h, &ring[things & AHEAD_MASK],
-				   steps[things].fact->event == LJ_HOST_BEGIN);
+			ask_things(h, &ring[things % RING]);
 		if (past < n)
-			ask_past(h, &ring[past & AHEAD_MASK],
-				 steps[past].fact->event == LJ_HOST_BEGIN);
+			ask_past(h, &ring[past % RING]);
 		if (hand < n)
-			follow(h, steps[hand].fact, &ring[hand & AHEAD_MASK], steps[hand].context);
+			follow(h, steps[hand].fact, &ring[hand % RING], steps[hand].context);
 	}
 }

@@ -73,9 +73,11 @@ struct places {
 	 * service's, and when it failed the peer and the port. */
 	struct spot mark[4];
 	uint32_t marks;
+	bool begin;
 	/* Expected, some facts before: where they are or, of a begin, will be. */
 	uint32_t src_at, dst_at, service_at, conversation_at, opening_at;
-};
+} __rte_cache_aligned;
+LJ_ASSERT_LINES(struct places, 2);
 
 /* What a fact is about, where it is remembered. */
 struct things {

@@ -19,13 +19,13 @@ static inline void view_out(const struct host *h, enum lj_host_window w, struct 
 	view_common(v, &h->out, h->out_past, w);
 	if (w >= BYTES_FROM)
 		view_bytes(v, &h->out_bytes[w - BYTES_FROM], &h->out_bytes_past[w - BYTES_FROM],
-			   live_of(&h->out, w) != 0);
+			   any_live(&h->out, w));
 }
 
 static inline void view_trials(const struct host *h, enum lj_host_window w, struct lj_host_view *v)
 {
 	_mm_storeu_si128((__m128i *)&v->count[LJ_HOST_COMMON],
-			 trials_sums(&h->trials[w], &h->trials_past[w], live_of(&h->out, w) != 0));
+			 trials_sums(&h->trials[w], &h->trials_past[w], any_live(&h->out, w)));
 }
 
 static inline void view_in(const struct host *h, enum lj_host_window w, struct lj_host_view *v)
@@ -33,7 +33,7 @@ static inline void view_in(const struct host *h, enum lj_host_window w, struct l
 	view_common(v, &h->in, h->in_past, w);
 	if (w >= BYTES_FROM)
 		view_bytes(v, &h->in_bytes[w - BYTES_FROM], &h->in_bytes_past[w - BYTES_FROM],
-			   live_of(&h->in, w) != 0);
+			   any_live(&h->in, w));
 }
 
 static void view_initiator(struct host *src, const struct clock *clock,

@@ -87,9 +87,15 @@ struct aside_past {
 	union aside sub[SUBWINDOWS];
 };
 
+/* Of a window, from the lowest bit on. */
 static inline uint32_t live_of(const struct tally *t, enum lj_host_window w)
 {
 	return (uint32_t)t->live >> w * SUBWINDOWS & LIVE_BITS;
+}
+
+static inline bool any_live(const struct tally *t, enum lj_host_window w)
+{
+	return (t->live & LIVE_BITS << w * SUBWINDOWS) != 0;
 }
 
 /* Counts stop at the top. */
@@ -200,7 +206,7 @@ static inline __m256i tally_sums(const struct tally *t, const struct past *past,
 	const __m128i *sub = (const __m128i *)past[w].sub;
 	__m256i sums = _mm256_cvtepu16_epi32(_mm_load_si128((const __m128i *)&t->now[w]));
 
-	if (live_of(t, w) == 0)
+	if (!any_live(t, w))
 		return sums;
 	for (uint32_t i = 0; i < SUBWINDOWS; i++)
 		sums = _mm256_add_epi32(sums, _mm256_cvtepu16_epi32(_mm_load_si128(&sub[i])));
