@@ -88,30 +88,39 @@ static void view_conversation(const struct conversation *c, struct lj_host_conte
 	view_rhythm(c, &context->rhythm);
 }
 
+static void forget(struct lj_host_view views[LJ_HOST_WINDOWS])
+{
+	memset(views, 0, LJ_HOST_WINDOWS * sizeof(*views));
+}
+
+static void view_hosts(struct lj_host *h, const struct things *t, struct lj_host_context *context)
+{
+	forget(context->src_in);
+	forget(context->dst_out);
+	if (t->src != NULL)
+		view_initiator(t->src, &h->clock, context);
+	else
+		forget(context->src);
+	if (t->dst != NULL)
+		view_responder(t->dst, &h->clock, context);
+	else
+		forget(context->dst);
+}
+
 void view_things(struct lj_host *h, const struct places *p, const struct things *t,
 		 struct lj_host_context *context)
 {
 	uint32_t opening = directory_find(&h->openings, p->opening, p->opening_at, h->clock.beat);
 
-	/* Windows that are not kept. */
-	memset(context->src_in, 0, REVERSED_FROM * sizeof(context->src_in[0]));
-	memset(context->dst_out, 0, REVERSED_FROM * sizeof(context->dst_out[0]));
-	if (t->src != NULL)
-		view_initiator(t->src, &h->clock, context);
-	else
-		memset(context->src, 0, sizeof(context->src) + sizeof(context->src_in));
-	if (t->dst != NULL)
-		view_responder(t->dst, &h->clock, context);
-	else
-		memset(context->dst, 0, sizeof(context->dst) + sizeof(context->dst_out));
+	view_hosts(h, t, context);
 	if (t->service != NULL)
 		view_service(t->service, context->service);
 	else
-		memset(context->service, 0, sizeof(context->service));
+		forget(context->service);
 	if (t->conversation != NULL) {
 		view_conversation(t->conversation, context);
 	} else {
-		memset(context->pair, 0, sizeof(context->pair));
+		forget(context->pair);
 		context->rhythm.gaps = context->rhythm.ends = 0;
 	}
 	context->opened = opening != NONE;
