@@ -32,7 +32,7 @@ static inline struct host *host_at(struct lj_host *h, const struct place *at)
 	return host;
 }
 
-/* A one for each window whose bit is set, for lane `lane` of four counts of 16 bits. */
+/* A one for each of the windows, in lane `lane` of four counts of 16 bits. */
 static inline uint64_t ones(uint32_t windows, uint32_t lane)
 {
 	return (uint64_t)windows << 16 * lane;
@@ -41,7 +41,7 @@ static inline uint64_t ones(uint32_t windows, uint32_t lane)
 /* Window `w`'s of those. */
 static inline __m128i ones_of(uint64_t all, enum lj_host_window w)
 {
-	return _mm_cvtsi64_si128((long long)(all >> w & 0x0001000100010001));
+	return _mm_cvtsi64_si128((long long)(all >> w * SUBWINDOWS & 0x0001000100010001));
 }
 
 #define FLOW ones(ALL_WINDOWS, LJ_HOST_FLOWS)
@@ -200,7 +200,7 @@ static inline void keep_opening(struct lj_host *h, const struct places *p, const
  * The four things that a flow begins at, one after the other: to make room for a later one may cost
  * the earlier one its place, but never mixes them.
  */
-void count_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p)
+void host_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p)
 {
 	const struct clock *clock = &h->clock;
 	struct seen peer = mark(h, p->mark[0]), port = mark(h, p->mark[1]);
@@ -300,7 +300,7 @@ static void end_at_conversation(struct conversation *c, const struct lj_host_fac
 		(struct episode){{fact->bytes[0], fact->bytes[1]}, fact->duration_ms, fact->size};
 }
 
-struct things find_things(struct lj_host *h, const struct places *p)
+struct things host_find(struct lj_host *h, const struct places *p)
 {
 	uint32_t beat = h->clock.beat;
 	uint32_t src = directory_find(&h->hosts, p->src, p->src_at, beat);
@@ -321,8 +321,8 @@ struct things find_things(struct lj_host *h, const struct places *p)
 	return t;
 }
 
-void count_end(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p,
-	       const struct things *t)
+void host_end(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p,
+	      const struct things *t)
 {
 	if (t->src != NULL)
 		end_at_initiator(h, t->src, fact, p);

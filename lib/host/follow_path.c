@@ -211,17 +211,17 @@ static inline void follow(struct lj_host *h, const struct lj_host_fact *fact,
 	follow_clock(h, fact);
 	if (fact->event == LJ_HOST_BEGIN) {
 		lj_count(h->counters, LJ_C_host_begun, 1);
-		count_begin(h, fact, p);
+		host_begin(h, fact, p);
 		if (context == NULL)
 			return;
 	}
-	things = find_things(h, p);
+	things = host_find(h, p);
 	if (fact->event == LJ_HOST_END) {
 		lj_count(h->counters, LJ_C_host_ended, 1);
-		count_end(h, fact, p, &things);
+		host_end(h, fact, p, &things);
 	}
 	if (context != NULL)
-		view_things(h, p, &things, context);
+		host_view(h, p, &things, context);
 }
 
 /* In each turn one fact comes into sight, and the one at hand is that far behind it. */

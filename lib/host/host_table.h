@@ -96,30 +96,30 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 }
 
 /* Forgets what has left the windows. Of tallies that are not of the clock's beat already. */
-void turn_out(struct host *h, const struct clock *clock);
-void turn_in(struct host *h, const struct clock *clock);
-void turn_service(struct service *s, const struct clock *clock);
-void turn_conversation(struct conversation *c, const struct clock *clock);
+void host_turn_out(struct host *h, const struct clock *clock);
+void host_turn_in(struct host *h, const struct clock *clock);
+void host_turn_service(struct service *s, const struct clock *clock);
+void host_turn_conversation(struct conversation *c, const struct clock *clock);
 
 /* First of all, each time before anything is counted or read. */
 static inline struct host *turned_out(struct host *h, const struct clock *clock)
 {
 	if (h->out.beat != clock->beat)
-		turn_out(h, clock);
+		host_turn_out(h, clock);
 	return h;
 }
 
 static inline struct host *turned_in(struct host *h, const struct clock *clock)
 {
 	if (h->in.beat != clock->beat)
-		turn_in(h, clock);
+		host_turn_in(h, clock);
 	return h;
 }
 
 static inline struct service *turned_service(struct service *s, const struct clock *clock)
 {
 	if (s->tally.beat != clock->beat)
-		turn_service(s, clock);
+		host_turn_service(s, clock);
 	return s;
 }
 
@@ -127,19 +127,19 @@ static inline struct conversation *turned_conversation(struct conversation *c,
 						       const struct clock *clock)
 {
 	if (c->tally.beat != clock->beat)
-		turn_conversation(c, clock);
+		host_turn_conversation(c, clock);
 	return c;
 }
 
 /* Counts a flow's begin, at its four things, and keeps its opening. */
-void count_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p);
+void host_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p);
 /* Finds a flow's things and turns what is counted of them: src->out, dst->in. */
-struct things find_things(struct lj_host *h, const struct places *p);
+struct things host_find(struct lj_host *h, const struct places *p);
 /* Counts a flow's end, at those that are remembered: an end makes nobody known. */
-void count_end(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p,
-	       const struct things *things);
+void host_end(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p,
+	      const struct things *things);
 /* What stands beside a flow. */
-void view_things(struct lj_host *h, const struct places *p, const struct things *things,
-		 struct lj_host_context *context);
+void host_view(struct lj_host *h, const struct places *p, const struct things *things,
+	       struct lj_host_context *context);
 
 #endif

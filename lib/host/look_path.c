@@ -107,8 +107,8 @@ static void view_hosts(struct lj_host *h, const struct things *t, struct lj_host
 		forget(context->dst);
 }
 
-void view_things(struct lj_host *h, const struct places *p, const struct things *t,
-		 struct lj_host_context *context)
+void host_view(struct lj_host *h, const struct places *p, const struct things *t,
+	       struct lj_host_context *context)
 {
 	uint32_t opening = directory_find(&h->openings, p->opening, p->opening_at, h->clock.beat);
 

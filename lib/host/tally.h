@@ -37,9 +37,12 @@ static inline uint32_t subwindow(enum lj_host_window w, uint32_t beat)
 
 /* All sub-windows of all windows, the one under way and the past ones, as the bits of tally.live:
  * that with number n of window w is w * SUBWINDOWS + n % SUBWINDOWS. */
-#define SLOTS	    (LJ_HOST_WINDOWS * SUBWINDOWS)
-#define LIVE_BITS   ((1u << SUBWINDOWS) - 1)
-#define ALL_WINDOWS ((1u << LJ_HOST_WINDOWS) - 1)
+#define SLOTS	  (LJ_HOST_WINDOWS * SUBWINDOWS)
+#define LIVE_BITS ((1u << SUBWINDOWS) - 1)
+
+/* A bit for each window: that of its first slot. */
+#define ALL_WINDOWS (1u << 0 * SUBWINDOWS | 1u << 1 * SUBWINDOWS | 1u << 2 * SUBWINDOWS)
+_Static_assert(LJ_HOST_WINDOWS == 3, "windows");
 
 struct clock {
 	uint32_t from[SLOTS] __rte_aligned(32); /* the beat at which each has begun */
@@ -132,7 +135,7 @@ static inline void take_back(uint16_t *count)
 /* Where a thing that is seen now counts until now. */
 struct seen {
 	uint32_t before; /* beat; 0: never */
-	uint16_t moved;	 /* a bit for each window: not in the sub-window under way */
+	uint16_t moved;	 /* windows (as in ALL_WINDOWS): not in the sub-window under way */
 	uint16_t past;	 /* slots of the past ones that it is in */
 };
 
@@ -159,15 +162,17 @@ static inline uint32_t slots_at(const struct clock *clock, uint32_t beat)
 
 static inline struct seen seen_at(uint32_t before, const struct clock *clock)
 {
-	uint32_t slots = slots_at(clock, before);
+	uint32_t slots = slots_at(clock, before), now = slots & clock->now;
 
+	/* To the lowest bit of each window's. */
+	now |= now >> 2;
+	now |= now >> 1;
 	return (struct seen){.before = before,
-			     .moved = (uint16_t)(ALL_WINDOWS ^ _pext_u32(slots, clock->now)),
+			     .moved = (uint16_t)(~now & ALL_WINDOWS),
 			     .past = (uint16_t)(slots & ~clock->now)};
 }
 
-/* The windows where a thing is to be counted: a bit each. In `*past` where it no longer counts
- * then, as in tally.live. */
+/* The windows where a thing is to be counted; in `*past` the slots where it then no longer is. */
 static inline uint32_t moves(const struct tally *t, const struct seen *s, uint32_t *past)
 {
 	/* Marked before this tally began: as good as new. */
@@ -183,8 +188,11 @@ static inline uint32_t tally_distinct(const struct tally *t, struct past *past,
 {
 	uint32_t slots, windows = moves(t, s, &slots);
 
-	for (; slots != 0; slots &= slots - 1)
-		take_back(&past->sub[__builtin_ctz(slots)].of[what]);
+	for (; slots != 0; slots &= slots - 1) {
+		uint32_t slot = (uint32_t)__builtin_ctz(slots);
+
+		take_back(&past[slot / SUBWINDOWS].sub[slot % SUBWINDOWS].of[what]);
+	}
 	return windows;
 }
 
@@ -194,8 +202,12 @@ static inline uint32_t trials_distinct(const struct tally *t, struct aside_past 
 {
 	uint32_t slots, windows = moves(t, s, &slots);
 
-	for (; slots != 0; slots &= slots - 1)
-		take_back(&past->sub[__builtin_ctz(slots)].trials[what - LJ_HOST_COMMON]);
+	for (; slots != 0; slots &= slots - 1) {
+		uint32_t slot = (uint32_t)__builtin_ctz(slots);
+		union aside *sub = &past[slot / SUBWINDOWS].sub[slot % SUBWINDOWS];
+
+		take_back(&sub->trials[what - LJ_HOST_COMMON]);
+	}
 	return windows;
 }
 

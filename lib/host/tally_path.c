@@ -88,7 +88,7 @@ static inline void date(struct tally *t, const struct clock *clock)
 		t->since = clock->beat;
 }
 
-void turn_out(struct host *h, const struct clock *clock)
+void host_turn_out(struct host *h, const struct clock *clock)
 {
 	const struct column columns[] = {{h->trials, h->trials_past, LJ_HOST_5S},
 					 {h->out_bytes, h->out_bytes_past, BYTES_FROM}};
@@ -97,7 +97,7 @@ void turn_out(struct host *h, const struct clock *clock)
 	turn(&h->out, h->out_past, columns, RTE_DIM(columns), clock);
 }
 
-void turn_in(struct host *h, const struct clock *clock)
+void host_turn_in(struct host *h, const struct clock *clock)
 {
 	const struct column columns[] = {{h->in_bytes, h->in_bytes_past, BYTES_FROM}};
 
@@ -105,13 +105,13 @@ void turn_in(struct host *h, const struct clock *clock)
 	turn(&h->in, h->in_past, columns, RTE_DIM(columns), clock);
 }
 
-void turn_service(struct service *s, const struct clock *clock)
+void host_turn_service(struct service *s, const struct clock *clock)
 {
 	date(&s->tally, clock);
 	turn(&s->tally, s->past, NULL, 0, clock);
 }
 
-void turn_conversation(struct conversation *c, const struct clock *clock)
+void host_turn_conversation(struct conversation *c, const struct clock *clock)
 {
 	turn(&c->tally, c->past, NULL, 0, clock);
 }
