@@ -7,7 +7,7 @@ static inline struct seen mark(struct lj_host *h, struct spot spot)
 {
 	uint32_t beat = h->clock.beat;
 
-	return seen_at(directory_claim(&h->marks, spot, spot.first, beat).before, &h->clock);
+	return seen_at(directory_claim(&h->marks, spot, spot.set, beat).before, &h->clock);
 }
 
 /* What is there has to be cleared first when it is new. */

@@ -2,7 +2,8 @@
  * Private: which place of a table is whose.
  *
  * Sets of eight places, a line each: the tags, and when each was used last. Who makes room is in
- * lj_host.h.
+ * lj_host.h. A table has the first places of all sets, then all second ones, and so on, so that few
+ * things take little of its memory.
  */
 #ifndef DIRECTORY_H
 #define DIRECTORY_H
@@ -28,12 +29,12 @@ LJ_ASSERT_LINES(struct place_set, 1);
 struct directory {
 	struct place_set *sets;
 	uint64_t mask;
+	uint32_t shift; /* 2^shift sets */
 };
 
 /* Where to look for a hash. */
 struct spot {
-	uint32_t first; /* place of its set */
-	uint32_t tag;
+	uint32_t set, tag;
 };
 
 struct place {
@@ -47,13 +48,12 @@ static inline struct spot spot_of(const struct directory *d, uint64_t hash)
 {
 	uint32_t tag = (uint32_t)(hash >> 32);
 
-	return (struct spot){(uint32_t)(hash & d->mask) * WAYS, tag != 0 ? tag : 1};
+	return (struct spot){(uint32_t)(hash & d->mask), tag != 0 ? tag : 1};
 }
 
 static inline struct place_set *set_of(const struct directory *d, struct spot spot)
 {
-	return (struct place_set *)((char *)d->sets +
-				    (size_t)spot.first * (sizeof(*d->sets) / WAYS));
+	return &d->sets[spot.set];
 }
 
 /* Whether a place has left every window; also when the clock has gone back behind it. */
@@ -99,10 +99,16 @@ static inline uint32_t weakest(const struct place_set *s, uint32_t beat)
 	return (uint32_t)__builtin_ctz(lanes(_mm256_cmpeq_epi32(used, least)));
 }
 
-/* The way of a tag that was expected at `index`. */
-static inline uint32_t way_near(const struct place_set *s, struct spot spot, uint32_t index)
+static inline uint32_t index_of(const struct directory *d, struct spot spot, uint32_t way)
 {
-	uint32_t way = index - spot.first;
+	return way << d->shift | spot.set;
+}
+
+/* The way of a tag that was expected at `index` of its set. */
+static inline uint32_t way_near(const struct directory *d, const struct place_set *s,
+				struct spot spot, uint32_t index)
+{
+	uint32_t way = index >> d->shift;
 
 	return s->tag[way] == spot.tag ? way : way_of(s, spot.tag);
 }
@@ -113,7 +119,7 @@ static inline uint32_t directory_expect(const struct directory *d, struct spot s
 	const struct place_set *s = set_of(d, spot);
 	uint32_t way = way_of(s, spot.tag);
 
-	return spot.first + (way != NONE ? way : weakest(s, beat));
+	return index_of(d, spot, way != NONE ? way : weakest(s, beat));
 }
 
 /* Where it is, or NONE; not a use. */
@@ -121,9 +127,9 @@ static inline uint32_t directory_find(const struct directory *d, struct spot spo
 				      uint32_t expected, uint32_t beat)
 {
 	const struct place_set *s = set_of(d, spot);
-	uint32_t way = way_near(s, spot, expected);
+	uint32_t way = way_near(d, s, spot, expected);
 
-	return way != NONE && !outlived(s->used[way], beat) ? spot.first + way : NONE;
+	return way != NONE && !outlived(s->used[way], beat) ? index_of(d, spot, way) : NONE;
 }
 
 /* Where it is or from now on is. A use: whoever is met a second time is established. */
@@ -131,7 +137,7 @@ static inline struct place directory_claim(struct directory *d, struct spot spot
 					   uint32_t beat)
 {
 	struct place_set *s = set_of(d, spot);
-	uint32_t way = way_near(s, spot, expected);
+	uint32_t way = way_near(d, s, spot, expected);
 	struct place p = {0};
 
 	if (way != NONE && !outlived(s->used[way], beat)) {
@@ -145,7 +151,7 @@ static inline struct place directory_claim(struct directory *d, struct spot spot
 		s->tag[way] = spot.tag;
 		s->used[way] = beat;
 	}
-	p.index = spot.first + way;
+	p.index = index_of(d, spot, way);
 	return p;
 }
 

@@ -44,6 +44,7 @@ uint64_t lj_host_memory(const struct lj_host_config *config)
 static bool open_directory(struct directory *d, uint64_t sets, int socket_id)
 {
 	d->mask = sets - 1;
+	d->shift = (uint32_t)__builtin_ctzll(sets);
 	d->sets = lj_memory_map("host", sets * sizeof(*d->sets), socket_id);
 	return d->sets != NULL;
 }
