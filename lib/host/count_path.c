@@ -133,18 +133,21 @@ static inline uint16_t flows(const struct tally *t, const struct past *past, enu
 	return stop((uint32_t)_mm256_cvtsi256_si32(tally_sums(t, past, w)));
 }
 
-/* What is stored four at a time lies in the order of the counts. */
+/* What is stored four at a time lies in the order of the counts; a fourth that is not asked for
+ * lies where something else is stored after it. */
+#define FOLLOWS(a, b, n) (LJ_HOST_OPENING_##a == LJ_HOST_OPENING_##b + (int)LJ_HOST_##n)
 _Static_assert(LJ_HOST_FLOWS == 0 && LJ_HOST_PEERS == 1 && LJ_HOST_PORTS == 2 && LJ_HOST_ENDED == 3,
 	       "counts");
-_Static_assert(
-	LJ_HOST_OPENING_SRC_PEERS_60S == LJ_HOST_OPENING_SRC_FLOWS_60S + LJ_HOST_PEERS &&
-		LJ_HOST_OPENING_SRC_PORTS_60S == LJ_HOST_OPENING_SRC_FLOWS_60S + LJ_HOST_PORTS &&
-		LJ_HOST_OPENING_SRC_ENDED_60S == LJ_HOST_OPENING_SRC_FLOWS_60S + LJ_HOST_ENDED &&
-		LJ_HOST_OPENING_SRC_PEERS_600S == LJ_HOST_OPENING_SRC_FLOWS_600S + LJ_HOST_PEERS &&
-		LJ_HOST_OPENING_SRC_PORTS_600S == LJ_HOST_OPENING_SRC_FLOWS_600S + LJ_HOST_PORTS &&
-		LJ_HOST_OPENING_DST_PEERS_60S == LJ_HOST_OPENING_DST_FLOWS_60S + LJ_HOST_PEERS &&
-		LJ_HOST_OPENING_DST_PORTS_60S == LJ_HOST_OPENING_DST_FLOWS_60S + LJ_HOST_PORTS,
-	"openings");
+_Static_assert(FOLLOWS(SRC_PEERS_60S, SRC_FLOWS_60S, PEERS) &&
+		       FOLLOWS(SRC_PORTS_60S, SRC_FLOWS_60S, PORTS) &&
+		       FOLLOWS(SRC_ENDED_60S, SRC_FLOWS_60S, ENDED) &&
+		       FOLLOWS(SRC_PEERS_600S, SRC_FLOWS_600S, PEERS) &&
+		       FOLLOWS(SRC_PORTS_600S, SRC_FLOWS_600S, PORTS) &&
+		       FOLLOWS(SRC_FAILED_60S, SRC_FLOWS_600S, ENDED) &&
+		       FOLLOWS(DST_PEERS_60S, DST_FLOWS_60S, PEERS) &&
+		       FOLLOWS(DST_PORTS_60S, DST_FLOWS_60S, PORTS) &&
+		       FOLLOWS(DST_FLOWS_5S, DST_FLOWS_60S, ENDED),
+	       "openings");
 
 static inline void open_initiator(uint16_t *count, const struct host *src)
 {
@@ -185,7 +188,6 @@ static inline void keep_opening(struct lj_host *h, const struct places *p, const
 	const struct service *s = t->service;
 	const struct conversation *c = t->conversation;
 
-	/* Each four are followed by one that belongs elsewhere. */
 	open_responder(count, t->dst);
 	if (t->src != NULL)
 		open_initiator(count, t->src);
@@ -205,8 +207,8 @@ void host_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct
 	const struct clock *clock = &h->clock;
 	struct seen peer = mark(h, p->mark[0]), port = mark(h, p->mark[1]);
 	struct place service = claim(h, &h->services, p->service, p->service_at);
-	struct place pair = claim(h, &h->conversations, p->conversation, p->conversation_at), src,
-		     dst;
+	struct place pair = claim(h, &h->conversations, p->conversation, p->conversation_at);
+	struct place src, dst;
 	struct seen service_seen = seen_at(service.before, clock);
 	struct seen pair_seen = seen_at(pair.before, clock);
 	struct things t = {.service = &h->service[service.index],
