@@ -154,7 +154,7 @@ struct lj_host_context {
 	struct lj_host_view pair[LJ_HOST_WINDOWS]; /* of the conversation */
 	struct lj_host_rhythm rhythm;
 	uint16_t opening[LJ_HOST_OPENINGS]; /* stops at 65535 */
-	bool opened;			    /* opening[] is known */
+	bool opened;			    /* opening[] is known; else it is anything */
 };
 
 #define LJ_HOST_HOSTS 65536 /* that an inference lcore remembers, in 107 MiB */
