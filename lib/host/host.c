@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host_table.h"
 #include "lj_memory.h"
@@ -35,7 +36,7 @@ uint64_t lj_host_memory(const struct lj_host_config *config)
 	uint64_t sets = s.hosts + s.services + s.conversations + s.openings + s.marks;
 
 	return sizeof(struct lj_host) + sets * sizeof(struct place_set) +
-	       WAYS * (s.hosts * sizeof(struct host) + s.services * sizeof(struct tally) +
+	       WAYS * (s.hosts * sizeof(struct host) + s.services * sizeof(struct service) +
 		       s.conversations * sizeof(struct conversation) +
 		       s.openings * sizeof(struct opening));
 }
@@ -43,6 +44,7 @@ uint64_t lj_host_memory(const struct lj_host_config *config)
 static bool open_directory(struct directory *d, uint64_t sets, int socket_id)
 {
 	d->mask = sets - 1;
+	d->shift = (uint32_t)__builtin_ctzll(sets);
 	d->sets = lj_memory_map("host", sets * sizeof(*d->sets), socket_id);
 	return d->sets != NULL;
 }
@@ -54,12 +56,13 @@ static void close_directory(struct directory *d)
 
 struct lj_host *lj_host_create(const struct lj_host_config *config, struct lj_counters *counters)
 {
-	struct lj_host *h = calloc(1, sizeof(*h));
+	struct lj_host *h = aligned_alloc(_Alignof(struct lj_host), sizeof(*h));
 	struct sizes s = sizes_of(config);
 	int socket_id = config->socket_id;
 
 	if (h == NULL)
 		return NULL;
+	memset(h, 0, sizeof(*h));
 	h->config = *config;
 	h->counters = counters;
 	h->host = lj_memory_map("host", s.hosts * WAYS * sizeof(*h->host), socket_id);

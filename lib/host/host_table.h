@@ -1,105 +1,53 @@
-/* Private: the stage's tables. */
+/* Private: the stage's tables, and the steps of a fact through them. */
 #ifndef HOST_TABLE_H
 #define HOST_TABLE_H
 
-#include "lj_host.h"
+#include <string.h>
 
-/*
- * Time goes in beats of 1.25 s, counted from the epoch: the shortest sub-window. The others are
- * whole numbers of beats.
- */
-#define BEAT_NS	   1250000000ULL
-#define SUBWINDOWS 4
-#define BEATS_5S   1
-#define BEATS_60S  12
-#define BEATS_600S 120
-#define MEMORY_BEATS                                                                               \
-	(SUBWINDOWS * BEATS_600S) /* what is older is in no window: its place is free */
+#include "directory.h"
+#include "tally.h"
 
-/* The number of the sub-window that a beat is in. */
-static inline uint32_t subwindow(enum lj_host_window w, uint32_t beat)
-{
-	switch (w) {
-	case LJ_HOST_5S:
-		return beat / BEATS_5S;
-	case LJ_HOST_60S:
-		return beat / BEATS_60S;
-	default:
-		return beat / BEATS_600S;
-	}
-}
+/* Windows that have bytes: from 60 s on. */
+#define BYTES_FROM    LJ_HOST_60S
+#define BYTES_WINDOWS (LJ_HOST_WINDOWS - BYTES_FROM)
+/* Windows in which a flow's ends are seen in their other role. */
+#define REVERSED_FROM LJ_HOST_60S
 
-/* --- directory: which place of a table is whose --- */
-
-#define WAYS 8
-#define NONE UINT32_MAX
-
-/* A line. A tag of 0 is an empty place. */
-struct place_set {
-	uint32_t tag[WAYS];
-	uint32_t used[WAYS]; /* beat of the latest use; top bit: established */
-};
-LJ_ASSERT_LINES(struct place_set, 1);
-
-struct directory {
-	struct place_set *sets;
-	uint64_t mask;
-};
-
-struct place {
-	uint32_t index;	 /* set * WAYS + way */
-	uint32_t before; /* beat of the use before this one; 0: new here */
-	bool taken;	 /* from an empty place */
-	bool evicted;	 /* from somebody who was not outlived yet */
-};
-
-static inline struct place_set *set_of(const struct directory *d, uint64_t hash)
-{
-	return &d->sets[hash & d->mask];
-}
-
-/* Where it is, or NONE; not a use. */
-uint32_t directory_find(const struct directory *d, uint64_t hash, uint32_t beat);
-/* Where it is or from now on is. A use: whoever is met a second time is established. */
-struct place directory_claim(struct directory *d, uint64_t hash, uint32_t beat);
-
-/* --- tally: windowed counts of one role of one thing --- */
-
-struct subcounts {
-	uint16_t count[LJ_HOST_COUNTS];
-	uint32_t sent, received;
-};
-_Static_assert(sizeof(struct subcounts) == 32, "half a line");
-
-/* Zeroed is an empty one. */
-struct tally {
-	struct subcounts sub[LJ_HOST_WINDOWS][SUBWINDOWS];
-	uint32_t beat;	/* the subs are as of this */
-	uint32_t since; /* beat of the first count: what was marked before is not in here */
-	uint32_t reserved[6];
-};
-
-/* Forgets what left the windows until `beat`. First call of all on a tally, each time. */
-void tally_turn(struct tally *t, uint32_t beat);
-void tally_add(struct tally *t, enum lj_host_count what);
-void tally_add_bytes(struct tally *t, uint32_t sent, uint32_t received);
-/* One distinct thing, last seen in `before` (0: never). */
-void tally_distinct(struct tally *t, enum lj_host_count what, uint32_t before);
-uint32_t tally_sum(const struct tally *t, enum lj_host_window w, enum lj_host_count what);
-void tally_view(const struct tally *t, struct lj_host_view views[LJ_HOST_WINDOWS]);
-
-/* --- the stage --- */
-
+/* What is counted at the moment comes first, what is past behind it. */
 struct host {
 	struct tally out, in; /* as initiator, as responder */
+	union aside trials[LJ_HOST_WINDOWS];
+	union aside out_bytes[BYTES_WINDOWS], in_bytes[BYTES_WINDOWS];
+	uint64_t reserved;
+	struct past out_past[LJ_HOST_WINDOWS], in_past[LJ_HOST_WINDOWS];
+	struct aside_past trials_past[LJ_HOST_WINDOWS], unused;
+	struct aside_past out_bytes_past[BYTES_WINDOWS], in_bytes_past[BYTES_WINDOWS];
+};
+LJ_ASSERT_LINES(struct host, 13);
+
+/* The place that distinct sizes have among the common counts: a service is one port. */
+#define SERVICE_SIZES LJ_HOST_PORTS
+
+struct service {
+	struct tally tally;
+	struct past past[LJ_HOST_WINDOWS];
 };
 
+/* One flow of a conversation that is over. */
+struct episode {
+	uint32_t bytes[2], duration_ms, size;
+};
+
+/* Of a rhythm's gaps and ends tally.gaps and .ends are known, LJ_HOST_RHYTHM at most, and the next
+ * goes where that many before it say, modulo. */
 struct conversation {
 	struct tally tally;
-	struct lj_host_rhythm rhythm;
-	uint64_t begun_ns; /* the latest flow */
-	uint32_t next_gap, next_end;
+	struct past past[LJ_HOST_WINDOWS];
+	struct episode episode[LJ_HOST_RHYTHM];
+	uint32_t gap_us[LJ_HOST_RHYTHM];
+	uint32_t reserved[8];
 };
+LJ_ASSERT_LINES(struct conversation, 7);
 
 /* A flow that has begun and is not over, and what stood beside it. */
 struct opening {
@@ -109,14 +57,33 @@ struct opening {
 struct lj_host {
 	struct directory hosts, services, conversations, openings, marks;
 	struct host *host;
-	struct tally *service;
+	struct service *service;
 	struct conversation *conversation;
 	struct opening *opening;
 	struct lj_counters *counters;
+	struct clock clock;
 	struct lj_host_config config;
-	uint64_t clock_ns;
-	uint32_t beat;
 	uint64_t held; /* places taken, of hosts, services and conversations */
+};
+
+/* Where the tables have what a fact is about. */
+struct places {
+	struct spot src, dst, service, conversation, opening;
+	/* Of a begin the peer and the port; of an end the size among the initiator's and among the
+	 * service's, and when it failed the peer and the port. */
+	struct spot mark[4];
+	uint32_t marks;
+	bool begin;
+	/* Expected, some facts before: where they are or, of a begin, will be. */
+	uint32_t src_at, dst_at, service_at, conversation_at, opening_at;
+} __rte_cache_aligned;
+LJ_ASSERT_LINES(struct places, 2);
+
+/* What a fact is about, where it is remembered. */
+struct things {
+	struct host *src, *dst;
+	struct service *service;
+	struct conversation *conversation;
 };
 
 /* Two words into one, all bits of both in each of it (wyhash's multiply and fold). */
@@ -127,5 +94,52 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 
 	return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }
+
+/* Forgets what has left the windows. Of tallies that are not of the clock's beat already. */
+void host_turn_out(struct host *h, const struct clock *clock);
+void host_turn_in(struct host *h, const struct clock *clock);
+void host_turn_service(struct service *s, const struct clock *clock);
+void host_turn_conversation(struct conversation *c, const struct clock *clock);
+
+/* First of all, each time before anything is counted or read. */
+static inline struct host *turned_out(struct host *h, const struct clock *clock)
+{
+	if (h->out.beat != clock->beat)
+		host_turn_out(h, clock);
+	return h;
+}
+
+static inline struct host *turned_in(struct host *h, const struct clock *clock)
+{
+	if (h->in.beat != clock->beat)
+		host_turn_in(h, clock);
+	return h;
+}
+
+static inline struct service *turned_service(struct service *s, const struct clock *clock)
+{
+	if (s->tally.beat != clock->beat)
+		host_turn_service(s, clock);
+	return s;
+}
+
+static inline struct conversation *turned_conversation(struct conversation *c,
+						       const struct clock *clock)
+{
+	if (c->tally.beat != clock->beat)
+		host_turn_conversation(c, clock);
+	return c;
+}
+
+/* Counts a flow's begin, at its four things, and keeps its opening. */
+void host_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p);
+/* Finds a flow's things and turns what is counted of them: src->out, dst->in. */
+struct things host_find(struct lj_host *h, const struct places *p);
+/* Counts a flow's end, at those that are remembered: an end makes nobody known. */
+void host_end(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p,
+	      const struct things *things);
+/* What stands beside a flow. */
+void host_view(struct lj_host *h, const struct places *p, const struct things *things,
+	       struct lj_host_context *context);
 
 #endif

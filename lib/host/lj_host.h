@@ -22,6 +22,13 @@
  * one established in each set. What is forgotten early is counted as host_evicted. A
  * forgotten mark makes a distinct count larger by one.
  *
+ * What a fact costs is lines of memory, so these are few. Counts of the sub-windows under way stand
+ * in one line for each role of a thing; past ones have a line a window, read only where a bit says
+ * that they hold anything, and written only when the clock comes to another sub-window. Counts are
+ * added, and sums made, eight at a time. Facts are followed in bursts: twelve ahead of the one at
+ * hand its keys are made and its places asked for, eight ahead the things there, four ahead their
+ * past.
+ *
  * Every inference lcore that scores with host context has a stage of its own and observes the facts
  * of all flows (a worker sends a flow to the lcore that owns its initiator and the fact alone to
  * the others), so the responder's context is whole and, in a replay, where facts come in one order,
@@ -81,43 +88,44 @@ enum lj_host_window { LJ_HOST_5S, LJ_HOST_60S, LJ_HOST_600S, LJ_HOST_WINDOWS };
 
 enum lj_host_count {
 	LJ_HOST_FLOWS, /* begun */
-	LJ_HOST_PEERS, /* distinct hosts at the other end of those */
-	LJ_HOST_PORTS, /* distinct (protocol, responder's port) of those */
-	LJ_HOST_PAIRS, /* distinct (responder, protocol, port) of those; initiators only */
+	LJ_HOST_PEERS, /* distinct hosts at the other end of those; not of conversations */
+	LJ_HOST_PORTS, /* distinct (protocol, responder's port) of those; hosts only */
 	LJ_HOST_ENDED, /* over, with whatever outcome */
 	LJ_HOST_UNANSWEREDS,
 	LJ_HOST_HALF_OPENS,
 	LJ_HOST_REJECTEDS,
 	LJ_HOST_SILENTS,
-	LJ_HOST_FAILED_PEERS, /* distinct, of those unanswered, half-open or rejected; these and */
-	LJ_HOST_FAILED_PORTS, /* these of initiators only */
-	LJ_HOST_SIZES,	      /* distinct sizes of those over; initiators and services only */
+	LJ_HOST_COMMON,			/* those above are of all, the rest of initiators only: */
+	LJ_HOST_PAIRS = LJ_HOST_COMMON, /* distinct (responder, protocol, port) of those begun */
+	LJ_HOST_FAILED_PEERS, /* distinct, of those unanswered, half-open or rejected; and */
+	LJ_HOST_FAILED_PORTS, /* these */
+	LJ_HOST_SIZES,	      /* distinct sizes of those over; of services too */
 	LJ_HOST_COUNTS
 };
 
-/* One window's sums. */
+/* One window's sums; 0 where a count is not kept. */
 struct lj_host_view {
 	uint32_t count[LJ_HOST_COUNTS];
-	uint64_t sent,
-		received; /* IP bytes of flows over, in units of LJ_HOST_BYTES each rounded up */
+	uint64_t sent, received; /* IP bytes of flows over, in units of LJ_HOST_BYTES each rounded
+				  * up; of hosts, from 60 s on */
 };
 #define LJ_HOST_BYTES 16
 
 /* As it was when the flow began, that flow included. */
 enum lj_host_opening {
-	LJ_HOST_OPENING_SRC_FLOWS_5S,
 	LJ_HOST_OPENING_SRC_FLOWS_60S,
-	LJ_HOST_OPENING_SRC_FLOWS_600S,
 	LJ_HOST_OPENING_SRC_PEERS_60S,
-	LJ_HOST_OPENING_SRC_PEERS_600S,
 	LJ_HOST_OPENING_SRC_PORTS_60S,
+	LJ_HOST_OPENING_SRC_ENDED_60S,
+	LJ_HOST_OPENING_SRC_FLOWS_600S,
+	LJ_HOST_OPENING_SRC_PEERS_600S,
 	LJ_HOST_OPENING_SRC_PORTS_600S,
 	LJ_HOST_OPENING_SRC_FAILED_60S,
-	LJ_HOST_OPENING_SRC_ENDED_60S,
-	LJ_HOST_OPENING_DST_FLOWS_5S,
 	LJ_HOST_OPENING_DST_FLOWS_60S,
 	LJ_HOST_OPENING_DST_PEERS_60S,
 	LJ_HOST_OPENING_DST_PORTS_60S,
+	LJ_HOST_OPENING_DST_FLOWS_5S,
+	LJ_HOST_OPENING_SRC_FLOWS_5S,
 	LJ_HOST_OPENING_SERVICE_FLOWS_60S,
 	LJ_HOST_OPENING_PAIR_FLOWS_60S,
 	LJ_HOST_OPENING_PAIR_FLOWS_600S,
@@ -138,17 +146,18 @@ struct lj_host_rhythm {
 /* All that stands beside one flow. What the stage has forgotten, or never saw, is 0. */
 struct lj_host_context {
 	struct lj_host_view src[LJ_HOST_WINDOWS];     /* the initiator's own flows */
-	struct lj_host_view src_in[LJ_HOST_WINDOWS];  /* flows to the initiator */
+	struct lj_host_view src_in[LJ_HOST_WINDOWS];  /* flows to the initiator, from 60 s on */
 	struct lj_host_view dst[LJ_HOST_WINDOWS];     /* flows to the responder */
-	struct lj_host_view dst_out[LJ_HOST_WINDOWS]; /* the responder's own flows */
+	struct lj_host_view dst_out[LJ_HOST_WINDOWS]; /* the responder's own flows, from 60 s on;
+						       * what only initiators have is 0 */
 	struct lj_host_view service[LJ_HOST_WINDOWS];
 	struct lj_host_view pair[LJ_HOST_WINDOWS]; /* of the conversation */
 	struct lj_host_rhythm rhythm;
 	uint16_t opening[LJ_HOST_OPENINGS]; /* stops at 65535 */
-	bool opened;			    /* opening[] is known */
+	bool opened;			    /* opening[] is known; else it is anything */
 };
 
-#define LJ_HOST_HOSTS 65536 /* that an inference lcore remembers, in 125 MiB */
+#define LJ_HOST_HOSTS 65536 /* that an inference lcore remembers, in 107 MiB */
 
 struct lj_host_config {
 	uint32_t hosts; /* remembered; conversations as many, services half: 1024..2^24 */
@@ -163,17 +172,19 @@ void lj_host_destroy(struct lj_host *h);
 /* Bytes that lj_host_create() would allocate. */
 uint64_t lj_host_memory(const struct lj_host_config *config);
 
-/* Asks for the lines that observing and looking will touch: where things are, some facts ahead,
- * then the things themselves. Path. */
-void lj_host_prefetch_places(const struct lj_host *h, const struct lj_host_fact *fact);
-void lj_host_prefetch(const struct lj_host *h, const struct lj_host_fact *fact);
+/* A fact, and where what stands beside its flow is to go once it is counted; NULL: nowhere. */
+struct lj_host_step {
+	const struct lj_host_fact *fact;
+	struct lj_host_context *context;
+};
+
 /*
- * Counts the fact. The clock is the latest time of all begins and ends, but follows a begin that is
- * over 600 s behind it: one frame with a wrong time does not stop it for good. Path.
+ * Counts facts, one after the other, and looks where that is asked for. In bursts, so that the
+ * lines of a fact are on their way while earlier ones are counted.
+ *
+ * The clock is the latest time of all begins and ends, but follows a begin that is over 600 s
+ * behind it: one frame with a wrong time does not stop it for good. Path.
  */
-void lj_host_observe(struct lj_host *h, const struct lj_host_fact *fact);
-/* What stands beside the fact's flow now. Path. */
-void lj_host_look(struct lj_host *h, const struct lj_host_fact *fact,
-		  struct lj_host_context *context);
+void lj_host_follow(struct lj_host *h, const struct lj_host_step *steps, uint32_t n);
 
 #endif

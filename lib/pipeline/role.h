@@ -127,6 +127,7 @@ struct inferrer {
 	struct lj_opinion *opinions[LJ_MODELS_MAX];
 	struct lj_host *host;		  /* NULL: no model needs context */
 	struct lj_host_context *contexts; /* [LJ_BATCH_MAX], beside the batch's flows; or NULL */
+	struct lj_host_step *steps;	  /* [LJ_BATCH_RECORDS]; or NULL */
 	struct lj_batch batch;
 	uint32_t next; /* of batch, when the sink's queue was full */
 	bool waited;   /* for room, with this batch: then the time is not the batch's own */

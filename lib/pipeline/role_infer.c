@@ -1,36 +1,19 @@
 #include "role.h"
 
-/* Facts ahead of the one at hand whose places, and then things, are asked for. */
-#define PLACES_AHEAD 8
-#define THINGS_AHEAD 4
-
-static const struct lj_host_fact *fact_at(const struct lj_batch *batch, uint32_t i)
-{
-	const struct lj_due_flow *due = i < batch->n_records ? batch->records[i] : NULL;
-
-	return due != NULL ? &due->fact : NULL;
-}
-
 /* Lets the host stage see all facts in their order, and takes the context of each due flow where it
  * stands. */
 static void observe_hosts(struct inferrer *r)
 {
-	const struct lj_host_fact *ahead;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < r->batch.n_records; i++) {
 		const struct lj_due_flow *due = r->batch.records[i];
+		bool scored = !due->fact_alone && !due->shed;
 
-		ahead = fact_at(&r->batch, i + PLACES_AHEAD);
-		if (ahead != NULL)
-			lj_host_prefetch_places(r->host, ahead);
-		ahead = fact_at(&r->batch, i + THINGS_AHEAD);
-		if (ahead != NULL)
-			lj_host_prefetch(r->host, ahead);
-		lj_host_observe(r->host, &due->fact);
-		if (!due->fact_alone && !due->shed)
-			lj_host_look(r->host, &due->fact, &r->contexts[n++]);
+		r->steps[i].fact = &due->fact;
+		r->steps[i].context = scored ? &r->contexts[n++] : NULL;
 	}
+	lj_host_follow(r->host, r->steps, r->batch.n_records);
 	lj_count(&r->role.counters, LJ_C_host_taken, r->batch.n_records - n - r->batch.n_shed);
 }
 

@@ -158,7 +158,8 @@ static int open_host(struct inferrer *r)
 
 	r->host = lj_host_create(&config, &r->role.counters);
 	r->contexts = calloc(LJ_BATCH_MAX, sizeof(*r->contexts));
-	return r->host != NULL && r->contexts != NULL ? 0 : -ENOMEM;
+	r->steps = calloc(LJ_BATCH_RECORDS, sizeof(*r->steps));
+	return r->host != NULL && r->contexts != NULL && r->steps != NULL ? 0 : -ENOMEM;
 }
 
 /* A queue from each worker whose route has this lcore. How many, or -errno. */
@@ -345,6 +346,7 @@ void close_roles(struct lj_pipeline *p)
 		lj_batcher_destroy(p->inferrer[i]->batcher);
 		lj_host_destroy(p->inferrer[i]->host);
 		free(p->inferrer[i]->contexts);
+		free(p->inferrer[i]->steps);
 		for (uint16_t m = 0; m < LJ_MODELS_MAX; m++)
 			free(p->inferrer[i]->opinions[m]);
 	}

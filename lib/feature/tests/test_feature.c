@@ -230,9 +230,22 @@ static struct lj_flow lone_datagram(void)
 	};
 }
 
-/* Every number a different one. */
+/* Every number a different one, given out in the orders that expected.def was reckoned by. */
 static struct lj_host_context full_context(void)
 {
+	static const enum lj_host_count count_order[] = {
+		LJ_HOST_FLOWS,	 LJ_HOST_PEERS,	       LJ_HOST_PORTS,	     LJ_HOST_PAIRS,
+		LJ_HOST_ENDED,	 LJ_HOST_UNANSWEREDS,  LJ_HOST_HALF_OPENS,   LJ_HOST_REJECTEDS,
+		LJ_HOST_SILENTS, LJ_HOST_FAILED_PEERS, LJ_HOST_FAILED_PORTS, LJ_HOST_SIZES};
+	static const enum lj_host_opening opening_order[] = {
+		LJ_HOST_OPENING_SRC_FLOWS_5S,	LJ_HOST_OPENING_SRC_FLOWS_60S,
+		LJ_HOST_OPENING_SRC_FLOWS_600S, LJ_HOST_OPENING_SRC_PEERS_60S,
+		LJ_HOST_OPENING_SRC_PEERS_600S, LJ_HOST_OPENING_SRC_PORTS_60S,
+		LJ_HOST_OPENING_SRC_PORTS_600S, LJ_HOST_OPENING_SRC_FAILED_60S,
+		LJ_HOST_OPENING_SRC_ENDED_60S,	LJ_HOST_OPENING_DST_FLOWS_5S,
+		LJ_HOST_OPENING_DST_FLOWS_60S,	LJ_HOST_OPENING_DST_PEERS_60S,
+		LJ_HOST_OPENING_DST_PORTS_60S,	LJ_HOST_OPENING_SERVICE_FLOWS_60S,
+		LJ_HOST_OPENING_PAIR_FLOWS_60S, LJ_HOST_OPENING_PAIR_FLOWS_600S};
 	struct lj_host_context h = {
 		.rhythm = {.gaps = 4,
 			   .ends = 3,
@@ -248,12 +261,13 @@ static struct lj_host_context full_context(void)
 		struct lj_host_view *v = &views[k / LJ_HOST_WINDOWS][k % LJ_HOST_WINDOWS];
 
 		for (uint32_t i = 0; i < LJ_HOST_COUNTS; i++)
-			v->count[i] = k * 20 + (i == LJ_HOST_ENDED ? 100 : 0) + i + 1;
+			v->count[count_order[i]] =
+				k * 20 + (count_order[i] == LJ_HOST_ENDED ? 100 : 0) + i + 1;
 		v->sent = 1000 + k;
 		v->received = 3000 + 7 * k * k;
 	}
 	for (uint16_t i = 0; i < LJ_HOST_OPENINGS; i++)
-		h.opening[i] = (uint16_t)(10 + i);
+		h.opening[opening_order[i]] = (uint16_t)(10 + i);
 	return h;
 }
 

@@ -11,13 +11,12 @@
 #include "lj_host.h"
 
 #define FLOWS_A_SAMPLE 4096
-#define AHEAD	       4 /* facts that are asked for before they are observed */
+#define BURST	       64
 #define SAMPLES_MAX    1024
 #define START_NS       1600000000000000000ULL
 #define GAP_NS	       100000 /* 10,000 flows a second */
 
 static struct lj_counters counters;
-static struct lj_host_context context;
 
 struct traffic {
 	uint32_t hosts;
@@ -54,20 +53,21 @@ static void make_fact(struct traffic *t, struct lj_host_fact *f)
 				   .outcome = (uint8_t)(r >> 60 & 3)};
 }
 
+/* Bursts as long as a batch of the pipeline. */
 static double stage_sample(struct lj_host *h, struct lj_host_fact *facts)
 {
+	static struct lj_host_context contexts[BURST];
+	struct lj_host_step steps[BURST];
 	uint64_t begin = rte_rdtsc();
 
 	for (int event = LJ_HOST_BEGIN; event <= LJ_HOST_END; event++)
-		for (uint32_t i = 0; i < FLOWS_A_SAMPLE; i++) {
-			if (i + AHEAD < FLOWS_A_SAMPLE)
-				lj_host_prefetch(h, &facts[i + AHEAD]);
-			if (i + 2 * AHEAD < FLOWS_A_SAMPLE)
-				lj_host_prefetch_places(h, &facts[i + 2 * AHEAD]);
-			facts[i].event = (uint8_t)event;
-			lj_host_observe(h, &facts[i]);
-			if (event == LJ_HOST_END)
-				lj_host_look(h, &facts[i], &context);
+		for (uint32_t i = 0; i < FLOWS_A_SAMPLE; i += BURST) {
+			for (uint32_t k = 0; k < BURST; k++) {
+				facts[i + k].event = (uint8_t)event;
+				steps[k].fact = &facts[i + k];
+				steps[k].context = event == LJ_HOST_END ? &contexts[k] : NULL;
+			}
+			lj_host_follow(h, steps, BURST);
 		}
 	return (double)(rte_rdtsc() - begin) * 1e9 / (double)rte_get_tsc_hz() / FLOWS_A_SAMPLE;
 }

@@ -40,12 +40,19 @@ static inline struct lj_host_fact fact(uint8_t event, uint32_t from, uint32_t to
 				     .event = event};
 }
 
+static inline void observe(struct lj_host *h, const struct lj_host_fact *f)
+{
+	struct lj_host_step step = {f, NULL};
+
+	lj_host_follow(h, &step, 1);
+}
+
 static inline void begin(struct lj_host *h, uint32_t from, uint32_t to, uint16_t port,
 			 uint64_t time_ns)
 {
 	struct lj_host_fact f = fact(LJ_HOST_BEGIN, from, to, port, time_ns);
 
-	lj_host_observe(h, &f);
+	observe(h, &f);
 }
 
 static inline void end(struct lj_host *h, uint32_t from, uint32_t to, uint16_t port,
@@ -54,7 +61,7 @@ static inline void end(struct lj_host *h, uint32_t from, uint32_t to, uint16_t p
 	struct lj_host_fact f = fact(LJ_HOST_END, from, to, port, time_ns);
 
 	f.outcome = (uint8_t)outcome;
-	lj_host_observe(h, &f);
+	observe(h, &f);
 }
 
 /* What stands beside a flow at `time_ns`; an end that makes nobody known brings the clock there. */
@@ -63,10 +70,10 @@ static inline const struct lj_host_context *look(struct lj_host *h, uint32_t fro
 {
 	static struct lj_host_context context;
 	struct lj_host_fact f = fact(LJ_HOST_LOOK, from, to, port, time_ns);
+	struct lj_host_step step = {&f, &context};
 
 	end(h, UINT32_MAX - 1, UINT32_MAX - 1, 0, time_ns, LJ_HOST_ANSWERED);
-	lj_host_observe(h, &f);
-	lj_host_look(h, &f, &context);
+	lj_host_follow(h, &step, 1);
 	return &context;
 }
 

@@ -86,22 +86,23 @@ static void the_opening_is_what_stood_beside_the_flow_as_it_began(void)
 	struct lj_host *h = stage_of(1024);
 	struct lj_host_fact f = fact(LJ_HOST_BEGIN, 1, 2, 80, START + SECOND);
 	struct lj_host_context c;
+	struct lj_host_step step = {&f, &c};
 
 	begin(h, 1, 3, 81, START);
 	f.flow_id = 77;
-	lj_host_observe(h, &f);
+	observe(h, &f);
 	for (uint32_t i = 0; i < 20; i++)
 		begin(h, 1, 4 + i, 80, START + 2 * SECOND);
 	f.event = LJ_HOST_END;
-	lj_host_observe(h, &f);
-	lj_host_look(h, &f, &c);
+	lj_host_follow(h, &step, 1);
 	CU_ASSERT_TRUE(c.opened);
 	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_FLOWS_60S], 2);
 	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_PORTS_60S], 2);
 	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_PAIR_FLOWS_60S], 1);
 	CU_ASSERT_EQUAL(c.src[LJ_HOST_60S].count[LJ_HOST_FLOWS], 22);
 	f.flow_id = 78;
-	lj_host_look(h, &f, &c);
+	f.event = LJ_HOST_LOOK;
+	lj_host_follow(h, &step, 1);
 	CU_ASSERT_FALSE(c.opened);
 	lj_host_destroy(h);
 }
@@ -137,6 +138,87 @@ static void counts_stop_at_the_top(void)
 		begin(h, 1, 2, 80, START);
 	CU_ASSERT_EQUAL(look(h, 1, 2, 80, START)->src[0].count[LJ_HOST_FLOWS], UINT16_MAX);
 	lj_host_destroy(h);
+}
+
+static void bytes_stop_at_the_top(void)
+{
+	struct lj_host *h = stage_of(1024);
+	struct lj_host_fact f = fact(LJ_HOST_END, 1, 2, 80, START);
+	const struct lj_host_context *c;
+
+	f.bytes[0] = UINT32_MAX;
+	f.bytes[1] = 17;
+	begin(h, 1, 2, 80, START);
+	for (uint32_t i = 0; i < 15; i++)
+		observe(h, &f);
+	c = look(h, 1, 2, 80, START);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_60S].sent, 15ULL << 28);
+	CU_ASSERT_EQUAL(c->dst[LJ_HOST_60S].received, 15ULL << 28);
+	for (uint32_t i = 0; i < 15; i++)
+		observe(h, &f);
+	c = look(h, 1, 2, 80, START);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_600S].sent, UINT32_MAX);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_600S].received, 60);
+	CU_ASSERT_EQUAL(c->dst[LJ_HOST_600S].received, UINT32_MAX);
+	CU_ASSERT_EQUAL(c->dst[LJ_HOST_600S].sent, 60);
+	/* A sub-window later it begins anew beside it. */
+	f.time_ns = START + 150 * SECOND;
+	observe(h, &f);
+	c = look(h, 1, 2, 80, f.time_ns);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_600S].sent, UINT32_MAX + (1ULL << 28));
+	lj_host_destroy(h);
+}
+
+/* More hosts than there is room for, and a clock that now and then is far off. */
+static void random_facts(struct lj_host_fact *facts, uint32_t n)
+{
+	static const uint8_t events[] = {LJ_HOST_BEGIN, LJ_HOST_BEGIN, LJ_HOST_END, LJ_HOST_LOOK};
+	uint64_t now = START;
+
+	srandom(7);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t r = (uint32_t)random(), flow = (uint32_t)random() % 64;
+
+		now += r % 1000 == 0 ? 200 * SECOND : r % 97 * SECOND / 1000;
+		facts[i] = fact(events[r % 4], r >> 4 & (r & 16 ? 4095 : 7), r >> 8 & 63,
+				(uint16_t)(r >> 16 & 7), now);
+		if (r % 1013 == 0)
+			facts[i].time_ns += (r & 32 ? 1 : -1) * 1000 * SECOND;
+		facts[i].flow_id = flow;
+		facts[i].outcome = (uint8_t)(r % 5);
+		facts[i].size = r >> 20 & 3;
+		facts[i].bytes[0] = r;
+		facts[i].bytes[1] = flow;
+	}
+}
+
+static void a_burst_counts_as_its_facts_one_by_one(void)
+{
+	enum { N = 1000, ROUNDS = 40 };
+	static struct lj_host_fact facts[N * ROUNDS];
+	static struct lj_host_context burst[N], single[N];
+	struct lj_host_step steps[N];
+	struct lj_host *a = stage_of(1024), *b = stage_of(1024);
+	uint32_t differ = 0;
+
+	random_facts(facts, RTE_DIM(facts));
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		uint32_t n = 1 + (uint32_t)random() % N;
+
+		for (uint32_t i = 0; i < n; i++) {
+			const struct lj_host_fact *f = &facts[round * N + i];
+			struct lj_host_step one = {f, &single[i]};
+
+			steps[i] = (struct lj_host_step){f, &burst[i]};
+			lj_host_follow(b, &one, 1);
+		}
+		lj_host_follow(a, steps, n);
+		differ += memcmp(burst, single, n * sizeof(*burst)) != 0;
+	}
+	CU_ASSERT_EQUAL(differ, 0);
+	CU_ASSERT_TRUE(lj_counter_read(&counters, LJ_C_host_evicted) > 1000);
+	lj_host_destroy(a);
+	lj_host_destroy(b);
 }
 
 /* 200 hosts have talked to servers for two minutes; then a million spoofed sources come by. */
@@ -292,6 +374,8 @@ int main(void)
 		{"an end makes nobody known", an_end_makes_nobody_known},
 		{"one wrong time does not stop the clock", one_wrong_time_does_not_stop_the_clock},
 		{"counts stop at the top", counts_stop_at_the_top},
+		{"bytes stop at the top", bytes_stop_at_the_top},
+		{"a burst counts as its facts one by one", a_burst_counts_as_its_facts_one_by_one},
 		{"a spoofed flood wears out newcomers and not the established",
 		 a_spoofed_flood_wears_out_newcomers_and_not_the_established},
 		{"memory is what was said", memory_is_what_was_said_whatever_comes},

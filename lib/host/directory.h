@@ -1,0 +1,158 @@
+/*
+ * Private: which place of a table is whose.
+ *
+ * Sets of eight places, a line each: the tags, and when each was used last. Who makes room is in
+ * lj_host.h. A table has the first places of all sets, then all second ones, and so on, so that few
+ * things take little of its memory.
+ */
+#ifndef DIRECTORY_H
+#define DIRECTORY_H
+
+#include <rte_vect.h>
+
+#include "lj_base.h"
+
+#define WAYS	    8
+#define NONE	    UINT32_MAX
+#define ESTABLISHED 0x80000000u
+
+/* Time goes in beats; what was not used for so many is outlived. */
+#define MEMORY_BEATS 480
+
+/* A tag of 0 is an empty place. */
+struct place_set {
+	uint32_t tag[WAYS];
+	uint32_t used[WAYS]; /* beat of the latest use; top bit: established */
+};
+LJ_ASSERT_LINES(struct place_set, 1);
+
+struct directory {
+	struct place_set *sets;
+	uint64_t mask;
+	uint32_t shift; /* 2^shift sets */
+};
+
+/* Where to look for a hash. */
+struct spot {
+	uint32_t set, tag;
+};
+
+struct place {
+	uint32_t index;
+	uint32_t before; /* beat of the use before this one; 0: new here */
+	bool taken;	 /* from an empty place */
+	bool evicted;	 /* from somebody who was not outlived yet */
+};
+
+static inline struct spot spot_of(const struct directory *d, uint64_t hash)
+{
+	uint32_t tag = (uint32_t)(hash >> 32);
+
+	return (struct spot){(uint32_t)(hash & d->mask), tag != 0 ? tag : 1};
+}
+
+static inline struct place_set *set_of(const struct directory *d, struct spot spot)
+{
+	return &d->sets[spot.set];
+}
+
+/* Whether a place has left every window; also when the clock has gone back behind it. */
+static inline bool outlived(uint32_t used, uint32_t beat)
+{
+	return beat - (used & ~ESTABLISHED) >= MEMORY_BEATS;
+}
+
+/* A bit for each lane that is not 0. */
+static inline uint32_t lanes(__m256i mask)
+{
+	return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(mask));
+}
+
+static inline uint32_t way_of(const struct place_set *s, uint32_t tag)
+{
+	__m256i tags = _mm256_load_si256((const __m256i *)s->tag);
+	uint32_t same = lanes(_mm256_cmpeq_epi32(tags, _mm256_set1_epi32((int)tag)));
+
+	return same != 0 ? (uint32_t)__builtin_ctz(same) : NONE;
+}
+
+/* The first place that is empty or outlived, or else the one used longest ago: the top bit puts the
+ * established behind all newcomers. */
+static inline uint32_t weakest(const struct place_set *s, uint32_t beat)
+{
+	__m256i tags = _mm256_load_si256((const __m256i *)s->tag);
+	__m256i used = _mm256_load_si256((const __m256i *)s->used);
+	__m256i age = _mm256_sub_epi32(_mm256_set1_epi32((int)beat),
+				       _mm256_and_si256(used, _mm256_set1_epi32(~ESTABLISHED)));
+	/* As outlived(): an age is at the limit, unsigned, where the greater of both is itself. */
+	__m256i old =
+		_mm256_cmpeq_epi32(_mm256_max_epu32(age, _mm256_set1_epi32(MEMORY_BEATS)), age);
+	uint32_t free =
+		lanes(_mm256_or_si256(old, _mm256_cmpeq_epi32(tags, _mm256_setzero_si256())));
+	__m256i least;
+
+	if (free != 0)
+		return (uint32_t)__builtin_ctz(free);
+	least = _mm256_min_epu32(used, _mm256_permute2x128_si256(used, used, 1));
+	least = _mm256_min_epu32(least, _mm256_shuffle_epi32(least, 0x4e));
+	least = _mm256_min_epu32(least, _mm256_shuffle_epi32(least, 0xb1));
+	return (uint32_t)__builtin_ctz(lanes(_mm256_cmpeq_epi32(used, least)));
+}
+
+static inline uint32_t index_of(const struct directory *d, struct spot spot, uint32_t way)
+{
+	return way << d->shift | spot.set;
+}
+
+/* The way of a tag that was expected at `index` of its set. */
+static inline uint32_t way_near(const struct directory *d, const struct place_set *s,
+				struct spot spot, uint32_t index)
+{
+	uint32_t way = index >> d->shift;
+
+	return s->tag[way] == spot.tag ? way : way_of(s, spot.tag);
+}
+
+/* Where it is, or would be if it were the next that is claimed. */
+static inline uint32_t directory_expect(const struct directory *d, struct spot spot, uint32_t beat)
+{
+	const struct place_set *s = set_of(d, spot);
+	uint32_t way = way_of(s, spot.tag);
+
+	return index_of(d, spot, way != NONE ? way : weakest(s, beat));
+}
+
+/* Where it is, or NONE; not a use. */
+static inline uint32_t directory_find(const struct directory *d, struct spot spot,
+				      uint32_t expected, uint32_t beat)
+{
+	const struct place_set *s = set_of(d, spot);
+	uint32_t way = way_near(d, s, spot, expected);
+
+	return way != NONE && !outlived(s->used[way], beat) ? index_of(d, spot, way) : NONE;
+}
+
+/* Where it is or from now on is. A use: whoever is met a second time is established. */
+static inline struct place directory_claim(struct directory *d, struct spot spot, uint32_t expected,
+					   uint32_t beat)
+{
+	struct place_set *s = set_of(d, spot);
+	uint32_t way = way_near(d, s, spot, expected);
+	struct place p = {0};
+
+	if (way != NONE && !outlived(s->used[way], beat)) {
+		p.before = s->used[way] & ~ESTABLISHED;
+		s->used[way] = beat | ESTABLISHED;
+	} else {
+		if (way == NONE)
+			way = weakest(s, beat);
+		p.taken = s->tag[way] == 0;
+		p.evicted = !p.taken && !outlived(s->used[way], beat);
+		s->tag[way] = spot.tag;
+		s->used[way] = beat;
+	}
+	p.index = index_of(d, spot, way);
+	return p;
+}
+
+#endif
