@@ -65,7 +65,7 @@ static bool has_avx512(void)
 {
 	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-	       __builtin_cpu_supports("avx512vbmi");
+	       __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni");
 }
 
 bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
@@ -125,7 +125,7 @@ static struct forest_slot *create_slot(const struct forest *f, enum forest_kerne
 {
 	struct forest_slot *s = calloc(1, sizeof(*s));
 	size_t rows = (FOREST_ROWS + 1) * FOREST_COLUMNS_MAX;
-	size_t turned = (size_t)FOREST_ROWS * (f->features + 16) * sizeof(float);
+	size_t turned = (size_t)FOREST_ROWS * RTE_MAX(f->outputs, 8U) * sizeof(float);
 
 	if (s == NULL)
 		return NULL;

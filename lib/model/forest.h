@@ -164,7 +164,7 @@ struct forest_slot {
 	void (*rank_columns)(struct forest_slot *s, const float *matrix, uint32_t n);
 	int8_t *columns; /* [columns][FOREST_ROWS], counts less 128 */
 	uint8_t *rows;	 /* [FOREST_ROWS + 1][FOREST_COLUMNS_MAX], counts */
-	float *turned;	 /* [4][features][16]: the block's rows, features first */
+	float *turned;	 /* [2][4][FOREST_ROWS]: a few features of the block's rows */
 	float *sums;	 /* [outputs][FOREST_ROWS] of a row-lane kernel, else [rows][outputs] */
 	float *margins;	 /* [2 * FOREST_ROWS][outputs], where the caller wants none */
 	const float *row[FOREST_ROWS]; /* what the walk by floats walks */
