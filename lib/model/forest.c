@@ -65,7 +65,7 @@ static bool has_avx512(void)
 {
 	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-	       __builtin_cpu_supports("avx512vbmi");
+	       __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni");
 }
 
 bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
@@ -89,8 +89,8 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 /*
  * Up to how many rows the tree-lane kernel costs less than a block of the row-lane one. In the time
  * of one node that is asked whole (0.5 ns on AMD Zen 4, medians of the four shapes of bench_infer):
- * a node asked by itself 1.8, a tree's leaves 20; and a row's walk through one tree 3.1, each level
- * below the lanes 0.65 more.
+ * a node asked by itself 1.8, a level that is picked 8 and 0.35 a row, a tree's leaves 20; and a
+ * row's walk through one tree 3.1, each level below the lanes 0.65 more.
  */
 static uint32_t few_rows(const struct forest *f)
 {
@@ -99,10 +99,10 @@ static uint32_t few_rows(const struct forest *f)
 	for (uint32_t t = 0; t < f->trees; t++) {
 		const struct forest_program *p = &f->program[t];
 
-		block += 20 + (1U << p->whole);
+		block += 20 + (1U << p->whole) + 8 * p->picks;
 		for (uint32_t i = 0; i < p->levels; i++)
 			block += 1.8 * p->singles[i];
-		row += 3.1 + 0.65 * f->group[t / FOREST_TREES].below;
+		row += 3.1 + 0.65 * f->group[t / FOREST_TREES].below - 0.35 * p->picks;
 	}
 	return (uint32_t)(block / row);
 }
@@ -125,7 +125,7 @@ static struct forest_slot *create_slot(const struct forest *f, enum forest_kerne
 {
 	struct forest_slot *s = calloc(1, sizeof(*s));
 	size_t rows = (FOREST_ROWS + 1) * FOREST_COLUMNS_MAX;
-	size_t turned = (size_t)FOREST_ROWS * (f->features + 16) * sizeof(float);
+	size_t turned = (size_t)FOREST_ROWS * RTE_MAX(f->outputs, 8U) * sizeof(float);
 
 	if (s == NULL)
 		return NULL;
@@ -138,10 +138,11 @@ static struct forest_slot *create_slot(const struct forest *f, enum forest_kerne
 	s->turned = aligned_alloc(64, turned);
 	s->sums = aligned_alloc(64, FOREST_ROWS * 2 * f->outputs * sizeof(float));
 	s->standing = aligned_alloc(64, (FOREST_ROWS + 1) * FOREST_TREES);
+	s->window = aligned_alloc(64, sizeof(*s->window));
 	s->margins = aligned_alloc(64, 2 * FOREST_ROWS * f->outputs * sizeof(float));
 	s->ended = calloc(f->bounds != NULL ? f->bounds->stages + 1 : 1, sizeof(*s->ended));
 	if (s->ended == NULL || s->rows == NULL || s->columns == NULL || s->turned == NULL ||
-	    s->sums == NULL || s->standing == NULL || s->margins == NULL) {
+	    s->sums == NULL || s->standing == NULL || s->window == NULL || s->margins == NULL) {
 		forest_slot_destroy(s);
 		return NULL;
 	}
@@ -160,6 +161,7 @@ static struct forest_slot *create_slot(const struct forest *f, enum forest_kerne
 		s->best[n] = (uint8_t)(kernel != FOREST_BEST ? kernel : forest_kernel_for(f, n));
 	memset(s->rows, 0, rows);
 	memset(s->columns, 0, rows);
+	memset(s->window, 0, sizeof(*s->window));
 	return s;
 }
 
@@ -177,6 +179,7 @@ void forest_slot_destroy(struct forest_slot *s)
 	free(s->turned);
 	free(s->sums);
 	free(s->standing);
+	free(s->window);
 	free(s->ended);
 	forest_slot_destroy(s->second);
 	free(s->margins);

@@ -19,7 +19,8 @@
 
 #include "lj_base.h"
 
-#define FOREST_ROWS	   64  /* of a block; the lanes of an AVX-512 register of bytes */
+#define FOREST_ROWS	   64 /* of a block; the lanes of an AVX-512 register of bytes */
+#define FOREST_ROWS_LOG2   6
 #define FOREST_TREES	   64  /* of a group, likewise */
 #define FOREST_DEPTH_MAX   8   /* of a ranked tree: its table is complete, 2^depth leaves */
 #define FOREST_COLUMNS_MAX 256 /* of ranks: a column's number fits a byte */
@@ -100,16 +101,32 @@ struct forest_single {
 };
 
 /*
- * A tree for the row-lane kernels. The whole levels give each lane a code, 0 .. 2^whole - 1; each
- * further level changes the codes of those that go right; the last code names the leaf.
+ * A level of which each lane picks the node it stands on, 2^level of them, and asks that alone: its
+ * value is fetched row by row. That costs a bushy tree less than to ask all of the level.
+ */
+struct forest_pick {
+	int8_t *rank; /* less 128 */
+	uint8_t *column;
+};
+
+#define FOREST_PICK_LEVEL 6 /* the first, of 64 nodes; the whole levels are above */
+#define FOREST_PICKS	  (FOREST_DEPTH_MAX - FOREST_PICK_LEVEL)
+
+/*
+ * A tree for the row-lane kernels. The whole levels give each lane a code, 0 .. 2^whole - 1. Either
+ * each further level's single nodes change the codes of those that go right, or each lane picks its
+ * node in each further level and its code is doubled, one more for those that go right. The last
+ * code names the leaf.
  */
 struct forest_program {
 	struct forest_top top;
 	struct forest_single *single;
+	struct forest_pick pick[FOREST_PICKS];
 	uint8_t *planes; /* [4][width]: byte b of the leaf of each code */
 	float *leaf;	 /* [width] */
 	uint16_t width;	 /* 64, 128 or 256 */
 	uint8_t whole, levels;
+	uint8_t picks;			    /* levels; then there are no singles */
 	uint16_t singles[FOREST_DEPTH_MAX]; /* of each further level */
 };
 
@@ -148,12 +165,24 @@ struct forest {
 	uint8_t *column;
 	float *leaf;
 	struct forest_program *program; /* [trees], in the model's order */
+	bool picks;			/* any of them */
 	uint8_t *program_memory;
 	float *program_leaves;
 	struct forest_group *group;
 	uint32_t groups;
 	uint8_t *lanes;
 	uint8_t *slots;
+};
+
+/* Where a block's lanes stand in so many trees at a time. */
+#define FOREST_WINDOW 16
+struct forest_window {
+	uint8_t code[FOREST_WINDOW][FOREST_ROWS] __rte_aligned(64);
+	/* Of a level that is picked: of each lane's node, where its column is in a block, and the
+	 * row's count there. */
+	int8_t rank[FOREST_WINDOW][FOREST_ROWS] __rte_aligned(64);
+	uint16_t offset[FOREST_WINDOW][FOREST_ROWS] __rte_aligned(64);
+	int8_t count[FOREST_WINDOW][FOREST_ROWS] __rte_aligned(64);
 };
 
 /* What scoring writes: one per lcore. */
@@ -164,7 +193,7 @@ struct forest_slot {
 	void (*rank_columns)(struct forest_slot *s, const float *matrix, uint32_t n);
 	int8_t *columns; /* [columns][FOREST_ROWS], counts less 128 */
 	uint8_t *rows;	 /* [FOREST_ROWS + 1][FOREST_COLUMNS_MAX], counts */
-	float *turned;	 /* [4][features][16]: the block's rows, features first */
+	float *turned;	 /* [2][4][FOREST_ROWS]: a few features of the block's rows */
 	float *sums;	 /* [outputs][FOREST_ROWS] of a row-lane kernel, else [rows][outputs] */
 	float *margins;	 /* [2 * FOREST_ROWS][outputs], where the caller wants none */
 	const float *row[FOREST_ROWS]; /* what the walk by floats walks */
@@ -172,6 +201,8 @@ struct forest_slot {
 	uint32_t stood;	   /* the group that `standing` is of */
 	/* [bounds->stages + 1] rows that ended at a stage. This lcore: rw, control: ro. */
 	uint64_t *ended;
+	struct forest_window *window;
+	uint32_t n; /* rows of the block that began last */
 	/* For a second block, scored beside the first by FOREST_ROWS_AVX512; NULL: never. Owned. */
 	struct forest_slot *second;
 	uint32_t beside; /* rows, from which that is better than by themselves */

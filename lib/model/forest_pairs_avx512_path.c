@@ -4,9 +4,7 @@
 
 TARGET void forest_add_pair_avx512(struct forest_slot *s, uint32_t from, uint32_t to)
 {
-	const struct forest *f = s->forest;
-	const struct blocks blocks = {{s->columns, s->second->columns}, {s->sums, s->second->sums}};
+	const struct block_slots slots = {{s, s->second}};
 
-	for (uint32_t t = from; t < to; t++)
-		add_tree(&f->program[t], &blocks, f->tree[t].output);
+	add_trees(&slots, from, to);
 }

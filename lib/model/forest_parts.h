@@ -16,7 +16,7 @@
 #endif
 
 /* Of one search: thresholds, splitters, and the eight levels of its binary search. */
-#define FOREST_SEARCH_FLOATS (256 + 16 + 4 * 16 + 16 + 32 + 64 + 128)
+#define FOREST_SEARCH_FLOATS (256 + 16 + 256)
 
 /* Fills features, outputs, transform, base_margin. */
 void forest_load_head(struct forest *f, const json_t *root, float base_score);

@@ -85,20 +85,32 @@ static void fill_thresholds(struct forest *f, const struct forest_use *uses, siz
 }
 
 /*
- * level_table holds the thresholds as a binary search meets them: level k has 2^k of them, at
- * 16 floats each for the first four levels and 2^k from there on, so that each is whole registers.
+ * Where i, the answers of a binary search down to level k, stands in that level's table: the first
+ * two count in the lowest two bits, then each has the next bit, so that to add one moves none.
+ */
+static uint32_t place(uint32_t i, uint32_t k)
+{
+	uint32_t at = k < 2 ? i : i >> (k - 2);
+
+	for (uint32_t level = 2; level < k; level++)
+		at |= (i >> (k - 1 - level) & 1) << level;
+	return at;
+}
+
+/*
+ * level_table holds the thresholds as a binary search meets them: level k has 2^k of them, whole
+ * registers of 16 from level 4 on; before these stand level 2, 0, 1 and 3, in this order.
  */
 static void fill_tables(struct forest_search *s)
 {
-	float *level = s->level_table;
+	static const uint32_t first[] = {5, 6, 0, 8, 16, 32, 64, 128};
 
 	while (1U << s->levels <= s->n)
 		s->levels++;
-	for (uint32_t k = 0; k < s->levels; k++) {
+	for (uint32_t k = 0; k < s->levels; k++)
 		for (uint32_t i = 0; i < 1U << k; i++)
-			level[i] = s->threshold[(2 * i + 1) * (1U << (s->levels - 1 - k)) - 1];
-		level += RTE_MAX(16U, 1U << k);
-	}
+			s->level_table[first[k] + place(i, k)] =
+				s->threshold[(2 * i + 1) * (1U << (s->levels - 1 - k)) - 1];
 	for (uint32_t i = 0; i < 15; i++)
 		s->splitter[i] = s->threshold[16 * i + 15];
 }

@@ -3,47 +3,42 @@
 
 #include "forest_parts.h"
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,gfni")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 #define GROUP		16 /* rows */
 #define RANK_ONE_BY_ONE 3  /* rows; a group for them would be more work */
 
-/* Features first: 4 values of each of 16 rows into out[4][16]. */
-INLINE void turn_4(const float *const rows[GROUP], uint32_t at, float *out)
+/* Features first: 4 values of each of 8 rows into out[4][FOREST_ROWS]. */
+INLINE void turn_eight(const float *const rows[8], uint32_t at, float *out)
 {
-	__m512 quarter[4], a, b, c, d;
+	__m256 pair[4], a, b, c, d;
 
-	for (int i = 0; i < 4; i++) {
-		__m512 v = _mm512_castps128_ps512(_mm_loadu_ps(rows[i] + at));
-
-		v = _mm512_insertf32x4(v, _mm_loadu_ps(rows[i + 4] + at), 1);
-		v = _mm512_insertf32x4(v, _mm_loadu_ps(rows[i + 8] + at), 2);
-		quarter[i] = _mm512_insertf32x4(v, _mm_loadu_ps(rows[i + 12] + at), 3);
-	}
-	a = _mm512_unpacklo_ps(quarter[0], quarter[1]);
-	b = _mm512_unpacklo_ps(quarter[2], quarter[3]);
-	c = _mm512_unpackhi_ps(quarter[0], quarter[1]);
-	d = _mm512_unpackhi_ps(quarter[2], quarter[3]);
-	_mm512_store_ps(out, _mm512_shuffle_ps(a, b, 0x44));
-	_mm512_store_ps(out + 16, _mm512_shuffle_ps(a, b, 0xee));
-	_mm512_store_ps(out + 32, _mm512_shuffle_ps(c, d, 0x44));
-	_mm512_store_ps(out + 48, _mm512_shuffle_ps(c, d, 0xee));
+	for (int i = 0; i < 4; i++)
+		pair[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(rows[i] + at)),
+					       _mm_loadu_ps(rows[i + 4] + at), 1);
+	a = _mm256_unpacklo_ps(pair[0], pair[1]);
+	b = _mm256_unpacklo_ps(pair[2], pair[3]);
+	c = _mm256_unpackhi_ps(pair[0], pair[1]);
+	d = _mm256_unpackhi_ps(pair[2], pair[3]);
+	_mm256_store_ps(out, _mm256_shuffle_ps(a, b, 0x44));
+	_mm256_store_ps(out + FOREST_ROWS, _mm256_shuffle_ps(a, b, 0xee));
+	_mm256_store_ps(out + 2 * FOREST_ROWS, _mm256_shuffle_ps(c, d, 0x44));
+	_mm256_store_ps(out + 3 * FOREST_ROWS, _mm256_shuffle_ps(c, d, 0xee));
 }
 
-/* n (1..16) rows, features first, into out[features][16]; lanes over n repeat the last row. */
-TARGET static void turn_group(const float *matrix, uint32_t features, uint32_t n, float *out)
+/* The columns of features [at, at + n), n up to 4, of so many groups of rows. */
+INLINE void turn_features(const float *const *rows, uint32_t at, uint32_t n, uint32_t groups,
+			  float *out)
 {
-	const float *rows[GROUP];
-	uint32_t at = 0;
-
-	for (uint32_t r = 0; r < GROUP; r++)
-		rows[r] = matrix + (size_t)RTE_MIN(r, n - 1) * features;
-	for (; at + 4 <= features; at += 4)
-		turn_4(rows, at, out + at * GROUP);
-	for (; at < features; at++)
-		for (uint32_t r = 0; r < GROUP; r++)
-			out[at * GROUP + r] = rows[r][at];
+	if (n == 4) {
+		for (uint32_t r = 0; r < groups * GROUP; r += 8)
+			turn_eight(rows + r, at, out + r);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t r = 0; r < groups * GROUP; r++)
+			out[i * FOREST_ROWS + r] = rows[r][at + i];
 }
 
 INLINE __m512 pick_16(__m512i i, const float *table)
@@ -56,113 +51,235 @@ INLINE __m512 pick_32(__m512i i, const float *table)
 	return _mm512_permutex2var_ps(_mm512_load_ps(table), i, _mm512_load_ps(table + 16));
 }
 
-INLINE __m512 pick_64(__m512i i, const float *table)
+/* `high` tells bit 5 of i. */
+INLINE __m512 pick_64(__m512i i, __mmask16 high, const float *table)
 {
-	return _mm512_mask_blend_ps(_mm512_test_epi32_mask(i, _mm512_set1_epi32(32)),
-				    pick_32(i, table), pick_32(i, table + 32));
+	return _mm512_mask_blend_ps(high, pick_32(i, table), pick_32(i, table + 32));
 }
 
-INLINE __m512 pick_128(__m512i i, const float *table)
+/* 16 values in a search. */
+struct standing {
+	__m512 x;
+	__m512i at;		/* the answers so far */
+	__mmask16 fifth, sixth; /* bits 5 and 6 of them, where they are */
+};
+
+/* Which of 16 values reach their thresholds. NaN reaches none. */
+INLINE __mmask16 reaches(__m512 x, __m512 threshold)
 {
-	return _mm512_mask_blend_ps(_mm512_test_epi32_mask(i, _mm512_set1_epi32(64)),
-				    pick_64(i, table), pick_64(i, table + 64));
+	return _mm512_cmp_ps_mask(x, threshold, _CMP_GE_OQ);
 }
 
-/* The next bit of the counts: whether x reaches the threshold in the middle of what is left. */
-INLINE __m512i narrow(__m512i count, __m512 x, __m512 threshold)
+/* The first two levels at once, which count together how many of their thresholds are reached. */
+INLINE void begin(struct standing *s, const float *table, uint32_t levels, __m512i one)
 {
-	__mmask16 reached = _mm512_cmp_ps_mask(x, threshold, _CMP_GE_OQ);
+	__mmask16 low = reaches(s->x, _mm512_set1_ps(table[5]));
 
-	/* 2 * count + reached, by taking away -1. */
-	return _mm512_mask_sub_epi32(_mm512_add_epi32(count, count), reached,
-				     _mm512_add_epi32(count, count), _mm512_set1_epi32(-1));
-}
-
-/* How many of the thresholds each x reaches; NaN reaches none. */
-INLINE __m512i count_16(__m512 x, const float *table, uint32_t levels)
-{
-	__m512i c = _mm512_setzero_si512();
-
-	c = narrow(c, x, _mm512_set1_ps(table[0]));
-	if (levels > 1)
-		c = narrow(c, x, pick_16(c, table + 16));
-	if (levels > 2)
-		c = narrow(c, x, pick_16(c, table + 32));
-	if (levels > 3)
-		c = narrow(c, x, pick_16(c, table + 48));
-	if (levels > 4)
-		c = narrow(c, x, pick_16(c, table + 64));
-	if (levels > 5)
-		c = narrow(c, x, pick_32(c, table + 80));
-	if (levels > 6)
-		c = narrow(c, x, pick_64(c, table + 112));
-	if (levels > 7)
-		c = narrow(c, x, pick_128(c, table + 176));
-	return c;
-}
-
-/* Ranks of 16 rows into the columns that are asked for. */
-INLINE void rank_16(const struct forest_search *s, __m512 x, uint32_t levels, int8_t *columns)
-{
-	__m512i rank =
-		_mm512_sub_epi32(count_16(x, s->level_table, levels), _mm512_set1_epi32(128));
-	__m128i bytes = _mm512_cvtepi32_epi8(rank);
-	__mmask16 missing;
-
-	if (s->column[0] >= 0)
-		_mm_store_si128((__m128i *)(columns + s->column[0] * FOREST_ROWS), bytes);
-	if (s->column[1] < 0)
+	s->at = _mm512_maskz_mov_epi32(low, one);
+	if (levels < 2)
 		return;
-	missing = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-	_mm_store_si128((__m128i *)(columns + s->column[1] * FOREST_ROWS),
-			_mm_mask_mov_epi8(bytes, missing, _mm_set1_epi8(127)));
+	s->at = _mm512_mask_add_epi32(s->at, reaches(s->x, _mm512_set1_ps(table[6])), s->at, one);
+	s->at = _mm512_mask_add_epi32(s->at, reaches(s->x, _mm512_set1_ps(table[7])), s->at, one);
 }
 
-INLINE void rank_groups(const struct forest_search *s, const float *turned, size_t group,
-			uint32_t groups, uint32_t levels, int8_t *columns)
+/* The threshold that is asked at a level from 2 on: of its table, the one that `at` names. */
+INLINE __m512 threshold(const struct standing *s, const float *table, uint32_t level)
+{
+	switch (level) {
+	case 2:
+		return pick_16(s->at, table);
+	case 3: /* of 8: the rest of the register does not matter */
+		return _mm512_permutexvar_ps(s->at,
+					     _mm512_castps256_ps512(_mm256_load_ps(table + 8)));
+	case 4:
+		return pick_16(s->at, table + 16);
+	case 5:
+		return pick_32(s->at, table + 32);
+	case 6:
+		return pick_64(s->at, s->fifth, table + 64);
+	default:
+		return _mm512_mask_blend_ps(s->sixth, pick_64(s->at, s->fifth, table + 128),
+					    pick_64(s->at, s->fifth, table + 192));
+	}
+}
+
+/* Level by level, all groups side by side: each waits longer for an answer than asking takes. */
+INLINE void ask(struct standing *s, const float *table, uint32_t level, uint32_t groups,
+		__m512i one)
+{
+	for (uint32_t g = 0; g < groups; g++) {
+		__mmask16 reached = reaches(s[g].x, threshold(&s[g], table, level));
+
+		s[g].at = _mm512_mask_or_epi32(s[g].at, reached, s[g].at, one);
+		if (level == 5)
+			s[g].fifth = reached;
+		if (level == 6)
+			s[g].sixth = reached;
+	}
+}
+
+INLINE void search(struct standing *s, const float *table, uint32_t levels, uint32_t groups,
+		   const __m512i *one)
 {
 	for (uint32_t g = 0; g < groups; g++)
-		rank_16(s, _mm512_load_ps(turned + g * group), levels, columns + g * GROUP);
+		begin(&s[g], table, levels, one[0]);
+	if (levels > 2)
+		ask(s, table, 2, groups, one[1]);
+	if (levels > 3)
+		ask(s, table, 3, groups, one[2]);
+	if (levels > 4)
+		ask(s, table, 4, groups, one[3]);
+	if (levels > 5)
+		ask(s, table, 5, groups, one[4]);
+	if (levels > 6)
+		ask(s, table, 6, groups, one[5]);
+	if (levels > 7)
+		ask(s, table, 7, groups, one[6]);
+}
+
+/* The matrix by which each byte of answers becomes a count. */
+INLINE uint64_t counting(uint32_t levels)
+{
+	uint64_t matrix = 0;
+
+	/* Row 7 - i of the matrix chooses bit i of the count: the answer of level - 1 - i. */
+	for (uint32_t i = 0; i < levels; i++) {
+		uint32_t level = levels - 1 - i;
+		/* The first two levels' are a number already. */
+		uint32_t k = level < 2 && levels > 1 ? level ^ 1 : level;
+
+		matrix |= 1ULL << (8 * (7 - i) + k);
+	}
+	return matrix;
+}
+
+/* The answers of up to 64 rows, to ranks. */
+INLINE __m512i to_ranks(const struct standing *s, uint32_t groups, uint32_t levels)
+{
+	const __m512i order = _mm512_set_epi32(0x3f3b3733, 0x2f2b2723, 0x1f1b1713, 0x0f0b0703,
+					       0x3e3a3632, 0x2e2a2622, 0x1e1a1612, 0x0e0a0602,
+					       0x3d393531, 0x2d292521, 0x1d191511, 0x0d090501,
+					       0x3c383430, 0x2c282420, 0x1c181410, 0x0c080400);
+	__m512i all = s[0].at;
+
+	for (uint32_t g = 1; g < groups; g++)
+		all = _mm512_or_si512(all, _mm512_slli_epi32(s[g].at, 8 * g));
+	all = _mm512_permutexvar_epi8(order, all);
+	return _mm512_gf2p8affine_epi64_epi8(all, _mm512_set1_epi64((int64_t)counting(levels)),
+					     0x80);
+}
+
+INLINE void store(int8_t *column, uint32_t groups, __m512i ranks)
+{
+	if (groups == 1)
+		_mm_store_si128((__m128i *)column, _mm512_castsi512_si128(ranks));
+	else if (groups == 2)
+		_mm256_store_si256((__m256i *)column, _mm512_castsi512_si256(ranks));
+	else
+		_mm512_store_si512(column, ranks);
+}
+
+/* One search of all rows, of which x are the values; ranks into the columns that are asked for. */
+INLINE void rank_levels(const struct forest_search *s, const float *x, uint32_t groups,
+			uint32_t levels, const __m512i *one, int8_t *columns)
+{
+	struct standing at[4];
+	__mmask64 missing = 0;
+	__m512i ranks;
+
+	for (uint32_t g = 0; g < groups; g++)
+		at[g] = (struct standing){.x = _mm512_load_ps(x + g * GROUP)};
+	search(at, s->level_table, levels, groups, one);
+	ranks = to_ranks(at, groups, levels);
+	if (s->column[0] >= 0)
+		store(columns + s->column[0] * FOREST_ROWS, groups, ranks);
+	if (s->column[1] < 0)
+		return;
+	for (uint32_t g = 0; g < groups; g++)
+		missing |= (__mmask64)_mm512_cmp_ps_mask(at[g].x, at[g].x, _CMP_UNORD_Q)
+			   << (16 * g);
+	store(columns + s->column[1] * FOREST_ROWS, groups,
+	      _mm512_mask_mov_epi8(ranks, missing, _mm512_set1_epi8(127)));
+}
+
+INLINE void rank_search(const struct forest_search *s, const float *x, uint32_t groups,
+			const __m512i *one, int8_t *columns)
+{
+	switch (s->levels) {
+	case 1:
+		rank_levels(s, x, groups, 1, one, columns);
+		break;
+	case 2:
+		rank_levels(s, x, groups, 2, one, columns);
+		break;
+	case 3:
+		rank_levels(s, x, groups, 3, one, columns);
+		break;
+	case 4:
+		rank_levels(s, x, groups, 4, one, columns);
+		break;
+	case 5:
+		rank_levels(s, x, groups, 5, one, columns);
+		break;
+	case 6:
+		rank_levels(s, x, groups, 6, one, columns);
+		break;
+	case 7:
+		rank_levels(s, x, groups, 7, one, columns);
+		break;
+	default:
+		rank_levels(s, x, groups, 8, one, columns);
+	}
+}
+
+/*
+ * Four features at a time, for what is turned to be in the first cache; and one step ahead, for it
+ * to have come there before it is read by other portions than it was written.
+ */
+INLINE void rank_groups(struct forest_slot *slot, const float *const *rows, uint32_t groups)
+{
+	const struct forest *f = slot->forest;
+	float *turned[2] = {slot->turned, slot->turned + 4 * FOREST_ROWS};
+	__m512i one[7];
+
+	for (uint32_t i = 0; i < 7; i++) {
+		one[i] = _mm512_set1_epi32(i > 0 ? 2 << i : 1);
+		/* Else compilers make the constants anew in each search, by the busiest ports. */
+		__asm__("" : "+v"(one[i]));
+	}
+	turn_features(rows, 0, RTE_MIN(4U, f->features), groups, turned[0]);
+	for (uint32_t i = 0, at = 0; i < f->searches; at += 4) {
+		const float *now = turned[at / 4 % 2];
+
+		if (at + 4 < f->features)
+			turn_features(rows, at + 4, RTE_MIN(4U, f->features - at - 4), groups,
+				      turned[(at / 4 + 1) % 2]);
+		for (; i < f->searches && f->search[i].feature < at + 4; i++)
+			rank_search(&f->search[i], now + (f->search[i].feature - at) * FOREST_ROWS,
+				    groups, one, slot->columns);
+	}
 }
 
 TARGET void forest_rank_columns_avx512(struct forest_slot *s, const float *matrix, uint32_t n)
 {
-	const struct forest *f = s->forest;
 	uint32_t groups = (n + GROUP - 1) / GROUP;
-	size_t group = (size_t)f->features * GROUP;
+	const float *rows[FOREST_ROWS];
 
-	for (uint32_t g = 0; g < groups; g++)
-		turn_group(matrix + (size_t)g * GROUP * f->features, f->features,
-			   RTE_MIN(n - g * GROUP, (uint32_t)GROUP), s->turned + g * group);
-	for (uint32_t i = 0; i < f->searches; i++) {
-		const struct forest_search *search = &f->search[i];
-		const float *turned = s->turned + search->feature * GROUP;
-
-		switch (search->levels) {
-		case 1:
-			rank_groups(search, turned, group, groups, 1, s->columns);
-			break;
-		case 2:
-			rank_groups(search, turned, group, groups, 2, s->columns);
-			break;
-		case 3:
-			rank_groups(search, turned, group, groups, 3, s->columns);
-			break;
-		case 4:
-			rank_groups(search, turned, group, groups, 4, s->columns);
-			break;
-		case 5:
-			rank_groups(search, turned, group, groups, 5, s->columns);
-			break;
-		case 6:
-			rank_groups(search, turned, group, groups, 6, s->columns);
-			break;
-		case 7:
-			rank_groups(search, turned, group, groups, 7, s->columns);
-			break;
-		default:
-			rank_groups(search, turned, group, groups, 8, s->columns);
-		}
+	/* Lanes over n repeat the last row. */
+	for (uint32_t r = 0; r < groups * GROUP; r++)
+		rows[r] = matrix + (size_t)RTE_MIN(r, n - 1) * s->forest->features;
+	switch (groups) {
+	case 1:
+		rank_groups(s, rows, 1);
+		break;
+	case 2:
+		rank_groups(s, rows, 2);
+		break;
+	case 3:
+		rank_groups(s, rows, 3);
+		break;
+	default:
+		rank_groups(s, rows, 4);
 	}
 }
 

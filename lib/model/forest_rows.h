@@ -27,7 +27,6 @@ typedef struct {
 
 struct blocks {
 	const int8_t *columns[BLOCKS];
-	float *sums[BLOCKS];
 };
 
 struct top {
@@ -116,8 +115,8 @@ INLINE lanes whole(const struct forest_program *p, const struct blocks *blocks)
 	}
 }
 
-/* The code of each lane's leaf in one tree. */
-INLINE lanes leaf_codes(const struct forest_program *p, const struct blocks *blocks)
+/* The code of each lane in one tree, before any is picked. */
+INLINE lanes find_codes(const struct forest_program *p, const struct blocks *blocks)
 {
 	return go_on(p, whole(p, blocks), blocks);
 }

@@ -62,13 +62,25 @@ INLINE reg walk(reg next, reg code, reg asked, reg rank, reg count, reg fresh)
 
 #include "forest_rows.h"
 
+/* Levels of which each row picks its node. */
+INLINE void pick_levels(const struct forest_program *p, const int8_t *columns, uint32_t n,
+			uint8_t *code)
+{
+	for (uint32_t i = 0; i < p->picks; i++)
+		for (uint32_t r = 0; r < n; r++) {
+			int8_t count = columns[p->pick[i].column[code[r]] * FOREST_ROWS + r];
+
+			code[r] = (uint8_t)(2 * code[r] + (p->pick[i].rank[code[r]] < count));
+		}
+}
+
 INLINE void add_tree(const struct forest_program *p, const struct blocks *half, uint32_t n,
-		     uint32_t output)
+		     float *sum)
 {
 	uint8_t code[ROWS] __attribute__((aligned(32)));
-	float *sum = half->sums[0] + output * FOREST_ROWS;
 
-	_mm256_store_si256((__m256i *)code, leaf_codes(p, half).of[0]);
+	_mm256_store_si256((__m256i *)code, find_codes(p, half).of[0]);
+	pick_levels(p, half->columns[0], n, code);
 	for (uint32_t r = 0; r < n; r++)
 		sum[r] += p->leaf[code[r]];
 }
@@ -78,11 +90,11 @@ TARGET void forest_add_rows_avx2(struct forest_slot *s, uint32_t n, uint32_t fro
 	const struct forest *f = s->forest;
 
 	for (uint32_t half = 0; half < n; half += ROWS) {
-		const struct blocks blocks = {{s->columns + half}, {s->sums + half}};
+		const struct blocks blocks = {{s->columns + half}};
 
 		for (uint32_t t = from; t < to; t++)
 			add_tree(&f->program[t], &blocks, RTE_MIN(n - half, (uint32_t)ROWS),
-				 f->tree[t].output);
+				 s->sums + half + f->tree[t].output * FOREST_ROWS);
 	}
 }
 

@@ -101,20 +101,115 @@ INLINE void add_leaves(__m512i code, const uint8_t *planes, uint32_t width, floa
 							    _mm512_castsi512_ps(v[i])));
 }
 
-/* The leaves of one tree to sums[64] of its output in each block. */
-INLINE void add_tree(const struct forest_program *p, const struct blocks *blocks, uint32_t output)
+/* The leaves of one tree to sum[64]. */
+INLINE void add_tree(const struct forest_program *p, __m512i code, float *sum)
 {
-	lanes code = leaf_codes(p, blocks);
+	if (p->width == 64)
+		add_leaves(code, p->planes, 64, sum);
+	else if (p->width == 128)
+		add_leaves(code, p->planes, 128, sum);
+	else
+		add_leaves(code, p->planes, 256, sum);
+}
 
+/* Those whose blocks are scored side by side. */
+struct block_slots {
+	struct forest_slot *of[BLOCKS];
+};
+
+/* Of each lane the node that it stands on, into the window's row i. */
+INLINE void pick_nodes(struct forest_window *w, uint32_t i, const struct forest_pick *pick,
+		       uint32_t width)
+{
+	__m512i code = _mm512_load_si512(w->code[i]);
+	__m512i column = look_up(pick->column, width, code);
+	__m512i low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(column));
+	__m512i high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(column, 1));
+
+	_mm512_store_si512(w->rank[i], look_up((const uint8_t *)pick->rank, width, code));
+	_mm512_store_si512(w->offset[i], _mm512_slli_epi16(low, FOREST_ROWS_LOG2));
+	_mm512_store_si512(w->offset[i] + 32, _mm512_slli_epi16(high, FOREST_ROWS_LOG2));
+}
+
+/* What the rows have in the columns of their nodes: the one thing that is not done in lanes. */
+INLINE void fetch_counts(struct forest_window *w, uint32_t i, const int8_t *columns, uint32_t n)
+{
+	const uint16_t *offset = w->offset[i];
+	int8_t *count = w->count[i];
+
+	for (size_t r = 0; r < n; r += 8)
+		for (size_t k = r; k < r + 8; k++)
+			count[k] = columns[offset[k] + k];
+}
+
+INLINE void go_down(struct forest_window *w, uint32_t i)
+{
+	__m512i code = _mm512_load_si512(w->code[i]), twice = _mm512_add_epi8(code, code);
+	__mmask64 right = _mm512_cmplt_epi8_mask(_mm512_load_si512(w->rank[i]),
+						 _mm512_load_si512(w->count[i]));
+
+	_mm512_store_si512(w->code[i],
+			   _mm512_mask_sub_epi8(twice, right, twice, _mm512_set1_epi8(-1)));
+}
+
+/*
+ * One level of those trees from `from` on that pick there. Step by step, so that what is stored in
+ * other portions than it is read has come to the cache meanwhile.
+ */
+INLINE void pick_level(struct forest_slot *s, uint32_t from, uint32_t n, uint32_t level)
+{
+	const struct forest_program *p = &s->forest->program[from];
+	struct forest_window *w = s->window;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (p[i].picks > level)
+			pick_nodes(w, i, &p[i].pick[level], level == 0 ? 64 : 128);
+	for (uint32_t i = 0; i < n; i++)
+		if (p[i].picks > level)
+			fetch_counts(w, i, s->columns, s->n);
+	for (uint32_t i = 0; i < n; i++)
+		if (p[i].picks > level)
+			go_down(w, i);
+}
+
+/* The leaves of up to FOREST_WINDOW trees from `from` on. */
+INLINE void add_window(const struct block_slots *slots, const struct blocks *blocks, uint32_t from,
+		       uint32_t n)
+{
+	const struct forest *f = slots->of[0]->forest;
+
+	for (uint32_t i = 0; i < n; i++) {
+		lanes code = find_codes(&f->program[from + i], blocks);
+
+		for (int b = 0; b < BLOCKS; b++)
+			_mm512_store_si512(slots->of[b]->window->code[i], code.of[b]);
+	}
 	for (int b = 0; b < BLOCKS; b++) {
-		float *sum = blocks->sums[b] + output * FOREST_ROWS;
+		for (uint32_t level = 0; level < FOREST_PICKS; level++)
+			pick_level(slots->of[b], from, n, level);
+		for (uint32_t i = 0; i < n; i++)
+			add_tree(&f->program[from + i],
+				 _mm512_load_si512(slots->of[b]->window->code[i]),
+				 slots->of[b]->sums + f->tree[from + i].output * FOREST_ROWS);
+	}
+}
 
-		if (p->width == 64)
-			add_leaves(code.of[b], p->planes, 64, sum);
-		else if (p->width == 128)
-			add_leaves(code.of[b], p->planes, 128, sum);
-		else
-			add_leaves(code.of[b], p->planes, 256, sum);
+/* Adds the leaves of trees [from, to) to the sums of each block. */
+INLINE void add_trees(const struct block_slots *slots, uint32_t from, uint32_t to)
+{
+	const struct forest *f = slots->of[0]->forest;
+	struct blocks blocks;
+
+	for (int b = 0; b < BLOCKS; b++)
+		blocks.columns[b] = slots->of[b]->columns;
+	for (; from < to && f->picks; from += FOREST_WINDOW)
+		add_window(slots, &blocks, from, RTE_MIN(to - from, (uint32_t)FOREST_WINDOW));
+	for (; from < to; from++) {
+		lanes code = find_codes(&f->program[from], &blocks);
+
+		for (int b = 0; b < BLOCKS; b++)
+			add_tree(&f->program[from], code.of[b],
+				 slots->of[b]->sums + f->tree[from].output * FOREST_ROWS);
 	}
 }
 

@@ -4,10 +4,8 @@
 
 TARGET void forest_add_rows_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to)
 {
-	const struct forest *f = s->forest;
-	const struct blocks blocks = {{s->columns}, {s->sums}};
+	const struct block_slots slots = {{s}};
 
 	RTE_SET_USED(n); /* idle lanes cost nothing */
-	for (uint32_t t = from; t < to; t++)
-		add_tree(&f->program[t], &blocks, f->tree[t].output);
+	add_trees(&slots, from, to);
 }

@@ -23,6 +23,7 @@ void forest_begin(struct forest_slot *s, enum forest_kernel kernel, const float 
 	/* All lanes of a row-lane kernel, and an odd row's partner in the tree-lane one. */
 	uint32_t rows = forest_is_row_lane(kernel) ? FOREST_ROWS : n + 1;
 
+	s->n = n;
 	kernels[kernel].begin(s, matrix, n);
 	for (uint32_t i = 0; i < rows * f->outputs; i++)
 		s->sums[i] = f->base_margin;

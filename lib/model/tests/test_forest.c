@@ -166,7 +166,8 @@ static json_t *trees_model(json_t *root)
 static bool loads_what_is_there(const struct forest *f, const struct forest_program *p)
 {
 	uint32_t codes = 1U << p->whole, singles = 0;
-	bool sound = p->whole >= 1 && p->whole + p->levels <= FOREST_DEPTH_MAX;
+	bool sound = p->whole >= 1 && p->whole + p->levels + p->picks <= FOREST_DEPTH_MAX &&
+		     (p->picks == 0 || (p->whole == FOREST_PICK_LEVEL && p->levels == 0));
 
 	for (uint32_t h = 1; h < 1U << p->whole; h++)
 		sound = sound && p->top.offset[h] % FOREST_ROWS == 0 &&
@@ -178,6 +179,9 @@ static bool loads_what_is_there(const struct forest *f, const struct forest_prog
 				p->single[singles].offset / FOREST_ROWS < f->columns;
 		codes += p->singles[level];
 	}
+	for (uint32_t level = 0; level < p->picks; level++, codes *= 2)
+		for (uint32_t i = 0; i < codes; i++)
+			sound = sound && p->pick[level].column[i] < f->columns;
 	return sound && codes <= p->width;
 }
 
@@ -193,6 +197,20 @@ static void the_row_lane_kernels_load_what_is_there(void)
 				CU_ASSERT(loads_what_is_there(p.forest, &p.forest->program[t]));
 			close_pair(&p);
 		}
+}
+
+static void the_levels_of_bushy_trees_alone_are_picked(void)
+{
+	struct pair bushy, sparse;
+
+	open_pair(&bushy, &(struct shape){20, 1, 40, 8, 100, 60}, 5);
+	open_pair(&sparse, &(struct shape){20, 1, 40, 8, 60, 60}, 6);
+	for (uint32_t t = 0; t < 20; t++)
+		CU_ASSERT(bushy.forest->program[t].picks == 2);
+	CU_ASSERT(bushy.forest->picks);
+	CU_ASSERT_FALSE(sparse.forest->picks);
+	close_pair(&bushy);
+	close_pair(&sparse);
 }
 
 static void a_million_trees_are_refused(void)
@@ -328,6 +346,8 @@ int main(void)
 		 few_and_many_features_give_xgboosts_bits},
 		{"the row-lane kernels load what is there",
 		 the_row_lane_kernels_load_what_is_there},
+		{"the levels of bushy trees alone are picked",
+		 the_levels_of_bushy_trees_alone_are_picked},
 		{"a million trees are refused", a_million_trees_are_refused},
 		{"a threshold that is no number is refused",
 		 a_threshold_that_is_no_number_is_refused},
