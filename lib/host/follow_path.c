@@ -139,10 +139,10 @@ static inline void ask_look(const struct host *src, const struct host *dst, cons
 	ask_live(&dst->out, dst->out_past, IN(60S) | IN(600S));
 	ask_live(&s->tally, s->past, IN(5S) | IN(60S) | IN(600S));
 	ask_live(&c->tally, c->past, IN(5S) | IN(60S) | IN(600S));
-	if (src->out.live != 0) {
+	if (src->out.live & (IN(5S) | IN(60S)))
 		rte_prefetch0(&src->trials_past[LJ_HOST_5S]);
+	if (src->out.live & IN(600S))
 		rte_prefetch0(&src->trials_past[LJ_HOST_600S]);
-	}
 	if (src->out.live & (IN(60S) | IN(600S)))
 		rte_prefetch0(src->out_bytes_past);
 	if (src->in.live & (IN(60S) | IN(600S)))
