@@ -36,8 +36,9 @@ static inline bool failed(const struct lj_host_fact *fact)
 }
 
 static inline void make_places(const struct lj_host *h, struct places *p,
-			       const struct lj_host_fact *f)
+			       const struct lj_host_step *step)
 {
+	const struct lj_host_fact *f = step->fact;
 	uint64_t port = (uint64_t)f->protocol << 16 | f->port;
 	uint64_t size = (uint64_t)f->protocol << 32 | f->size;
 	uint64_t service = key_of(KEY_SERVICE, f->responder, port);
@@ -50,6 +51,7 @@ static inline void make_places(const struct lj_host *h, struct places *p,
 		spot_of(&h->conversations, key_of(KEY_CONVERSATION, f->initiator, service));
 	p->opening = spot_of(&h->openings, key_of(KEY_OPENING, f->flow_id, 0));
 	p->begin = f->event == LJ_HOST_BEGIN;
+	p->look = step->context != NULL;
 	p->marks = 0;
 	if (p->begin) {
 		p->mark[0] = spot_of(marks, key_of(MARK_PEER, f->initiator, f->responder));
@@ -99,9 +101,11 @@ static inline void ask_things(const struct lj_host *h, struct places *p)
 	rte_prefetch0(&h->opening[p->opening_at]);
 	if (p->begin)
 		return;
+	rte_prefetch0(dst->trials);
+	if (!p->look)
+		return;
 	rte_prefetch0(&src->in);
 	rte_prefetch0(&dst->out);
-	rte_prefetch0(dst->trials);
 }
 
 /* What a window has in tally.live. */
@@ -139,10 +143,10 @@ static inline void ask_look(const struct host *src, const struct host *dst, cons
 	ask_live(&dst->out, dst->out_past, IN(60S) | IN(600S));
 	ask_live(&s->tally, s->past, IN(5S) | IN(60S) | IN(600S));
 	ask_live(&c->tally, c->past, IN(5S) | IN(60S) | IN(600S));
-	if (src->out.live != 0) {
+	if (src->out.live & (IN(5S) | IN(60S)))
 		rte_prefetch0(&src->trials_past[LJ_HOST_5S]);
+	if (src->out.live & IN(600S))
 		rte_prefetch0(&src->trials_past[LJ_HOST_600S]);
-	}
 	if (src->out.live & (IN(60S) | IN(600S)))
 		rte_prefetch0(src->out_bytes_past);
 	if (src->in.live & (IN(60S) | IN(600S)))
@@ -167,8 +171,10 @@ static inline void ask_past(const struct lj_host *h, const struct places *p)
 
 	if (p->begin)
 		ask_begin(src, dst, s, c);
-	else
+	else if (p->look)
 		ask_look(src, dst, s, c);
+	else
+		rte_prefetch0(&c->episode[c->tally.ends % LJ_HOST_RHYTHM]);
 }
 
 static void set_clock(struct clock *c, uint64_t ns)
@@ -234,7 +240,7 @@ void lj_host_follow(struct lj_host *h, const struct lj_host_step *steps, uint32_
 		uint32_t past = i - (PLACES_AHEAD - PAST_AHEAD), hand = i - PLACES_AHEAD;
 
 		if (i < n) {
-			make_places(h, &ring[i % RING], steps[i].fact);
+			make_places(h, &ring[i % RING], &steps[i]);
 			ask_places(h, &ring[i % RING]);
 		}
 		if (things < n)

@@ -73,7 +73,7 @@ struct places {
 	 * service's, and when it failed the peer and the port. */
 	struct spot mark[4];
 	uint32_t marks;
-	bool begin;
+	bool begin, look;
 	/* Expected, some facts before: where they are or, of a begin, will be. */
 	uint32_t src_at, dst_at, service_at, conversation_at, opening_at;
 } __rte_cache_aligned;
