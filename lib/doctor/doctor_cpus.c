@@ -23,7 +23,7 @@ static uint32_t list_others(const bool cpus[DOCTOR_CPUS], const bool good[DOCTOR
 
 /* Lcores that poll: what runs beside them on their CPUs costs packets or time. */
 struct pollers {
-	const char *who, *key, *list;
+	const char *who, *key;
 	uint32_t lcores;
 	bool cpus[DOCTOR_CPUS];
 	uint32_t n_cpus;
@@ -132,7 +132,7 @@ static void examine_node(struct lj_doctor *d, const struct lj_config_port *port,
 static void describe(struct pollers *p, const char *who, const char *key, const char *list,
 		     uint32_t lcores)
 {
-	*p = (struct pollers){.who = who, .key = key, .list = list, .lcores = lcores};
+	*p = (struct pollers){.who = who, .key = key, .lcores = lcores};
 	p->n_cpus = parse_cpu_list(list, p->cpus);
 }
 

@@ -44,7 +44,7 @@ static int follow(struct lj_pipeline *p, uint32_t i, uint32_t leader, struct lj_
 	struct lj_source *to = p->source[i];
 	struct lj_error why = {0};
 	uint32_t parted;
-	int ret = 0;
+	int ret;
 
 	if (lj_rss_self_test(from->rss, to->rss) == 0)
 		return 0;

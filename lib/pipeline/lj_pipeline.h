@@ -125,8 +125,8 @@ struct lj_loop_info {
 	 * lcore gave it. */
 	uint64_t involuntary_switches, voluntary_switches;
 	const struct lj_late *latest; /* interval of lj_pipeline_watch() */
-	uint64_t longest_at_ns; /* the end of the one with the longest loop, since the epoch; 0:
-				   none */
+	/* The end of the interval with the longest loop, since the epoch; 0: there was none. */
+	uint64_t longest_at_ns;
 };
 uint32_t lj_pipeline_loops(const struct lj_pipeline *p);
 void lj_pipeline_loop(const struct lj_pipeline *p, uint32_t i, struct lj_loop_info *info);
