@@ -109,7 +109,8 @@ MERGED = (
     ", each capture alone and once more **merged**: attacks embedded among benign captures on one time line, benign captures overlaid "
     "behind shared addresses (`tools/lj_merge.py`)")
 MADE = (
-    ", and on {} captures of floods, scans, guessing, web shells, tunnels and programs that call home that `tools/lj_attacks.py` made, on which nothing is measured")
+    ", and on {} captures of floods, scans, guessing, web shells, tunnels and programs that call home that `tools/lj_attacks.py` made, on "
+    "which nothing is measured")
 TABLE = (
     "Calls a flow benign or malicious by columns of a ready-made table; addresses, ports, TTL and window are not used. What a table's "
     "rows say of each other is a matter of its making: this model is worth what that table is, and its folds, of consecutive rows, "
