@@ -3,6 +3,7 @@
 import importlib.machinery
 import importlib.util
 import json
+import math
 import os
 import random
 import shutil
@@ -14,6 +15,10 @@ import pytest
 from framework.linejudge import BINARY, DEMO, ROOT, TOOLS, appliance, error_line, events, read_pcap, replay, run, verify
 from framework.netns import IN_HOST, cable, send, two_hosts
 
+
+sys.path.insert(0, TOOLS)
+
+import lj_calibration  # noqa: E402: importable only now
 
 sys.path.insert(0, TOOLS)
 
@@ -114,6 +119,22 @@ class TestCalibrate:
         replay(office[1], "--model", bundle, "--eve", tmp_path / "eve.json")
         scan = [e["ml"]["class"] for e in events(tmp_path / "eve.json") if e["event_type"] == "flow" and e["src_ip"] == "203.0.113.66"]
         verify(scan.count("malicious") >= 30, f"{scan.count('malicious')} of {len(scan)} flows of the scan alarm")
+
+    def test_little_traffic_is_believed_less_than_much(self):
+        """
+        Steps: calibrate by 200 and by 8,000 flows of the same kind, which alarm less than the budget allows.
+        Verify: the threshold lies between the traffic's own and the one as shipped, the nearer to the latter the fewer the flows; one
+        that is stricter than the shipped is left alone.
+        """
+        believed, draw = [], random.Random(7)
+        for n in (200, 8000):
+            flows = [lj_calibration.Scored(1 / (1 + math.exp(-draw.gauss(-4, 1.5))), f"192.0.2.{i % 50}", "198.51.100.1", i * 0.1) for i in range(n)]
+            plain = lj_calibration.threshold_for([flow.score for flow in flows], 0.01)
+            entry = lj_calibration.calibrate(flows, 0.95, fpr=0.01)
+            verify(plain < entry["threshold"] < 0.95, f"{n} flows: {plain}, {entry['threshold']}")
+            believed.append(entry["believed"])
+        verify(believed[0] < believed[1], believed)
+        verify(lj_calibration.between(0.99, 0.95, believed[0]) == 0.99, "a stricter threshold was moved")
 
     def test_too_many_attacks_are_an_error(self, bundle, office):
         """Verify: one line that names the host."""

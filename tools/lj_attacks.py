@@ -4,7 +4,8 @@
     tools/lj_attacks.py --out DIR [--captures N]
 
 What such an attack is, is a matter of its mechanism: packets that nobody answers, from everywhere; one host at many ports; the same short
-talk with one service again and again; much data in questions for names. What is not is drawn anew for each capture, widely: rates, sizes, options of a SYN, round trips,
+talk with one service again and again; much data in questions for names; a program that calls home. Of some, on a link of asymmetric
+routes, one half alone. What is not is drawn anew for each capture, widely: rates, sizes, options of a SYN, round trips,
 addresses, who answers. So that a model learns the mechanism, and no tool. Nothing is ever measured on these captures.
 """
 
@@ -201,6 +202,36 @@ def sweep(a):
             c.send(1, RST | ACK)
 
 
+def answers_alone(a):
+    """Half of a scan: a link of asymmetric routes carries what the targets say, not what they were asked. Nobody acknowledges it there."""
+    r, ports, near = a.random, ports_of(a), a.random.random() < 0.3
+    service, opened, again = r.choice((21, 22, 80, 443, 3389, a.port())), r.choice((0.05, 0.5, 1)), r.choice((1, 1, 2, 4))
+    one_port, from_one = r.choice((None, a.port())), r.random() < 0.3
+    for now, port in zip(a.ticks(0.05, 300), ports):
+        target = a.victim if from_one else f"{a.victim.rsplit('.', 1)[0]}.{r.randint(1, 254)}" if near else a.host()
+        c = a.connection(now, target, port if from_one else service, a.attacker, one_port if one_port and not from_one else a.port())
+        if r.random() >= opened:
+            c.send(0, RST | ACK)
+            continue
+        for _ in range(r.randint(1, again)):
+            c.send(0, SYN | ACK, 0, a.options)
+            c.wait(900, 3100)
+
+
+def udp_sweep(a):
+    """One UDP service of many hosts, as who looks for amplifiers does; of asymmetric routes a link carries one half alone."""
+    r, service, seen = a.random, a.random.choice((69, 111, 123, 161, 389, 1434, 1900, 11211, a.port())), a.random.choice(("both", "questions", "answers"))
+    asked, low, most = r.randint(8, 80), r.randint(20, 1000), r.choice((1, 1, 3, 20))
+    up, high, one_port = r.choice((0.02, 0.3, 0.9)), low + r.choice((0, 30, 400)), r.choice((None, a.port()))
+    for now in a.ticks(0.05, 300):
+        target, sport = a.host(), one_port or a.port()
+        if seen != "answers":
+            a.capture.udp(now, a.attacker, sport, target, service, bytes(asked))
+        if seen == "answers" or (seen == "both" and r.random() < up):
+            for i in range(r.randint(1, most)):
+                a.capture.udp(now + int(a.rtt_ms * 10**6) + i * 50000, target, service, a.attacker, sport, bytes(min(r.randint(low, high), 1472)))
+
+
 def drawn(r, turns):
     """A talk's lengths: the program's own words always as long, what is guessed a little shorter or longer."""
     return [(side, size + (r.randint(-4, 4) if varies else 0)) for side, size, varies in turns]
@@ -282,6 +313,56 @@ def web_shell(a):
         finish(a, c)
 
 
+def sealed(r):
+    """A TLS handshake's turns, as any client and server have them."""
+    return [(0, r.randint(150, 600)), (1, r.choice((r.randint(90, 200), r.randint(1200, 4500)))), (0, r.randint(60, 400)), (1, r.randint(40, 300))]
+
+
+def beacon(a):
+    """A program that calls home: the same small question at its own pace, mostly the same small answer, now and then an order or its result."""
+    r, hello = a.random, sealed(a.random) if a.random.random() < 0.5 else []
+    pace_ms, jitter, down = a.between(800, 300000), r.choice((0, 0.1, 0.5)), r.choice((0, 0, 0.1, 0.6))
+    asked, answered, orders = r.randint(60, 900), r.randint(20, 900), r.choice((0, 0.02, 0.15))
+    homes = [(a.host(), r.choice((80, 443, 8080, 4443, a.port()))) for _ in range(r.choice((1, 1, 2, 5)))]
+    for i in range(a.flows):
+        a.now += int(pace_ms * r.uniform(1 - jitter, 1 + jitter) * 10**6)
+        c = a.connection(a.now, a.attacker, a.port(), *homes[i % len(homes)])
+        if r.random() < down:
+            for wait in (1000, 2000, 4000)[:r.randint(1, 3)]:
+                c.send(0, SYN, 0, a.options)
+                c.wait(wait, wait)
+            continue
+        c.open()
+        for side, size in hello:
+            c.say(side, size)
+        ordered = r.random() < orders
+        c.say(0, asked + r.randint(0, 12) + (int(a.between(500, 60000)) if ordered and r.random() < 0.5 else 0))
+        c.wait(1, 60)
+        c.say(1, answered + r.randint(0, 6) + (int(a.between(500, 150000)) if ordered else 0))
+        finish(a, c)
+
+
+def remote_control(a):
+    """A connection that is kept to whoever commands: a heartbeat, then somebody types; begun again whenever it breaks."""
+    r, beat_ms, small = a.random, a.between(3000, 60000), a.random.randint(1, 120)
+    home = (a.host(), a.random.choice((443, 1177, 4444, 5552, 6667, 8080, a.port())))
+    for _ in range(a.flows // 12):
+        c = a.connection(a.now, a.attacker, a.port(), *home)
+        c.open()
+        c.say(0, r.randint(40, 700))
+        for _ in range(r.randint(1, 30)):
+            c.wait(beat_ms * 0.9, beat_ms * 1.1)
+            first = r.randint(0, 1)
+            c.say(first, small + r.randint(0, 3))
+            c.say(1 - first, small + r.randint(0, 3))
+            if r.random() < 0.1:
+                c.say(1, r.randint(10, 400))
+                c.wait(20, 2000)
+                c.say(0, int(a.between(50, 40000)))
+        finish(a, c)
+        a.now = c.now + int(a.between(500, 60000) * 10**6)
+
+
 def web_probing(a):
     """Page after page of a server that are not there, or one page with every parameter that might break it."""
     r, source, asked, answered = a.random, a.sources(False), a.random.randint(90, 500), a.random.randint(150, 3000)
@@ -321,6 +402,8 @@ ATTACKS = {
     "brute:made, banner": guessing(banner_talk, (21, 23, 25, 110)), "brute:made, SSH": guessing(ssh_talk, (22, 2222)),
     "brute:made, form": guessing(form_talk, (80, 443, 8080)), "brute:made, session": guessing(session_talk, (445, 1433, 3306, 3389, 5432)),
     "webshell:made, shell": web_shell, "webshell:made, probing": web_probing, "dnstunnel:made": name_tunnel,
+    "scan:made, answers": answers_alone, "mta:made, beacon": beacon, "mta:made, control": remote_control,
+    "scan:made, UDP sweep": udp_sweep,
 }
 
 

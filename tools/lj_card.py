@@ -109,7 +109,8 @@ MERGED = (
     ", each capture alone and once more **merged**: attacks embedded among benign captures on one time line, benign captures overlaid "
     "behind shared addresses (`tools/lj_merge.py`)")
 MADE = (
-    ", and on {} captures of floods, scans, guessing, web shells and tunnels that `tools/lj_attacks.py` made, on which nothing is measured")
+    ", and on {} captures of floods, scans, guessing, web shells, tunnels and programs that call home that `tools/lj_attacks.py` made, on "
+    "which nothing is measured")
 TABLE = (
     "Calls a flow benign or malicious by columns of a ready-made table; addresses, ports, TTL and window are not used. What a table's "
     "rows say of each other is a matter of its making: this model is worth what that table is, and its folds, of consecutive rows, "
@@ -140,11 +141,14 @@ def write(out, dataset, left_out, command, facts):
     made = MADE.format(facts["made"]) if facts["made"] else ""
     host = sum(name.startswith("host_") for name in facts["features"])
     plain = ~dataset.merged
+    chosen = f"those of `{facts['features_of']}`, kept" if facts["features_of"] else "those that gain most"
     lines = [
         f"# {os.path.basename(os.path.normpath(out))}", "",
         TABLE if facts["table"] else CAPTURES, "",
-        f"Made by `{command}`: {facts['rounds']} boosted trees of depth {lj_recipe.PARAMETERS['max_depth']} over {len(facts['features'])} "
-        f"features, {host} of them host context: those that gain most, of {len(dataset.names)}.", "",
+        f"Made by `{command}`: {lj_recipe.MEMBERS * facts['rounds']} boosted trees of depth {lj_recipe.PARAMETERS['max_depth']} over "
+        f"{len(facts['features'])} features, {host} of them host context: {chosen}, of {len(dataset.names)}. They are the mean of "
+        f"{lj_recipe.MEMBERS} boosters, each of {lj_recipe.MEMBER_CAPTURES:.0%} of the captures and {lj_recipe.MEMBER_FEATURES:.0%} of "
+        "the features.", "",
         f"Trained on {facts['train']} flows of {len(set(dataset.capture))} captures{MERGED if merged else ''}{made}. At most "
         f"{lj_recipe.FAMILY_CAP} flows of a family, weighted by 1/sqrt of their number, a publisher's sum by its root, classes balanced. "
         f"Left out{', columns that are not used' if facts['table'] else ', as asked or because their labels are in doubt'}: "

@@ -1,5 +1,6 @@
 """The recipe of tools/train: who is trained on, with what weight, and how a score is earned on captures not seen."""
 
+import math
 import os
 import re
 import sys
@@ -10,15 +11,20 @@ import numpy
 import xgboost
 from sklearn.metrics import roc_auc_score
 
+import lj_bag
+
 SEED = 20261121
 FOLDS = 5
 FAMILY_CAP = 300
 FEATURES_MAX = 50
-ROUNDS_MAX = 225
-ROUNDS_MIN = 50  # where any round is perfect, one is not yet sure of anything
+# A booster is the mean of some, each of other captures and other features: what one of them takes for the mark of an attack, because
+# the captures that it saw are few, the others do not know.
+MEMBERS, MEMBER_CAPTURES, MEMBER_FEATURES = 4, 0.75, 0.6
+ROUNDS_MAX = 40  # of each member
+ROUNDS_MIN = 20  # where any round is perfect, one is not yet sure of anything
 PARAMETERS = {
     "objective": "binary:logistic", "disable_default_eval_metric": 1, "tree_method": "hist",
-    "max_depth": 6, "eta": 0.08, "subsample": 0.7, "colsample_bytree": 0.4, "min_child_weight": 5, "lambda": 2,
+    "max_depth": 6, "eta": 0.16, "subsample": 0.7, "colsample_bytree": 0.6, "min_child_weight": 5, "lambda": 2,
 }
 
 
@@ -80,8 +86,12 @@ def weights(dataset, rows):
     return weight[rows]
 
 
-def matrix(dataset, rows, columns):
-    return xgboost.DMatrix(dataset.x[numpy.ix_(rows, columns)], label=dataset.y[rows], weight=weights(dataset, rows))
+def matrix(dataset, rows, columns, seen=None):
+    """What XGBoost trains on; of columns that are not `seen` nothing is there to split by."""
+    x = dataset.x[numpy.ix_(rows, columns)]
+    if seen is not None:
+        x[:, ~seen] = numpy.nan
+    return xgboost.DMatrix(x, label=dataset.y[rows], weight=weights(dataset, rows))
 
 
 def weighted_auc(scores, data):
@@ -89,23 +99,51 @@ def weighted_auc(scores, data):
     return "auc", roc_auc_score(data.get_label(), scores, sample_weight=data.get_weight())
 
 
-def fit(dataset, mask, columns, rounds, seed, held=None, cap=FAMILY_CAP):
-    """A booster of the rows of `mask`, at most `cap` of a family; with `held` rows also its AUC there by round."""
-    rows, history = cap_families(dataset, mask, numpy.random.default_rng(seed), cap), {}
-    evals = [(matrix(dataset, held, columns), "held")] if held is not None else []
-    booster = xgboost.train({**PARAMETERS, "seed": seed, "nthread": 1}, matrix(dataset, rows, columns), rounds, evals=evals,
+def drawn_captures(dataset, mask, rng):
+    """`mask` less the captures that a member does not see; all of it where they are so few that a class would be gone."""
+    part = mask & (rng.random(len(dataset.captures)) < MEMBER_CAPTURES)[dataset.capture]
+    return part if len(set(dataset.y[part])) == len(set(dataset.y[mask])) else mask
+
+
+def drawn_features(n, rng):
+    """Which of n columns a member sees."""
+    seen = numpy.zeros(n, bool)
+    seen[rng.choice(n, math.ceil(MEMBER_FEATURES * n), replace=False)] = True
+    return seen
+
+
+def fit_member(dataset, rows, columns, rounds, seed, seen=None, evals=()):
+    """One booster of the rows; with `evals` also its AUC there by round."""
+    history = {}
+    booster = xgboost.train({**PARAMETERS, "seed": seed, "nthread": 1}, matrix(dataset, rows, columns, seen), rounds, evals=evals,
                             custom_metric=weighted_auc, evals_result=history, verbose_eval=False)
     return booster, history["held"]["auc"] if evals else None
 
 
+def fit(dataset, mask, columns, rounds, seed, held=None, cap=FAMILY_CAP):
+    """A booster of the rows of `mask`, `rounds` trees of each member, at most `cap` flows of a family in each; with `held` rows also the
+    members' mean AUC there by round."""
+    rng = numpy.random.default_rng(seed)
+    evals = [(matrix(dataset, held, columns), "held")] if held is not None else []
+    members, curves = zip(*(
+        fit_member(dataset, cap_families(dataset, drawn_captures(dataset, mask, rng), rng, cap), columns, rounds, seed + member,
+                   drawn_features(len(columns), rng), evals) for member in range(MEMBERS)))
+    return lj_bag.joined(members), numpy.mean(curves, axis=0) if evals else None
+
+
+def rounds_of(booster):
+    """What fit() made it with."""
+    return max(booster.num_boosted_rounds() // MEMBERS, 1)
+
+
 def scores_of(booster, dataset, rows, columns, rounds=0):
-    return booster.predict(xgboost.DMatrix(dataset.x[numpy.ix_(rows, columns)]), iteration_range=(0, rounds))
+    return booster.predict(xgboost.DMatrix(dataset.x[numpy.ix_(rows, columns)]), iteration_range=(0, rounds * MEMBERS))
 
 
 def select_features(dataset, columns, cap=FAMILY_CAP):
-    """The FEATURES_MAX columns that gain most in a short training on everything."""
-    booster, _ = fit(dataset, numpy.ones(len(dataset.y), bool), columns, ROUNDS_MAX // 3, SEED, cap=cap)
-    gain = booster.get_score(importance_type="total_gain")
+    """The FEATURES_MAX columns that gain most in one booster of everything."""
+    rows = cap_families(dataset, numpy.ones(len(dataset.y), bool), numpy.random.default_rng(SEED), cap)
+    gain = fit_member(dataset, rows, columns, ROUNDS_MAX, SEED)[0].get_score(importance_type="total_gain")
     ordered = sorted(range(len(columns)), key=lambda i: -gain.get(f"f{i}", 0))[:FEATURES_MAX]
     return [columns[i] for i in sorted(ordered)]
 
