@@ -94,6 +94,20 @@ class TestCaptures:
             medians[name] = scores[len(scores) // 2]
         verify(medians["scan-1"] > 0.8 and medians["office-3"] < 0.2, f"median scores: {medians}")
 
+    def test_the_card_says_what_its_data_cannot_carry(self, bundle, data, tmp_path):
+        """
+        Steps: read the card; train without one of the scans' captures.
+        Verify: one publisher, too few benign flows for one in a thousand; then the family with two captures alone, by name.
+        """
+        card = (bundle / "README.md").read_text()
+        verify("of one publisher" in card and "what alarms in a thousand cannot be told from so few" in card, card)
+        verify("Too few captures to go by" not in card, card)
+        lines = [line for line in (data / "LABELS.tsv").read_text().splitlines() if not line.startswith("scan-1")]
+        (tmp_path / "l.tsv").write_text("\n".join(lines) + "\n")
+        done = train("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
+        verify(done.returncode == 0, done.stderr)
+        verify("Too few captures to go by: scan (2)." in (tmp_path / "x" / "README.md").read_text(), "no word of the two scans")
+
     def test_the_same_inputs_give_the_same_model(self, bundle, data, tmp_path):
         """Verify: a second training gives every file of the bundle bit for bit."""
         again = tmp_path / "mine"
