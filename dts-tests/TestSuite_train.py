@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 
 import pytest
 
@@ -211,6 +212,24 @@ class TestCaptures:
             verify("l.tsv: names no captures" in line, line)
         line = refusal("--data", tmp_path / "none", "--labels", data / "LABELS.tsv", "--out", tmp_path / "x")
         verify("none: is no folder of captures" in line, line)
+
+    def test_archives_are_unpacked_and_one_that_is_cut_is_named(self, bundle, data, tmp_path):
+        """
+        Steps: pack the captures as traffic-1.tar.xz; labels as a spreadsheet saves them, with a mark of UTF-8 and CRLF; train; cut the archive.
+        Verify: the same model; then one line with the archive.
+        """
+        archive, out = tmp_path / "packed" / "traffic-1.tar.xz", tmp_path / "mine"
+        archive.parent.mkdir()
+        with tarfile.open(archive, "w:xz") as tar:
+            for path in data.glob("*.pcap"):
+                tar.add(path, f"traffic/{path.name}")
+        (tmp_path / "l.tsv").write_bytes(b"\xef\xbb\xbf" + (data / "LABELS.tsv").read_bytes().replace(b"\n", b"\r\n"))
+        done = train("--data", archive.parent, "--labels", tmp_path / "l.tsv", "--out", out)
+        verify(done.returncode == 0, done.stderr)
+        verify((bundle / "model.ubj").read_bytes() == (out / "model.ubj").read_bytes(), "another model")
+        os.truncate(archive, archive.stat().st_size // 2)
+        done = train("--data", archive.parent, "--labels", tmp_path / "l.tsv", "--out", out)
+        verify(done.returncode == 1 and f"{archive}: cannot be unpacked" in done.stderr.splitlines()[-1], done.stderr)
 
     def test_labels_that_come_to_nothing_are_told(self, data, tmp_path):
         """
