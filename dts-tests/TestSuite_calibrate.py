@@ -99,6 +99,8 @@ class TestCalibrate:
         verify(in_force(bundle)[0] < first[0], "a greater budget did not lower the threshold")
         told(bundle, "--revert")
         verify(in_force(bundle) == first, "not the first again")
+        shown = told(bundle, "--show").splitlines()
+        verify([line[:3] for line in shown] == ["  a", "* 1", "  2"] and "for fpr 0.1, by " in shown[2], shown)
         told(bundle, "--revert")
         verify(in_force(bundle) == shipped, "not as shipped again")
         done = calibrate(bundle, "--revert")
@@ -150,6 +152,7 @@ class TestCalibrate:
                                 ((bundle, "--pcap", office[0], "--alerts-per-hour", "0"), "0 is not over 0"),
                                 ((bundle, "--iface", "eth0", "--fpr", "0.01"), "--seconds goes with"),
                                 ((tmp_path, "--pcap", office[0], "--fpr", "0.01"), "is no model's folder"),
+                                ((bundle, "--show", "--revert"), "one of traffic and a budget"),
                                 ((bundle, "--eve", tmp_path / "alerts.json", "--fpr", "0.01"), "eve.flows has to be all")):
             done = calibrate(*arguments)
             verify(done.returncode != 0 and said in done.stderr and "Traceback" not in done.stderr, f"{arguments}: {done.stderr}")

@@ -211,6 +211,15 @@ class Bundle:
         self.kept["active"] = self.entry(self.kept["active"]).get("before")
         return self.kept["active"]
 
+    def listed(self):
+        """A line each: as shipped, then every entry; a star where it is in force."""
+        lines = [f"{' ' if self.kept['active'] else '*'} as shipped: threshold {self.shipped:.6g}"]
+        for entry in self.kept["history"]:
+            asked = ", ".join(f"{name} {value:g}" for name, value in entry["asked"].items())
+            lines.append(f"{'*' if entry['id'] == self.kept['active'] else ' '} {entry['id']}, {entry['made']}: threshold {entry['threshold']:.6g} for {asked}, "
+                         f"by {entry['traffic']['flows']} flows in {entry['traffic']['hours']:.3g} h")
+        return "\n".join(lines)
+
     def save(self):
         """Whole or not at all."""
         with open(self.path + ".new", "w", encoding="ascii") as file:
