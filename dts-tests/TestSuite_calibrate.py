@@ -163,6 +163,17 @@ class TestCalibrate:
 
 
 class TestSample:
+    def test_flows_that_were_not_scored_are_passed_over(self, office, tmp_path):
+        """
+        Steps: EVE lines of a replay, of which a few are made those of shed flows.
+        Verify: the others are read.
+        """
+        replay(office[0], "--eve", tmp_path / "eve.json")
+        lines = [json.dumps(event) for event in events(tmp_path / "eve.json") if event["event_type"] == "flow"]
+        shed = {"event_type": "flow", "src_ip": "10.0.0.1", "dest_ip": "10.0.0.2", "flow": {}, "ml": {"due": "idle", "shed": True, "class": "unclassified"}}
+        flows = lj_calibration.Sample(lj_calibration.read_eve([json.dumps(shed), *lines, json.dumps(shed)], "default"))
+        verify(len(flows) == len(lines) > 100, f"{len(flows)} of {len(lines)}")
+
     def test_of_more_flows_than_are_kept_the_budget_is_that_of_all(self):
         """
         Steps: 100,000 flows of random scores, of which 20,000 are kept; a budget of 600 alerts in an hour of them.
@@ -197,7 +208,7 @@ class TestByLinejudge:
         shipped = in_force(bundle)
         said = by_linejudge("--model", bundle, "--pcap", office[0], "--fpr", "0.02")
         verify(said.splitlines()[:-1] == told(bundle, "--pcap", office[0], "--fpr", "0.02").splitlines()[:-1], said)
-        by_linejudge("--model", bundle, "--activate")
+        by_linejudge(bundle, "--activate")
         verify(in_force(bundle) != shipped, "not in force")
         by_linejudge("--model", bundle, "--revert")
         verify(in_force(bundle) == shipped, "not as shipped again")

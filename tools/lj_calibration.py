@@ -52,7 +52,7 @@ def read_eve(lines, model):
     for number, line in enumerate(lines, start=1):
         try:
             event = json.loads(line)
-            if event["event_type"] != "flow" or event["ml"].get("early"):
+            if event["event_type"] != "flow" or event["ml"].get("early") or event["ml"].get("shed"):
                 continue
             scores = {o["model"]: o["score"] for o in event["ml"].get("models", ())} or {event["ml"]["model"]: event["ml"]["score"]}
             times, ends = (_time_s(event["flow"]["start"]), _time_s(event["flow"]["end"])), (event["src_ip"], event["dest_ip"])
