@@ -119,7 +119,7 @@ def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05,
                     f"--contaminated {contaminated:g}. Look at them first; if they are as they should be, allow more, or train on them")
     rate = fpr if fpr is not None else alerts_per_hour * hours / (len(kept) * each)
     if not 0 < rate < 0.5:
-        raise Unfit(f"the budget is {rate:.4g} of all {len(kept) * each:.0f} flows in {hours:.3g} h; over 0 and under 0.5 can be set")
+        raise Unfit(f"the budget is {rate:.4g} of all flows; over 0 and under 0.5 can be set")
     threshold = threshold_for([f.score for f in kept], rate)
     low, middle, high = spread(kept, rate) or [None] * 3
     return {
