@@ -104,6 +104,8 @@ class TestCalibrate:
         verify(in_force(bundle)[0] < first[0], "a greater budget did not lower the threshold")
         told(bundle, "--revert")
         verify(in_force(bundle) == first, "not the first again")
+        shown = told(bundle, "--show").splitlines()
+        verify([line[:3] for line in shown] == ["  a", "* 1", "  2"] and "for fpr 0.1, by " in shown[2], shown)
         told(bundle, "--revert")
         verify(in_force(bundle) == shipped, "not as shipped again")
         done = calibrate(bundle, "--revert")
@@ -171,6 +173,7 @@ class TestCalibrate:
                                 ((bundle, "--pcap", office[0], "--alerts-per-hour", "0"), "0 is not over 0"),
                                 ((bundle, "--iface", "eth0", "--fpr", "0.01"), "--seconds goes with"),
                                 ((tmp_path, "--pcap", office[0], "--fpr", "0.01"), "is no model's folder"),
+                                ((bundle, "--show", "--revert"), "one of traffic and a budget"),
                                 ((bundle, "--eve", tmp_path / "alerts.json", "--fpr", "0.01"), "eve.flows has to be all")):
             done = calibrate(*arguments)
             verify(done.returncode != 0 and said in done.stderr and "Traceback" not in done.stderr, f"{arguments}: {done.stderr}")
@@ -181,6 +184,17 @@ class TestCalibrate:
 
 
 class TestSample:
+    def test_flows_that_were_not_scored_are_passed_over(self, office, tmp_path):
+        """
+        Steps: EVE lines of a replay, of which a few are made those of shed flows.
+        Verify: the others are read.
+        """
+        replay(office[0], "--eve", tmp_path / "eve.json")
+        lines = [json.dumps(event) for event in events(tmp_path / "eve.json") if event["event_type"] == "flow"]
+        shed = {"event_type": "flow", "src_ip": "10.0.0.1", "dest_ip": "10.0.0.2", "flow": {}, "ml": {"due": "idle", "shed": True, "class": "unclassified"}}
+        flows = lj_calibration.Sample(lj_calibration.read_eve([json.dumps(shed), *lines, json.dumps(shed)], "default"))
+        verify(len(flows) == len(lines) > 100, f"{len(flows)} of {len(lines)}")
+
     def test_of_more_flows_than_are_kept_the_budget_is_that_of_all(self):
         """
         Steps: 100,000 flows of random scores, of which 20,000 are kept; a budget of 600 alerts in an hour of them.
@@ -215,7 +229,7 @@ class TestByLinejudge:
         shipped = in_force(bundle)
         said = by_linejudge("--model", bundle, "--pcap", office[0], "--fpr", "0.02")
         verify(said.splitlines()[:-1] == told(bundle, "--pcap", office[0], "--fpr", "0.02").splitlines()[:-1], said)
-        by_linejudge("--model", bundle, "--activate")
+        by_linejudge(bundle, "--activate")
         verify(in_force(bundle) != shipped, "not in force")
         by_linejudge("--model", bundle, "--revert")
         verify(in_force(bundle) == shipped, "not as shipped again")

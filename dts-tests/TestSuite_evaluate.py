@@ -59,6 +59,12 @@ class TestFigures:
                   "ppv at a base rate of 0.01": 0.01 / 3 / (0.01 / 3 + 0.99 / 4)}
         verify(all(abs(said[name] - value) < 1e-12 for name, value in wanted.items()), said)
 
+    def test_of_nothing_there_is_no_share(self, scored):
+        """Verify: of benign flows alone there is an FPR, and no recall, F1 or PPV; where nothing is called, no precision."""
+        module, flows = scored
+        quiet = module.at_threshold(flows.where(flows.y == 0), 0.9, 0.01)
+        verify([quiet[name] for name in ("fpr", "recall", "f1", "precision", "ppv at a base rate of 0.01")] == [0, None, None, None, None], quiet)
+
     def test_ranking(self, scored):
         """Verify: ROC AUC, 10 of 12 pairs in the right order; PR AUC as the mean precision at each attack; recall above the quiet ones."""
         module, flows = scored

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 
 import numpy
 import pytest
@@ -96,6 +97,20 @@ class TestCaptures:
             scores = sorted(e["ml"]["score"] for e in events(tmp_path / name) if e["event_type"] == "flow")
             medians[name] = scores[len(scores) // 2]
         verify(medians["scan-1"] > 0.8 and medians["office-3"] < 0.2, f"median scores: {medians}")
+
+    def test_the_card_says_what_its_data_cannot_carry(self, bundle, data, tmp_path):
+        """
+        Steps: read the card; train without one of the scans' captures.
+        Verify: one publisher, too few benign flows for one in a thousand; then the family with two captures alone, by name.
+        """
+        card = (bundle / "README.md").read_text()
+        verify("of one publisher" in card and "what alarms in a thousand cannot be told from so few" in card, card)
+        verify("Too few captures to go by" not in card, card)
+        lines = [line for line in (data / "LABELS.tsv").read_text().splitlines() if not line.startswith("scan-1")]
+        (tmp_path / "l.tsv").write_text("\n".join(lines) + "\n")
+        done = train("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
+        verify(done.returncode == 0, done.stderr)
+        verify("Too few captures to go by: scan (2)." in (tmp_path / "x" / "README.md").read_text(), "no word of the two scans")
 
     def test_the_same_inputs_give_the_same_model(self, bundle, data, tmp_path):
         """Verify: a second training gives every file of the bundle bit for bit."""
@@ -225,6 +240,24 @@ class TestCaptures:
             verify("l.tsv: names no captures" in line, line)
         line = refusal("--data", tmp_path / "none", "--labels", data / "LABELS.tsv", "--out", tmp_path / "x")
         verify("none: is no folder of captures" in line, line)
+
+    def test_archives_are_unpacked_and_one_that_is_cut_is_named(self, bundle, data, tmp_path):
+        """
+        Steps: pack the captures as traffic-1.tar.xz; labels as a spreadsheet saves them, with a mark of UTF-8 and CRLF; train; cut the archive.
+        Verify: the same model; then one line with the archive.
+        """
+        archive, out = tmp_path / "packed" / "traffic-1.tar.xz", tmp_path / "mine"
+        archive.parent.mkdir()
+        with tarfile.open(archive, "w:xz") as tar:
+            for path in data.glob("*.pcap"):
+                tar.add(path, f"traffic/{path.name}")
+        (tmp_path / "l.tsv").write_bytes(b"\xef\xbb\xbf" + (data / "LABELS.tsv").read_bytes().replace(b"\n", b"\r\n"))
+        done = train("--data", archive.parent, "--labels", tmp_path / "l.tsv", "--out", out)
+        verify(done.returncode == 0, done.stderr)
+        verify((bundle / "model.ubj").read_bytes() == (out / "model.ubj").read_bytes(), "another model")
+        os.truncate(archive, archive.stat().st_size // 2)
+        done = train("--data", archive.parent, "--labels", tmp_path / "l.tsv", "--out", out)
+        verify(done.returncode == 1 and f"{archive}: cannot be unpacked" in done.stderr.splitlines()[-1], done.stderr)
 
     def test_labels_that_come_to_nothing_are_told(self, data, tmp_path):
         """

@@ -58,7 +58,7 @@ def read_eve(lines, model):
     for number, line in enumerate(lines, start=1):
         try:
             event = json.loads(line)
-            if event["event_type"] != "flow" or event["ml"].get("early"):
+            if event["event_type"] != "flow" or event["ml"].get("early") or event["ml"].get("shed"):
                 continue
             scores = {o["model"]: o["score"] for o in event["ml"].get("models", ())} or {event["ml"]["model"]: event["ml"]["score"]}
             times, ends = (_time_s(event["flow"]["start"]), _time_s(event["flow"]["end"])), (event["src_ip"], event["dest_ip"])
@@ -162,7 +162,7 @@ def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05,
                     f"--contaminated {contaminated:g}. Look at them first; if they are as they should be, allow more, or train on them")
     rate = fpr if fpr is not None else alerts_per_hour * hours / (len(kept) * each)
     if not 0 < rate < 0.5:
-        raise Unfit(f"the budget is {rate:.4g} of all {len(kept) * each:.0f} flows in {hours:.3g} h; over 0 and under 0.5 can be set")
+        raise Unfit(f"the budget is {rate:.4g} of all flows; over 0 and under 0.5 can be set")
     believed = belief(kept, rate)
     threshold = between(threshold_for([f.score for f in kept], rate), shipped, believed)
     low, middle, high = spread(kept, rate, shipped, believed) or [None] * 3
@@ -256,6 +256,15 @@ class Bundle:
             raise Unfit(f"{self.path}: the threshold is as shipped: there is nothing to revert")
         self.kept["active"] = self.entry(self.kept["active"]).get("before")
         return self.kept["active"]
+
+    def listed(self):
+        """A line each: as shipped, then every entry; a star where it is in force."""
+        lines = [f"{' ' if self.kept['active'] else '*'} as shipped: threshold {self.shipped:.6g}"]
+        for entry in self.kept["history"]:
+            asked = ", ".join(f"{name} {value:g}" for name, value in entry["asked"].items())
+            lines.append(f"{'*' if entry['id'] == self.kept['active'] else ' '} {entry['id']}, {entry['made']}: threshold {entry['threshold']:.6g} for {asked}, "
+                         f"by {entry['traffic']['flows']} flows in {entry['traffic']['hours']:.3g} h")
+        return "\n".join(lines)
 
     def save(self):
         """Whole or not at all."""

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 import lj_recipe
 
 BOOTSTRAPS = 400
+ENOUGH, FEW_CAPTURES = 10, 3
 
 
 def interval(dataset, rows, scores, threshold):
@@ -78,6 +79,21 @@ def family_table(dataset, scores, threshold):
         cells = [f"{side[family][2]:.3f}" if family in side else "" for side in recalls]
         lines.append(f"| {family} | {captures} | {flows} | {' | '.join(cells)} | {shipped:.3f} |")
     return lines
+
+
+def few_benign(dataset):
+    """Says so where a rate of 0.1 % cannot be told from these flows."""
+    n = int((dataset.y == 0).sum())
+    return "" if n * 0.001 >= ENOUGH else (
+        f" Of {n} benign flows that are {int(n * 0.001)}: what alarms in a thousand cannot be told from so few, so calibrate before it is used.")
+
+
+def few_attacks(dataset):
+    """Says of which families too little is here to go by."""
+    few = [f"{family} ({captures})" for family, (captures, flows, _) in
+           family_recalls(dataset, numpy.flatnonzero(~dataset.merged), numpy.zeros(len(dataset.y)), 0).items()
+           if captures < FEW_CAPTURES or flows < ENOUGH]
+    return f" Too few captures to go by: {', '.join(few)}." if few else ""
 
 
 def benign_table(dataset, scores, threshold):
@@ -158,12 +174,13 @@ def write(out, dataset, left_out, command, facts):
         f"({lj_recipe.FOLDS} folds{f'; medians of {seeds} seeds, least and greatest' if seeds > 1 else ''}). "
         f"{int((plain & (dataset.y == 0)).sum())} benign and {int((plain & (dataset.y == 1)).sum())} malicious flows "
         f"plain{'' if facts['table'] else ', at most 3,000 of a capture'}; the bundle itself is trained on all. The threshold as shipped, "
-        f"{threshold:.6g}, is where 0.1 % of the benign flows{', plain and merged,' if merged else ''} alarm.", "",
+        f"{threshold:.6g}, is where 0.1 % of the benign flows{', plain and merged,' if merged else ''} alarm.{few_benign(dataset)}", "",
         *measure_table(dataset, facts["seeds"]), "",
         *unseen_section(facts["unseen"]),
         "## By family", "",
         *family_table(dataset, scores, threshold), "",
-        "Where captures or flows are few, the recall says little; a family of one capture was never seen in training when it was scored.", "",
+        "Where captures or flows are few, the recall says little; a family of one capture was never seen in training when it was scored."
+        f"{few_attacks(dataset)}", "",
         "## Benign traffic by source: what alarmed at the threshold as shipped", "",
         *benign_table(dataset, scores, threshold), "",
         *family_section(facts["families"]),

@@ -4,6 +4,7 @@ import collections
 import copy
 import csv
 import hashlib
+import lzma
 import multiprocessing
 import os
 import signal
@@ -103,8 +104,11 @@ def unpack(data):
     scratch = tempfile.TemporaryDirectory(prefix="linejudge-train-")
     for archive in archives:
         print(f"unpacking {archive}", file=sys.stderr)
-        with tarfile.open(os.path.join(data, archive)) as tar:
-            tar.extractall(scratch.name)
+        try:
+            with tarfile.open(os.path.join(data, archive)) as tar:
+                tar.extractall(scratch.name)
+        except (tarfile.TarError, EOFError, lzma.LZMAError) as error:
+            raise ValueError(f"{os.path.join(data, archive)}: cannot be unpacked: {error}") from None
     return os.path.join(scratch.name, "traffic"), scratch
 
 

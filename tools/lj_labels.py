@@ -90,7 +90,7 @@ def _condition(text):
 
 def read_csv(path, columns, convert):
     """convert(row) of each row of a CSV with these columns; an error names the file and line."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         try:
             missing = [c for c in columns if c not in (reader.fieldnames or ())]
@@ -270,7 +270,7 @@ def _check(row, before):
 def read(path):
     """Rows of LABELS.tsv as dicts; an error names the file and line."""
     before = {}
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t")
         try:
             for row in reader:

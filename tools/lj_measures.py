@@ -29,16 +29,21 @@ class Scored:
         return len(set(self.y.tolist())) == 2
 
 
+def share(part, whole):
+    """None of nothing: that no attack was there is not that none was found."""
+    return part / whole if whole else None
+
+
 def at_threshold(scored, threshold, base_rate):
     called, y = scored.score >= threshold, scored.y == 1
     tp, fp = int((called & y).sum()), int((called & ~y).sum())
     tn, fn = int((~called & ~y).sum()), int((~called & y).sum())
-    recall, fpr, precision = tp / max(tp + fn, 1), fp / max(fp + tn, 1), tp / max(tp + fp, 1)
-    alarms = recall * base_rate + fpr * (1 - base_rate)
+    recall, fpr = share(tp, tp + fn), share(fp, fp + tn)
+    both = recall is not None and fpr is not None
     return {
-        "threshold": float(threshold), "tp": tp, "fp": fp, "tn": tn, "fn": fn, "accuracy": (tp + tn) / max(len(y), 1),
-        "precision": precision, "recall": recall, "f1": 2 * precision * recall / max(precision + recall, 1e-12), "fpr": fpr,
-        f"ppv at a base rate of {base_rate:g}": recall * base_rate / alarms if alarms > 0 else None,
+        "threshold": float(threshold), "tp": tp, "fp": fp, "tn": tn, "fn": fn, "accuracy": share(tp + tn, len(y)),
+        "precision": share(tp, tp + fp), "recall": recall, "f1": share(2 * tp, 2 * tp + fp + fn) if tp + fn else None, "fpr": fpr,
+        f"ppv at a base rate of {base_rate:g}": share(recall * base_rate, recall * base_rate + fpr * (1 - base_rate)) if both else None,
     }
 
 

@@ -36,7 +36,7 @@ def precision_recall(folder, scored, shipped):
     figure, axes = plt.subplots(figsize=(5, 4))
     precision, recall, _ = precision_recall_curve(scored.y, scored.score)
     axes.plot(recall, precision)
-    axes.plot(shipped["recall"], shipped["precision"], "o", label="as shipped")
+    axes.plot(shipped["recall"], shipped["precision"] or 0, "o", label="as shipped")
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="recall", ylabel="precision", title="precision and recall")
     axes.grid(alpha=0.3)
     axes.legend()

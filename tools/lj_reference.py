@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tempfile
 
 import numpy
 
@@ -36,11 +37,13 @@ def write(folder, rows, scores):
 
 
 def add(folder, rows, scores):
-    """Gives a bundle the reference."""
-    path = os.path.join(folder, "manifest.json")
-    with open(path, encoding="utf-8") as file:
+    """Gives a bundle the reference; what fails on the way leaves it as it was."""
+    with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
-    manifest["files"]["reference"] = write(folder, rows, scores)
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(manifest, file, indent=2)
-        file.write("\n")
+    with tempfile.TemporaryDirectory(prefix=".reference-", dir=folder) as scratch:
+        manifest["files"]["reference"] = write(scratch, rows, scores)
+        with open(os.path.join(scratch, "manifest.json"), "w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=2)
+            file.write("\n")
+        for name in ("reference.json", "manifest.json"):
+            os.replace(os.path.join(scratch, name), os.path.join(folder, name))

@@ -20,18 +20,10 @@ bool calibrate_asked(char **argv)
 	return false;
 }
 
-static bool names_model(char **argv)
-{
-	for (; *argv != NULL; argv++)
-		if (strncmp(*argv, "--model", strlen("--model")) == 0)
-			return true;
-	return false;
-}
-
 int calibrate_main(int argc, char **argv)
 {
 	char script[PATH_MAX], program[PATH_MAX], model[PATH_MAX];
-	char **args = calloc((size_t)argc + 3, sizeof(*args));
+	char **args = calloc((size_t)argc + 1, sizeof(*args));
 	struct lj_error err = {0};
 	int n = 0;
 
@@ -44,11 +36,9 @@ int calibrate_main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--calibrate") != 0)
 			args[n++] = argv[i];
-	if (!names_model(argv) && place_of_model(model)) {
-		args[n++] = (char *)"--model";
-		args[n++] = model;
-	}
 	setenv("LINEJUDGE", program, 1);
+	if (place_of_model(model))
+		setenv("LINEJUDGE_MODEL", model, 1);
 	execv(script, args);
 	lj_error_set(&err, errno, script, "cannot be run: %s (it needs python3)", strerror(errno));
 	free(args);
