@@ -89,7 +89,7 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 /*
  * Up to how many rows the tree-lane kernel costs less than a block of the row-lane one. In the time
  * of one node that is asked whole (0.5 ns on AMD Zen 4, medians of the four shapes of bench_infer):
- * a node asked by itself 1.8, a level that is picked 8 and 0.35 a row, a tree's leaves 20; and a
+ * a node asked by itself 1.8, a level that is picked 16 and 0.35 a row, a tree's leaves 20; and a
  * row's walk through one tree 3.1, each level below the lanes 0.65 more.
  */
 static uint32_t few_rows(const struct forest *f)
@@ -99,7 +99,7 @@ static uint32_t few_rows(const struct forest *f)
 	for (uint32_t t = 0; t < f->trees; t++) {
 		const struct forest_program *p = &f->program[t];
 
-		block += 20 + (1U << p->whole) + 8 * p->picks;
+		block += 20 + (1U << p->whole) + 16 * p->picks;
 		for (uint32_t i = 0; i < p->levels; i++)
 			block += 1.8 * p->singles[i];
 		row += 3.1 + 0.65 * f->group[t / FOREST_TREES].below - 0.35 * p->picks;
@@ -109,9 +109,13 @@ static uint32_t few_rows(const struct forest *f)
 
 enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows)
 {
+	uint32_t few;
+
 	if (!f->ranked)
 		return FOREST_WALK;
-	if (forest_kernel_runs(f, FOREST_TREES_AVX512) && rows <= few_rows(f))
+	/* Half a block costs four fifths. */
+	few = rows <= FOREST_ROWS / 2 ? few_rows(f) * 4 / 5 : few_rows(f);
+	if (forest_kernel_runs(f, FOREST_TREES_AVX512) && rows <= few)
 		return FOREST_TREES_AVX512;
 	if (forest_kernel_runs(f, FOREST_ROWS_AVX512))
 		return FOREST_ROWS_AVX512;

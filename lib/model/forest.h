@@ -139,7 +139,10 @@ struct forest_bounds {
 	uint32_t width;		/* trees a stage */
 	uint32_t stages, first; /* no row is decided before `first` */
 	float threshold;
-	float gap;	     /* of a margin or probability: far over what rounding does to it */
+	float gap; /* of a margin or probability: far over what rounding does to it */
+	/* More outputs: how far one over output 0 makes their share surely over the threshold; how
+	 * far it may be for that to be under it; and how far all may be over the highest. */
+	float lead_over, lead_under, lead_spread;
 	float *low, *high;   /* [stages + 1][outputs]: the least and the most it adds to a sum */
 	float *under, *over; /* [stages + 1], one output: a sum that stays so */
 };

@@ -100,20 +100,54 @@ static void fill_sides(struct forest_bounds *b, float threshold)
 	}
 }
 
-/* The first stage at which any row could be decided: the most extreme sum that it could have. */
+/* More outputs: the same of how far the highest of the others is over output 0. */
+static void fill_leads(const struct forest *f, struct forest_bounds *b)
+{
+	double over = (double)b->threshold + (double)b->gap;
+	double under = (double)b->threshold - (double)b->gap;
+
+	b->lead_over = over < 1 ? up(logit(over)) : INFINITY;
+	b->lead_under = under > 0 ? down(logit(under)) : -INFINITY;
+	b->lead_spread = up(log(f->outputs - 1));
+}
+
+/* Whether any class could lead by so much before `stage` that no other comes up to it any more. */
+static bool could_lead(const struct forest *f, const struct forest_bounds *b, uint32_t stage,
+		       const double *low, const double *high)
+{
+	const float *rest_low = b->low + stage * f->outputs,
+		    *rest_high = b->high + stage * f->outputs;
+
+	for (uint32_t k = 0; k < f->outputs; k++) {
+		bool leads = true;
+
+		for (uint32_t j = 0; j < f->outputs; j++)
+			leads = leads && (j == k || high[k] + (double)rest_low[k] >=
+							    low[j] + (double)rest_high[j]);
+		if (leads)
+			return true;
+	}
+	return false;
+}
+
+/* The first stage at which any row could be decided, by the most extreme sums it could have. */
 static uint32_t first_stage(const struct forest *f, const struct forest_bounds *b,
 			    const float *least, const float *most)
 {
-	double low = (double)f->base_margin, high = low;
+	double low[FOREST_DECIDED_OUTPUTS] = {0}, high[FOREST_DECIDED_OUTPUTS] = {0};
+	double base = (double)f->base_margin;
 
-	if (f->outputs > 1)
-		return RTE_MIN(b->stages, 1U);
 	for (uint32_t t = 0; t < f->trees; t++) {
-		low += (double)least[t];
-		high += (double)most[t];
-		if ((t + 1) % b->width == 0 && (low <= (double)b->under[(t + 1) / b->width] ||
-						high >= (double)b->over[(t + 1) / b->width]))
-			return (t + 1) / b->width;
+		uint32_t stage = (t + 1) / b->width;
+
+		low[f->tree[t].output] += (double)least[t];
+		high[f->tree[t].output] += (double)most[t];
+		if ((t + 1) % b->width != 0)
+			continue;
+		if (f->outputs > 1 ? could_lead(f, b, stage, low, high)
+				   : base + low[0] <= (double)b->under[stage] ||
+					     base + high[0] >= (double)b->over[stage])
+			return stage;
 	}
 	return b->stages;
 }
@@ -159,6 +193,8 @@ struct forest_bounds *forest_bound(const struct forest *f, float threshold)
 	fill_rest(f, b, least, most, magnitude);
 	if (f->outputs == 1)
 		fill_sides(b, threshold);
+	else
+		fill_leads(f, b);
 	b->first = first_stage(f, b, least, most);
 out:
 	free(least);

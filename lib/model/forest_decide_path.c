@@ -29,36 +29,50 @@ static bool decide_side(const struct forest_bounds *b, uint32_t stage, float sum
 	return true;
 }
 
-/* The margins with output 0 at one end of its bounds and the others at the other; 1 - its
- * probability. */
+/* The margins with output 0 at one end of its bounds and the others at the other; how far the
+ * highest of these is over it. */
 static float corner(const struct forest *f, const float *zero, const float *others,
 		    const float *sums, uint32_t step, float *margins)
 {
-	float rest = 0;
+	float lead = -INFINITY;
 
 	margins[0] = sums[0] + zero[0];
 	for (uint32_t k = 1; k < f->outputs; k++) {
 		margins[k] = sums[k * step] + others[k];
-		rest += expf(margins[k] - margins[0]);
+		lead = margins[k] - margins[0] > lead ? margins[k] - margins[0] : lead;
 	}
+	return lead;
+}
+
+/* 1 - the probability of output 0. */
+static float others_share(const struct forest *f, const float *margins)
+{
+	float rest = 0;
+
+	for (uint32_t k = 1; k < f->outputs; k++)
+		rest += expf(margins[k] - margins[0]);
 	return isinf(rest) ? 1 : rest / (1 + rest);
 }
 
-/* Whether one class stays the likeliest, whatever comes. */
+/*
+ * Whether one class stays the likeliest, whatever comes: only its own most is not under the best
+ * one's least. Without a branch, for which class that is, is anyone's guess.
+ */
 static bool has_winner(const struct forest *f, uint32_t stage, const float *sums, uint32_t step)
 {
 	const struct forest_bounds *b = f->bounds;
 	const float *low = b->low + stage * f->outputs, *high = b->high + stage * f->outputs;
-	uint32_t best = 0;
+	float best = -INFINITY;
+	uint32_t reach = 0;
 
-	for (uint32_t k = 1; k < f->outputs; k++)
-		if (sums[k * step] + low[k] > sums[best * step] + low[best])
-			best = k;
+	for (uint32_t k = 0; k < f->outputs; k++) {
+		float least = sums[k * step] + low[k];
+
+		best = least > best ? least : best;
+	}
 	for (uint32_t k = 0; k < f->outputs; k++)
-		if (k != best &&
-		    !(sums[best * step] + low[best] > sums[k * step] + high[k] + b->gap))
-			return false;
-	return true;
+		reach += sums[k * step] + high[k] + b->gap >= best;
+	return reach == 1;
 }
 
 static bool decide_class(const struct forest *f, uint32_t stage, const float *sums, uint32_t step,
@@ -67,10 +81,18 @@ static bool decide_class(const struct forest *f, uint32_t stage, const float *su
 	const struct forest_bounds *b = f->bounds;
 	const float *low = b->low + stage * f->outputs, *high = b->high + stage * f->outputs;
 
+	float lead;
+
 	if (!has_winner(f, stage, sums, step))
 		return false;
-	return corner(f, high, low, sums, step, margins) >= b->threshold + b->gap ||
-	       corner(f, low, high, sums, step, margins) <= b->threshold - b->gap;
+	/* The highest alone often says enough of the share of all. */
+	lead = corner(f, high, low, sums, step, margins);
+	if (lead >= b->lead_over || (lead >= b->lead_over - b->lead_spread &&
+				     others_share(f, margins) >= b->threshold + b->gap))
+		return true;
+	lead = corner(f, low, high, sums, step, margins);
+	return lead <= b->lead_under - b->lead_spread ||
+	       (lead <= b->lead_under && others_share(f, margins) <= b->threshold - b->gap);
 }
 
 /* The j-th live row becomes the i-th: what its kernel holds of it. */
@@ -132,40 +154,40 @@ static void ask_sides(const struct forest_bounds *b, uint32_t stage, const float
 		sure[r] = (uint32_t)(sums[r] <= under) | (uint32_t)(sums[r] >= over);
 }
 
-/* One class stays the likeliest when only its own most is not under the best one's least. */
-static void ask_classes(const struct forest *f, uint32_t stage, const float *sums, uint32_t *sure)
+/* Of 8 rows. By the compilers' own vectors: of floats' maxima they make none by themselves. */
+typedef float floats __attribute__((vector_size(32), may_alias));
+typedef int32_t masks __attribute__((vector_size(32), may_alias));
+
+/* As has_winner(), of 8 rows. */
+static masks ask_classes(const struct forest *f, uint32_t stage, const float *sums)
 {
 	const struct forest_bounds *b = f->bounds;
 	const float *low = b->low + stage * f->outputs, *high = b->high + stage * f->outputs;
-	float best[FOREST_ROWS];
+	floats best = *(const floats *)sums + low[0];
+	masks reach = {0};
 
-	for (uint32_t r = 0; r < FOREST_ROWS; r++) {
-		best[r] = -INFINITY;
-		sure[r] = 0;
+	for (uint32_t k = 1; k < f->outputs; k++) {
+		floats least = *(const floats *)(sums + k * FOREST_ROWS) + low[k];
+		masks more = least > best;
+
+		best = (floats)((more & (masks)least) | (~more & (masks)best));
 	}
 	for (uint32_t k = 0; k < f->outputs; k++)
-		for (uint32_t r = 0; r < FOREST_ROWS; r++) {
-			float least = sums[k * FOREST_ROWS + r] + low[k];
-
-			best[r] = least > best[r] ? least : best[r];
-		}
-	for (uint32_t k = 0; k < f->outputs; k++)
-		for (uint32_t r = 0; r < FOREST_ROWS; r++)
-			sure[r] += sums[k * FOREST_ROWS + r] + high[k] + b->gap >= best[r];
-	for (uint32_t r = 0; r < FOREST_ROWS; r++)
-		sure[r] = sure[r] == 1;
+		reach += *(const floats *)(sums + k * FOREST_ROWS) + high[k] + b->gap >= best;
+	return reach == -1;
 }
 
 static uint64_t ask_lanes(const struct forest_slot *s, uint32_t stage)
 {
 	const struct forest *f = s->forest;
-	uint32_t sure[FOREST_ROWS], any = 0;
+	uint32_t sure[FOREST_ROWS] __rte_aligned(32), any = 0;
 	uint64_t lanes = 0;
 
 	if (f->outputs == 1)
 		ask_sides(f->bounds, stage, s->sums, sure);
 	else
-		ask_classes(f, stage, s->sums, sure);
+		for (uint32_t r = 0; r < FOREST_ROWS; r += 8)
+			*(masks *)(sure + r) = ask_classes(f, stage, s->sums + r) & 1;
 	for (uint32_t r = 0; r < FOREST_ROWS; r++)
 		any |= sure[r];
 	for (uint32_t r = 0; r < FOREST_ROWS && any; r++)

@@ -1,4 +1,5 @@
 /* The row-lane kernel, two blocks of 64 rows side by side. */
+#define ROWS   64
 #define BLOCKS 2
 #include "forest_rows_avx512.h"
 

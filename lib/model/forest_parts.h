@@ -83,6 +83,8 @@ void forest_add_rows_avx2(struct forest_slot *s, uint32_t n, uint32_t from, uint
 void forest_add_rows_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
 void forest_add_trees_avx512(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t to);
 
+/* Path: the same for up to 32 rows that began as row-lane AVX-512. */
+void forest_add_32_avx512(struct forest_slot *s, uint32_t from, uint32_t to);
 /* Path: the same for two blocks at once, `s` and s->second, that began as row-lane AVX-512. */
 void forest_add_pair_avx512(struct forest_slot *s, uint32_t from, uint32_t to);
 

@@ -19,7 +19,7 @@
 #define DIRECTED_ROWS  16384		 /* a third of a second, where XGBoost takes 20 us a row */
 #define WAYS	       4		 /* below, at, above, missing */
 #define DIRECTED_DEPTH 1000		 /* a path is followed by recursion */
-#define SMALL_BATCH    27		 /* whole batches are of full blocks */
+#define SMALL_BATCH    27		 /* half a block */
 #define LARGE_BATCH    (3 * FOREST_ROWS) /* two blocks side by side, and one by itself */
 #define PROOF_SEED     20260101
 
@@ -184,11 +184,13 @@ static int compare(const struct proof *p, enum forest_kernel kernel, uint32_t fi
 	return 0;
 }
 
-static void score_in_pieces(struct proof *p, struct forest_slot *slot, uint32_t n, uint32_t piece)
+/* Pieces of `large` rows and of SMALL_BATCH, in turn. */
+static void score_in_pieces(struct proof *p, struct forest_slot *slot, uint32_t n, uint32_t large)
 {
 	uint32_t features = p->forest->features, outputs = p->forest->outputs;
+	uint32_t piece = large;
 
-	for (uint32_t i = 0; i < n; i += piece)
+	for (uint32_t i = 0; i < n; i += piece, piece = piece == large ? SMALL_BATCH : large)
 		forest_score(slot, p->matrix + (size_t)i * features, RTE_MIN(n - i, piece),
 			     p->have[0] + (size_t)i * outputs, p->have[1] + (size_t)i * outputs);
 }

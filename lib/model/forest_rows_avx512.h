@@ -1,6 +1,6 @@
 /*
- * Private: the row-lane kernel for BLOCKS blocks of rows, which the file that includes this
- * defines: 64 rows are a register.
+ * Private: the row-lane kernel for BLOCKS blocks of ROWS rows, 32 or 64 of them a register. The
+ * file that includes this defines both.
  */
 #ifndef FOREST_ROWS_AVX512_H
 #define FOREST_ROWS_AVX512_H
@@ -13,50 +13,63 @@
 	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"))) FOREST_UNCHECKED
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
+#if ROWS == 32
+typedef __m256i reg;
+#define V(operation) _mm256_##operation
+#else
 typedef __m512i reg;
+#define V(operation) _mm512_##operation
+#endif
 
 INLINE reg four(uint32_t x)
 {
-	return _mm512_set1_epi32((int32_t)x);
+	return V(set1_epi32)((int32_t)x);
 }
 
 INLINE reg load(const int8_t *p)
 {
-	return _mm512_load_si512(p);
+	return V(load_epi32)(p);
 }
 
 INLINE reg less(reg rank, reg count)
 {
-	return _mm512_subs_epi8(rank, count);
+	return V(subs_epi8)(rank, count);
 }
 
 INLINE reg pick(reg right, reg a, reg b)
 {
-	return _mm512_ternarylogic_epi32(a, right, b, 0xb8);
+	return V(ternarylogic_epi32)(a, right, b, 0xb8);
 }
 
 INLINE reg shift_in(reg v, reg bit)
 {
-	return _mm512_ternarylogic_epi32(_mm512_srli_epi16(v, 1), _mm512_set1_epi8((char)0x80), bit,
-					 0xb8);
+	return V(ternarylogic_epi32)(V(srli_epi16)(v, 1), V(set1_epi8)((char)0x80), bit, 0xb8);
 }
 
 INLINE reg top_bits(reg v, uint32_t n)
 {
-	return _mm512_and_si512(_mm512_srli_epi16(v, 8 - n),
-				_mm512_set1_epi8((char)((1U << n) - 1)));
+	return V(srli_epi16)(v, 8 - n) & V(set1_epi8)((char)((1U << n) - 1));
 }
 
 INLINE reg next_code(reg v)
 {
-	return _mm512_sub_epi8(v, _mm512_set1_epi8(-1));
+	return V(sub_epi8)(v, V(set1_epi8)(-1));
 }
 
 INLINE reg walk(reg next, reg code, reg asked, reg rank, reg count, reg fresh)
 {
-	__mmask64 here = _mm512_cmpeq_epi8_mask(code, asked);
+	return V(mask_mov_epi8)(
+		next, V(mask_cmplt_epi8_mask)(V(cmpeq_epi8_mask)(code, asked), rank, count), fresh);
+}
 
-	return _mm512_mask_mov_epi8(next, _mm512_mask_cmplt_epi8_mask(here, rank, count), fresh);
+/* The codes of all lanes; those behind 32 are any. */
+INLINE __m512i widened(reg v)
+{
+#if ROWS == 32
+	return _mm512_castsi256_si512(v);
+#else
+	return v;
+#endif
 }
 
 #include "forest_rows.h"
@@ -77,7 +90,7 @@ INLINE __m512i look_up(const uint8_t *plane, uint32_t width, __m512i code)
 	return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(code), high);
 }
 
-/* Adds the leaves to sum[64]; each byte of a leaf is looked up by itself. */
+/* Adds the leaves to sum[ROWS]; each byte of a leaf is looked up by itself. */
 INLINE void add_leaves(__m512i code, const uint8_t *planes, uint32_t width, float *sum)
 {
 	/* So that the interleaving below, which stays within 16 bytes, ends with rows in order. */
@@ -96,12 +109,12 @@ INLINE void add_leaves(__m512i code, const uint8_t *planes, uint32_t width, floa
 	high = _mm512_unpackhi_epi8(byte[2], byte[3]);
 	v[2] = _mm512_unpacklo_epi16(low, high);
 	v[3] = _mm512_unpackhi_epi16(low, high);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < ROWS / 16; i++)
 		_mm512_store_ps(sum + 16 * i, _mm512_add_ps(_mm512_load_ps(sum + 16 * i),
 							    _mm512_castsi512_ps(v[i])));
 }
 
-/* The leaves of one tree to sum[64]. */
+/* The leaves of one tree to sum[ROWS]. */
 INLINE void add_tree(const struct forest_program *p, __m512i code, float *sum)
 {
 	if (p->width == 64)
@@ -182,7 +195,7 @@ INLINE void add_window(const struct block_slots *slots, const struct blocks *blo
 		lanes code = find_codes(&f->program[from + i], blocks);
 
 		for (int b = 0; b < BLOCKS; b++)
-			_mm512_store_si512(slots->of[b]->window->code[i], code.of[b]);
+			_mm512_store_si512(slots->of[b]->window->code[i], widened(code.of[b]));
 	}
 	for (int b = 0; b < BLOCKS; b++) {
 		for (uint32_t level = 0; level < FOREST_PICKS; level++)
@@ -208,7 +221,7 @@ INLINE void add_trees(const struct block_slots *slots, uint32_t from, uint32_t t
 		lanes code = find_codes(&f->program[from], &blocks);
 
 		for (int b = 0; b < BLOCKS; b++)
-			add_tree(&f->program[from], code.of[b],
+			add_tree(&f->program[from], widened(code.of[b]),
 				 slots->of[b]->sums + f->tree[from].output * FOREST_ROWS);
 	}
 }

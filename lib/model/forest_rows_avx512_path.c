@@ -1,4 +1,5 @@
 /* The row-lane kernel, 64 rows at a time. */
+#define ROWS   64
 #define BLOCKS 1
 #include "forest_rows_avx512.h"
 
@@ -6,6 +7,9 @@ TARGET void forest_add_rows_avx512(struct forest_slot *s, uint32_t n, uint32_t f
 {
 	const struct block_slots slots = {{s}};
 
-	RTE_SET_USED(n); /* idle lanes cost nothing */
-	add_trees(&slots, from, to);
+	/* Idle lanes cost nothing, but a register of them. */
+	if (n <= 32)
+		forest_add_32_avx512(s, from, to);
+	else
+		add_trees(&slots, from, to);
 }
