@@ -33,7 +33,8 @@ static struct forest *proved_forest(struct lj_model *m, const json_t *root, void
 		lj_error_set(err, EPROTO, "", "XGBoost does not say its base_score");
 	else
 		f = forest_create(root, base_score, FOREST_BYTES_MAX, err);
-	if (f != NULL && forest_prove(f, reference, &m->manifest.info.proof_rows, err) != 0) {
+	if (f != NULL &&
+	    forest_prove(f, reference, m->proof, &m->manifest.info.proof_rows, err) != 0) {
 		m->manifest.info.proof_rows = 0;
 		forest_destroy(f);
 		f = NULL;

@@ -32,7 +32,7 @@ int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 	ret = check_manifest(dir, m->manifest.family_sha256, err);
 	if (ret != 0)
 		return ret;
-	m->family = lj_model_open_by(dir, m->slots, engine, LJ_MODE_EXACT, err);
+	m->family = model_open(dir, m->slots, engine, LJ_MODE_EXACT, m->proof, err);
 	if (m->family == NULL)
 		return -EINVAL;
 	info = lj_model_info(m->family);

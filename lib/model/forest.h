@@ -226,11 +226,19 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel);
 /* The fastest kernel for a block of so many rows, of those that run. */
 enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows);
 
+/* How much of a forest is held against XGBoost. */
+enum forest_proof {
+	FOREST_PROOF_START, /* the kernels that will be chosen here, up to 4,096 rows at nodes */
+	FOREST_PROOF_WHOLE, /* every kernel that runs here, up to 16,384 of them */
+};
+
 /*
- * Whether every kernel that runs here gives XGBoost's bits (`xgboost`: a handle of the XGBoost
- * engine) on rows around each threshold and random ones; `rows` says how many. 0 or -errno.
+ * Whether the kernels give XGBoost's bits (`xgboost`: a handle of the XGBoost engine) on rows
+ * around each threshold, rows that come to each node or, where those are too many, to nodes by
+ * chance, and random ones; `rows` says how many. 0 or -errno.
  */
-int forest_prove(const struct forest *f, void *xgboost, uint32_t *rows, struct lj_error *err);
+int forest_prove(const struct forest *f, void *xgboost, enum forest_proof proof, uint32_t *rows,
+		 struct lj_error *err);
 
 /* The forest is borrowed. NULL: not enough memory. */
 struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel);

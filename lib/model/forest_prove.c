@@ -1,9 +1,8 @@
 /*
- * The forest's proof: what XGBoost says of the same rows, bit for bit, by every kernel that runs
- * here. The rows, in this order:
+ * The forest's proof: what XGBoost says of the same rows, bit for bit. The rows, in this order:
  *  - every threshold of the model, of all features side by side, met from just below, at it and
  * just above;
- *  - every inner node, or as many as DIRECTED_ROWS allow, met so and with the value missing, by
+ *  - every inner node, or as many as `directed_most` allows, met so and with the value missing, by
  * rows that come to it;
  *  - values beside thresholds, far from them, infinite and missing, at random.
  */
@@ -15,8 +14,10 @@
 #include "forest_parts.h"
 #include "model.h"
 
-#define RANDOM_ROWS    512
-#define DIRECTED_ROWS  16384		 /* a third of a second, where XGBoost takes 20 us a row */
+#define RANDOM_ROWS 512
+/* A third of a second, where XGBoost takes 20 us a row; and what a start may take of it. */
+#define DIRECTED_WHOLE 16384
+#define DIRECTED_START 4096
 #define WAYS	       4		 /* below, at, above, missing */
 #define DIRECTED_DEPTH 1000		 /* a path is followed by recursion */
 #define SMALL_BATCH    27		 /* half a block */
@@ -32,7 +33,7 @@ struct proof {
 	const struct forest *forest;
 	struct forest_use *uses;
 	struct span *spans; /* [features] */
-	uint32_t edge_rows, directed_rows;
+	uint32_t edge_rows, directed_rows, directed_most;
 	uint32_t *inner, n_inner; /* places of the inner nodes in forest.node */
 	uint32_t *tree_of;	  /* [nodes], likewise */
 	uint32_t *parent;	  /* [nodes], within the tree */
@@ -100,7 +101,7 @@ static void direct(const struct proof *p, const struct forest_tree *tree, uint32
 /* A random row that comes to the i-th question of all, its value below, at, above or missing. */
 static void fill_directed(struct proof *p, uint32_t i, float *row)
 {
-	bool all = p->n_inner * WAYS <= DIRECTED_ROWS;
+	bool all = p->n_inner * WAYS <= p->directed_most;
 	uint32_t place = p->inner[all ? i / WAYS : draw(p) % p->n_inner];
 	const struct forest_tree *tree = &p->forest->tree[p->tree_of[place]];
 	const struct forest_node *node = &p->forest->node[place];
@@ -146,7 +147,7 @@ static void fill_paths(struct proof *p)
 			p->parent[f->tree[t].node + left + 1] = at;
 		}
 	}
-	p->directed_rows = RTE_MIN(p->n_inner, (uint32_t)DIRECTED_ROWS / WAYS) * WAYS;
+	p->directed_rows = RTE_MIN(p->n_inner, p->directed_most / WAYS) * WAYS;
 }
 
 /* One spans of distinct thresholds a feature, and the rows that meet each three times. */
@@ -212,11 +213,23 @@ static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const 
 	return ret;
 }
 
-static int open_slots(const struct forest *f, struct forest_slot **slots)
+/* Whether the kernel will score blocks of some number of rows. */
+static bool is_chosen(const struct forest *f, enum forest_kernel kernel)
+{
+	for (uint32_t rows = 1; rows <= FOREST_ROWS; rows++)
+		if (forest_kernel_for(f, rows) == kernel)
+			return true;
+	return false;
+}
+
+static int open_slots(const struct forest *f, enum forest_proof proof, struct forest_slot **slots)
 {
 	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS; k++) {
-		slots[k] = forest_kernel_runs(f, k) ? forest_slot_create(f, k) : NULL;
-		if (slots[k] == NULL && forest_kernel_runs(f, k))
+		if (!forest_kernel_runs(f, k) ||
+		    (proof == FOREST_PROOF_START && k != FOREST_BEST && !is_chosen(f, k)))
+			continue;
+		slots[k] = forest_slot_create(f, k);
+		if (slots[k] == NULL)
 			return -ENOMEM;
 	}
 	return 0;
@@ -258,14 +271,18 @@ static void release(struct proof *p)
 	free(p->parent);
 }
 
-int forest_prove(const struct forest *f, void *xgboost, uint32_t *rows, struct lj_error *err)
+int forest_prove(const struct forest *f, void *xgboost, enum forest_proof proof, uint32_t *rows,
+		 struct lj_error *err)
 {
-	struct proof p = {.forest = f, .seed = PROOF_SEED};
+	struct proof p = {.forest = f,
+			  .seed = PROOF_SEED,
+			  .directed_most =
+				  proof == FOREST_PROOF_START ? DIRECTED_START : DIRECTED_WHOLE};
 	struct forest_slot *slots[FOREST_KERNELS] = {NULL};
 	size_t n = 0;
 	int ret = 0;
 
-	if (prepare(&p, &n) != 0 || open_slots(f, slots) != 0)
+	if (prepare(&p, &n) != 0 || open_slots(f, proof, slots) != 0)
 		ret = lj_error_set(err, ENOMEM, "", "not enough memory for the proof");
 	if (ret == 0) {
 		fill_spans(&p, n);

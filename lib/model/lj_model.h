@@ -97,16 +97,18 @@ struct lj_model_info {
 	struct lj_model_flow flow;
 };
 
-/* Opens a bundle for `slots` (1..LJ_MODEL_SLOTS) inference lcores: validates, proves the golden
- * rows. NULL and `err`.
+/*
+ * Opens a bundle for `slots` (1..LJ_MODEL_SLOTS) inference lcores: validates, proves the golden
+ * rows, and the forest engine against XGBoost, by every kernel that runs here. NULL and `err`.
  */
 struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err);
 void lj_model_close(struct lj_model *m);
 
 /*
- * As lj_model_open(), by the engine and in the mode asked for. The forest engine proves itself
- * against XGBoost first; where it cannot, a warning says why and XGBoost scores. Where what scores
- * cannot decide early, a warning says so and scores are exact.
+ * As lj_model_open(), by the engine and in the mode asked for, for a start that should be quick:
+ * the forest engine proves the kernels that it will choose here, on fewer rows. Where it cannot, a
+ * warning says why and XGBoost scores. Where what scores cannot decide early, a warning says so and
+ * scores are exact.
  */
 struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engine engine,
 				  enum lj_mode mode, struct lj_error *err);

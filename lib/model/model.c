@@ -109,11 +109,18 @@ int lj_model_keep(const char *dir, uint32_t *keep, struct lj_error *err)
 
 struct lj_model *lj_model_open(const char *dir, uint16_t slots, struct lj_error *err)
 {
-	return lj_model_open_by(dir, slots, LJ_ENGINE_MANIFEST, LJ_MODE_MANIFEST, err);
+	return model_open(dir, slots, LJ_ENGINE_MANIFEST, LJ_MODE_MANIFEST, FOREST_PROOF_WHOLE,
+			  err);
 }
 
 struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engine engine,
 				  enum lj_mode mode, struct lj_error *err)
+{
+	return model_open(dir, slots, engine, mode, FOREST_PROOF_START, err);
+}
+
+struct lj_model *model_open(const char *dir, uint16_t slots, enum lj_engine engine,
+			    enum lj_mode mode, enum forest_proof proof, struct lj_error *err)
 {
 	struct lj_model *m = calloc(1, sizeof(*m));
 
@@ -124,6 +131,7 @@ struct lj_model *lj_model_open_by(const char *dir, uint16_t slots, enum lj_engin
 	snprintf(m->dir, sizeof(m->dir), "%s", dir);
 	m->slots = slots > LJ_MODEL_SLOTS ? LJ_MODEL_SLOTS : RTE_MAX(slots, (uint16_t)1);
 	m->engine = &lj_engine_xgboost;
+	m->proof = proof;
 	if (manifest_load(&m->manifest, dir, err) != 0 ||
 	    check_hash(m, m->manifest.booster, m->manifest.booster_sha256, err) != 0 ||
 	    check_hash(m, m->manifest.golden, m->manifest.golden_sha256, err) != 0 ||

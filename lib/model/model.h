@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "forest.h"
 #include "lj_digest.h"
 #include "lj_model.h"
 
@@ -27,6 +28,7 @@ struct lj_model {
 	struct lj_feature_plan *plan;
 	const struct lj_engine_ops *engine;
 	struct forest *forest; /* what the slots of the forest engine share; NULL for xgboost */
+	enum forest_proof proof;
 	uint16_t slots;
 	void *handle[LJ_MODEL_SLOTS];
 	float *matrix[LJ_MODEL_SLOTS]; /* [LJ_MODEL_BATCH][features] */
@@ -55,6 +57,10 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, 
 
 /* From one row's probabilities: a binary booster gives that of the second class alone. */
 void opinion_form(const struct lj_model_info *info, const float *p, struct lj_opinion *o);
+
+/* As lj_model_open_by(), with so much of a proof. */
+struct lj_model *model_open(const char *dir, uint16_t slots, enum lj_engine engine,
+			    enum lj_mode mode, enum forest_proof proof, struct lj_error *err);
 
 /* Opens the model that names families, if the manifest has one. 0 or -errno. */
 int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err);

@@ -111,7 +111,8 @@ static void open_bench(struct bench *b, const struct data *d, const char *path)
 		b->xgboost = lj_engine_xgboost.open(path, &b->model, &err);
 	if (b->xgboost != NULL && xgboost_base_score(b->xgboost, &base_score) == 0)
 		b->forest = forest_create(root, base_score, 0, &err);
-	if (b->forest == NULL || forest_prove(b->forest, b->xgboost, &proof_rows, &err) != 0) {
+	if (b->forest == NULL ||
+	    forest_prove(b->forest, b->xgboost, FOREST_PROOF_WHOLE, &proof_rows, &err) != 0) {
 		fprintf(stderr, "bench_infer: %s: %s\n", path, err.what);
 		exit(EXIT_FAILURE);
 	}

@@ -279,7 +279,7 @@ static void the_proof_finds_one_bit_in_one_leaf_or_threshold(void)
 	struct pair p;
 
 	open_pair(&p, &shape, 7);
-	CU_ASSERT_EQUAL(forest_prove(p.forest, p.xgboost, &rows, &err), 0);
+	CU_ASSERT_EQUAL(forest_prove(p.forest, p.xgboost, FOREST_PROOF_WHOLE, &rows, &err), 0);
 	CU_ASSERT(rows > 3 * 25);
 	for (uint32_t i = 0; i < p.forest->nodes; i += 7) {
 		struct forest_node *node = &p.forest->node[i], was = *node;
@@ -288,7 +288,8 @@ static void the_proof_finds_one_bit_in_one_leaf_or_threshold(void)
 			node->leaf = nextafterf(node->leaf * 1.25f, INFINITY);
 		else
 			node->missing_right = !node->missing_right;
-		CU_ASSERT_NOT_EQUAL(forest_prove(p.forest, p.xgboost, &rows, &err), 0);
+		CU_ASSERT_NOT_EQUAL(
+			forest_prove(p.forest, p.xgboost, FOREST_PROOF_WHOLE, &rows, &err), 0);
 		CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "kernel walk"));
 		*node = was;
 	}
@@ -297,9 +298,41 @@ static void the_proof_finds_one_bit_in_one_leaf_or_threshold(void)
 		float was = root->threshold;
 
 		root->threshold = nextafterf(was, INFINITY);
-		CU_ASSERT_NOT_EQUAL(forest_prove(p.forest, p.xgboost, &rows, &err), 0);
+		CU_ASSERT_NOT_EQUAL(
+			forest_prove(p.forest, p.xgboost, FOREST_PROOF_WHOLE, &rows, &err), 0);
 		root->threshold = was;
 	}
+	close_pair(&p);
+}
+
+/* Every kernel's leaves of the first tree, one bit off. */
+static void spoil_first_tree(struct forest *f)
+{
+	struct forest_program *program = &f->program[0];
+
+	for (uint32_t i = 0; i < 4u * program->width; i++)
+		program->planes[i] ^= 1;
+	for (uint32_t i = 0; i < 1u << f->tree[0].levels; i++)
+		f->leaf[f->tree[0].table + i] = nextafterf(f->leaf[f->tree[0].table + i], INFINITY);
+}
+
+static void a_start_proves_less_but_what_it_will_run(void)
+{
+	struct shape shape = {60, 1, 150, 6, 90, 100};
+	uint32_t start_rows, whole_rows;
+	struct lj_error err = {0};
+	struct pair p;
+
+	open_pair(&p, &shape, 7);
+	CU_ASSERT_FATAL(p.forest->ranked);
+	CU_ASSERT_EQUAL(forest_prove(p.forest, p.xgboost, FOREST_PROOF_START, &start_rows, &err),
+			0);
+	CU_ASSERT_EQUAL(forest_prove(p.forest, p.xgboost, FOREST_PROOF_WHOLE, &whole_rows, &err),
+			0);
+	CU_ASSERT(start_rows > 4096 && start_rows + 4096 < whole_rows);
+	spoil_first_tree(p.forest);
+	CU_ASSERT_NOT_EQUAL(
+		forest_prove(p.forest, p.xgboost, FOREST_PROOF_START, &start_rows, &err), 0);
 	close_pair(&p);
 }
 
@@ -356,6 +389,8 @@ int main(void)
 		 a_forest_too_large_for_what_is_allowed_is_refused},
 		{"the proof finds one bit in one leaf or threshold",
 		 the_proof_finds_one_bit_in_one_leaf_or_threshold},
+		{"a start proves less, but what it will run",
+		 a_start_proves_less_but_what_it_will_run},
 		{"the engine asked for scores", the_engine_asked_for_scores},
 	};
 
