@@ -28,7 +28,8 @@ ENOUGH = 10  # alarms among the flows, for a rate to be measured at all
 SAMPLE = 500_000  # flows that are kept, of however many there are
 FORMAT = 1
 
-Scored = collections.namedtuple("Scored", "score source target time_s end_s")
+# A flow's score and ends, when it began, and when it ended, if that is known.
+Scored = collections.namedtuple("Scored", "score source target time_s end_s", defaults=(None,))
 
 
 class Unfit(ValueError):
@@ -151,7 +152,8 @@ def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05,
         raise Unfit("there is no flow to calibrate by")
     if len(flows) >= SUSPECT_FLOWS and all(flow.score >= shipped for flow in flows):
         raise Unfit(f"all {len(flows)} flows alarm: of traffic as it is, eve.flows has to be all, not alerts")
-    hours = hours or max((max(flow.end_s for flow in flows) - min(flow.time_s for flow in flows)) / 3600, 1 / 3600)
+    end_s = max(flow.time_s if flow.end_s is None else flow.end_s for flow in flows)
+    hours = hours or max((end_s - min(flow.time_s for flow in flows)) / 3600, 1 / 3600)
     each = getattr(flows, "total", len(flows)) / len(flows)  # so many flows does one stand for
     hosts = suspects(flows, shipped)
     kept = [f for f in flows if f.score < shipped or (f.source not in hosts and f.target not in hosts)]
