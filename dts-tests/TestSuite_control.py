@@ -10,7 +10,7 @@ import time
 
 import pexpect
 
-from framework.linejudge import BINARY, DEMO, ROOT, Telemetry, appliance, replay, run, runtime_dir, verify, wait_for
+from framework.linejudge import BINARY, DEMO, Telemetry, appliance, replay, run, runtime_dir, verify, wait_for
 
 NULL = {"capture": {"ports": [{"name": "net_null0"}]}, "models": []}
 
@@ -43,18 +43,6 @@ class TestTelemetry:
             done = subprocess.run(["dpdk-telemetry.py", "-f", "lj-dts-client"], input="/linejudge/show/tuning\nquit\n",
                                   stdout=subprocess.PIPE, text=True, timeout=30, check=True)
             verify('"batch_size": 64' in done.stdout, done.stdout)
-
-    def test_models_of_one_name_have_a_row_each(self, tmp_path):
-        """
-        Steps: run one model twice, as two versions beside each other would be.
-        Verify: both are shown, with their drift and their decision times.
-        """
-        model = os.path.join(ROOT, "models", "default")
-        with appliance(tmp_path, dict(NULL, models=[model, model]), "lj-dts-twins") as (_, telemetry):
-            verify(set(telemetry.ask("/linejudge/show/model")) == {"default", "default_1"}, "show model")
-            verify(set(telemetry.ask("/linejudge/show/drift")) == {"default", "default_1"}, "show drift")
-            verify({"default_decision", "default_1_decision"} < set(telemetry.ask("/linejudge/show/latency/models")), "show latency models")
-            verify({"default_benign", "default_1_benign"} < set(telemetry.ask("/linejudge/show/verdicts")), "show verdicts")
 
     def test_tuning_takes_effect_and_bad_values_do_not(self, tmp_path):
         """

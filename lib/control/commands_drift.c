@@ -42,17 +42,16 @@ static int worst_feature(const struct lj_drift *d, uint16_t m, uint32_t features
 	return worst;
 }
 
-static void add_model(json_t *reply, const struct lj_drift *d, const struct lj_model_set *models,
+static void add_model(json_t *reply, const struct lj_drift *d, const struct lj_model *model,
 		      uint16_t m)
 {
-	const struct lj_model *model = models->model[m];
-	int worst = worst_feature(d, m, lj_model_info(model)->features);
-	char label[MODEL_LABEL];
+	const struct lj_model_info *info = lj_model_info(model);
+	int worst = worst_feature(d, m, info->features);
 	struct lj_drift_report r;
 
 	lj_drift_report(d, m, &r);
 	json_object_set_new(
-		reply, model_label(models, m, label),
+		reply, info->name,
 		json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:s, s:o, s:I}", "state", state_of(&r),
 			  "verdicts", (json_int_t)r.verdicts, "sampled", (json_int_t)r.sampled,
 			  "over_threshold", (json_int_t)r.over, "quiet_h",
@@ -72,7 +71,7 @@ void drift_json(const struct lj_pipeline *p, json_t *reply)
 	if (d == NULL)
 		json_object_set_new(reply, "state", json_string("not watched"));
 	for (uint16_t m = 0; d != NULL && m < models->n; m++)
-		add_model(reply, d, models, m);
+		add_model(reply, d, models->model[m], m);
 }
 
 int show_drift(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)

@@ -36,9 +36,9 @@ int show_latency_models(struct lj_control *c, const char *param, json_t *reply,
 	RTE_SET_USED(err);
 	for (uint16_t m = 0; m < models->n; m++)
 		for (int stage = 0; stage < LJ_STAGES; stage++) {
-			char name[128], label[MODEL_LABEL];
+			char name[128];
 
-			snprintf(name, sizeof(name), "%s.%s", model_label(models, m, label),
+			snprintf(name, sizeof(name), "%s.%s", lj_model_info(models->model[m])->name,
 				 lj_stage_name[stage]);
 			json_object_set_new(
 				reply, name,

@@ -162,17 +162,6 @@ int show_sink_stats(struct lj_control *c, const char *param, json_t *reply, stru
 	return 0;
 }
 
-const char *model_label(const struct lj_model_set *models, uint16_t m, char out[MODEL_LABEL])
-{
-	const char *name = lj_model_info(models->model[m])->name;
-
-	snprintf(out, MODEL_LABEL, "%s", name);
-	for (uint16_t i = 0; i < m; i++)
-		if (strcmp(lj_model_info(models->model[i])->name, name) == 0)
-			snprintf(out, MODEL_LABEL, "%.60s#%u", name, m);
-	return out;
-}
-
 int show_verdicts(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	const struct lj_model_set *models = lj_pipeline_models(c->pipeline);
@@ -187,13 +176,11 @@ int show_verdicts(struct lj_control *c, const char *param, json_t *reply, struct
 	json_object_set_new(reply, "shed", json_integer((json_int_t)tally->shed));
 	for (uint16_t m = 0; m < models->n; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
-		char label[MODEL_LABEL];
 
 		for (uint16_t k = 0; k < info->classes; k++) {
-			char name[160];
+			char name[128];
 
-			snprintf(name, sizeof(name), "%s.%s", model_label(models, m, label),
-				 info->class_name[k]);
+			snprintf(name, sizeof(name), "%s.%s", info->name, info->class_name[k]);
 			json_object_set_new(reply, name,
 					    json_integer((json_int_t)tally->class_count[m][k]));
 		}
@@ -290,21 +277,23 @@ int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj
 	RTE_SET_USED(err);
 	for (uint16_t m = 0; m < models->n; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
-		char label[MODEL_LABEL];
-		json_t *row;
 
-		row = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:s}", "version",
-				info->version, "engine", info->engine, "engine_reason",
-				info->engine_reason, "features", (int)info->features, "classes",
-				(int)info->classes, "trees", (int)info->trees, "threshold", "",
-				"sha256", info->sha256, "dir", lj_model_dir(models->model[m]));
-		json_object_set_new(row, "threshold", json_sprintf("%.6g", info->threshold));
-		json_object_set_new(row, "threshold_shipped",
+		json_object_set_new(reply, info->name,
+				    json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:s}",
+					      "version", info->version, "engine", info->engine,
+					      "engine_reason", info->engine_reason, "features",
+					      (int)info->features, "classes", (int)info->classes,
+					      "trees", (int)info->trees, "threshold", "", "sha256",
+					      info->sha256, "dir", lj_model_dir(models->model[m])));
+		json_object_set_new(json_object_get(reply, info->name), "threshold",
+				    json_sprintf("%.6g", info->threshold));
+		json_object_set_new(json_object_get(reply, info->name), "threshold_shipped",
 				    json_sprintf("%.6g", info->threshold_shipped));
-		json_object_set_new(row, "calibration", json_string(info->calibration));
-		json_object_set_new(row, "mode", json_string(info->mode));
-		add_tree_histogram(row, models->model[m]);
-		json_object_set_new(reply, model_label(models, m, label), row);
+		json_object_set_new(json_object_get(reply, info->name), "calibration",
+				    json_string(info->calibration));
+		json_object_set_new(json_object_get(reply, info->name), "mode",
+				    json_string(info->mode));
+		add_tree_histogram(json_object_get(reply, info->name), models->model[m]);
 	}
 	return 0;
 }

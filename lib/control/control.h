@@ -47,10 +47,6 @@ void telemetry_unregister(struct lj_control *c);
 
 /* Totals since the latest "clear stats"; gauges as they are. */
 void counters_since_clear(struct lj_control *c, struct lj_counters *total);
-/* What a model's rows are called: its name, and its number behind where an earlier one has the same
- * name, or one would stand for both. Returns out. */
-#define MODEL_LABEL 80
-const char *model_label(const struct lj_model_set *models, uint16_t m, char out[MODEL_LABEL]);
 /* Fields of one latency stage. */
 json_t *latency_json(const struct lj_histogram *h);
 /* Ranges of time that end at 1, 2, 5, 10, 20 us ...; the last has all beyond, too. */

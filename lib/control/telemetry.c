@@ -62,7 +62,7 @@ static void clean_name(char *out, size_t size, const char *name)
 	size_t i = 0;
 
 	for (; name[i] != '\0' && i < size - 1; i++)
-		out[i] = strchr(" .,:=+()<>-#\"", name[i]) != NULL ? '_' : name[i];
+		out[i] = strchr(" .,:=+()<>-\"", name[i]) != NULL ? '_' : name[i];
 	out[i] = '\0';
 }
 
