@@ -91,10 +91,11 @@ class TestPromptTranscripts:
     def test_a_port_may_be_named_in_the_middle(self, shell):
         """
         Steps: show port queues 0; show port 0 queues; the latter of a port that is not there.
-        Verify: one answer to both; the port that is not there is named.
+        Verify: both tell of the one queue and its worker; the port that is not there is named.
         """
-        answers = [told(shell, line).splitlines()[1:] for line in ("show port queues 0", "show port 0 queues")]
-        verify(answers[0] == answers[1] and any(line.startswith("queue0 ") for line in answers[0]), answers)
+        for line in ("show port queues 0", "show port 0 queues"):
+            rows = [row.split() for row in told(shell, line).splitlines()]
+            verify([row[:2] for row in rows if row[:1] == ["queue0"]] == [["queue0", "worker0"]], rows)
         verify("is no port: there are 0..0" in told(shell, "show port 7 queues"), "taken")
 
     def test_a_setting_is_shown_by_the_next_question(self, shell):
