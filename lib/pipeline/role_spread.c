@@ -28,14 +28,6 @@ uint32_t spread_hash(const struct lj_rss *rss, const struct lj_flow_key *key)
 	return lj_toeplitz_hash(&rss->toeplitz, tuple, n);
 }
 
-static uint16_t worker_of(struct spreader *s, const struct lj_packet *packet)
-{
-	uint16_t bucket = lj_rss_bucket(&s->rss, spread_hash(&s->rss, &packet->key));
-
-	__atomic_store_n(&s->bucket[bucket], s->bucket[bucket] + 1, __ATOMIC_RELAXED);
-	return lj_rss_entry(&s->rss, bucket);
-}
-
 static bool put(struct lj_queue *q, const struct lj_packet *packet)
 {
 	struct lj_packet *slot = lj_queue_reserve(q);
@@ -50,12 +42,17 @@ static bool put(struct lj_queue *q, const struct lj_packet *packet)
 /* A packet goes to one worker; when its queue is full a replay waits and live capture counts it. */
 static bool spread_packet(struct spreader *s, const struct lj_packet *packet)
 {
-	if (put(s->worker[worker_of(s, packet)], packet)) {
+	uint16_t bucket = lj_rss_bucket(&s->rss, spread_hash(&s->rss, &packet->key));
+	bool dealt = put(s->worker[lj_rss_entry(&s->rss, bucket)], packet);
+
+	if (!dealt && s->shared->replay)
+		return false;
+	/* Once a packet, however often it waits. */
+	__atomic_store_n(&s->bucket[bucket], s->bucket[bucket] + 1, __ATOMIC_RELAXED);
+	if (dealt) {
 		lj_count(&s->role.counters, LJ_C_spread_packets, 1);
 		return true;
 	}
-	if (s->shared->replay)
-		return false;
 	lj_count(&s->role.counters, LJ_C_spread_refused, 1);
 	atomic_fetch_add_explicit(&s->shared->losses, 1, memory_order_relaxed);
 	return true;
