@@ -34,6 +34,7 @@ struct proof {
 	struct forest_use *uses;
 	struct span *spans; /* [features] */
 	uint32_t edge_rows, directed_rows, directed_most;
+	bool all_probabilities;	  /* or of the first piece only */
 	uint32_t *inner, n_inner; /* places of the inner nodes in forest.node */
 	uint32_t *tree_of;	  /* [nodes], likewise */
 	uint32_t *parent;	  /* [nodes], within the tree */
@@ -168,12 +169,13 @@ static void fill_spans(struct proof *p, size_t n)
 	}
 }
 
+/* The margins of `n` rows and, when `what_to` is 2, their probabilities. */
 static int compare(const struct proof *p, enum forest_kernel kernel, uint32_t first, uint32_t n,
-		   struct lj_error *err)
+		   uint32_t what_to, struct lj_error *err)
 {
 	static const char *const what[] = {"margin", "probability"};
 
-	for (uint32_t k = 0; k < 2; k++)
+	for (uint32_t k = 0; k < what_to; k++)
 		for (uint32_t i = 0; i < n * p->forest->outputs; i++)
 			if (memcmp(&p->have[k][i], &p->wanted[k][i], sizeof(float)) != 0)
 				return lj_error_set(err, EILSEQ, "",
@@ -199,16 +201,19 @@ static void score_in_pieces(struct proof *p, struct forest_slot *slot, uint32_t 
 static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const *slots,
 		      uint32_t first, uint32_t n, struct lj_error *err)
 {
+	/* A probability is a function of the margins, and XGBoost walks its trees for each anew. */
+	bool probabilities = p->all_probabilities || first == 0;
 	int ret = 0;
 
 	fill_rows(p, first, n);
-	if (lj_engine_xgboost.score(xgboost, p->matrix, n, p->wanted[0], p->wanted[1]) != 0)
+	if (lj_engine_xgboost.score(xgboost, p->matrix, n, p->wanted[0],
+				    probabilities ? p->wanted[1] : NULL) != 0)
 		return lj_error_set(err, EIO, "", "XGBoost does not score the rows of the proof");
 	for (enum forest_kernel k = FOREST_BEST; k < FOREST_KERNELS && ret == 0; k++) {
 		if (slots[k] == NULL)
 			continue;
 		score_in_pieces(p, slots[k], n, k == FOREST_BEST ? SMALL_BATCH : LARGE_BATCH);
-		ret = compare(p, k, first, n, err);
+		ret = compare(p, k, first, n, probabilities ? 2 : 1, err);
 	}
 	return ret;
 }
@@ -277,7 +282,8 @@ int forest_prove(const struct forest *f, void *xgboost, enum forest_proof proof,
 	struct proof p = {.forest = f,
 			  .seed = PROOF_SEED,
 			  .directed_most =
-				  proof == FOREST_PROOF_START ? DIRECTED_START : DIRECTED_WHOLE};
+				  proof == FOREST_PROOF_START ? DIRECTED_START : DIRECTED_WHOLE,
+			  .all_probabilities = proof == FOREST_PROOF_WHOLE};
 	struct forest_slot *slots[FOREST_KERNELS] = {NULL};
 	size_t n = 0;
 	int ret = 0;
