@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""How long a start takes, of the static build beside the shared one: tools/bench start [--runs N] [--json PATH|-].
+"""How long a start takes, beside a build with shared DPDK: tools/bench start [--runs N] [--json PATH|-].
 
 From exec to exit of a run that finds nothing to do, in turn. Elapsed time includes 100 ms in which the EAL measures the clock, where the
 processor does not tell its frequency (most virtual machines).
@@ -16,7 +16,7 @@ import time
 
 import run
 
-STATIC = os.path.join(run.ROOT, "build-static", "app", "linejudge")
+SHARED = os.path.join(run.ROOT, "build-daemon", "app", "linejudge")
 EMPTY_PCAP = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
 
 
@@ -52,19 +52,19 @@ def start(binary, arguments):
 
 def main():
     options = run.arguments(__doc__.splitlines()[0], runs=7)
-    built = subprocess.run([os.path.join(run.ROOT, "tools", "build"), "--static"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    built = subprocess.run([os.path.join(run.ROOT, "tools", "build"), "--shared"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                            text=True, check=False)
     if built.returncode != 0:
-        raise run.Failure("the static build fails:\n" + built.stderr[-2000:])
+        raise run.Failure("the shared build fails:\n" + built.stderr[-2000:])
     rows = []
     with tempfile.TemporaryDirectory(prefix="lj-bench-start-") as folder:
         for name, arguments in kinds(folder):
-            runs = [(start(STATIC, arguments), start(run.BINARY, arguments)) for _ in range(options.runs)]
+            runs = [(start(run.BINARY, arguments), start(SHARED, arguments)) for _ in range(options.runs)]
             own, shared = ([statistics.median(column) for column in zip(*side)] for side in zip(*runs))
             rows.append({"start": name, "ms": round(own[0], 1), "cpu_ms": round(own[1], 1), "rss_mib": round(own[2], 1),
                          "shared_ms": round(shared[0], 1), "shared_cpu_ms": round(shared[1], 1), "shared_rss_mib": round(shared[2], 1),
                          "ratio": round(statistics.median(two[0] / one[0] for one, two in runs), 2)})
-            run.say(f"{name:28} static {own[0]:7.1f} ms ({own[1]:6.1f} of CPU), {own[2]:5.1f} MiB; "
+            run.say(f"{name:28} {own[0]:7.1f} ms ({own[1]:6.1f} of CPU), {own[2]:5.1f} MiB; "
                     f"shared {shared[0]:7.1f} ms ({shared[1]:6.1f}), {shared[2]:5.1f} MiB: {rows[-1]['ratio']:.2f} times")
     run.write_json(options.json, rows)
 
