@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-/* On cache lines of its own. NULL when there is none. */
+/* On pairs of cache lines of its own. NULL when there is none. */
 void *lj_memory_map(const char *name, size_t bytes, int socket_id);
 /* `bytes` as it was mapped; NULL is fine. */
 void lj_memory_unmap(void *at, size_t bytes);

@@ -8,6 +8,9 @@
 #include <rte_malloc.h>
 #include <rte_memory.h>
 
+/* Two cache lines: a line beside a line that another lcore writes is fetched with it. */
+#define ALIGNMENT (2 * RTE_CACHE_LINE_SIZE)
+
 /* An EAL that has not begun says it has hugepages, but it has no memory. */
 static bool eal_memory(void)
 {
@@ -19,9 +22,9 @@ void *lj_memory_map(const char *name, size_t bytes, int socket_id)
 	void *at;
 
 	if (eal_memory()) {
-		at = rte_zmalloc_socket(name, bytes, RTE_CACHE_LINE_SIZE, socket_id);
+		at = rte_zmalloc_socket(name, bytes, ALIGNMENT, socket_id);
 		if (at == NULL && socket_id != SOCKET_ID_ANY)
-			at = rte_zmalloc_socket(name, bytes, RTE_CACHE_LINE_SIZE, SOCKET_ID_ANY);
+			at = rte_zmalloc_socket(name, bytes, ALIGNMENT, SOCKET_ID_ANY);
 		return at;
 	}
 	at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,

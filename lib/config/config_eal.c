@@ -135,9 +135,9 @@ char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error 
 	else
 		add(&a, "--file-prefix=linejudge");
 	if (!memory.huge) {
-		/* Without hugepages the flow tables take ordinary memory, outside of the EAL's. */
-		uint64_t mb = c->eal.memory_mb > 0 ? c->eal.memory_mb
-						   : 128 + ((memory.queues + memory.mbufs) >> 19);
+		/* Without hugepages flow tables and queues take ordinary memory, outside of the
+		 * EAL's. */
+		uint64_t mb = c->eal.memory_mb > 0 ? c->eal.memory_mb : 128 + (memory.mbufs >> 19);
 
 		add(&a, "--no-huge");
 		add(&a, "--no-shconf");

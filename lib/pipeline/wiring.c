@@ -9,6 +9,7 @@
 #include "lj_log.h"
 #include "pipeline.h"
 
+#define SHORT_QUEUE    128 /* two bursts */
 #define SPREAD_ENTRIES 512 /* of the spreader's RETA: as many as rss-predict takes by default */
 
 static int no_memory(const char *what, struct lj_error *err)
@@ -49,6 +50,19 @@ static void *role_alloc(struct lj_pipeline *p, size_t size, enum lj_role_kind ki
 	role->node = lj_config_lcore_node(p->config, role->lcore);
 	p->role[p->n_roles++] = role;
 	return role;
+}
+
+/*
+ * How many records a queue holds: as configured. Unless it was said, a replay on one lcore has
+ * short ones: it takes what it has put in before it reads on, and a ring that stays in its caches
+ * costs less than one that goes round in memory.
+ */
+static uint32_t queue_length(const struct lj_pipeline *p, const char *key, uint32_t configured)
+{
+	if (!p->shared.replay || lj_config_role_lcores(p->config) > 1 ||
+	    lj_config_given(p->config, key))
+		return configured;
+	return RTE_MIN(configured, (uint32_t)SHORT_QUEUE);
 }
 
 /* The queue from one role to another, named after both. */
@@ -174,7 +188,8 @@ static int join_workers(struct lj_pipeline *p, uint32_t i, struct lj_queue **fro
 		for (uint16_t k = 0; k < worker->route.n; k++) {
 			if (worker->route.infer[k] != i)
 				continue;
-			from[n] = join(&worker->role, &p->inferrer[i]->role, p->config->queue.infer,
+			from[n] = join(&worker->role, &p->inferrer[i]->role,
+				       queue_length(p, "queue.infer", p->config->queue.infer),
 				       sizeof(struct lj_due_flow), err);
 			if (from[n] == NULL)
 				return -ENOMEM;
@@ -246,7 +261,8 @@ static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 	for (int i = 0; i < LJ_MODELS_MAX * LJ_STAGES; i++)
 		lj_histogram_init(&s->stage[i / LJ_STAGES][i % LJ_STAGES]);
 	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
-		p->sink_queue[i] = join(&p->inferrer[i]->role, &s->role, p->config->queue.sink,
+		p->sink_queue[i] = join(&p->inferrer[i]->role, &s->role,
+					queue_length(p, "queue.sink", p->config->queue.sink),
 					lj_verdict_bytes(values, floats), err);
 		if (p->sink_queue[i] == NULL)
 			return -ENOMEM;

@@ -4,19 +4,9 @@
 #include <stdio.h>
 
 #include <rte_common.h>
-#include <rte_malloc.h>
 
+#include "lj_memory.h"
 #include "queue_ring.h"
-
-/* Elsewhere when the socket has none left. */
-static void *zmalloc_near(size_t bytes, int socket_id)
-{
-	void *at = rte_zmalloc_socket("queue", bytes, 128, socket_id);
-
-	if (at == NULL && socket_id != SOCKET_ID_ANY)
-		at = rte_zmalloc_socket("queue", bytes, 128, SOCKET_ID_ANY);
-	return at;
-}
 
 struct lj_queue *lj_queue_create(const char *name, uint32_t count, uint32_t record_bytes,
 				 int socket_id)
@@ -28,14 +18,14 @@ struct lj_queue *lj_queue_create(const char *name, uint32_t count, uint32_t reco
 		errno = EINVAL;
 		return NULL;
 	}
-	q = zmalloc_near(sizeof(*q), socket_id);
+	q = lj_memory_map("queue", sizeof(*q), socket_id);
 	if (q == NULL) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	q->records = zmalloc_near((size_t)capacity * record_bytes, socket_id);
+	q->records = lj_memory_map("queue", (size_t)capacity * record_bytes, socket_id);
 	if (q->records == NULL) {
-		rte_free(q);
+		lj_memory_unmap(q, sizeof(*q));
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -49,6 +39,6 @@ void lj_queue_destroy(struct lj_queue *q)
 {
 	if (q == NULL)
 		return;
-	rte_free(q->records);
-	rte_free(q);
+	lj_memory_unmap(q->records, ((size_t)q->mask + 1) * q->record_bytes);
+	lj_memory_unmap(q, sizeof(*q));
 }

@@ -1,8 +1,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-#include <rte_malloc.h>
+#include <rte_memory.h>
 
 #include "lj_merge.h"
 #include "lj_queue.h"
@@ -183,37 +186,36 @@ static void nothing_is_lost_between_two_threads(void)
 	lj_queue_destroy(q);
 }
 
-/* The heap in blocks of `bytes`, until no more are had; chained through their first word. */
-static void *exhaust(void *chain, size_t bytes)
+/* Makes a queue while this process may map `more` bytes of address space. Its errno, 0 if it is
+ * made after all. */
+static int errno_with(size_t more, uint32_t count)
 {
-	void **block;
+	struct rlimit was, now;
+	unsigned long pages = 0;
+	struct lj_queue *q;
+	FILE *f = fopen("/proc/self/statm", "r");
 
-	while ((block = rte_malloc(NULL, bytes, 0)) != NULL) {
-		*block = chain;
-		chain = block;
-	}
-	return chain;
+	CU_ASSERT_FATAL(f != NULL && fscanf(f, "%lu", &pages) == 1);
+	fclose(f);
+	getrlimit(RLIMIT_AS, &was);
+	now = was;
+	now.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + more;
+	setrlimit(RLIMIT_AS, &now);
+	errno = 0;
+	q = lj_queue_create("a_b", count, sizeof(struct record), SOCKET_ID_ANY);
+	setrlimit(RLIMIT_AS, &was);
+	if (q == NULL)
+		return errno;
+	lj_queue_destroy(q);
+	return 0;
 }
 
 static void a_queue_without_memory_is_not_made(void)
 {
-	void *chain = NULL;
-
+	CU_ASSERT_EQUAL(errno_with(0, 8), ENOMEM);
 	/* The ring has room, its records have not. */
-	errno = 0;
-	CU_ASSERT_PTR_NULL(lj_queue_create("a_b", 1 << 30, 384, SOCKET_ID_ANY));
-	CU_ASSERT_EQUAL(errno, ENOMEM);
-	for (size_t bytes = 1 << 22; bytes >= 64; bytes /= 4)
-		chain = exhaust(chain, bytes);
-	errno = 0;
-	CU_ASSERT_PTR_NULL(lj_queue_create("a_b", 8, sizeof(struct record), SOCKET_ID_ANY));
-	CU_ASSERT_EQUAL(errno, ENOMEM);
-	while (chain != NULL) {
-		void *next = *(void **)chain;
-
-		rte_free(chain);
-		chain = next;
-	}
+	CU_ASSERT_EQUAL(errno_with(1 << 20, 1 << 20), ENOMEM);
+	CU_ASSERT_EQUAL(errno_with(1 << 20, 8), 0);
 }
 
 static void a_merge_holds_back_what_two_queues_tie_on(void)
