@@ -252,7 +252,7 @@ static void print_text(const struct prediction *p, const json_t *root)
 
 static int predict(struct prediction *p, struct lj_error *err)
 {
-	const struct lj_file_config files = {p->pcap, p->n_pcaps, false, SOCKET_ID_ANY};
+	const struct lj_file_config files = {p->pcap, p->n_pcaps, false};
 	struct lj_source *source = lj_source_open_file(&files, err);
 	json_t *root;
 	int ret;

@@ -46,7 +46,8 @@ struct lj_source *lj_source_open_port(const struct lj_port_config *config, struc
 
 void lj_burst_free(struct lj_burst *burst)
 {
-	rte_pktmbuf_free_bulk(burst->mbuf, burst->count);
+	if (!burst->kept)
+		rte_pktmbuf_free_bulk(burst->mbuf, burst->count);
 	burst->count = 0;
 }
 

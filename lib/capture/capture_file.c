@@ -1,18 +1,15 @@
 #include <errno.h>
-#include <inttypes.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_mempool.h>
-
 #include "capture_file_format.h"
 #include "lj_capture.h"
 #include "source.h"
 
-#define POOL_MBUFS (4 * LJ_BURST_MAX - 1)
-#define LEGS_MAX   8
+#define LEGS_MAX 8
 
 /* One file that is being read, with its next record at hand. */
 struct leg {
@@ -28,17 +25,9 @@ struct file_source {
 	uint16_t next_path; /* not yet opened; without a tap */
 	uint16_t n_legs;
 	struct leg leg[LEGS_MAX];
-	struct rte_mempool *pool;
-	/* mbufs point into the readers' buffers; nothing is freed with them, so the count never
-	 * reaches 0. */
-	struct rte_mbuf_ext_shared_info shared_info;
+	/* A burst's, again and again: of no pool, and pointing into the readers' buffers. */
+	struct rte_mbuf mbuf[LJ_BURST_MAX];
 };
-
-static void nothing_to_free(void *addr, void *opaque)
-{
-	RTE_SET_USED(addr);
-	RTE_SET_USED(opaque);
-}
 
 static void fail(struct file_source *s, const struct lj_error *why, uint64_t errors)
 {
@@ -93,11 +82,11 @@ static bool open_next(struct file_source *s)
 }
 
 /* The leg whose head is earliest; the lower one on a tie. NULL when none has a head. */
-static struct leg *earliest(struct file_source *s)
+static inline struct leg *earliest(struct file_source *s)
 {
-	struct leg *first = NULL;
+	struct leg *first = s->leg[0].state == FILE_RECORD ? &s->leg[0] : NULL;
 
-	for (uint16_t i = 0; i < s->n_legs; i++) {
+	for (uint16_t i = 1; i < s->n_legs; i++) {
 		struct leg *leg = &s->leg[i];
 
 		if (leg->state == FILE_RECORD &&
@@ -124,12 +113,14 @@ static inline void put(struct file_source *s, struct lj_burst *burst, uint16_t a
 		       const struct leg *leg)
 {
 	const struct file_record *record = &leg->head;
-	struct rte_mbuf *m = burst->mbuf[at];
+	struct rte_mbuf *m = &s->mbuf[at];
 	uint16_t bytes = (uint16_t)RTE_MIN(record->captured, (uint32_t)UINT16_MAX);
 
-	rte_pktmbuf_attach_extbuf(m, (void *)(uintptr_t)record->data, 0, bytes, &s->shared_info);
+	m->buf_addr = (void *)(uintptr_t)record->data;
+	m->buf_len = bytes;
 	m->data_len = bytes;
 	m->pkt_len = bytes;
+	burst->mbuf[at] = m;
 	burst->time_ns[at] = record->time_ns;
 	burst->wire_bytes[at] = record->wire_bytes;
 	burst->leg[at] = (uint8_t)(leg - s->leg);
@@ -176,9 +167,6 @@ static uint16_t rx(struct lj_source *source, uint16_t queue, struct lj_burst *bu
 	if (lj_source_state(source) != LJ_SOURCE_RUNNING)
 		return 0;
 	leg = next_leg(s);
-	if (leg == NULL || rte_pktmbuf_alloc_bulk(s->pool, burst->mbuf, LJ_BURST_MAX) != 0)
-		return 0;
-	rte_mbuf_ext_refcnt_set(&s->shared_info, LJ_BURST_MAX + 1);
 	while (leg != NULL && n < LJ_BURST_MAX) {
 		put(s, burst, n, leg);
 		bytes += burst->wire_bytes[n++];
@@ -187,8 +175,6 @@ static uint16_t rx(struct lj_source *source, uint16_t queue, struct lj_burst *bu
 			break;
 		leg = earliest(s);
 	}
-	if (n < LJ_BURST_MAX)
-		rte_pktmbuf_free_bulk(&burst->mbuf[n], LJ_BURST_MAX - n);
 	burst->count = n;
 	source_count(&s->source.stats.received, n);
 	source_count(&s->source.stats.received_bytes, bytes);
@@ -233,7 +219,6 @@ static void close_source(struct lj_source *source)
 
 	for (uint16_t i = 0; i < LEGS_MAX; i++)
 		file_free(&s->leg[i].reader);
-	rte_mempool_free(s->pool);
 	free(s);
 }
 
@@ -277,43 +262,48 @@ static int open_pieces(struct file_source *s, struct lj_error *err)
 	return ret;
 }
 
-struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err)
+static struct file_source *create(const struct lj_file_config *config)
 {
-	char pool[RTE_MEMPOOL_NAMESIZE];
-	struct file_source *s;
+	struct file_source *s = aligned_alloc(alignof(*s), sizeof(*s));
 
-	if (config->n_paths == 0 || (config->tap && config->n_paths > LEGS_MAX)) {
-		lj_error_set(err, EINVAL, "capture", "no file, or more than %d legs", LEGS_MAX);
+	if (s == NULL)
 		return NULL;
-	}
-	s = calloc(1, sizeof(*s));
-	if (s == NULL) {
-		lj_error_set(err, ENOMEM, config->paths[0], "not enough memory");
-		return NULL;
-	}
+	memset(s, 0, sizeof(*s));
 	for (uint16_t i = 0; i < LEGS_MAX; i++) {
 		file_init(&s->leg[i].reader);
 		s->leg[i].state = FILE_END;
+	}
+	for (uint16_t i = 0; i < LJ_BURST_MAX; i++) {
+		s->mbuf[i].nb_segs = 1;
+		s->mbuf[i].port = RTE_MBUF_PORT_INVALID;
+		rte_mbuf_refcnt_set(&s->mbuf[i], 1);
 	}
 	snprintf(s->source.head.name, sizeof(s->source.head.name), "%s", config->paths[0]);
 	s->source.head.ops = &ops;
 	s->source.head.queues = 1;
 	s->source.head.replay = true;
 	s->source.head.own_time = true;
+	s->source.head.keeps_mbufs = true;
 	s->paths = config->paths;
 	s->n_paths = config->n_paths;
-	s->shared_info.free_cb = nothing_to_free;
-	snprintf(pool, sizeof(pool), "file_%" PRIxPTR, (uintptr_t)s);
-	s->pool = rte_pktmbuf_pool_create(pool, POOL_MBUFS, 0, 0, RTE_PKTMBUF_HEADROOM,
-					  config->socket_id);
-	if (s->pool == NULL) {
-		lj_error_set(err, ENOMEM, config->paths[0], "no memory for packet buffers");
-		goto close;
+	return s;
+}
+
+struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err)
+{
+	struct file_source *s;
+
+	if (config->n_paths == 0 || (config->tap && config->n_paths > LEGS_MAX)) {
+		lj_error_set(err, EINVAL, "capture", "no file, or more than %d legs", LEGS_MAX);
+		return NULL;
 	}
-	if ((config->tap ? open_legs(s, err) : open_pieces(s, err)) != 0)
-		goto close;
-	return &s->source.head;
-close:
+	s = create(config);
+	if (s == NULL) {
+		lj_error_set(err, ENOMEM, config->paths[0], "not enough memory");
+		return NULL;
+	}
+	if ((config->tap ? open_legs(s, err) : open_pieces(s, err)) == 0)
+		return &s->source.head;
 	close_source(&s->source.head);
 	return NULL;
 }

@@ -9,30 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <rte_byteorder.h>
-
 #define PCAP_HEADER_BYTES 24
 #define PCAP_RECORD_BYTES 16
 
 #define MAGIC_US     0xa1b2c3d4
 #define MAGIC_NS     0xa1b23c4d
 #define MAGIC_PCAPNG 0x0a0d0d0a
-
-uint32_t file_u32(const struct file_reader *r, const uint8_t *p)
-{
-	uint32_t value;
-
-	memcpy(&value, p, sizeof(value));
-	return r->swapped ? rte_bswap32(value) : value;
-}
-
-uint16_t file_u16(const struct file_reader *r, const uint8_t *p)
-{
-	uint16_t value;
-
-	memcpy(&value, p, sizeof(value));
-	return r->swapped ? rte_bswap16(value) : value;
-}
 
 enum file_result file_damaged_at(struct file_reader *r, uint64_t offset, const char *what)
 {
@@ -47,15 +29,11 @@ enum file_result file_damaged(struct file_reader *r, const char *what)
 	return file_damaged_at(r, r->buffer_offset + r->begin, what);
 }
 
-enum file_result file_need(struct file_reader *r, uint32_t n)
+enum file_result file_lacks(struct file_reader *r)
 {
-	uint32_t have = r->end - r->begin;
-
-	if (have >= n)
-		return FILE_RECORD;
 	if (!r->ended)
 		return FILE_REFILL;
-	if (have > 0)
+	if (r->end > r->begin)
 		return file_damaged(r, "the file is cut short");
 	return r->damage.what[0] == '\0' ? FILE_END : FILE_DAMAGED;
 }

@@ -10,6 +10,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_byteorder.h>
 
 #include "lj_base.h"
 
@@ -83,14 +87,34 @@ char *file_link_type_text(uint16_t link_type, char *out, size_t size);
 /* Private to the two files: pcapng's blocks. */
 enum file_result pcapng_next(struct file_reader *r, struct file_record *record);
 int pcapng_open(struct file_reader *r, struct lj_error *err);
-uint32_t file_u32(const struct file_reader *r, const uint8_t *p);
-uint16_t file_u16(const struct file_reader *r, const uint8_t *p);
+static inline uint32_t file_u32(const struct file_reader *r, const uint8_t *p)
+{
+	uint32_t value;
+
+	memcpy(&value, p, sizeof(value));
+	return r->swapped ? rte_bswap32(value) : value;
+}
+
+static inline uint16_t file_u16(const struct file_reader *r, const uint8_t *p)
+{
+	uint16_t value;
+
+	memcpy(&value, p, sizeof(value));
+	return r->swapped ? rte_bswap16(value) : value;
+}
+
 /* Notes that the file is damaged at the unread bytes; an earlier note stands. */
 enum file_result file_damaged(struct file_reader *r, const char *what);
 enum file_result file_damaged_at(struct file_reader *r, uint64_t offset, const char *what);
-/* FILE_RECORD when `n` unread bytes are there; FILE_REFILL; or at the file's end FILE_END or
+/* What it means that there are too few unread bytes: FILE_REFILL, or at the file's end FILE_END or
  * FILE_DAMAGED. */
-enum file_result file_need(struct file_reader *r, uint32_t n);
+enum file_result file_lacks(struct file_reader *r);
+/* FILE_RECORD when `n` unread bytes are there. */
+static inline enum file_result file_need(struct file_reader *r, uint32_t n)
+{
+	return likely(r->end - r->begin >= n) ? FILE_RECORD : file_lacks(r);
+}
+
 /* Waits until the buffer holds `n` bytes or the file has ended. */
 int file_wait(struct file_reader *r, uint32_t n, struct lj_error *err);
 int file_check_link_type(const struct file_reader *r, uint16_t link_type, struct lj_error *err);

@@ -3,8 +3,8 @@
  * that the host keeps using.
  *
  * A source is a `const struct lj_source_ops` and its state. It hands out mbufs with the time each
- * packet was seen; whoever calls rx owns the mbufs and frees them with lj_burst_free() before the
- * next rx on the same queue. Receive only: nothing here ever sends.
+ * packet was seen; whoever calls rx owns the mbufs and gives them back with lj_burst_free() before
+ * the next rx on the same queue. Receive only: nothing here ever sends.
  *
  * Thread: open, start, stop, close: main. rx: one lcore per queue. stats: any.
  */
@@ -31,6 +31,7 @@ struct lj_burst {
 	uint64_t time_ns[LJ_BURST_MAX];	   /* since the epoch */
 	uint32_t wire_bytes[LJ_BURST_MAX]; /* frame length on the wire, without FCS; >= captured */
 	uint8_t leg[LJ_BURST_MAX];	   /* which leg of a tap, or which port, it came by */
+	bool kept;			   /* the mbufs stay the source's: nothing is to be freed */
 };
 
 enum lj_source_state {
@@ -74,6 +75,7 @@ struct lj_source {
 	uint16_t queues;	   /* receive queues: 1..LJ_SOURCE_QUEUES */
 	bool replay;		   /* can wait, keeps its own time, ends */
 	bool own_time;		   /* packet times are the capture's, not the wall clock's */
+	bool keeps_mbufs;	   /* its bursts' mbufs stay its own */
 	bool spreads;		   /* the source itself spreads flows over its queues (RSS) */
 	const struct lj_rss *rss;  /* how, as read back at start; NULL: does not, or cannot tell */
 	_Atomic int state;	   /* enum lj_source_state. rx lcore: wo; all: ro */
@@ -83,7 +85,6 @@ struct lj_file_config {
 	const char *const *paths; /* borrowed for the life of the source */
 	uint16_t n_paths;
 	bool tap; /* the files are the legs of one tap, at most 8: merged by time, leg i = file i */
-	int socket_id;
 };
 
 /*
@@ -188,6 +189,7 @@ void lj_port_firmware(const struct lj_source *s, char *out, size_t size);
  * then. */
 static inline uint16_t lj_source_rx(struct lj_source *s, uint16_t queue, struct lj_burst *burst)
 {
+	burst->kept = s->keeps_mbufs;
 	return s->ops->rx(s, queue, burst);
 }
 
@@ -202,7 +204,7 @@ static inline uint32_t lj_vlan_stripped_bytes(const struct rte_mbuf *m)
 	return m->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED ? 2 * RTE_VLAN_HLEN : RTE_VLAN_HLEN;
 }
 
-/* Frees the burst's mbufs, in bulk. */
+/* Gives the burst's mbufs back: to their pool, in bulk, or to the source that keeps them. */
 void lj_burst_free(struct lj_burst *burst);
 
 int lj_source_start(struct lj_source *s, struct lj_error *err);

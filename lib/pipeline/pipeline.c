@@ -144,7 +144,6 @@ int open_sources(struct lj_pipeline *p, struct lj_error *err)
 			.paths = (const char *const *)c->capture.files.item,
 			.n_paths = (uint16_t)c->capture.files.n,
 			.tap = c->capture.tap,
-			.socket_id = SOCKET_ID_ANY,
 		};
 
 		p->source[0] = lj_source_open_file(&files, err);

@@ -48,7 +48,7 @@ static void write_pcapng(FILE *f, const uint8_t *frame, uint32_t bytes)
 /* ns per packet; the best round, because what disturbs only ever adds. */
 static double measure(const char *const *paths, uint16_t n_paths)
 {
-	const struct lj_file_config config = {paths, n_paths, n_paths > 1, SOCKET_ID_ANY};
+	const struct lj_file_config config = {paths, n_paths, n_paths > 1};
 	double best = 0;
 
 	for (int round = 0; round < ROUNDS; round++) {

@@ -113,7 +113,7 @@ static const char *save(const char *name, size_t n)
 static struct lj_source *open_files(const char *const *paths, uint16_t n, bool tap,
 				    struct lj_error *err)
 {
-	const struct lj_file_config config = {paths, n, tap, SOCKET_ID_ANY};
+	const struct lj_file_config config = {paths, n, tap};
 
 	return lj_source_open_file(&config, err);
 }

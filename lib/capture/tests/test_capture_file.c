@@ -44,7 +44,7 @@ static const char *save(const char *name)
 static struct lj_source *open_files(const char *const *paths, uint16_t n, bool tap,
 				    struct lj_error *err)
 {
-	const struct lj_file_config config = {paths, n, tap, SOCKET_ID_ANY};
+	const struct lj_file_config config = {paths, n, tap};
 
 	return lj_source_open_file(&config, err);
 }
@@ -56,6 +56,7 @@ static uint16_t take(struct lj_source *s)
 	uint16_t n = lj_source_rx(s, 0, &burst);
 
 	CU_ASSERT_EQUAL(n, burst.count);
+	CU_ASSERT(burst.kept);
 	for (uint16_t i = 0; i < burst.count && seen.n < SEEN_MAX; i++, seen.n++) {
 		const struct rte_mbuf *m = burst.mbuf[i];
 		const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -67,6 +68,8 @@ static uint16_t take(struct lj_source *s)
 		seen.first[seen.n] = m->data_len > 0 ? data[0] : 0;
 		seen.last[seen.n] = m->data_len > 0 ? data[m->data_len - 1] : 0;
 		CU_ASSERT_EQUAL(m->data_len, m->pkt_len);
+		CU_ASSERT(rte_pktmbuf_is_contiguous(m) && m->next == NULL);
+		CU_ASSERT_EQUAL(m->ol_flags, 0);
 		CU_ASSERT(burst.wire_bytes[i] >= m->pkt_len);
 	}
 	lj_burst_free(&burst);
