@@ -1,108 +1,68 @@
+#include "number.h"
+
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
-
-#include "number.h"
 
 #define DIGITS	      17
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
 
+#define TEN_8  100000000ULL
+#define TEN_16 10000000000000000ULL
+#define TEN_17 100000000000000000ULL
+
 static const uint64_t power_of_10[] = {
-	1ULL,
-	10ULL,
-	100ULL,
-	1000ULL,
-	10000ULL,
-	100000ULL,
-	1000000ULL,
-	10000000ULL,
-	100000000ULL,
-	1000000000ULL,
-	10000000000ULL,
-	100000000000ULL,
-	1000000000000ULL,
-	10000000000000ULL,
-	100000000000000ULL,
-	1000000000000000ULL,
-	10000000000000000ULL,
-	100000000000000000ULL,
+	1ULL,	    10ULL,	 100ULL,       1000ULL,	      10000ULL,	      100000ULL,
+	1000000ULL, 10000000ULL, 100000000ULL, 1000000000ULL, 10000000000ULL,
 };
 
-/* Of 1 <= n <= 10^17; 1 of 0. */
-static int count_digits(uint64_t n)
+/* The eight digits of n < 10^8, a byte each, the first lowest: not yet text. */
+static inline uint64_t digits_of(uint32_t n)
 {
+	uint32_t high = n / 10000;
+	uint64_t fours = high | (uint64_t)(n - 10000 * high) << 32;
+	uint64_t hundreds = (fours * 5243 >> 19) & 0x0000007f0000007f;
+	uint64_t pairs = hundreds | (fours - 100 * hundreds) << 16;
+	uint64_t tens = (pairs * 103 >> 10) & 0x000f000f000f000f;
+
+	return tens | (pairs - 10 * tens) << 8;
+}
+
+static inline uint64_t text_of(uint64_t digits)
+{
+	return digits | 0x3030303030303030;
+}
+
+static inline void write_eight(char *out, uint32_t n)
+{
+	uint64_t text = text_of(digits_of(n));
+
+	memcpy(out, &text, sizeof(text));
+}
+
+/* Of 1e-4 and so on. None of these literals is below what it stands for, and the double below each
+ * of them is. */
+static const double power_from_4th[] = {1e-4, 1e-3, 1e-2, 1e-1, 1e0,  1e1, 1e2,	 1e3,
+					1e4,  1e5,  1e6,  1e7,	1e8,  1e9, 1e10, 1e11,
+					1e12, 1e13, 1e14, 1e15, 1e16, 1e17};
+
+/* floor(log10(value)) of 1e-4 <= value < 1e17. */
+static inline int exponent_of(double value)
+{
+	uint64_t bits;
+	int exponent;
+
+	memcpy(&bits, &value, sizeof(bits));
 	/* log10(2) is 1233 / 4096, about: right or one too few. */
-	int digits = (64 - __builtin_clzll(n | 1)) * 1233 >> 12;
-
-	return digits + (n >= power_of_10[digits] || n == 0);
-}
-
-static inline void write_pair(char *out, uint32_t n)
-{
-	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-				    "25262728293031323334353637383940414243444546474849"
-				    "50515253545556575859606162636465666768697071727374"
-				    "75767778798081828384858687888990919293949596979899";
-
-	memcpy(out, &pairs[2 * n], 2);
-}
-
-static inline void write_four(char *out, uint32_t n)
-{
-	write_pair(out, n / 100);
-	write_pair(out + 2, n % 100);
-}
-
-/* Eight at a time, by 32-bit divisions: those of 64 bits cost twice. */
-static inline void write_digits(char *out, uint64_t n, int digits)
-{
-	for (; digits >= 8; n /= 100000000) {
-		uint32_t low = (uint32_t)(n % 100000000);
-
-		digits -= 8;
-		write_four(out + digits, low / 10000);
-		write_four(out + digits + 4, low % 10000);
-	}
-	for (uint32_t rest = (uint32_t)n; digits > 0; rest /= 10)
-		out[--digits] = (char)('0' + rest % 10);
-}
-
-/* Most numbers are: counts, flags, ports. */
-static inline size_t write_small(char *out, uint32_t n)
-{
-	if (n < 10) {
-		*out = (char)('0' + n);
-		return 1;
-	}
-	if (n < 100) {
-		write_pair(out, n);
-		return 2;
-	}
-	if (n < 1000) {
-		*out = (char)('0' + n / 100);
-		write_pair(out + 1, n % 100);
-		return 3;
-	}
-	write_four(out, n);
-	return 4;
-}
-#define SMALL 10000
-
-/* floor(log10(value)) of 1e-4 <= value < 1e17. None of these literals is below what it stands for,
- * and the double below each of them is. */
-static int exponent_of(double value)
-{
-	if (value >= 1)
-		return count_digits((uint64_t)value) - 1;
-	return value >= 0.1 ? -1 : value >= 0.01 ? -2 : value >= 0.001 ? -3 : -4;
+	exponent = (((int)(bits >> MANTISSA_BITS) - EXPONENT_BIAS) * 1233) >> 12;
+	return exponent + (value >= power_from_4th[exponent + 1 + 4]);
 }
 
 /*
  * The 17 digits of a value that is no whole number, 1e-4 <= value < 1e17, rounded half to even as
  * printf rounds. All of it is exact: 53 bits of mantissa times 10^20 at most are 120 bits.
  */
-static uint64_t round_to_digits(double value, int exponent)
+static inline uint64_t round_to_digits(double value, int exponent)
 {
 	int scale = DIGITS - 1 - exponent, shift;
 	unsigned __int128 scaled, half, rest;
@@ -119,76 +79,73 @@ static uint64_t round_to_digits(double value, int exponent)
 	return n + (rest > half || (rest == half && (n & 1)));
 }
 
-/* How many of the digits are left without the zeros at the end. */
-static inline int significant(const char text[DIGITS])
-{
-	uint64_t eight;
-	int n = DIGITS;
-
-	for (; n > 8; n -= 8) {
-		memcpy(&eight, text + n - 8, sizeof(eight));
-		eight ^= 0x3030303030303030;
-		if (eight != 0)
-			return n - __builtin_clzll(eight) / 8;
-	}
-	return n;
-}
-
+/* The digits stay in registers until they are text: what is written in pieces is slow to read. */
 static size_t write_fraction(char *out, double value)
 {
 	int exponent = exponent_of(value), before, n;
-	uint64_t digits = round_to_digits(value, exponent);
-	/* Copies are of DIGITS bytes, whatever is needed: it costs less than to ask. */
-	char text[2 * DIGITS], *at = out;
+	uint64_t digits = round_to_digits(value, exponent), first, middle, last;
+	unsigned __int128 text;
+	char *at;
 
-	if (digits == power_of_10[DIGITS]) { /* 9.99... has become 10 */
-		digits /= 10;
+	if (digits == TEN_17) { /* 9.99... has become 10 */
+		digits = TEN_16;
 		exponent++;
 	}
-	write_digits(text, digits, DIGITS);
-	n = significant(text);
-	before = exponent >= 0 ? exponent + 1 : 0;
-	if (before > 0) {
-		memcpy(at, text, DIGITS);
-		at += before;
-	} else {
-		*at++ = '0';
+	first = digits / TEN_16;
+	digits -= first * TEN_16;
+	middle = digits_of((uint32_t)(digits / TEN_8));
+	last = digits_of((uint32_t)(digits % TEN_8));
+	/* Without the zeros at the end. */
+	n = last != 0	  ? DIGITS - __builtin_clzll(last) / 8
+	    : middle != 0 ? 9 - __builtin_clzll(middle) / 8
+			  : 1;
+	text = (unsigned __int128)text_of(last) << 64 | text_of(middle);
+	before = exponent + 1;
+	at = out;
+	if (before <= 0) {
+		memcpy(out, "0.000000", 8);
+		at += 2 - before;
 	}
+	*at = (char)('0' + first);
+	memcpy(at + 1, &text, sizeof(text));
+	if (before <= 0)
+		return (size_t)(at - out + n);
 	if (n <= before) /* the rounding made it whole */
 		return (size_t)before;
-	*at++ = '.';
-	for (int zeros = exponent; zeros < -1; zeros++)
-		*at++ = '0';
-	memcpy(at, text + before, DIGITS);
-	return (size_t)(at - out) + (size_t)(n - before);
+	text >>= 8 * (before - 1);
+	at[before] = '.';
+	memcpy(at + before + 1, &text, sizeof(text));
+	return (size_t)n + 1;
 }
 
 size_t number_write_whole(char *out, uint64_t value)
 {
-	uint64_t high;
-	int n;
+	uint64_t digits, text, high;
+	int zeros;
+	size_t n;
 
-	if (value < SMALL)
-		return write_small(out, (uint32_t)value);
-	high = value / power_of_10[DIGITS];
-	if (high > 0) {
-		n = count_digits(high);
-		write_digits(out, high, n);
-		write_digits(out + n, value % power_of_10[DIGITS], DIGITS);
-		return (size_t)n + DIGITS;
+	if (value < TEN_8) {
+		digits = digits_of((uint32_t)value);
+		/* Leading zeros are the lowest bytes; the last digit stays. */
+		zeros = __builtin_ctzll(digits | 1ULL << 56) & ~7;
+		text = text_of(digits) >> zeros;
+		memcpy(out, &text, sizeof(text));
+		return sizeof(text) - (size_t)zeros / 8;
 	}
-	n = count_digits(value);
-	write_digits(out, value, n);
-	return (size_t)n;
+	high = value / TEN_8;
+	n = number_write_whole(out, high);
+	write_eight(out + n, (uint32_t)(value - high * TEN_8));
+	return n + 8;
 }
 
 size_t number_write(char *out, double value)
 {
 	double size = fabs(value);
 	size_t sign = 0;
+	uint32_t small;
 
-	if (!signbit(value) && value < SMALL && value == (int)value)
-		return write_small(out, (uint32_t)value);
+	if (number_is_small(value, &small))
+		return number_write_small(out, small);
 	/* Also what is no number. */
 	if (!(size < 1e17 && (size >= 1e-4 || value == 0))) {
 		char text[NUMBER_BYTES];

@@ -56,9 +56,14 @@ static size_t encode(const struct lj_verdict *v, char *out, size_t size)
 	at = add_number(at, f->last_ns);
 	at = stpcpy(at, lj_due_name(f->due));
 	for (uint32_t i = 0; i < v->n_values; i++) {
+		double value = v->values[i];
+		uint32_t small;
+
 		*at++ = ',';
-		if (!isnan(v->values[i]))
-			at += number_write(at, v->values[i]);
+		if (number_is_small(value, &small))
+			at += number_write_small(at, small);
+		else if (!isnan(value))
+			at += number_write(at, value);
 	}
 	*at++ = '\n';
 	return (size_t)(at - out);

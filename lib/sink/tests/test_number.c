@@ -43,6 +43,24 @@ static void whole_numbers(void)
 		CU_ASSERT(as_printf((double)(roll() >> (roll() % 64))));
 }
 
+static void every_small_number(void)
+{
+	uint32_t n;
+
+	for (uint32_t i = 0; i < NUMBER_SMALL; i++) {
+		CU_ASSERT(number_is_small(i, &n) && n == i);
+		CU_ASSERT(as_printf(i));
+	}
+	CU_ASSERT_FALSE(number_is_small(NUMBER_SMALL, &n));
+	CU_ASSERT_FALSE(number_is_small(-1, &n));
+	CU_ASSERT_FALSE(number_is_small(-0.0, &n));
+	CU_ASSERT_FALSE(number_is_small(0.5, &n));
+	CU_ASSERT_FALSE(number_is_small(4294967296.0, &n));
+	CU_ASSERT_FALSE(number_is_small(-1e300, &n));
+	CU_ASSERT_FALSE(number_is_small((double)NAN, &n));
+	CU_ASSERT_FALSE(number_is_small(INFINITY, &n));
+}
+
 static void identities_and_times(void)
 {
 	for (int i = 0; i < 100000; i++) {
@@ -105,6 +123,7 @@ static void any_double(void)
 
 static const struct lj_test tests[] = {
 	{"whole numbers are as printf has them", whole_numbers},
+	{"so is every small one, and nothing else is small", every_small_number},
 	{"so are integers of 64 bits", identities_and_times},
 	{"so is what lies around powers of ten", around_powers_of_ten},
 	{"a tie goes to the even digit", ties_go_to_even},
