@@ -5,8 +5,8 @@
 #include <time.h>
 
 #include "lj_clock.h"
+#include "json_text.h"
 #include "sink_lines.h"
-#include "text.h"
 
 /* Suricata rule ids that nobody else uses: one a class. */
 #define SIGNATURE_BASE 9000000
@@ -17,45 +17,53 @@ static void add_time(struct text *t, const char *key, uint64_t ns)
 	struct tm tm;
 
 	gmtime_r(&seconds, &tm);
-	text_add(t, "\"%s\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06u+0000\"", key, tm.tm_year + 1900,
-		 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-		 (unsigned int)(ns % 1000000000 / 1000));
-}
-
-static void add_string(struct text *t, const char *key, const char *value)
-{
-	text_add(t, "\"%s\":\"", key);
-	for (; *value != '\0'; value++) {
-		unsigned char c = (unsigned char)*value;
-
-		if (c == '"' || c == '\\')
-			text_add(t, "\\%c", c);
-		else if (c < 0x20)
-			text_add(t, "\\u%04x", c);
-		else
-			text_add(t, "%c", c);
-	}
-	text_add(t, "\"");
+	add_key(t, key);
+	text_string(t, "\"");
+	text_digits(t, (uint32_t)tm.tm_year + 1900, 4);
+	text_string(t, "-");
+	text_digits(t, (uint32_t)tm.tm_mon + 1, 2);
+	text_string(t, "-");
+	text_digits(t, (uint32_t)tm.tm_mday, 2);
+	text_string(t, "T");
+	text_digits(t, (uint32_t)tm.tm_hour, 2);
+	text_string(t, ":");
+	text_digits(t, (uint32_t)tm.tm_min, 2);
+	text_string(t, ":");
+	text_digits(t, (uint32_t)tm.tm_sec, 2);
+	text_string(t, ".");
+	text_digits(t, (uint32_t)(ns % 1000000000 / 1000), 6);
+	text_string(t, "+0000\"");
 }
 
 /* JSON has no NaN. */
 static void add_score(struct text *t, const char *key, float value)
 {
+	char number[NUMBER_BYTES];
+
+	add_key(t, key);
 	if (isfinite(value))
-		text_add(t, "\"%s\":%.6g", key, (double)value);
+		text_put(t, number, number_write_short(number, (double)value));
 	else
-		text_add(t, "\"%s\":null", key);
+		text_string(t, "null");
 }
 
 static void add_address(struct text *t, const char *key, const struct lj_flow_key *k, int endpoint)
 {
+	const uint8_t *ip = k->addr[endpoint] + 12;
 	char text[INET6_ADDRSTRLEN];
 
-	if (k->version == 4)
-		inet_ntop(AF_INET, k->addr[endpoint] + 12, text, sizeof(text));
-	else
+	add_key(t, key);
+	text_string(t, "\"");
+	if (k->version == 4) {
+		for (int i = 0; i < 4; i++) {
+			text_number(t, ip[i]);
+			text_string(t, i < 3 ? "." : "\"");
+		}
+	} else {
 		inet_ntop(AF_INET6, k->addr[endpoint], text, sizeof(text));
-	text_add(t, ",\"%s\":\"%s\"", key, text);
+		text_string(t, text);
+		text_string(t, "\"");
+	}
 }
 
 /* Suricata's names of the protocols that networks carry; others are three digits. */
@@ -70,9 +78,9 @@ static void add_proto(struct text *t, uint8_t proto)
 	};
 
 	if (names[proto] != NULL)
-		text_add(t, ",\"proto\":\"%s\"", names[proto]);
+		add_word(t, "proto", names[proto]);
 	else
-		text_add(t, ",\"proto\":\"%03u\"", proto);
+		text_add(t, "\"proto\":\"%03u\"", proto);
 }
 
 static void add_endpoints(struct text *t, const struct lj_flow *f)
@@ -85,13 +93,21 @@ static void add_endpoints(struct text *t, const struct lj_flow *f)
 		text_add(t, ",\"vlan\":[%u]", f->vlan);
 	if (f->tunnel != LJ_TUNNEL_NONE)
 		text_add(t, ",\"tunnel\":{\"proto\":\"%s\"}", lj_tunnel_name(f->tunnel));
+	text_string(t, ",");
 	add_address(t, "src_ip", &f->key, f->initiator);
-	if (ports)
-		text_add(t, ",\"src_port\":%u", f->key.port[f->initiator]);
+	text_string(t, ",");
+	if (ports) {
+		add_number(t, "src_port", f->key.port[f->initiator]);
+		text_string(t, ",");
+	}
 	add_address(t, "dest_ip", &f->key, !f->initiator);
-	if (ports)
-		text_add(t, ",\"dest_port\":%u", f->key.port[!f->initiator]);
-	text_add(t, ",\"ip_v\":%u", f->key.version);
+	text_string(t, ",");
+	if (ports) {
+		add_number(t, "dest_port", f->key.port[!f->initiator]);
+		text_string(t, ",");
+	}
+	add_number(t, "ip_v", f->key.version);
+	text_string(t, ",");
 	add_proto(t, f->key.proto);
 	if (icmp)
 		text_add(t, ",\"icmp_type\":%u,\"icmp_code\":%u", f->icmp_type, f->icmp_code);
@@ -114,20 +130,29 @@ static void add_flow(struct text *t, const struct lj_verdict *v)
 {
 	const struct lj_flow *f = &v->flow;
 
-	text_add(t,
-		 ",\"flow\":{\"pkts_toserver\":%u,\"pkts_toclient\":%u,\"bytes_toserver\":%llu,"
-		 "\"bytes_toclient\":%llu,",
-		 f->side[0].packets, f->side[1].packets, (unsigned long long)f->side[0].length_sum,
-		 (unsigned long long)f->side[1].length_sum);
+	text_string(t, ",\"flow\":{");
+	add_number(t, "pkts_toserver", f->side[0].packets);
+	text_string(t, ",");
+	add_number(t, "pkts_toclient", f->side[1].packets);
+	text_string(t, ",");
+	add_number(t, "bytes_toserver", f->side[0].length_sum);
+	text_string(t, ",");
+	add_number(t, "bytes_toclient", f->side[1].length_sum);
+	text_string(t, ",");
 	add_time(t, "start", f->first_ns);
-	text_add(t, ",");
+	text_string(t, ",");
 	add_time(t, "end", f->last_ns);
-	text_add(t, ",\"age\":%llu,\"state\":\"%s\"",
-		 (unsigned long long)((f->last_ns - f->first_ns) / 1000000000),
-		 lj_flow_eve_state(f));
-	if (!is_early(v))
-		text_add(t, ",\"reason\":\"%s\"", reason_of(f));
-	text_add(t, ",\"alerted\":%s}", v->alert ? "true" : "false");
+	text_string(t, ",");
+	add_number(t, "age", (f->last_ns - f->first_ns) / 1000000000);
+	text_string(t, ",");
+	add_word(t, "state", lj_flow_eve_state(f));
+	text_string(t, ",");
+	if (!is_early(v)) {
+		add_word(t, "reason", reason_of(f));
+		text_string(t, ",");
+	}
+	add_flag(t, "alerted", v->alert);
+	text_string(t, "}");
 }
 
 static void add_tcp(struct text *t, const struct lj_flow *f)
@@ -137,25 +162,32 @@ static void add_tcp(struct text *t, const struct lj_flow *f)
 
 	if (f->key.proto != IPPROTO_TCP)
 		return;
-	text_add(t,
-		 ",\"tcp\":{\"tcp_flags\":\"%02x\",\"tcp_flags_ts\":\"%02x\",\"tcp_flags_tc\":"
-		 "\"%02x\"",
-		 all, f->tcp[0].flags_all, f->tcp[1].flags_all);
+	text_string(t, ",\"tcp\":{\"tcp_flags\":\"");
+	text_hex(t, all);
+	text_string(t, "\",\"tcp_flags_ts\":\"");
+	text_hex(t, f->tcp[0].flags_all);
+	text_string(t, "\",\"tcp_flags_tc\":\"");
+	text_hex(t, f->tcp[1].flags_all);
+	text_string(t, "\",");
 	for (int i = 0; i < 8; i++)
-		if (all & (1 << i))
-			text_add(t, ",\"%s\":true", names[i]);
-	text_add(t, ",\"conn_state\":\"%s\",\"history\":\"%s\"}", lj_flow_conn_state(f),
-		 f->history);
+		if (all & (1 << i)) {
+			add_flag(t, names[i], true);
+			text_string(t, ",");
+		}
+	add_word(t, "conn_state", lj_flow_conn_state(f));
+	text_string(t, ",");
+	add_word(t, "history", f->history);
+	text_string(t, "}");
 }
 
 static void add_scores(struct text *t, const struct lj_model_info *info, const struct lj_opinion *o)
 {
-	text_add(t, ",\"scores\":{");
+	text_string(t, ",\"scores\":{");
 	for (uint16_t k = 0; k < o->classes; k++) {
-		text_add(t, k > 0 ? "," : "");
+		text_string(t, k > 0 ? "," : "");
 		add_score(t, info->class_name[k], o->scores[k]);
 	}
-	text_add(t, "}");
+	text_string(t, "}");
 }
 
 static void add_opinions(struct text *t, const struct lj_verdict *v,
@@ -169,28 +201,28 @@ static void add_opinions(struct text *t, const struct lj_verdict *v,
 
 		text_add(t, "%s{", m > 0 ? "," : "");
 		add_string(t, "model", info->name);
-		text_add(t, ",");
+		text_string(t, ",");
 		add_string(t, "class", info->class_name[v->opinion[m].class_index]);
-		text_add(t, ",");
+		text_string(t, ",");
 		add_score(t, "score", v->opinion[m].score);
-		text_add(t, "}");
+		text_string(t, "}");
 	}
-	text_add(t, "]");
+	text_string(t, "]");
 }
 
 static void add_because(struct text *t, const struct lj_explanation *x)
 {
-	text_add(t, ",\"because\":[");
+	text_string(t, ",\"because\":[");
 	for (uint32_t i = 0; i < x->n; i++) {
 		text_add(t, "%s{", i > 0 ? "," : "");
 		add_string(t, "feature", x->item[i].feature);
-		text_add(t, ",");
+		text_string(t, ",");
 		add_score(t, "value", x->item[i].value);
-		text_add(t, ",");
+		text_string(t, ",");
 		add_score(t, "contribution", x->item[i].contribution);
-		text_add(t, "}");
+		text_string(t, "}");
 	}
-	text_add(t, "]");
+	text_string(t, "]");
 }
 
 /* What to know before trusting the record. */
@@ -216,7 +248,7 @@ static void add_marks(struct text *t, const struct lj_flow *f, const struct lj_o
 		first = false;
 	}
 	if (!first)
-		text_add(t, "]");
+		text_string(t, "]");
 }
 
 /* What kind of attack, where the model that decided can say. */
@@ -224,11 +256,11 @@ static void add_family(struct text *t, const struct lj_model *model, const struc
 {
 	if (o->family == 0)
 		return;
-	text_add(t, ",\"family\":{");
+	text_string(t, ",\"family\":{");
 	add_string(t, "name", lj_model_family(model)->class_name[o->family]);
-	text_add(t, ",");
+	text_string(t, ",");
 	add_score(t, "score", o->family_score);
-	text_add(t, "}");
+	text_string(t, "}");
 }
 
 static void add_ml(struct text *t, const struct lj_eve_config *config, const struct lj_verdict *v,
@@ -237,25 +269,31 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 	const struct lj_opinion *o = lj_verdict_decisive(v);
 	bool early = is_early(v);
 
-	text_add(t, ",\"ml\":{\"due\":\"%s\",\"early\":%s,\"part\":%u", lj_due_name(v->flow.due),
-		 early ? "true" : "false", v->flow.part);
-	if (!early)
-		text_add(t, ",\"ipfix_end_reason\":%u", lj_due_ipfix(v->flow.due));
+	text_string(t, ",\"ml\":{");
+	add_word(t, "due", lj_due_name(v->flow.due));
+	text_string(t, ",");
+	add_flag(t, "early", early);
+	text_string(t, ",");
+	add_number(t, "part", v->flow.part);
+	if (!early) {
+		text_string(t, ",");
+		add_number(t, "ipfix_end_reason", lj_due_ipfix(v->flow.due));
+	}
 	add_marks(t, &v->flow, o);
 	if (v->shed)
 		text_add(t, ",\"shed\":true,\"class\":\"%s\"", lj_verdict_class(v, config->models));
 	if (o != NULL) {
 		const struct lj_model_info *info = lj_model_info(config->models->model[v->model]);
 
-		text_add(t, ",");
+		text_string(t, ",");
 		add_string(t, "model", info->name);
-		text_add(t, ",");
+		text_string(t, ",");
 		add_string(t, "version", info->version);
-		text_add(t, ",");
+		text_string(t, ",");
 		add_string(t, "class", info->class_name[o->class_index]);
-		text_add(t, ",");
+		text_string(t, ",");
 		add_score(t, "score", o->score);
-		text_add(t, ",");
+		text_string(t, ",");
 		add_score(t, "threshold", info->threshold);
 		add_scores(t, info, o);
 		add_family(t, config->models->model[v->model], o);
@@ -267,7 +305,7 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 	if (config->decision_time && !v->shed)
 		text_add(t, ",\"decision_us\":%.3f",
 			 (double)lj_cycles_to_ns(v->scored_tsc - v->due_tsc) / 1e3);
-	text_add(t, "}");
+	text_string(t, "}");
 }
 
 static void add_alert(struct text *t, const struct lj_eve_config *config,
@@ -277,11 +315,15 @@ static void add_alert(struct text *t, const struct lj_eve_config *config,
 	const char *class = lj_verdict_class(v, config->models);
 	int severity = o->score >= 0.99f ? 1 : o->score >= 0.9f ? 2 : 3;
 
-	text_add(t,
-		 ",\"alert\":{\"action\":\"allowed\",\"gid\":1,\"signature_id\":%d,\"rev\":1,"
-		 "\"signature\":\"linejudge: %s flow\",\"category\":\"%s\",\"severity\":%d}",
-		 SIGNATURE_BASE + v->model * LJ_CLASSES_MAX + o->class_index, class, class,
-		 severity);
+	text_string(t, ",\"alert\":{\"action\":\"allowed\",\"gid\":1,");
+	add_number(t, "signature_id", SIGNATURE_BASE + v->model * LJ_CLASSES_MAX + o->class_index);
+	text_string(t, ",\"rev\":1,\"signature\":\"linejudge: ");
+	text_string(t, class);
+	text_string(t, " flow\",");
+	add_word(t, "category", class);
+	text_string(t, ",");
+	add_number(t, "severity", (uint64_t)severity);
+	text_string(t, "}");
 }
 
 size_t lj_eve_encode(const struct lj_eve_config *config, const struct lj_verdict *v, bool alert,
@@ -290,26 +332,30 @@ size_t lj_eve_encode(const struct lj_eve_config *config, const struct lj_verdict
 	struct text t = {out, 0, size};
 	char community_id[32];
 
-	text_add(&t, "{");
+	text_string(&t, "{");
 	add_time(&t, "timestamp", v->flow.last_ns);
-	text_add(&t, ",\"flow_id\":%llu", (unsigned long long)v->flow.flow_id);
+	text_string(&t, ",");
+	add_number(&t, "flow_id", v->flow.flow_id);
 	if (config->in_iface != NULL) {
-		text_add(&t, ",");
+		text_string(&t, ",");
 		add_string(&t, "in_iface", config->in_iface);
 	}
 	if (config->pcap_filename != NULL) {
-		text_add(&t, ",");
+		text_string(&t, ",");
 		add_string(&t, "pcap_filename", config->pcap_filename);
 	}
-	text_add(&t, ",\"event_type\":\"%s\"", alert ? "alert" : "flow");
+	text_string(&t, ",");
+	add_word(&t, "event_type", alert ? "alert" : "flow");
 	add_endpoints(&t, &v->flow);
 	lj_community_id(&v->flow, community_id);
-	text_add(&t, ",\"community_id\":\"%s\"", community_id);
+	text_string(&t, ",");
+	add_word(&t, "community_id", community_id);
 	if (alert)
 		add_alert(&t, config, v);
 	add_flow(&t, v);
 	add_tcp(&t, &v->flow);
 	add_ml(&t, config, v, alert);
-	text_add(&t, "}");
+	text_string(&t, "}");
+	out[t.used] = '\0';
 	return text_fits(&t) ? t.used : 0;
 }

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#define DIGITS	      17
+#define DIGITS	      17 /* of %.17g */
+#define SHORT_DIGITS  6	 /* of %.6g */
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
 
@@ -33,9 +34,9 @@ static inline uint64_t text_of(uint64_t digits)
 	return digits | 0x3030303030303030;
 }
 
-static inline void write_eight(char *out, uint32_t n)
+void number_write_eight(char *out, uint32_t value)
 {
-	uint64_t text = text_of(digits_of(n));
+	uint64_t text = text_of(digits_of(value));
 
 	memcpy(out, &text, sizeof(text));
 }
@@ -59,12 +60,13 @@ static inline int exponent_of(double value)
 }
 
 /*
- * The 17 digits of a value that is no whole number, 1e-4 <= value < 1e17, rounded half to even as
- * printf rounds. All of it is exact: 53 bits of mantissa times 10^20 at most are 120 bits.
+ * The first digits, `count` <= 17 of them, of a value that is no whole number, 1e-4 <= value <
+ * 10^count, rounded half to even as printf rounds. All of it is exact: 53 bits of mantissa times
+ * 10^20 at most are 120 bits.
  */
-static inline uint64_t round_to_digits(double value, int exponent)
+static inline uint64_t round_to_digits(double value, int exponent, int count)
 {
-	int scale = DIGITS - 1 - exponent, shift;
+	int scale = count - 1 - exponent, shift;
 	unsigned __int128 scaled, half, rest;
 	uint64_t bits, n;
 
@@ -83,7 +85,7 @@ static inline uint64_t round_to_digits(double value, int exponent)
 static size_t write_fraction(char *out, double value)
 {
 	int exponent = exponent_of(value), before, n;
-	uint64_t digits = round_to_digits(value, exponent), first, middle, last;
+	uint64_t digits = round_to_digits(value, exponent, DIGITS), first, middle, last;
 	unsigned __int128 text;
 	char *at;
 
@@ -134,7 +136,7 @@ size_t number_write_whole(char *out, uint64_t value)
 	}
 	high = value / TEN_8;
 	n = number_write_whole(out, high);
-	write_eight(out + n, (uint32_t)(value - high * TEN_8));
+	number_write_eight(out + n, (uint32_t)(value - high * TEN_8));
 	return n + 8;
 }
 
@@ -159,4 +161,49 @@ size_t number_write(char *out, double value)
 	if (size == (double)(uint64_t)size)
 		return sign + number_write_whole(out + sign, (uint64_t)size);
 	return sign + write_fraction(out + sign, size);
+}
+
+/* 1e-4 <= value < 10^6, no whole number. */
+static size_t write_short_fraction(char *out, double value)
+{
+	int exponent = exponent_of(value), before, n;
+	uint64_t digits = round_to_digits(value, exponent, SHORT_DIGITS), text;
+	char *at = out;
+
+	if (digits == 1000000) { /* 9.99... has become 10 */
+		digits = 100000;
+		exponent++;
+	}
+	digits = digits_of((uint32_t)digits * 100);
+	text = text_of(digits);
+	n = 8 - __builtin_clzll(digits) / 8;
+	before = exponent + 1;
+	if (before <= 0) {
+		memcpy(out, "0.000000", 8);
+		at += 2 - before;
+		memcpy(at, &text, sizeof(text));
+		return (size_t)(at - out + n);
+	}
+	memcpy(at, &text, sizeof(text));
+	if (n <= before)
+		return (size_t)before;
+	text >>= 8 * before;
+	at[before] = '.';
+	memcpy(at + before + 1, &text, sizeof(text));
+	return (size_t)n + 1;
+}
+
+size_t number_write_short(char *out, double value)
+{
+	char text[NUMBER_BYTES];
+	uint32_t small;
+	int n;
+
+	if (number_is_small(value, &small))
+		return number_write_small(out, small);
+	if (value >= 1e-4 && value < 1e5 && value != (double)(uint64_t)value)
+		return write_short_fraction(out, value);
+	n = snprintf(text, sizeof(text), "%.6g", value);
+	memcpy(out, text, (size_t)n);
+	return (size_t)n;
 }

@@ -18,6 +18,10 @@
 size_t number_write(char *out, double value);
 /* The same as %llu. */
 size_t number_write_whole(char *out, uint64_t value);
+/* The same as %08u, of less than 10^8: 8 bytes and no more. */
+void number_write_eight(char *out, uint32_t value);
+/* The same as %.6g. */
+size_t number_write_short(char *out, double value);
 
 /* What number_write_small() takes: most values are counts, flags, ports. */
 #define NUMBER_SMALL 10000

@@ -121,6 +121,61 @@ static void any_double(void)
 	CU_ASSERT(as_printf(-1.7976931348623157e308));
 }
 
+static bool short_as_printf(double value)
+{
+	char own[NUMBER_BYTES + 1] = {0}, printed[64];
+
+	snprintf(printed, sizeof(printed), "%.6g", value);
+	own[number_write_short(own, value)] = '\0';
+	if (strcmp(own, printed) == 0)
+		return true;
+	fprintf(stderr, "%s, not %s\n", own, printed);
+	return false;
+}
+
+static void scores_and_contributions(void)
+{
+	for (int i = 0; i < 500000; i++) {
+		float score = (float)(roll() >> 40) / (float)(1 << 24);
+
+		CU_ASSERT(short_as_printf(score));
+		CU_ASSERT(short_as_printf((double)(float)(roll() >> 40) /
+					  (double)(1 + roll() % 100000)));
+		CU_ASSERT(short_as_printf(-(double)score));
+	}
+	for (int exponent = -8; exponent < 12; exponent++) {
+		double value = pow(10, exponent), above = value, below = value;
+
+		for (int i = 0; i < 1000; i++) {
+			CU_ASSERT(short_as_printf(above) && short_as_printf(below));
+			above = nextafterf((float)above, INFINITY);
+			below = nextafterf((float)below, 0);
+		}
+	}
+	/* Halves at the sixth digit. */
+	for (uint32_t i = 1; i < 400000; i++)
+		CU_ASSERT(short_as_printf(ldexp(i, -(int)(1 + i % 14))));
+	CU_ASSERT(short_as_printf(99999.96));
+	CU_ASSERT(short_as_printf(0.99999996));
+	CU_ASSERT(short_as_printf(0.09999999));
+	CU_ASSERT(short_as_printf(9.9999999e-5));
+	CU_ASSERT(short_as_printf(-0.0));
+	CU_ASSERT(short_as_printf(1234567));
+	CU_ASSERT(short_as_printf(INFINITY));
+}
+
+static void eight_digits_with_zeros(void)
+{
+	for (int i = 0; i < 100000; i++) {
+		uint32_t value = (uint32_t)(roll() % 100000000) >> (roll() % 27);
+		char own[9] = {0}, printed[9];
+
+		snprintf(printed, sizeof(printed), "%08u", value);
+		number_write_eight(own, value);
+		CU_ASSERT_STRING_EQUAL(own, printed);
+	}
+}
+
 static const struct lj_test tests[] = {
 	{"whole numbers are as printf has them", whole_numbers},
 	{"so is every small one, and nothing else is small", every_small_number},
@@ -129,6 +184,8 @@ static const struct lj_test tests[] = {
 	{"a tie goes to the even digit", ties_go_to_even},
 	{"quotients and roots are as printf has them", fractions_as_features_have},
 	{"so is any double", any_double},
+	{"short ones are as %.6g has them", scores_and_contributions},
+	{"eight digits keep their zeros", eight_digits_with_zeros},
 };
 
 int main(void)
