@@ -79,6 +79,12 @@ uint32_t lj_flow_active(const struct lj_flow_table *t)
 	return t->active;
 }
 
+const void *lj_flow_index(const struct lj_flow_table *t, uint64_t *mask)
+{
+	*mask = t->bucket_mask;
+	return t->buckets;
+}
+
 const struct lj_flow_begun *lj_flow_begun(const struct lj_flow_table *t, uint16_t *n)
 {
 	*n = t->n_begun;

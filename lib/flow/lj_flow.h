@@ -121,6 +121,9 @@ void lj_flow_note_loss(struct lj_flow_table *t);
 
 uint32_t lj_flow_active(const struct lj_flow_table *t);
 
+/* Where a key is looked up first: line `hash & *mask`. Read-only; valid as long as the table. */
+const void *lj_flow_index(const struct lj_flow_table *t, uint64_t *mask);
+
 /*
  * To look at all live records, a few at a time: those of index 0 .. lj_flow_records() - 1 for which
  * lj_flow_live() is not NULL. Owner lcore only.

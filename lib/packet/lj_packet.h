@@ -153,6 +153,8 @@ struct lj_parser {
 	uint64_t seed[4];	      /* of the key hash */
 	struct lj_counters *counters; /* the owner's */
 	bool outer;		      /* leave tunnels closed */
+	const uint8_t *index;	      /* see lj_parser_feed(); the parser itself: nobody's */
+	uint64_t index_mask;
 	struct lj_fragments fragments[LJ_FRAGMENT_SETS];
 };
 
@@ -166,6 +168,11 @@ uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4])
  * inside. */
 void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed,
 		    bool outer);
+/*
+ * Who takes the packets on the parser's own lcore looks up line `hash & mask` of `index` first: it
+ * is asked for as soon as the hash is known, so that memory works while the rest is parsed.
+ */
+void lj_parser_feed(struct lj_parser *p, const void *index, uint64_t mask);
 /* "gre", "vxlan" ...; "" for none. Constant text. */
 const char *lj_tunnel_name(enum lj_tunnel tunnel);
 

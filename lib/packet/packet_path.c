@@ -74,6 +74,7 @@ static inline void put_key(const struct lj_parser *p, struct lj_packet *packet, 
 	memcpy(key + 24, &w.d, 8);
 	memcpy(key + 32, &w.e, 8);
 	packet->hash = key_hash(w, p->seed);
+	rte_prefetch0(p->index + (packet->hash & p->index_mask) * RTE_CACHE_LINE_SIZE);
 	packet->side = e.swapped;
 }
 

@@ -159,6 +159,9 @@ static void hash_burst(struct path *p, const struct lj_packet *packets, uint16_t
 
 static bool open_path(struct path *p, uint32_t flows, uint32_t keep, bool own)
 {
+	const void *index;
+	uint64_t mask;
+
 	memset(p, 0, sizeof(*p));
 	p->config = (struct lj_flow_config){.capacity = RTE_MAX(flows + flows / 8, 1024u),
 					    .keep = keep,
@@ -171,7 +174,11 @@ static bool open_path(struct path *p, uint32_t flows, uint32_t keep, bool own)
 	lj_parser_init(&p->parser, &p->counters, false, false);
 	if (own) {
 		p->own = lj_flow_create("bench", &p->config, &p->counters);
-		return p->own != NULL;
+		if (p->own == NULL)
+			return false;
+		index = lj_flow_index(p->own, &mask);
+		lj_parser_feed(&p->parser, index, mask);
+		return true;
 	}
 	p->hash = rte_hash_create(
 		&(struct rte_hash_parameters){.name = "bench",
