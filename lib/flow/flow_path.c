@@ -343,11 +343,19 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	int i;
 
 	t->n_begun = 0;
-	for (i = -3 * AHEAD; i < n && c.n < n; i++) {
+	for (i = -3 * AHEAD; i < 0; i++)
 		lookahead_step(&l, t, i);
-		if (i < 0)
+	for (i = 0; i < n && c.n < n; i++) {
+		struct lj_flow *guess;
+
+		lookahead_step(&l, t, i);
+		guess = l.guess[i];
+		if (likely(guess != NULL && same_key(&guess->key, &packets[i].key) &&
+			   log_quickly(t, guess, &packets[i]))) {
+			c.hits++;
 			continue;
-		if (!update_one(t, record_of(t, &packets[i], l.guess[i]), &packets[i], &c))
+		}
+		if (!update_one(t, record_of(t, &packets[i], guess), &packets[i], &c))
 			break;
 		lookahead_pass(&l, i);
 		if (c.full)
@@ -355,7 +363,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	}
 	lj_count(t->counters, LJ_C_flow_hit, c.hits);
 	*n_due = c.n;
-	return (uint16_t)RTE_MAX(i, 0);
+	return (uint16_t)i;
 }
 
 void lj_flow_settle(struct lj_flow_table *t, struct lj_flow **due, uint16_t n)
