@@ -100,7 +100,8 @@ struct lj_packet {
 	uint16_t dns_type; /* QTYPE of the first question; 0 none */
 	uint32_t dns_ttl;  /* s, of the first A answer; 0 none */
 	uint16_t ftp_code; /* reply code, 100..659 */
-	uint8_t reserved[10];
+	uint8_t reserved[6];
+	uint32_t record; /* 1 + place in the flow table, as far as lj_flow_ask() saw; 0 none */
 };
 LJ_ASSERT_LINES(struct lj_packet, 2);
 
@@ -196,5 +197,9 @@ const char *lj_tunnel_name(enum lj_tunnel tunnel);
  */
 uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
 			       struct lj_packet *packets);
+/* The same of mbufs `from` to `to` - 1 alone: a burst's parts in order, for who has something to do
+ * between them. */
+uint16_t lj_packet_parse_part(struct lj_parser *p, const struct lj_burst *burst, uint16_t from,
+			      uint16_t to, struct lj_packet *packets);
 
 #endif

@@ -311,18 +311,18 @@ static int parse_any(struct lj_parser *p, const struct lj_burst *burst, uint16_t
 	return refused;
 }
 
-uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
-			       struct lj_packet *packets)
+uint16_t lj_packet_parse_part(struct lj_parser *p, const struct lj_burst *burst, uint16_t from,
+			      uint16_t to, struct lj_packet *packets)
 {
 	struct lj_packet *packet = packets;
 	uint16_t n = burst->count, accepted;
 	uint64_t bytes = 0;
 
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = from; i < to; i++)
 		bytes += burst->wire_bytes[i];
-	for (uint16_t i = 0; i < RTE_MIN(n, PREFETCH_AHEAD); i++)
+	for (uint16_t i = 0; i < RTE_MIN(n, PREFETCH_AHEAD) && from == 0; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i], void *));
-	for (uint16_t i = 0; i < n; i++, packet++) {
+	for (uint16_t i = from; i < to; i++, packet++) {
 		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i + PREFETCH_AHEAD], void *));
 		if (unlikely(!parse_plain(p, burst, i, packet))) {
@@ -339,4 +339,10 @@ uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst
 	lj_count(p->counters, LJ_C_parse_accepted, accepted);
 	lj_count(p->counters, LJ_C_parse_bytes, bytes);
 	return accepted;
+}
+
+uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
+			       struct lj_packet *packets)
+{
+	return lj_packet_parse_part(p, burst, 0, burst->count, packets);
 }

@@ -124,6 +124,7 @@ static int open_own_receiver(struct lj_pipeline *p, struct worker *w, struct lj_
 
 	if (ret == 0)
 		lj_parser_feed(&w->receiver.parser, index, mask);
+	w->receiver.table = w->table;
 	return ret;
 }
 
