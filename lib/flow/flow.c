@@ -23,6 +23,18 @@ uint64_t lj_flow_memory(uint32_t capacity)
 	       records * (sizeof(struct flow_slot) + 2 * sizeof(uint32_t));
 }
 
+static void set_quick_limits(struct lj_flow_table *t)
+{
+	const struct lj_flow_config *c = &t->config;
+
+	/* A log's gaps have 32 bits. */
+	t->quick.gap_ns = RTE_MIN(c->idle_timeout_ns, (uint64_t)UINT32_MAX);
+	t->quick.age_ns = c->active_timeout_ns;
+	if (c->classify_after_ns > 0)
+		t->quick.age_ns = RTE_MIN(t->quick.age_ns, c->classify_after_ns);
+	t->quick.packets = c->classify_at > 0 ? c->classify_at - 1 : UINT32_MAX;
+}
+
 struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_config *config,
 				     struct lj_counters *counters)
 {
@@ -33,6 +45,7 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 	if (t == NULL)
 		goto no_memory;
 	t->config = *config;
+	set_quick_limits(t);
 	t->counters = counters;
 	t->bucket_mask = buckets - 1;
 	t->capacity = config->capacity + SPARE_RECORDS;
@@ -67,6 +80,7 @@ void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *con
 	t->config.idle_timeout_ns = config->idle_timeout_ns;
 	t->config.active_timeout_ns = config->active_timeout_ns;
 	t->config.tcp_linger_ns = config->tcp_linger_ns;
+	set_quick_limits(t);
 }
 
 void lj_flow_note_loss(struct lj_flow_table *t)
@@ -77,6 +91,12 @@ void lj_flow_note_loss(struct lj_flow_table *t)
 uint32_t lj_flow_active(const struct lj_flow_table *t)
 {
 	return t->active;
+}
+
+const void *lj_flow_index(const struct lj_flow_table *t, uint64_t *mask)
+{
+	*mask = t->bucket_mask;
+	return t->buckets;
 }
 
 const struct lj_flow_begun *lj_flow_begun(const struct lj_flow_table *t, uint16_t *n)

@@ -335,6 +335,19 @@ static inline struct lj_flow *record_of(const struct lj_flow_table *t, const str
 	return bucket_find(t, &p->key, p->hash);
 }
 
+void lj_flow_ask(const struct lj_flow_table *t, struct lj_packet *packets, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		const struct bucket *b = home_of(t, packets[i].hash);
+		uint32_t hit = matches(b, signature_of(packets[i].hash));
+		uint32_t record = hit != 0 ? b->record[__builtin_ctz(hit) / 2] : 0;
+
+		packets[i].record = record;
+		if (record != 0)
+			rte_prefetch0(record_at(t, record - 1));
+	}
+}
+
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due)
 {
@@ -343,11 +356,19 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	int i;
 
 	t->n_begun = 0;
-	for (i = -3 * AHEAD; i < n && c.n < n; i++) {
+	for (i = -AHEAD; i < 0; i++)
 		lookahead_step(&l, t, i);
-		if (i < 0)
+	for (i = 0; i < n && c.n < n; i++) {
+		struct lj_flow *guess;
+
+		lookahead_step(&l, t, i);
+		guess = l.guess[i];
+		if (likely(guess != NULL && same_key(&guess->key, &packets[i].key) &&
+			   log_quickly(t, guess, &packets[i]))) {
+			c.hits++;
 			continue;
-		if (!update_one(t, record_of(t, &packets[i], l.guess[i]), &packets[i], &c))
+		}
+		if (!update_one(t, record_of(t, &packets[i], guess), &packets[i], &c))
 			break;
 		lookahead_pass(&l, i);
 		if (c.full)
@@ -355,7 +376,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	}
 	lj_count(t->counters, LJ_C_flow_hit, c.hits);
 	*n_due = c.n;
-	return (uint16_t)RTE_MAX(i, 0);
+	return (uint16_t)i;
 }
 
 void lj_flow_settle(struct lj_flow_table *t, struct lj_flow **due, uint16_t n)

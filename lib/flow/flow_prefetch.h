@@ -84,10 +84,10 @@ static inline void prefetch_nearest(const struct lj_flow_table *t)
 }
 
 /*
- * The misses of a burst in a pipeline: while a packet is accounted, the lines of the packet `AHEAD`
- * behind it are on their way, the first line of the record of the one behind that, and the bucket
- * of a third. So memory works while the processor does, and never on more lines than it can have
- * under way.
+ * The misses of a burst in a pipeline, so that memory works while the processor does: the parser
+ * asks for a packet's bucket, lj_flow_ask() for its record's first line while others are parsed,
+ * and the update for the other lines while the packets before it are accounted, `AHEAD` of them,
+ * which is never on more lines than can be under way.
  */
 #define AHEAD 8
 
@@ -99,33 +99,22 @@ struct lookahead {
 	uint32_t begins; /* packets without, whose lines are on their way */
 };
 
-static inline struct lj_flow *guess_record(const struct lj_flow_table *t, const struct lj_packet *p)
-{
-	const struct bucket *b = home_of(t, p->hash);
-	uint32_t hit = matches(b, signature_of(p->hash));
-	uint32_t record = hit != 0 ? b->record[__builtin_ctz(hit) / 2] : 0;
-
-	return record != 0 ? record_at(t, record - 1) : NULL;
-}
-
-/* One step of all stages, before packet `i` is accounted; the first is -3 * AHEAD. */
+/* Before packet `i` is accounted; the first is -AHEAD. */
 static inline void lookahead_step(struct lookahead *l, const struct lj_flow_table *t, int i)
 {
-	int lines = i + AHEAD, first = i + 2 * AHEAD, bucket = i + 3 * AHEAD;
+	int lines = i + AHEAD;
+	uint32_t record;
 
-	if (bucket < l->n)
-		rte_prefetch0(home_of(t, l->packets[bucket].hash));
-	if (first >= 0 && first < l->n) {
-		l->guess[first] = guess_record(t, &l->packets[first]);
-		if (l->guess[first] != NULL)
-			rte_prefetch0(l->guess[first]);
-	}
-	if (lines < 0 || lines >= l->n)
+	if (lines >= l->n)
 		return;
-	if (l->guess[lines] != NULL)
+	record = l->packets[lines].record;
+	if (likely(record != 0)) {
+		l->guess[lines] = record_at(t, record - 1);
 		prefetch_rest(l->guess[lines], &l->packets[lines], t->config.keep);
-	else
+	} else {
+		l->guess[lines] = NULL;
 		prefetch_free(t, l->begins++);
+	}
 }
 
 /* Packet `i` is accounted. */

@@ -84,6 +84,13 @@ void lj_flow_configure(struct lj_flow_table *t, const struct lj_flow_config *con
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due);
 
+/*
+ * Looks in the index which records the packets of an update to come seem to have, notes them in the
+ * packets and asks memory for them: the sooner before the update, the less that waits. An update
+ * finds what has not been asked for, too, at the cost of all misses.
+ */
+void lj_flow_ask(const struct lj_flow_table *t, struct lj_packet *packets, uint16_t n);
+
 /* A record that has begun, parts after an active timeout apart. */
 struct lj_flow_begun {
 	struct lj_flow_key key;
@@ -120,6 +127,9 @@ void lj_flow_settle(struct lj_flow_table *t, struct lj_flow **due, uint16_t n);
 void lj_flow_note_loss(struct lj_flow_table *t);
 
 uint32_t lj_flow_active(const struct lj_flow_table *t);
+
+/* Where a key is looked up first: line `hash & *mask`. Read-only; valid as long as the table. */
+const void *lj_flow_index(const struct lj_flow_table *t, uint64_t *mask);
 
 /*
  * To look at all live records, a few at a time: those of index 0 .. lj_flow_records() - 1 for which

@@ -27,6 +27,13 @@ void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool rand
 		memcpy(p->seed, fixed, sizeof(fixed));
 	p->counters = counters;
 	p->outer = outer;
+	lj_parser_feed(p, p, 0);
+}
+
+void lj_parser_feed(struct lj_parser *p, const void *index, uint64_t mask)
+{
+	p->index = index;
+	p->index_mask = mask;
 }
 
 const char *lj_tunnel_name(enum lj_tunnel tunnel)

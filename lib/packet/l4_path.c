@@ -63,7 +63,6 @@ static int parse_tcp(struct frame *f, struct lj_packet *packet, const struct upp
 	packet->l4_header_bytes = (uint16_t)header;
 	packet->payload_bytes = u->bytes - header;
 	packet->tcp_seq = be32(tcp + 4);
-	packet->tcp_ack = be32(tcp + 8);
 	packet->tcp_flags = tcp[13];
 	packet->tcp_window = be16(tcp + 14);
 	if ((packet->tcp_flags & LJ_TCP_SYN) && header > TCP_BYTES)

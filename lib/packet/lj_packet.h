@@ -65,23 +65,34 @@ struct lj_packet {
 	uint64_t seq; /* place in the source's order: 1, 2, 3 ... Set by who receives, not by the
 			 parser. */
 
-	uint32_t wire_bytes;	/* frame on the wire, without FCS */
+	/*
+	 * What the log of a flow keeps of a plain packet, in 16 bytes that are copied as they are:
+	 * lib/flow's struct logged. The log_ fields are 0 unless the packet is plain.
+	 */
+	uint32_t log_gap; /* the log's own; 0 */
+	uint32_t tcp_seq;
+	uint16_t log_l3_bytes;
+	uint16_t tcp_window;
+	uint8_t tcp_flags;
+	uint8_t ttl;		  /* or hop limit */
+	uint8_t log_header_bytes; /* l3_bytes - payload_bytes */
+	uint8_t log_l4_words;	  /* l4_header_bytes / 4 */
+
 	uint32_t l3_bytes;	/* IP total length, header included; IPv6: 40 + payload length */
 	uint32_t payload_bytes; /* after the L4 header, by the IP length; 0 for ICMP's header only
 				   ... */
+	uint32_t wire_bytes;	/* frame on the wire, without FCS */
 	uint16_t l4_header_bytes;
-	uint16_t tcp_window;
-	uint32_t tcp_seq, tcp_ack;
-	uint8_t tcp_flags;
-	uint8_t ttl; /* or hop limit */
+	uint16_t vlan; /* outermost VLAN id, in the frame or stripped by the NIC; 0 none */
+
 	uint8_t leg;
-	uint16_t vlan;	   /* outermost VLAN id, in the frame or stripped by the NIC; 0 none */
 	uint8_t side;	   /* which of key's endpoints sent this: 0 or 1 */
+	uint8_t plain;	   /* 1: see lj_packet_tell_plain() */
 	uint8_t kind;	   /* enum lj_packet_kind */
+	uint8_t fragment;  /* enum lj_fragment_kind */
+	uint8_t tunnel;	   /* enum lj_tunnel: what the flow was carried in, innermost */
 	uint8_t icmp_type; /* ICMP, ICMPv6 */
 	uint8_t icmp_code;
-	uint8_t fragment;    /* enum lj_fragment_kind */
-	uint8_t tunnel;	     /* enum lj_tunnel: what the flow was carried in, innermost */
 	uint16_t tcp_mss;    /* option of a SYN; 0 none */
 	uint8_t tcp_wscale;  /* option of a SYN, plus 1; 0 none */
 	uint8_t application; /* enum lj_application: which of the fields below are there */
@@ -89,8 +100,8 @@ struct lj_packet {
 	uint16_t dns_type; /* QTYPE of the first question; 0 none */
 	uint32_t dns_ttl;  /* s, of the first A answer; 0 none */
 	uint16_t ftp_code; /* reply code, 100..659 */
-	uint8_t plain;	   /* 1: as lj_packet_is_plain() says; set by the parser */
-	uint8_t reserved[13];
+	uint8_t reserved[6];
+	uint32_t record; /* 1 + place in the flow table, as far as lj_flow_ask() saw; 0 none */
 };
 LJ_ASSERT_LINES(struct lj_packet, 2);
 
@@ -101,12 +112,16 @@ enum lj_fragment_kind {
 };
 
 /* Whether it is one of the many: no SYN, FIN or RST, no fragment, nothing of an application, IP
- * bytes up to 65535 and headers up to 255. */
-static inline bool lj_packet_is_plain(const struct lj_packet *p)
+ * bytes up to 65535 and headers up to 255. Such a packet is told from others, and what a log keeps
+ * of it noted, when all other facts are there. The parser does it. */
+static inline void lj_packet_tell_plain(struct lj_packet *p)
 {
-	return (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0 &&
-	       (p->fragment | p->application) == 0 && p->l3_bytes <= UINT16_MAX &&
-	       p->l3_bytes - p->payload_bytes <= UINT8_MAX;
+	p->plain = (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0 &&
+		   (p->fragment | p->application) == 0 && p->l3_bytes <= UINT16_MAX &&
+		   p->l3_bytes - p->payload_bytes <= UINT8_MAX;
+	p->log_l3_bytes = p->plain ? (uint16_t)p->l3_bytes : 0;
+	p->log_header_bytes = p->plain ? (uint8_t)(p->l3_bytes - p->payload_bytes) : 0;
+	p->log_l4_words = p->plain ? (uint8_t)(p->l4_header_bytes / 4) : 0;
 }
 
 enum lj_application {
@@ -153,6 +168,8 @@ struct lj_parser {
 	uint64_t seed[4];	      /* of the key hash */
 	struct lj_counters *counters; /* the owner's */
 	bool outer;		      /* leave tunnels closed */
+	const uint8_t *index;	      /* see lj_parser_feed(); the parser itself: nobody's */
+	uint64_t index_mask;
 	struct lj_fragments fragments[LJ_FRAGMENT_SETS];
 };
 
@@ -166,6 +183,11 @@ uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4])
  * inside. */
 void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed,
 		    bool outer);
+/*
+ * Who takes the packets on the parser's own lcore looks up line `hash & mask` of `index` first: it
+ * is asked for as soon as the hash is known, so that memory works while the rest is parsed.
+ */
+void lj_parser_feed(struct lj_parser *p, const void *index, uint64_t mask);
 /* "gre", "vxlan" ...; "" for none. Constant text. */
 const char *lj_tunnel_name(enum lj_tunnel tunnel);
 
@@ -175,5 +197,9 @@ const char *lj_tunnel_name(enum lj_tunnel tunnel);
  */
 uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
 			       struct lj_packet *packets);
+/* The same of mbufs `from` to `to` - 1 alone: a burst's parts in order, for who has something to do
+ * between them. */
+uint16_t lj_packet_parse_part(struct lj_parser *p, const struct lj_burst *burst, uint16_t from,
+			      uint16_t to, struct lj_packet *packets);
 
 #endif

@@ -1,4 +1,5 @@
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <immintrin.h>
@@ -41,12 +42,53 @@ static inline uint64_t load64(const uint8_t *p)
 	return value;
 }
 
-/* The endpoints' words of a key, lower endpoint first. */
-struct ends {
-	uint64_t low[2], high[2];
-	uint32_t ports; /* as they stand in the key: low, high << 16 */
-	bool swapped;	/* the lower one is where the packet goes to */
+/* Bytes of a shuffle that come out 0. */
+#define NO2 -1, -1
+#define NO4 NO2, NO2
+
+/* Lower endpoint first, or the other way round: `swapped`, that is where the packet goes to. */
+struct turn {
+	_Alignas(16) int8_t ends[16]; /* addresses, as ::ffff:a.b.c.d: their second words */
+	_Alignas(16) int8_t last[16]; /* the key's last word: ports and protocol */
 };
+
+static inline void put_hash(const struct lj_parser *p, struct lj_packet *packet, struct key_words w)
+{
+	packet->hash = key_hash(w, p->seed);
+	rte_prefetch0(p->index + (packet->hash & p->index_mask) * RTE_CACHE_LINE_SIZE);
+}
+
+static inline bool put_key_ipv4(const struct lj_parser *p, struct lj_packet *packet,
+				const uint8_t *ip)
+{
+	/* From the TTL on: TTL, protocol, checksum, both addresses, both ports. */
+	const __m128i order = _mm_setr_epi8(13, 12, 7, 6, 5, 4, NO2, 15, 14, 11, 10, 9, 8, NO2);
+	static const struct turn turns[2] = {
+		{{NO4, 4, 5, 6, 7, NO4, 8, 9, 10, 11}, {13, 12, 15, 14, 1, -1, NO2, NO4, NO4}},
+		{{NO4, 8, 9, 10, 11, NO4, 4, 5, 6, 7}, {15, 14, 13, 12, 1, -1, NO2, NO4, NO4}},
+	};
+	/* What no packet says: ::ffff:, and version 4. */
+	static const _Alignas(16) uint8_t fixed[2][16] = {
+		{[2] = 0xff, [3] = 0xff, [10] = 0xff, [11] = 0xff}, {[5] = 4}};
+	__m128i all = _mm_loadu_si128((const __m128i *)(ip + 8));
+	__m128i from_to = _mm_shuffle_epi8(all, order);
+	bool swapped = _mm_cvtsi128_si64(from_to) > _mm_extract_epi64(from_to, 1);
+	const struct turn *turn = &turns[swapped];
+	__m128i ends = _mm_shuffle_epi8(all, _mm_load_si128((const __m128i *)turn->ends));
+	__m128i last = _mm_shuffle_epi8(all, _mm_load_si128((const __m128i *)turn->last));
+	uint8_t *key = (uint8_t *)&packet->key;
+
+	ends = _mm_or_si128(ends, _mm_load_si128((const __m128i *)fixed[0]));
+	last = _mm_or_si128(last, _mm_load_si128((const __m128i *)fixed[1]));
+	_mm_storeu_si128((__m128i *)key, _mm_unpacklo_epi64(_mm_setzero_si128(), ends));
+	_mm_storeu_si128((__m128i *)(key + 16), _mm_unpackhi_epi64(_mm_setzero_si128(), ends));
+	_mm_storel_epi64((__m128i *)(key + 32), last);
+	put_hash(p, packet,
+		 (struct key_words){.b = (uint64_t)_mm_cvtsi128_si64(ends),
+				    .d = (uint64_t)_mm_extract_epi64(ends, 1),
+				    .e = (uint64_t)_mm_cvtsi128_si64(last)});
+	return swapped;
+}
 
 /* Without a branch: which endpoint is lower is as good as random. */
 static inline void swap_if(bool swapped, uint64_t *a, uint64_t *b)
@@ -57,61 +99,23 @@ static inline void swap_if(bool swapped, uint64_t *a, uint64_t *b)
 	*b ^= differ;
 }
 
-static inline void put_key(const struct lj_parser *p, struct lj_packet *packet, struct ends e,
-			   uint8_t proto, uint8_t version)
+static inline bool put_key_ipv6(const struct lj_parser *p, struct lj_packet *packet,
+				const uint8_t *ip)
 {
-	struct key_words w = {.a = e.low[0],
-			      .b = e.low[1],
-			      .c = e.high[0],
-			      .d = e.high[1],
-			      /* Ports, protocol, version, zone 0. */
-			      .e = e.ports | (uint64_t)proto << 32 | (uint64_t)version << 40};
-	uint8_t *key = (uint8_t *)&packet->key;
+	struct key_words w = {load64(ip + 8), load64(ip + 16), load64(ip + 24), load64(ip + 32), 0};
+	uint32_t ports = rte_be_to_cpu_32(load32(ip + IPV6_BYTES));
+	bool same = w.a == w.c, swapped;
+	uint64_t from = rte_be_to_cpu_64(same ? w.b : w.a);
+	uint64_t to = rte_be_to_cpu_64(same ? w.d : w.c);
 
-	memcpy(key, &w.a, 8);
-	memcpy(key + 8, &w.b, 8);
-	memcpy(key + 16, &w.c, 8);
-	memcpy(key + 24, &w.d, 8);
-	memcpy(key + 32, &w.e, 8);
-	packet->hash = key_hash(w, p->seed);
-	packet->side = e.swapped;
-}
-
-/* `ports`: source in the upper half, destination in the lower, in host order. */
-static inline uint32_t key_ports(uint32_t ports, bool swapped)
-{
-	return swapped ? ports : ports << 16 | ports >> 16;
-}
-
-static inline struct ends ends_of_ipv4(const uint8_t *ip, uint32_t ports)
-{
-	uint32_t src = load32(ip + 12), dst = load32(ip + 16);
-	uint64_t from = (uint64_t)rte_be_to_cpu_32(src) << 16 | ports >> 16;
-	uint64_t to = (uint64_t)rte_be_to_cpu_32(dst) << 16 | (uint16_t)ports;
-	struct ends e = {.swapped = from > to};
-	/* As ::ffff:a.b.c.d. */
-	uint64_t low = (uint64_t)src << 32 | 0xffff0000, high = (uint64_t)dst << 32 | 0xffff0000;
-
-	swap_if(e.swapped, &low, &high);
-	e.low[1] = low;
-	e.high[1] = high;
-	e.ports = key_ports(ports, e.swapped);
-	return e;
-}
-
-static inline struct ends ends_of_ipv6(const uint8_t *ip, uint32_t ports)
-{
-	struct ends e = {.low = {load64(ip + 8), load64(ip + 16)},
-			 .high = {load64(ip + 24), load64(ip + 32)}};
-	bool same = e.low[0] == e.high[0];
-	uint64_t from = rte_be_to_cpu_64(same ? e.low[1] : e.low[0]);
-	uint64_t to = rte_be_to_cpu_64(same ? e.high[1] : e.high[0]);
-
-	e.swapped = from != to ? from > to : ports >> 16 > (uint16_t)ports;
-	swap_if(e.swapped, &e.low[0], &e.high[0]);
-	swap_if(e.swapped, &e.low[1], &e.high[1]);
-	e.ports = key_ports(ports, e.swapped);
-	return e;
+	swapped = from != to ? from > to : ports >> 16 > (uint16_t)ports;
+	swap_if(swapped, &w.a, &w.c);
+	swap_if(swapped, &w.b, &w.d);
+	w.e = (swapped ? ports : ports << 16 | ports >> 16) | (uint64_t)ip[6] << 32 |
+	      UINT64_C(6) << 40;
+	memcpy(&packet->key, &w, sizeof(w));
+	put_hash(p, packet, w);
+	return swapped;
 }
 
 #define TWICE(port) (short)RTE_BE16(port), (short)RTE_BE16(port)
@@ -127,101 +131,106 @@ static inline bool is_special(uint32_t ports)
 	return !_mm256_testz_si256(same, same);
 }
 
-static inline bool plain_tcp(const uint8_t *tcp, uint32_t bytes, struct lj_packet *packet)
-{
-	uint32_t header = (uint32_t)(tcp[12] >> 4) * 4;
+/* What an IP header tells of the packet. */
+struct plain {
+	const uint8_t *l4;
+	int32_t have;  /* bytes there are at l4 */
+	int32_t bytes; /* that there should be, by the IP header */
+	uint32_t l3_header_bytes;
+	uint8_t proto, ttl;
+};
 
-	if (header < TCP_BYTES || header > bytes || ((tcp[13] & LJ_TCP_SYN) && header > TCP_BYTES))
-		return false;
+/* Which of two, without a branch: TCP and UDP come in no order. */
+static inline const uint8_t *choose(bool first, const uint8_t *a, const uint8_t *b)
+{
+	return (const uint8_t *)((uintptr_t)b ^
+				 (((uintptr_t)a ^ (uintptr_t)b) & -(uintptr_t)first));
+}
+
+/* The fields of the second line that the capture and the IP header give, and zeros. */
+static inline void put_facts(struct lj_packet *packet, const struct plain *x, uint32_t header)
+{
+	packet->l3_bytes = x->l3_header_bytes + (uint32_t)x->bytes;
+	packet->payload_bytes = (uint32_t)x->bytes - header;
 	packet->l4_header_bytes = (uint16_t)header;
-	packet->payload_bytes = bytes - header;
-	packet->tcp_seq = rte_be_to_cpu_32(load32(tcp + 4));
-	packet->tcp_ack = rte_be_to_cpu_32(load32(tcp + 8));
-	packet->tcp_flags = tcp[13];
-	packet->plain = (tcp[13] & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0;
-	packet->tcp_window = rte_be_to_cpu_16(load16(tcp + 14));
-	return true;
+	memset(&packet->leg, 0, sizeof(*packet) - offsetof(struct lj_packet, leg));
 }
 
-/* TCP or UDP of `bytes` at `l4`, of which `have` are there; `ports` as key_ports() wants them. */
-static inline bool plain_l4(const uint8_t *l4, uint32_t have, uint32_t bytes, uint8_t proto,
-			    uint32_t *ports, struct lj_packet *packet)
+/* TCP or UDP: all facts but those of the capture and the key. UDP is read as a TCP header of two
+ * words and nothing else. */
+static inline bool plain_l4(const struct plain *x, struct lj_packet *packet)
 {
-	uint32_t both;
+	static const uint8_t udp_as_tcp[TCP_BYTES] = {[12] = UDP_BYTES / 4 << 4};
+	/* From the sequence number on: that, acknowledgment, offset, flags, window. */
+	const __m128i to_log = _mm_setr_epi8(NO4, 3, 2, 1, 0, NO2, 11, 10, 9, -1, NO2);
+	static const uint8_t least_of[UINT8_MAX + 1] = {
+		[IPPROTO_TCP] = TCP_BYTES, [IPPROTO_UDP] = UDP_BYTES};
+	int32_t least = least_of[x->proto], header;
+	const uint8_t *tcp = choose(least == TCP_BYTES, x->l4, udp_as_tcp);
+	uint32_t words, all;
+	__m128i log;
 
-	if (bytes < UDP_BYTES || have < UDP_BYTES)
+	if (least == 0 || x->bytes < least || x->have < least ||
+	    unlikely(is_special(load32(x->l4))))
 		return false;
-	both = load32(l4);
-	if (unlikely(is_special(both)))
+	words = tcp[12] >> 4;
+	header = (int32_t)words * 4;
+	if (header < least || header > x->bytes)
 		return false;
-	*ports = rte_be_to_cpu_32(both);
-	if (likely(proto == IPPROTO_TCP))
-		return have >= TCP_BYTES && plain_tcp(l4, bytes, packet);
-	packet->l4_header_bytes = UDP_BYTES;
-	packet->payload_bytes = bytes - UDP_BYTES;
+	log = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(tcp + 4)), to_log);
+	log = _mm_insert_epi8(log, x->ttl, 13);
+	put_facts(packet, x, (uint32_t)header);
+	if (unlikely(tcp[13] & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST))) {
+		_mm_storeu_si128((__m128i *)&packet->log_gap, log);
+		/* A SYN's options are of interest. */
+		return !(tcp[13] & LJ_TCP_SYN) || header == TCP_BYTES;
+	}
+	all = x->l3_header_bytes + (uint32_t)header;
+	log = _mm_insert_epi16(log, (int)packet->l3_bytes, 4);
+	log = _mm_insert_epi16(log, (int)(all | words << 8), 7);
+	_mm_storeu_si128((__m128i *)&packet->log_gap, log);
 	packet->plain = 1;
-	return proto == IPPROTO_UDP;
-}
-
-static inline bool plain_ipv4(const struct lj_parser *p, const uint8_t *ip, uint32_t have,
-			      struct lj_packet *packet)
-{
-	uint32_t total, ports;
-
-	if (have < IPV4_BYTES || ip[0] != 0x45 || (load16(ip + 6) & RTE_BE16(0x3fff)) != 0)
-		return false;
-	total = rte_be_to_cpu_16(load16(ip + 2));
-	if (total < IPV4_BYTES || !plain_l4(ip + IPV4_BYTES, have - IPV4_BYTES, total - IPV4_BYTES,
-					    ip[9], &ports, packet))
-		return false;
-	packet->l3_bytes = total;
-	packet->ttl = ip[8];
-	put_key(p, packet, ends_of_ipv4(ip, ports), ip[9], 4);
 	return true;
 }
 
-static inline bool plain_ipv6(const struct lj_parser *p, const uint8_t *ip, uint32_t have,
+static inline bool plain_ipv4(const struct lj_parser *p, const uint8_t *ip, int32_t have,
 			      struct lj_packet *packet)
 {
-	uint32_t bytes, ports;
+	/* Version, header words, flags but "don't fragment", and offset. */
+	const uint64_t fixed = 0xff3f0000000000ff, wanted = 0x45;
+	struct plain x;
+
+	if (have < IPV4_BYTES || (load64(ip) & fixed) != wanted)
+		return false;
+	x = (struct plain){.l4 = ip + IPV4_BYTES,
+			   .have = have - IPV4_BYTES,
+			   .bytes = (int32_t)(rte_be_to_cpu_32(load32(ip)) & 0xffff) - IPV4_BYTES,
+			   .l3_header_bytes = IPV4_BYTES,
+			   .proto = ip[9],
+			   .ttl = ip[8]};
+	if (!plain_l4(&x, packet))
+		return false;
+	packet->side = put_key_ipv4(p, packet, ip);
+	return true;
+}
+
+static inline bool plain_ipv6(const struct lj_parser *p, const uint8_t *ip, int32_t have,
+			      struct lj_packet *packet)
+{
+	struct plain x;
 
 	if (have < IPV6_BYTES || ip[0] >> 4 != 6)
 		return false;
-	bytes = rte_be_to_cpu_16(load16(ip + 4));
-	if (bytes > UINT16_MAX - IPV6_BYTES ||
-	    !plain_l4(ip + IPV6_BYTES, have - IPV6_BYTES, bytes, ip[6], &ports, packet))
+	x = (struct plain){.l4 = ip + IPV6_BYTES,
+			   .have = have - IPV6_BYTES,
+			   .bytes = rte_be_to_cpu_16(load16(ip + 4)),
+			   .l3_header_bytes = IPV6_BYTES,
+			   .proto = ip[6],
+			   .ttl = ip[7]};
+	if (x.bytes > UINT16_MAX - IPV6_BYTES || !plain_l4(&x, packet))
 		return false;
-	packet->l3_bytes = IPV6_BYTES + bytes;
-	packet->ttl = ip[7];
-	put_key(p, packet, ends_of_ipv6(ip, ports), ip[6], 6);
+	packet->side = put_key_ipv6(p, packet, ip);
 	return true;
-}
-
-/*
- * The packet that nearly all are: TCP or UDP over IPv4 without options or IPv6 without extensions,
- * no fragment, at most one VLAN tag, its headers in one segment, and nothing special. False, and
- * nothing settled, for any other: parse_layers() takes those, and would say the same of these.
- */
-static inline bool parse_plain(const struct lj_parser *p, const uint8_t *data, uint32_t contiguous,
-			       struct lj_packet *packet)
-{
-	uint32_t at = ETHER_BYTES;
-	uint16_t type;
-
-	if (unlikely(contiguous < ETHER_BYTES + TAG_BYTES))
-		return false;
-	type = load16(data + 12);
-	if (type == RTE_BE16(TYPE_VLAN)) {
-		if (likely(packet->vlan == 0))
-			packet->vlan = rte_be_to_cpu_16(load16(data + 14)) & 0x0fff;
-		type = load16(data + 16);
-		at += TAG_BYTES;
-	}
-	if (likely(type == RTE_BE16(TYPE_IPV4)))
-		return plain_ipv4(p, data + at, contiguous - at, packet);
-	if (type == RTE_BE16(TYPE_IPV6))
-		return plain_ipv6(p, data + at, contiguous - at, packet);
-	return false;
 }
 
 /* Of a tag that is not in the frame any more. */
@@ -232,67 +241,108 @@ static inline uint16_t stripped_vlan(const struct rte_mbuf *m)
 	return tci & 0x0fff;
 }
 
-/* Facts of the capture, and nothing else yet. */
-static inline void begin_packet(struct lj_packet *packet, const struct lj_burst *burst, uint16_t i)
+static inline uint64_t time_of(const struct lj_burst *burst, uint16_t i)
 {
-	const struct rte_mbuf *m = burst->mbuf[i];
-
-	memset(packet, 0, sizeof(*packet));
-	packet->time_ns = RTE_MAX(burst->time_ns[i], UINT64_C(1));
-	packet->wire_bytes = burst->wire_bytes[i];
-	packet->leg = burst->leg[i];
-	if (unlikely(m->ol_flags & LJ_VLAN_STRIPPED))
-		packet->vlan = stripped_vlan(m);
+	return RTE_MAX(burst->time_ns[i], UINT64_C(1));
 }
 
-static int parse_any(struct lj_parser *p, const struct rte_mbuf *m, struct lj_packet *packet)
+/*
+ * The packet that nearly all are: TCP or UDP over IPv4 without options or IPv6 without extensions,
+ * no fragment, at most one VLAN tag, its headers in one segment, and nothing special. False, and
+ * nothing settled, for any other: parse_layers() takes those, and would say the same of these.
+ */
+static inline bool parse_plain(const struct lj_parser *p, const struct lj_burst *burst, uint16_t i,
+			       struct lj_packet *packet)
 {
+	const struct rte_mbuf *m = burst->mbuf[i];
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	int32_t have = m->data_len - ETHER_BYTES;
+	uint16_t type, vlan = 0;
+	bool good;
+
+	if (unlikely(have < TAG_BYTES))
+		return false;
+	type = load16(data + 12);
+	if (type == RTE_BE16(TYPE_VLAN)) {
+		vlan = rte_be_to_cpu_16(load16(data + 14)) & 0x0fff;
+		type = load16(data + 16);
+		data += TAG_BYTES;
+		have -= TAG_BYTES;
+	}
+	if (likely(type == RTE_BE16(TYPE_IPV4)))
+		good = plain_ipv4(p, data + ETHER_BYTES, have, packet);
+	else if (type == RTE_BE16(TYPE_IPV6))
+		good = plain_ipv6(p, data + ETHER_BYTES, have, packet);
+	else
+		return false;
+	if (unlikely(m->ol_flags & LJ_VLAN_STRIPPED) && stripped_vlan(m) != 0)
+		vlan = stripped_vlan(m);
+	packet->time_ns = time_of(burst, i);
+	packet->seq = 0;
+	packet->wire_bytes = burst->wire_bytes[i];
+	packet->vlan = vlan;
+	packet->leg = burst->leg[i];
+	return good;
+}
+
+static int parse_any(struct lj_parser *p, const struct lj_burst *burst, uint16_t i,
+		     struct lj_packet *packet)
+{
+	const struct rte_mbuf *m = burst->mbuf[i];
 	struct frame f = {.parser = p,
 			  .mbuf = m,
 			  .data = rte_pktmbuf_mtod(m, const uint8_t *),
 			  .contiguous = m->data_len,
 			  .captured = m->pkt_len,
-			  .wire_bytes = packet->wire_bytes - lj_vlan_stripped_bytes(m),
+			  .wire_bytes = burst->wire_bytes[i] - lj_vlan_stripped_bytes(m),
 			  .type = TYPE_ETHERNET};
-	int refused = parse_layers(&f, packet);
+	int refused;
 
+	*packet = (struct lj_packet){.time_ns = time_of(burst, i),
+				     .wire_bytes = burst->wire_bytes[i],
+				     .leg = burst->leg[i]};
+	if (m->ol_flags & LJ_VLAN_STRIPPED)
+		packet->vlan = stripped_vlan(m);
+	refused = parse_layers(&f, packet);
 	if (refused == ACCEPTED) {
 		packet->hash = lj_flow_key_hash(&packet->key, p->seed);
-		packet->plain = lj_packet_is_plain(packet);
+		lj_packet_tell_plain(packet);
 	}
 	return refused;
+}
+
+uint16_t lj_packet_parse_part(struct lj_parser *p, const struct lj_burst *burst, uint16_t from,
+			      uint16_t to, struct lj_packet *packets)
+{
+	struct lj_packet *packet = packets;
+	uint16_t n = burst->count, accepted;
+	uint64_t bytes = 0;
+
+	for (uint16_t i = from; i < to; i++)
+		bytes += burst->wire_bytes[i];
+	for (uint16_t i = 0; i < RTE_MIN(n, PREFETCH_AHEAD) && from == 0; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i], void *));
+	for (uint16_t i = from; i < to; i++, packet++) {
+		if (i + PREFETCH_AHEAD < n)
+			rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i + PREFETCH_AHEAD], void *));
+		if (unlikely(!parse_plain(p, burst, i, packet))) {
+			int refused = parse_any(p, burst, i, packet);
+
+			if (unlikely(refused != ACCEPTED)) {
+				lj_count(p->counters, refused, 1);
+				bytes -= burst->wire_bytes[i];
+				packet--;
+			}
+		}
+	}
+	accepted = (uint16_t)(packet - packets);
+	lj_count(p->counters, LJ_C_parse_accepted, accepted);
+	lj_count(p->counters, LJ_C_parse_bytes, bytes);
+	return accepted;
 }
 
 uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
 			       struct lj_packet *packets)
 {
-	uint16_t accepted = 0;
-	uint64_t bytes = 0;
-
-	for (uint16_t i = 0; i < RTE_MIN(burst->count, PREFETCH_AHEAD); i++)
-		rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i], void *));
-	for (uint16_t i = 0; i < burst->count; i++) {
-		const struct rte_mbuf *m = burst->mbuf[i];
-		struct lj_packet *packet = &packets[accepted];
-
-		if (i + PREFETCH_AHEAD < burst->count)
-			rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i + PREFETCH_AHEAD], void *));
-		begin_packet(packet, burst, i);
-		if (unlikely(!parse_plain(p, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len,
-					  packet))) {
-			int refused;
-
-			begin_packet(packet, burst, i);
-			refused = parse_any(p, m, packet);
-			if (unlikely(refused != ACCEPTED)) {
-				lj_count(p->counters, refused, 1);
-				continue;
-			}
-		}
-		bytes += packet->wire_bytes;
-		accepted++;
-	}
-	lj_count(p->counters, LJ_C_parse_accepted, accepted);
-	lj_count(p->counters, LJ_C_parse_bytes, bytes);
-	return accepted;
+	return lj_packet_parse_part(p, burst, 0, burst->count, packets);
 }

@@ -7,6 +7,9 @@
  * comes faster than it is polled is not waited for. */
 #define LEAVING_POLLS 1024
 
+/* Packets that are parsed while the records of those before are on their way. */
+#define PART (LJ_BURST_MAX / 2)
+
 /* Whether nothing will come: not while a port is without a source, which it will have again. */
 static bool has_ended(const struct receive_queue *q)
 {
@@ -103,8 +106,16 @@ static void check_spread(struct receiver *r, struct receive_queue *q, struct lj_
 static uint16_t parse(struct receiver *r, struct receive_queue *q, struct lj_counters *counters,
 		      struct lj_packet *packets)
 {
-	uint16_t n = lj_packet_parse_burst(&r->parser, &r->burst, packets);
+	uint16_t n = 0;
 
+	for (uint16_t from = 0; from < r->burst.count; from += PART) {
+		uint16_t to = RTE_MIN(from + PART, r->burst.count), got;
+
+		got = lj_packet_parse_part(&r->parser, &r->burst, from, to, packets + n);
+		if (r->table != NULL)
+			lj_flow_ask(r->table, packets + n, got);
+		n += got;
+	}
 	lj_burst_free(&r->burst);
 	check_spread(r, q, counters, packets, n);
 	return n;

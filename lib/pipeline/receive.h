@@ -33,9 +33,10 @@ struct receiver {
 	struct receive_queue rx[LJ_CONFIG_PORTS];
 	uint16_t n_rx, next_rx;
 	struct lj_parser parser;
-	struct reorder *reorder; /* NULL: packets go on as they are polled */
-	uint32_t check_every;	 /* packets; 0: none is checked */
-	uint32_t check_in;	 /* packets until the next is */
+	const struct lj_flow_table *table; /* the role's own, which takes the packets; or NULL */
+	struct reorder *reorder;	   /* NULL: packets go on as they are polled */
+	uint32_t check_every;		   /* packets; 0: none is checked */
+	uint32_t check_in;		   /* packets until the next is */
 	struct lj_burst burst;
 	struct lj_packet parsed[LJ_BURST_MAX]; /* of the reordered, before they are held */
 };

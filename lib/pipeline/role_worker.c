@@ -34,6 +34,7 @@ static uint16_t take_items(struct worker *w)
 		w->clock_ns = RTE_MAX(w->clock_ns, w->sequencer.item[i].time_ns);
 	}
 	lj_queue_release(w->spread, n);
+	lj_flow_ask(w->table, w->sequencer.item, (uint16_t)n);
 	w->n_items = (uint16_t)n;
 	return (uint16_t)n;
 }

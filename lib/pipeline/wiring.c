@@ -129,6 +129,19 @@ static uint32_t kept_parts(const struct lj_pipeline *p)
 	return keep;
 }
 
+/* A worker without a spreader parses for its own table. */
+static int open_own_receiver(struct lj_pipeline *p, struct worker *w, struct lj_error *err)
+{
+	int ret = open_receiver(p, &w->receiver, &w->role.counters, w->queue, err);
+	uint64_t mask;
+	const void *index = lj_flow_index(w->table, &mask);
+
+	if (ret == 0)
+		lj_parser_feed(&w->receiver.parser, index, mask);
+	w->receiver.table = w->table;
+	return ret;
+}
+
 static int open_worker(struct lj_pipeline *p, uint32_t i, const struct lj_route *route,
 		       struct lj_error *err)
 {
@@ -158,7 +171,7 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, const struct lj_route 
 	if (w->table == NULL)
 		return no_memory("flow.capacity", err);
 	if (p->spreader == NULL)
-		return open_receiver(p, &w->receiver, &w->role.counters, (uint16_t)i, err);
+		return open_own_receiver(p, w, err);
 	w->spread = join(&p->spreader->role, &w->role, p->config->queue.spread,
 			 sizeof(struct lj_packet), err);
 	p->spread_queue[i] = p->spreader->worker[i] = w->spread;

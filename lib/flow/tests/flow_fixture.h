@@ -59,14 +59,14 @@ static inline struct lj_packet packet(uint16_t flow, bool back, uint64_t time_ns
 		.proto = 6,
 		.version = 4};
 	p.hash = lj_flow_key_hash(&p.key, seed);
-	p.plain = lj_packet_is_plain(&p);
+	lj_packet_tell_plain(&p);
 	return p;
 }
 
 /* One packet in; what falls due is in due[0..n_due). Not settled. */
 static inline uint16_t feed(struct lj_flow_table *t, struct lj_packet p)
 {
-	p.plain = lj_packet_is_plain(&p);
+	lj_packet_tell_plain(&p);
 	return lj_flow_update(t, &p, 1, due, &n_due);
 }
 

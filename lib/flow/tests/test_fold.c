@@ -65,7 +65,7 @@ static struct lj_packet any_packet(struct traffic *t)
 	if (!tcp) {
 		p.l4_header_bytes = 8;
 		p.tcp_window = 0;
-		p.plain = lj_packet_is_plain(&p);
+		lj_packet_tell_plain(&p);
 		return p;
 	}
 	p.l4_header_bytes = (uint16_t)(20 + 4 * random_below(11));
@@ -75,7 +75,7 @@ static struct lj_packet any_packet(struct traffic *t)
 	if (!t->kept_order && one_in(4))
 		p.tcp_seq += random_below(5000) - 2500;
 	t->next[back] = p.tcp_seq + p.payload_bytes;
-	p.plain = lj_packet_is_plain(&p);
+	lj_packet_tell_plain(&p);
 	return p;
 }
 

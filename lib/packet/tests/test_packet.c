@@ -150,7 +150,6 @@ static void tcp_gives_its_sequence_flags_window_and_options(void)
 {
 	parse(tcp4, sizeof(tcp4), 0);
 	CU_ASSERT_EQUAL(fact.tcp_seq, 7);
-	CU_ASSERT_EQUAL(fact.tcp_ack, 9);
 	CU_ASSERT_EQUAL(fact.tcp_flags, LJ_TCP_PSH | LJ_TCP_ACK);
 	CU_ASSERT_EQUAL(fact.tcp_window, 0x1234);
 	CU_ASSERT_EQUAL(fact.ttl, 64);
