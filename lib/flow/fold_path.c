@@ -96,7 +96,8 @@ static inline void fold_times(struct lj_flow *f, struct lanes *v, uint64_t begin
 	_mm256_storeu_si256((__m256i *)&v->time_ns[0], _mm256_add_epi64(begin, low));
 	_mm256_storeu_si256((__m256i *)&v->time_ns[4], _mm256_add_epi64(begin, high));
 	f->gap_min = RTE_MIN(f->gap_min, (uint64_t)least32(v->gap, v->live));
-	f->gap_max = RTE_MAX(f->gap_max, (uint64_t)greatest32(v->gap, v->live));
+	v->gap_max = greatest32(v->gap, v->live);
+	f->gap_max = RTE_MAX(f->gap_max, (uint64_t)v->gap_max);
 	f->gap_sumsq += sum_squares(v->gap);
 	for (int side = 0; side < 2; side++)
 		if (v->sent[side] != 0)
@@ -274,7 +275,7 @@ static __rte_always_inline void fold(struct lj_flow *f, const struct logged *pac
 	if (unlikely(v.rare))
 		fold_rare_flags(f, &v, keep);
 	if ((keep & (LJ_KEEP_BULK | LJ_KEEP_SIZES)) || packets < LJ_SPLT_MAX ||
-	    greatest32(v.gap, v.live) > SUBFLOW_GAP_NS)
+	    v.gap_max > SUBFLOW_GAP_NS)
 		fold_rest(f, &v, packets, keep);
 }
 

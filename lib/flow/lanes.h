@@ -21,7 +21,8 @@ struct lanes {
 	/* 16 bits a lane. */
 	__m128i length16, payload16, window16, ttl16, header16, data16, of16[2];
 	uint32_t sent[2], data, ack, psh, zero_window, again; /* a bit a lane */
-	bool rare;					      /* some of RARE_FLAGS */
+	uint32_t gap_max;
+	bool rare; /* some of RARE_FLAGS */
 	uint64_t time_ns[FLOW_LOG];
 };
 
