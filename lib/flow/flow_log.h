@@ -32,35 +32,6 @@ static inline void log_packet(struct lj_flow *f, const struct lj_packet *p, int 
 	f->last_ns = p->time_ns;
 }
 
-/*
- * Logs the packet of a record when that is all there is to do about it, as nearly always: nothing
- * is due, over or special. False, and nothing done, otherwise.
- */
-static inline bool log_quickly(struct lj_flow_table *t, struct lj_flow *f,
-			       const struct lj_packet *p)
-{
-	uint64_t tail = tail_of(f), gap_ns = p->time_ns - f->last_ns;
-	uint64_t side = (p->side ^ tail >> TAIL_INITIATOR) & 1;
-	uint32_t pending = tail >> TAIL_PENDING & 0xf;
-	struct logged *l = &log_of(f)->packet[pending];
-	__m128i noted = _mm_loadu_si128((const __m128i *)&p->log_gap);
-
-	if ((tail & (TAIL_STATE | TAIL_DUE)) != (uint64_t)LJ_FLOW_OPEN << 32 ||
-	    !(p->plain & tail >> (TAIL_HEARD + side)) || gap_ns > t->quick.gap_ns ||
-	    p->time_ns - f->first_ns > t->quick.age_ns || (uint32_t)tail >= t->quick.packets)
-		return false;
-	noted = _mm_insert_epi32(noted, (int)gap_ns, 0);
-	noted = _mm_or_si128(noted, _mm_slli_si128(_mm_cvtsi64_si128((int64_t)(side << 63)), 8));
-	_mm_store_si128((__m128i *)l, noted);
-	tail += TAIL_PACKET | 1ULL << TAIL_PENDING;
-	tail |= 1ULL << (TAIL_LEGS + RTE_MIN(p->leg, 7));
-	memcpy(&f->packets, &tail, sizeof(tail));
-	f->last_ns = p->time_ns;
-	if (pending + 1 == FLOW_LOG)
-		account_log(f, log_of(f), t->config.keep);
-	return true;
-}
-
 static inline void add_packet(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
 			      int side)
 {

@@ -7,7 +7,7 @@
 
 #include <rte_prefetch.h>
 
-#include "flow_log.h"
+#include "flow_quick.h"
 #include "flow_table.h"
 
 static inline void prefetch_side(const struct lj_flow *f, int side, uint32_t keep)
