@@ -8,19 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "flow_table.h"
-
-_Static_assert(sizeof(struct logged) == 16 &&
-		       offsetof(struct lj_packet, log_gap) + offsetof(struct logged, tcp_seq) ==
-			       offsetof(struct lj_packet, tcp_seq) &&
-		       offsetof(struct lj_packet, log_gap) + offsetof(struct logged, l3_bytes) ==
-			       offsetof(struct lj_packet, log_l3_bytes) &&
-		       offsetof(struct lj_packet, log_gap) + offsetof(struct logged, tcp_flags) ==
-			       offsetof(struct lj_packet, tcp_flags) &&
-		       offsetof(struct lj_packet, log_gap) +
-				       offsetof(struct logged, l4_header_and_side) ==
-			       offsetof(struct lj_packet, log_l4_words),
-	       "a packet has them as the log keeps them");
+#include "flow_log.h"
 
 /*
  * The end of a record's first line, from `packets` on, as a word: what decides about a packet and
@@ -54,18 +42,14 @@ static inline bool log_quickly(struct lj_flow_table *t, struct lj_flow *f,
 			       const struct lj_packet *p)
 {
 	uint64_t tail = tail_of(f), gap_ns = p->time_ns - f->last_ns;
-	uint64_t side = (p->side ^ tail >> TAIL_INITIATOR) & 1;
+	uint32_t side = (uint32_t)(p->side ^ tail >> TAIL_INITIATOR) & 1;
 	uint32_t pending = tail >> TAIL_PENDING & 0xf;
-	struct logged *l = &log_of(f)->packet[pending];
-	__m128i noted = _mm_loadu_si128((const __m128i *)&p->log_gap);
 
 	if ((tail & (TAIL_STATE | TAIL_DUE)) != (uint64_t)LJ_FLOW_OPEN << 32 ||
 	    !(p->plain & tail >> (TAIL_HEARD + side)) || gap_ns > t->quick.gap_ns ||
 	    p->time_ns - f->first_ns > t->quick.age_ns || (uint32_t)tail >= t->quick.packets)
 		return false;
-	noted = _mm_insert_epi32(noted, (int)gap_ns, 0);
-	noted = _mm_or_si128(noted, _mm_slli_si128(_mm_cvtsi64_si128((int64_t)(side << 63)), 8));
-	_mm_store_si128((__m128i *)l, noted);
+	put_logged(&log_of(f)->packet[pending], p, (uint32_t)gap_ns, side);
 	tail += TAIL_PACKET | 1ULL << TAIL_PENDING;
 	tail |= 1ULL << (TAIL_LEGS + RTE_MIN(p->leg, 7));
 	memcpy(&f->packets, &tail, sizeof(tail));
