@@ -5,7 +5,21 @@
 #ifndef FLOW_LOG_H
 #define FLOW_LOG_H
 
+#include <stddef.h>
+
 #include "flow_table.h"
+
+_Static_assert(sizeof(struct logged) == 16 &&
+		       offsetof(struct lj_packet, log_gap) + offsetof(struct logged, tcp_seq) ==
+			       offsetof(struct lj_packet, tcp_seq) &&
+		       offsetof(struct lj_packet, log_gap) + offsetof(struct logged, l3_bytes) ==
+			       offsetof(struct lj_packet, log_l3_bytes) &&
+		       offsetof(struct lj_packet, log_gap) + offsetof(struct logged, tcp_flags) ==
+			       offsetof(struct lj_packet, tcp_flags) &&
+		       offsetof(struct lj_packet, log_gap) +
+				       offsetof(struct logged, l4_header_and_side) ==
+			       offsetof(struct lj_packet, log_l4_words),
+	       "a packet has them as the log keeps them");
 
 /* Whether the log can hold all that is to be known of the packet. */
 static inline bool is_loggable(const struct lj_flow *f, const struct lj_packet *p, int side)
@@ -14,51 +28,26 @@ static inline bool is_loggable(const struct lj_flow *f, const struct lj_packet *
 	return p->plain && (f->heard & (1 << side)) != 0 && p->time_ns - f->last_ns <= UINT32_MAX;
 }
 
+/* The parser has written the rest as the log has it. */
+static inline void put_logged(struct logged *l, const struct lj_packet *p, uint32_t gap_ns,
+			      uint32_t side)
+{
+	__m128i noted = _mm_loadu_si128((const __m128i *)&p->log_gap);
+
+	noted = _mm_insert_epi32(noted, (int)gap_ns, 0);
+	noted = _mm_or_si128(noted,
+			     _mm_slli_si128(_mm_cvtsi64_si128((int64_t)((uint64_t)side << 63)), 8));
+	_mm_store_si128((__m128i *)l, noted);
+}
+
 static inline void log_packet(struct lj_flow *f, const struct lj_packet *p, int side)
 {
-	struct logged *l = &log_of(f)->packet[f->pending];
-
+	put_logged(&log_of(f)->packet[f->pending], p, (uint32_t)(p->time_ns - f->last_ns),
+		   (uint32_t)side);
 	f->pending++;
-	l->gap_ns = (uint32_t)(p->time_ns - f->last_ns);
-	l->tcp_seq = p->tcp_seq;
-	l->l3_bytes = (uint16_t)p->l3_bytes;
-	l->tcp_window = p->tcp_window;
-	l->tcp_flags = p->tcp_flags;
-	l->ttl = p->ttl;
-	l->header_bytes = (uint8_t)(p->l3_bytes - p->payload_bytes);
-	l->l4_header_and_side = (uint8_t)(p->l4_header_bytes / 4 | side << 7);
 	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
 	f->packets++;
 	f->last_ns = p->time_ns;
-}
-
-/*
- * Logs the packet of a record when that is all there is to do about it, as nearly always: nothing
- * is due, over or special. False, and nothing done, otherwise.
- */
-static inline bool log_quickly(struct lj_flow_table *t, struct lj_flow *f,
-			       const struct lj_packet *p)
-{
-	uint64_t tail = tail_of(f), gap_ns = p->time_ns - f->last_ns;
-	uint64_t side = (p->side ^ tail >> TAIL_INITIATOR) & 1;
-	uint32_t pending = tail >> TAIL_PENDING & 0xf;
-	struct logged *l = &log_of(f)->packet[pending];
-	__m128i noted = _mm_loadu_si128((const __m128i *)&p->log_gap);
-
-	if ((tail & (TAIL_STATE | TAIL_DUE)) != (uint64_t)LJ_FLOW_OPEN << 32 ||
-	    !(p->plain & tail >> (TAIL_HEARD + side)) || gap_ns > t->quick.gap_ns ||
-	    p->time_ns - f->first_ns > t->quick.age_ns || (uint32_t)tail >= t->quick.packets)
-		return false;
-	noted = _mm_insert_epi32(noted, (int)gap_ns, 0);
-	noted = _mm_or_si128(noted, _mm_slli_si128(_mm_cvtsi64_si128((int64_t)(side << 63)), 8));
-	_mm_store_si128((__m128i *)l, noted);
-	tail += TAIL_PACKET | 1ULL << TAIL_PENDING;
-	tail |= 1ULL << (TAIL_LEGS + RTE_MIN(p->leg, 7));
-	memcpy(&f->packets, &tail, sizeof(tail));
-	f->last_ns = p->time_ns;
-	if (pending + 1 == FLOW_LOG)
-		account_log(f, log_of(f), t->config.keep);
-	return true;
 }
 
 static inline void add_packet(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,

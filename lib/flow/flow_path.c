@@ -5,6 +5,7 @@
 #include "account.h"
 #include "flow_log.h"
 #include "flow_prefetch.h"
+#include "flow_quick.h"
 #include "flow_table.h"
 
 #define WELL_KNOWN_PORTS 1024

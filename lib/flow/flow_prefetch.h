@@ -7,7 +7,7 @@
 
 #include <rte_prefetch.h>
 
-#include "flow_log.h"
+#include "flow_quick.h"
 #include "flow_table.h"
 
 static inline void prefetch_side(const struct lj_flow *f, int side, uint32_t keep)
@@ -24,12 +24,15 @@ static inline void prefetch_side(const struct lj_flow *f, int side, uint32_t kee
 /* The lines that the packet will touch beside the first: the log's, or the record's, too. */
 static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, uint32_t keep)
 {
-	int side = p->side ^ f->initiator;
+	uint64_t tail = tail_of(f);
+	int side = (int)((p->side ^ tail >> TAIL_INITIATOR) & 1);
 
-	/* As is_loggable() will find it, nearly always. */
-	if (p->plain && (f->heard & (1 << side)) != 0) {
-		rte_prefetch0(&log_of(f)->packet[f->pending]);
-		if (f->pending + 1 < FLOW_LOG)
+	/* As log_quickly() will find it, nearly always. */
+	if (p->plain & tail >> (TAIL_HEARD + side)) {
+		uint32_t pending = tail >> TAIL_PENDING & 0xf;
+
+		rte_prefetch0(&log_of(f)->packet[pending]);
+		if (pending + 1 < FLOW_LOG)
 			return;
 	}
 	rte_prefetch0(&f->gap_sumsq);

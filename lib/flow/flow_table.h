@@ -2,7 +2,6 @@
 #ifndef FLOW_TABLE_H
 #define FLOW_TABLE_H
 
-#include <stddef.h>
 #include <string.h>
 
 #include <rte_vect.h>
@@ -26,6 +25,13 @@ struct bucket {
 	uint16_t reserved[7];
 };
 LJ_ASSERT_LINES(struct bucket, 1);
+
+/* What a packet may not exceed to be nothing but logged; from the configuration. */
+struct quick_limits {
+	uint64_t gap_ns;  /* since the flow's packet before */
+	uint64_t age_ns;  /* since its first */
+	uint32_t packets; /* of the flow until then */
+};
 
 /*
  * A packet that needs no more than this: the flow's side has spoken before, nothing is special
@@ -52,49 +58,6 @@ struct flow_log {
 	struct logged packet[FLOW_LOG];
 };
 LJ_ASSERT_LINES(struct flow_log, 2);
-
-_Static_assert(sizeof(struct logged) == 16 &&
-		       offsetof(struct lj_packet, log_gap) + offsetof(struct logged, tcp_seq) ==
-			       offsetof(struct lj_packet, tcp_seq) &&
-		       offsetof(struct lj_packet, log_gap) + offsetof(struct logged, l3_bytes) ==
-			       offsetof(struct lj_packet, log_l3_bytes) &&
-		       offsetof(struct lj_packet, log_gap) + offsetof(struct logged, tcp_flags) ==
-			       offsetof(struct lj_packet, tcp_flags) &&
-		       offsetof(struct lj_packet, log_gap) +
-				       offsetof(struct logged, l4_header_and_side) ==
-			       offsetof(struct lj_packet, log_l4_words),
-	       "a packet has them as the log keeps them");
-
-/*
- * The end of a record's first line, from `packets` on, as a word: what decides about a packet and
- * what it changes are read at once and written at once.
- */
-#define TAIL_PACKET    1ULL /* one more in `packets` */
-#define TAIL_STATE     (0xffULL << 32)
-#define TAIL_INITIATOR 40 /* bits from here on */
-#define TAIL_HEARD     42
-#define TAIL_PENDING   44
-#define TAIL_DUE       (0xffULL << 48)
-#define TAIL_LEGS      56
-_Static_assert(offsetof(struct lj_flow, state) == offsetof(struct lj_flow, packets) + 4 &&
-		       offsetof(struct lj_flow, due) == offsetof(struct lj_flow, packets) + 6 &&
-		       offsetof(struct lj_flow, legs) == offsetof(struct lj_flow, packets) + 7,
-	       "as TAIL_ has them");
-
-static inline uint64_t tail_of(const struct lj_flow *f)
-{
-	uint64_t tail;
-
-	memcpy(&tail, &f->packets, sizeof(tail));
-	return tail;
-}
-
-/* What a packet may not exceed to be nothing but logged; from the configuration. */
-struct quick_limits {
-	uint64_t gap_ns;  /* since the flow's packet before */
-	uint64_t age_ns;  /* since its first */
-	uint32_t packets; /* of the flow until then */
-};
 
 /* What the table keeps of a flow. */
 struct flow_slot {

@@ -96,7 +96,8 @@ static inline void fold_times(struct lj_flow *f, struct lanes *v, uint64_t begin
 	_mm256_storeu_si256((__m256i *)&v->time_ns[0], _mm256_add_epi64(begin, low));
 	_mm256_storeu_si256((__m256i *)&v->time_ns[4], _mm256_add_epi64(begin, high));
 	f->gap_min = RTE_MIN(f->gap_min, (uint64_t)least32(v->gap, v->live));
-	f->gap_max = RTE_MAX(f->gap_max, (uint64_t)greatest32(v->gap, v->live));
+	v->gap_max = greatest32(v->gap, v->live);
+	f->gap_max = RTE_MAX(f->gap_max, (uint64_t)v->gap_max);
 	f->gap_sumsq += sum_squares(v->gap);
 	for (int side = 0; side < 2; side++)
 		if (v->sent[side] != 0)
@@ -125,25 +126,55 @@ static inline void fold_side(struct lj_flow *f, const struct lanes *v, const str
 			     int side, uint32_t keep)
 {
 	struct lj_flow_side *s = &f->side[side];
-	__m128i of = v->of16[side];
 
 	s->packets += count(v->sent[side]);
 	s->length_sum += sums->length[side];
 	s->length_sumsq += sums->length_sq[side];
-	s->length_min = RTE_MIN(s->length_min, least(v->length16, of));
-	s->length_max = RTE_MAX(s->length_max, greatest(v->length16, of));
 	if (!(keep & LJ_KEEP_PAYLOAD))
 		return;
 	s->payload_sum += sums->payload[side];
 	s->payload_sumsq += sums->payload_sq[side];
-	s->payload_min = RTE_MIN(s->payload_min, least(v->payload16, of));
-	s->payload_max = RTE_MAX(s->payload_max, greatest(v->payload16, of));
 	s->payload_packets += count(v->data & v->sent[side]);
 	s->header_sum += sums->length[side] - sums->payload[side];
-	s->ttl_min = (uint8_t)RTE_MIN(s->ttl_min, least(v->ttl16, of));
-	s->ttl_max = (uint8_t)RTE_MAX(s->ttl_max, greatest(v->ttl16, of));
 	s->ttl_last = last_of(v, side)->ttl;
 	s->flag_psh += count(v->psh & v->sent[side]);
+}
+
+static void fold_extremes(struct lj_flow *f, const struct lanes *v, int side, uint32_t keep)
+{
+	struct lj_flow_side *s = &f->side[side];
+	__m128i of = v->of16[side];
+
+	s->length_min = RTE_MIN(s->length_min, least(v->length16, of));
+	s->length_max = RTE_MAX(s->length_max, greatest(v->length16, of));
+	if (!(keep & LJ_KEEP_PAYLOAD))
+		return;
+	s->payload_min = RTE_MIN(s->payload_min, least(v->payload16, of));
+	s->payload_max = RTE_MAX(s->payload_max, greatest(v->payload16, of));
+	s->ttl_min = (uint8_t)RTE_MIN(s->ttl_min, least(v->ttl16, of));
+	s->ttl_max = (uint8_t)RTE_MAX(s->ttl_max, greatest(v->ttl16, of));
+}
+
+/* Lengths and TTLs, which soon are between those that have been. */
+static inline void fold_lengths(struct lj_flow *f, const struct lanes *v, uint32_t keep)
+{
+	const struct lj_flow_side *s = f->side;
+	__m128i new = outside(v, v->length16, (uint16_t[]){s[0].length_min, s[1].length_min},
+			      (uint16_t[]){s[0].length_max, s[1].length_max});
+
+	if (keep & LJ_KEEP_PAYLOAD) {
+		new = _mm_or_si128(new, outside(v, v->payload16,
+						(uint16_t[]){s[0].payload_min, s[1].payload_min},
+						(uint16_t[]){s[0].payload_max, s[1].payload_max}));
+		new = _mm_or_si128(new,
+				   outside(v, v->ttl16, (uint16_t[]){s[0].ttl_min, s[1].ttl_min},
+					   (uint16_t[]){s[0].ttl_max, s[1].ttl_max}));
+	}
+	if (likely(is_none(v, new)))
+		return;
+	for (int side = 0; side < 2; side++)
+		if (v->sent[side] != 0)
+			fold_extremes(f, v, side, keep);
 }
 
 /* Nearly always each side's data follows what it sent before; then the next is all there is to it.
@@ -214,12 +245,27 @@ static inline void fold_tcp_side(struct lj_flow *f, const struct lanes *v, int s
 
 	t->flag_ack += count(v->ack & sent);
 	t->flags_all |= (v->ack & sent ? LJ_TCP_ACK : 0) | (v->psh & sent ? LJ_TCP_PSH : 0);
-	t->window_min = RTE_MIN(t->window_min, least(v->window16, of));
-	t->window_max = RTE_MAX(t->window_max, greatest(v->window16, of));
 	t->window_last = last_of(v, side)->tcp_window;
 	t->zero_windows += count(v->zero_window & sent);
 	if ((v->data & sent) != 0 && (t->min_header == 0 || header < t->min_header))
 		t->min_header = (uint8_t)header;
+}
+
+static inline void fold_windows(struct lj_flow *f, const struct lanes *v)
+{
+	struct lj_flow_tcp *t = f->tcp;
+
+	if (likely(is_none(v,
+			   outside(v, v->window16, (uint16_t[]){t[0].window_min, t[1].window_min},
+				   (uint16_t[]){t[0].window_max, t[1].window_max}))))
+		return;
+	for (int side = 0; side < 2; side++) {
+		if (v->sent[side] == 0)
+			continue;
+		t[side].window_min = RTE_MIN(t[side].window_min, least(v->window16, v->of16[side]));
+		t[side].window_max =
+			RTE_MAX(t[side].window_max, greatest(v->window16, v->of16[side]));
+	}
 }
 
 static inline void fold_tcp(struct lj_flow *f, struct lanes *v, const struct sums *sums)
@@ -230,6 +276,7 @@ static inline void fold_tcp(struct lj_flow *f, struct lanes *v, const struct sum
 	for (int side = 0; side < 2; side++)
 		if (v->sent[side] != 0)
 			fold_tcp_side(f, v, side);
+	fold_windows(f, v);
 	if (f->synack_ns != 0 && f->ack_ns == 0 && acks != 0)
 		f->ack_ns = v->time_ns[__builtin_ctz(acks)];
 	fold_history(f, v);
@@ -269,12 +316,13 @@ static __rte_always_inline void fold(struct lj_flow *f, const struct logged *pac
 	for (int side = 0; side < 2; side++)
 		if (v.sent[side] != 0)
 			fold_side(f, &v, &sums, side, keep);
+	fold_lengths(f, &v, keep);
 	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
 		fold_tcp(f, &v, &sums);
 	if (unlikely(v.rare))
 		fold_rare_flags(f, &v, keep);
 	if ((keep & (LJ_KEEP_BULK | LJ_KEEP_SIZES)) || packets < LJ_SPLT_MAX ||
-	    greatest32(v.gap, v.live) > SUBFLOW_GAP_NS)
+	    v.gap_max > SUBFLOW_GAP_NS)
 		fold_rest(f, &v, packets, keep);
 }
 

@@ -21,7 +21,8 @@ struct lanes {
 	/* 16 bits a lane. */
 	__m128i length16, payload16, window16, ttl16, header16, data16, of16[2];
 	uint32_t sent[2], data, ack, psh, zero_window, again; /* a bit a lane */
-	bool rare;					      /* some of RARE_FLAGS */
+	uint32_t gap_max;
+	bool rare; /* some of RARE_FLAGS */
 	uint64_t time_ns[FLOW_LOG];
 };
 
@@ -151,6 +152,23 @@ static inline uint16_t greatest(__m128i lanes, __m128i of)
 	__m128i inverse = _mm_xor_si128(_mm_and_si128(lanes, of), _mm_set1_epi16(-1));
 
 	return (uint16_t)~_mm_cvtsi128_si32(_mm_minpos_epu16(inverse));
+}
+
+/* Lanes below least[side] or above greatest[side] of their side, as other than 0. */
+static inline __m128i outside(const struct lanes *v, __m128i lanes, const uint16_t least[2],
+			      const uint16_t greatest[2])
+{
+	__m128i low = _mm_blendv_epi8(_mm_set1_epi16((short)least[0]),
+				      _mm_set1_epi16((short)least[1]), v->of16[1]);
+	__m128i high = _mm_blendv_epi8(_mm_set1_epi16((short)greatest[0]),
+				       _mm_set1_epi16((short)greatest[1]), v->of16[1]);
+
+	return _mm_or_si128(_mm_subs_epu16(low, lanes), _mm_subs_epu16(lanes, high));
+}
+
+static inline bool is_none(const struct lanes *v, __m128i lanes)
+{
+	return _mm_testz_si128(lanes, _mm_or_si128(v->of16[0], v->of16[1]));
 }
 
 static inline uint32_t count(uint32_t bits)

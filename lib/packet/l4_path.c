@@ -24,16 +24,11 @@ void parse_key(struct lj_packet *packet, const struct upper *u, uint16_t src_por
 	packet->key.proto = u->proto;
 }
 
-/* MSS and window scale of a SYN, as far as they were captured. */
-static void parse_tcp_options(struct frame *f, struct lj_packet *packet, uint32_t bytes)
+void parse_tcp_options(const uint8_t *p, uint32_t have, struct lj_packet *packet)
 {
-	uint8_t scratch[TCP_OPTIONS];
-	uint32_t at = f->at + TCP_BYTES;
-	uint32_t have = f->captured > at ? RTE_MIN(bytes, f->captured - at) : 0;
-	const uint8_t *p = have > 0 ? parse_bytes(f, at, have, scratch) : NULL;
+	uint32_t at = 0;
 
-	at = 0;
-	while (p != NULL && at + 1 < have && p[at] != 0) {
+	while (at + 1 < have && p[at] != 0) {
 		uint32_t length = p[at] == 1 ? 1 : p[at + 1];
 
 		if (length == 0 || at + length > have)
@@ -44,6 +39,18 @@ static void parse_tcp_options(struct frame *f, struct lj_packet *packet, uint32_
 			packet->tcp_wscale = (uint8_t)(RTE_MIN(p[at + 2], 14) + 1);
 		at += length;
 	}
+}
+
+/* Of `bytes` as far as they were captured. */
+static void parse_syn(struct frame *f, struct lj_packet *packet, uint32_t bytes)
+{
+	uint8_t scratch[TCP_OPTIONS];
+	uint32_t at = f->at + TCP_BYTES;
+	uint32_t have = f->captured > at ? RTE_MIN(bytes, f->captured - at) : 0;
+	const uint8_t *p = have > 0 ? parse_bytes(f, at, have, scratch) : NULL;
+
+	if (p != NULL)
+		parse_tcp_options(p, have, packet);
 }
 
 static int parse_tcp(struct frame *f, struct lj_packet *packet, const struct upper *u)
@@ -66,7 +73,7 @@ static int parse_tcp(struct frame *f, struct lj_packet *packet, const struct upp
 	packet->tcp_flags = tcp[13];
 	packet->tcp_window = be16(tcp + 14);
 	if ((packet->tcp_flags & LJ_TCP_SYN) && header > TCP_BYTES)
-		parse_tcp_options(f, packet, header - TCP_BYTES);
+		parse_syn(f, packet, header - TCP_BYTES);
 	parse_key(packet, u, be16(tcp), be16(tcp + 2));
 	return ACCEPTED;
 }

@@ -52,10 +52,16 @@ struct turn {
 	_Alignas(16) int8_t last[16]; /* the key's last word: ports and protocol */
 };
 
+/* Who takes the packet looks there first: lj_parser_feed(). */
+static inline void ask_for_index(const struct lj_parser *p, uint64_t hash)
+{
+	rte_prefetch0(p->index + (hash & p->index_mask) * RTE_CACHE_LINE_SIZE);
+}
+
 static inline void put_hash(const struct lj_parser *p, struct lj_packet *packet, struct key_words w)
 {
 	packet->hash = key_hash(w, p->seed);
-	rte_prefetch0(p->index + (packet->hash & p->index_mask) * RTE_CACHE_LINE_SIZE);
+	ask_for_index(p, packet->hash);
 }
 
 static inline bool put_key_ipv4(const struct lj_parser *p, struct lj_packet *packet,
@@ -182,8 +188,12 @@ static inline bool plain_l4(const struct plain *x, struct lj_packet *packet)
 	put_facts(packet, x, (uint32_t)header);
 	if (unlikely(tcp[13] & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST))) {
 		_mm_storeu_si128((__m128i *)&packet->log_gap, log);
-		/* A SYN's options are of interest. */
-		return !(tcp[13] & LJ_TCP_SYN) || header == TCP_BYTES;
+		if (!(tcp[13] & LJ_TCP_SYN) || header == TCP_BYTES)
+			return true;
+		if (x->have < header)
+			return false;
+		parse_tcp_options(tcp + TCP_BYTES, (uint32_t)header - TCP_BYTES, packet);
+		return true;
 	}
 	all = x->l3_header_bytes + (uint32_t)header;
 	log = _mm_insert_epi16(log, (int)packet->l3_bytes, 4);
@@ -306,6 +316,7 @@ static int parse_any(struct lj_parser *p, const struct lj_burst *burst, uint16_t
 	refused = parse_layers(&f, packet);
 	if (refused == ACCEPTED) {
 		packet->hash = lj_flow_key_hash(&packet->key, p->seed);
+		ask_for_index(p, packet->hash);
 		lj_packet_tell_plain(packet);
 	}
 	return refused;

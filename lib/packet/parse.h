@@ -82,6 +82,9 @@ struct upper {
 /* Ends the key. */
 int parse_l4(struct frame *f, struct lj_packet *packet, const struct upper *u);
 
+/* MSS and window scale among a SYN's options, of which `have` bytes are there. */
+void parse_tcp_options(const uint8_t *p, uint32_t have, struct lj_packet *packet);
+
 /* Puts the lower (address, port) first; `side` is where the sender stands. */
 void parse_key(struct lj_packet *packet, const struct upper *u, uint16_t src_port,
 	       uint16_t dst_port);

@@ -67,6 +67,7 @@ static inline struct lj_packet packet(uint16_t flow, bool back, uint64_t time_ns
 static inline uint16_t feed(struct lj_flow_table *t, struct lj_packet p)
 {
 	lj_packet_tell_plain(&p);
+	lj_flow_ask(t, &p, 1);
 	return lj_flow_update(t, &p, 1, due, &n_due);
 }
 

@@ -120,6 +120,9 @@ static uint32_t run_table(uint16_t burst, uint32_t shares, uint32_t share, struc
 				mine[run++] = event[at];
 			at++;
 		}
+		/* Of some bursts; what was noted need not hold any more when its packet comes. */
+		if (run % 3 != 1)
+			lj_flow_ask(t, mine, run);
 		while (done < run) {
 			done += lj_flow_update(t, mine + done, run - done, due, &n_due);
 			collect(t, out, &n);

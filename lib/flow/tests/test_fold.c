@@ -3,7 +3,7 @@
  * for bit, whatever is kept, wherever the log is cut and whatever comes.
  */
 #include "flow_fixture.h"
-#include "flow_log.h"
+#include "flow_quick.h"
 
 #define FLOWS_A_KEEP 400
 #define PACKETS_MAX  60
@@ -85,6 +85,7 @@ static void begin(struct lj_flow *f, const struct lj_packet *p)
 	memset(f, 0, sizeof(*f));
 	f->key = p->key;
 	f->first_ns = f->last_ns = p->time_ns;
+	f->state = LJ_FLOW_OPEN;
 }
 
 static void compare_flow(uint32_t keep)
@@ -96,6 +97,7 @@ static void compare_flow(uint32_t keep)
 	memset(&logged, 0, sizeof(logged));
 	memset(&plain, 0, sizeof(plain));
 	table.config.keep = keep;
+	table.quick = (struct quick_limits){UINT32_MAX, UINT64_MAX, UINT32_MAX};
 	for (uint32_t i = 0; i < n; i++) {
 		struct lj_packet p = any_packet(&t);
 
@@ -103,7 +105,8 @@ static void compare_flow(uint32_t keep)
 			begin(&logged.flow, &p);
 			begin(&plain.flow, &p);
 		}
-		add_packet(&table, &logged.flow, &p, p.side);
+		if (one_in(4) || !log_quickly(&table, &logged.flow, &p))
+			add_packet(&table, &logged.flow, &p, p.side);
 		account_packet(&plain.flow, &p, p.side, keep);
 		if (one_in(20))
 			account_log(&logged.flow, &logged.log, keep);

@@ -187,6 +187,8 @@ static uint16_t any_plain_frame(uint8_t bytes[128])
 		bytes[at + l3 + i] = (uint8_t)random_below(256);
 	if (proto == 6) {
 		bytes[at + l3 + 12] = (uint8_t)(l4 << 2);
+		if (l4 > 20 && random_below(2))
+			memcpy(bytes + at + l3 + 20, "\2\4\5\xb4\1\3\3\7", l4 - 20);
 		if (random_below(4) > 0)
 			bytes[at + l3 + 13] &= 0x18;
 	}
