@@ -264,7 +264,7 @@ static int open_pieces(struct file_source *s, struct lj_error *err)
 
 static struct file_source *create(const struct lj_file_config *config)
 {
-	struct file_source *s = aligned_alloc(alignof(*s), sizeof(*s));
+	struct file_source *s = aligned_alloc(alignof(struct file_source), sizeof(*s));
 
 	if (s == NULL)
 		return NULL;

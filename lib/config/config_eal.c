@@ -136,8 +136,10 @@ char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error 
 		add(&a, "--file-prefix=linejudge");
 	if (!memory.huge) {
 		/* Without hugepages flow tables and queues take ordinary memory, outside of the
-		 * EAL's. */
-		uint64_t mb = c->eal.memory_mb > 0 ? c->eal.memory_mb : 128 + (memory.mbufs >> 19);
+		 * EAL's. That costs nothing until it is touched, so there is plenty: pools of many
+		 * ports take more than their mbufs. */
+		uint64_t mb = c->eal.memory_mb > 0 ? c->eal.memory_mb
+						   : 128 + ((memory.queues + memory.mbufs) >> 19);
 
 		add(&a, "--no-huge");
 		add(&a, "--no-shconf");

@@ -169,13 +169,13 @@ static void fill_spans(struct proof *p, size_t n)
 	}
 }
 
-/* The margins of `n` rows and, when `what_to` is 2, their probabilities. */
+/* The margins of `n` rows, and their probabilities if they are wanted. */
 static int compare(const struct proof *p, enum forest_kernel kernel, uint32_t first, uint32_t n,
-		   uint32_t what_to, struct lj_error *err)
+		   bool probabilities, struct lj_error *err)
 {
 	static const char *const what[] = {"margin", "probability"};
 
-	for (uint32_t k = 0; k < what_to; k++)
+	for (uint32_t k = 0; k < (probabilities ? 2 : 1); k++)
 		for (uint32_t i = 0; i < n * p->forest->outputs; i++)
 			if (memcmp(&p->have[k][i], &p->wanted[k][i], sizeof(float)) != 0)
 				return lj_error_set(err, EILSEQ, "",
@@ -213,7 +213,7 @@ static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const 
 		if (slots[k] == NULL)
 			continue;
 		score_in_pieces(p, slots[k], n, k == FOREST_BEST ? SMALL_BATCH : LARGE_BATCH);
-		ret = compare(p, k, first, n, probabilities ? 2 : 1, err);
+		ret = compare(p, k, first, n, probabilities, err);
 	}
 	return ret;
 }

@@ -147,7 +147,10 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 		lj_merge_done(s->merge);
 	}
 	lj_gauge(&role->counters, LJ_C_verdict_waiting, lj_merge_waiting(s->merge));
-	if (s->dirty && (n == 0 || lj_cycles_to_ns(now_tsc - s->flushed_tsc) > FLUSH_EVERY_NS))
+	/* Live, what is written should be seen as soon as there is time; a replay's buffers fill
+	 * first, for large writes cost less. */
+	if (s->dirty && ((n == 0 && !s->shared->replay) ||
+			 lj_cycles_to_ns(now_tsc - s->flushed_tsc) > FLUSH_EVERY_NS))
 		flush_sinks(s, now_tsc);
 	if (n == 0 && lj_merge_finished(s->merge)) {
 		flush_sinks(s, now_tsc);

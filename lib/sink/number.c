@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include <rte_common.h>
+
 #define DIGITS	      17 /* of %.17g */
 #define SHORT_DIGITS  6	 /* of %.6g */
 #define MANTISSA_BITS 52
@@ -13,8 +15,26 @@
 #define TEN_17 100000000000000000ULL
 
 static const uint64_t power_of_10[] = {
-	1ULL,	    10ULL,	 100ULL,       1000ULL,	      10000ULL,	      100000ULL,
-	1000000ULL, 10000000ULL, 100000000ULL, 1000000000ULL, 10000000000ULL,
+	1ULL,
+	10ULL,
+	100ULL,
+	1000ULL,
+	10000ULL,
+	100000ULL,
+	1000000ULL,
+	10000000ULL,
+	100000000ULL,
+	1000000000ULL,
+	10000000000ULL,
+	100000000000ULL,
+	1000000000000ULL,
+	10000000000000ULL,
+	100000000000000ULL,
+	1000000000000000ULL,
+	10000000000000000ULL,
+	100000000000000000ULL,
+	1000000000000000000ULL,
+	10000000000000000000ULL,
 };
 
 /* The eight digits of n < 10^8, a byte each, the first lowest: not yet text. */
@@ -74,8 +94,9 @@ static inline uint64_t round_to_digits(double value, int exponent, int count)
 	scaled = (bits & ((1ULL << MANTISSA_BITS) - 1)) | 1ULL << MANTISSA_BITS;
 	shift = MANTISSA_BITS - ((int)(bits >> MANTISSA_BITS) - EXPONENT_BIAS);
 	half = (unsigned __int128)1 << (shift - 1);
-	scaled *= power_of_10[scale / 2];
-	scaled *= power_of_10[scale - scale / 2];
+	scaled *= power_of_10[RTE_MIN(scale, 19)];
+	if (scale > 19)
+		scaled *= 10;
 	n = (uint64_t)(scaled >> shift);
 	rest = scaled & (2 * half - 1);
 	return n + (rest > half || (rest == half && (n & 1)));
