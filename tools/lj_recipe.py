@@ -19,7 +19,7 @@ FAMILY_CAP = 300
 FEATURES_MAX = 50
 # A booster is the mean of some, each of other captures and other features: what one of them takes for the mark of an attack, because
 # the captures that it saw are few, the others do not know.
-MEMBERS, MEMBER_CAPTURES, MEMBER_FEATURES = 4, 0.75, 0.6
+MEMBERS, MEMBER_CAPTURES, MEMBER_FEATURES = 8, 0.75, 0.6
 ROUNDS_MAX = 40  # of each member
 ROUNDS_MIN = 20  # where any round is perfect, one is not yet sure of anything
 PARAMETERS = {
