@@ -25,31 +25,34 @@ struct lj_flow *bucket_find(const struct lj_flow_table *t, const struct lj_flow_
 	}
 }
 
+/* A slot of the bucket whose record is `record`, or -1. */
+static inline int slot_with(const struct bucket *b, uint32_t record)
+{
+	__m256i all = _mm256_loadu_si256((const __m256i *)b->record);
+	__m256i same = _mm256_cmpeq_epi32(all, _mm256_set1_epi32((int32_t)record));
+	uint32_t hit = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(same));
+
+	return hit != 0 ? __builtin_ctz(hit) : -1;
+}
+
 void bucket_insert(struct lj_flow_table *t, const struct lj_flow *f)
 {
 	struct bucket *b = home_of(t, f->hash);
+	int slot;
 
-	for (;; b = after(t, b)) {
-		for (int slot = 0; slot < BUCKET_SLOTS; slot++)
-			if (b->record[slot] == 0) {
-				b->record[slot] = f->index + 1;
-				b->signature[slot] = signature_of(f->hash);
-				return;
-			}
+	link_of(t, f)->home = (uint32_t)(b - t->buckets);
+	for (; (slot = slot_with(b, 0)) < 0; b = after(t, b))
 		b->overflow++;
-	}
+	b->record[slot] = f->index + 1;
+	b->signature[slot] = signature_of(f->hash);
 }
 
 void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f)
 {
-	struct bucket *b = home_of(t, f->hash);
+	struct bucket *b = &t->buckets[link_of(t, f)->home];
+	int slot;
 
-	for (;; b = after(t, b)) {
-		for (int slot = 0; slot < BUCKET_SLOTS; slot++)
-			if (b->record[slot] == f->index + 1) {
-				b->record[slot] = 0;
-				return;
-			}
+	for (; (slot = slot_with(b, f->index + 1)) < 0; b = after(t, b))
 		b->overflow--;
-	}
+	b->record[slot] = 0;
 }

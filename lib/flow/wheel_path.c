@@ -1,5 +1,4 @@
-#include <rte_prefetch.h>
-
+#include "flow_prefetch.h"
 #include "flow_table.h"
 
 /* Records looked at to find one to evict, at most. */
@@ -14,7 +13,7 @@ static uint64_t over_ns(const struct lj_flow_table *t, const struct lj_flow *f)
 
 	if (f->state != LJ_FLOW_CLOSING)
 		return idle_ns;
-	return RTE_MIN(idle_ns, f->closed_ns + t->config.tcp_linger_ns);
+	return RTE_MIN(idle_ns, closed_at(f) + t->config.tcp_linger_ns);
 }
 
 uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f)
@@ -34,6 +33,7 @@ static uint64_t deadline_tick(const struct lj_flow_table *t, const struct lj_flo
 
 void wheel_file(struct lj_flow_table *t, struct lj_flow *f)
 {
+	struct flow_link *link = link_of(t, f);
 	uint64_t tick = deadline_tick(t, f);
 	uint32_t *first;
 
@@ -43,23 +43,25 @@ void wheel_file(struct lj_flow_table *t, struct lj_flow *f)
 		tick = t->tick + WHEEL_SLOTS - 1;
 	if (tick < t->evict_from)
 		t->evict_from = tick;
-	f->wheel_slot = (uint32_t)(tick % WHEEL_SLOTS);
-	first = &t->slot[f->wheel_slot];
-	f->wheel_next = *first;
-	f->wheel_prev = NONE;
+	first = &t->slot[tick % WHEEL_SLOTS];
+	link->wheel_slot = (uint16_t)(tick % WHEEL_SLOTS);
+	link->next = *first;
+	link->prev = NONE;
 	if (*first != NONE)
-		record_at(t, *first)->wheel_prev = f->index;
+		t->links[*first].prev = f->index;
 	*first = f->index;
 }
 
 void wheel_remove(struct lj_flow_table *t, struct lj_flow *f)
 {
-	if (f->wheel_prev != NONE)
-		record_at(t, f->wheel_prev)->wheel_next = f->wheel_next;
+	const struct flow_link *link = link_of(t, f);
+
+	if (link->prev != NONE)
+		t->links[link->prev].next = link->next;
 	else
-		t->slot[f->wheel_slot] = f->wheel_next;
-	if (f->wheel_next != NONE)
-		record_at(t, f->wheel_next)->wheel_prev = f->wheel_prev;
+		t->slot[link->wheel_slot] = link->next;
+	if (link->next != NONE)
+		t->links[link->next].prev = link->prev;
 }
 
 /* The tick of the first slot that has records; the table is not empty. */
@@ -71,6 +73,11 @@ static uint64_t first_tick(struct lj_flow_table *t)
 		tick++;
 	t->evict_from = tick;
 	return tick;
+}
+
+uint32_t wheel_first(struct lj_flow_table *t)
+{
+	return t->active > 0 ? t->slot[first_tick(t) % WHEEL_SLOTS] : NONE;
 }
 
 struct lj_flow *wheel_nearest(struct lj_flow_table *t)
@@ -99,7 +106,7 @@ struct visit {
 	uint32_t room;	/* left in the table's `expired` */
 };
 
-static void expire(struct lj_flow_table *t, struct lj_flow *f, struct visit *v)
+static void expire(struct lj_flow_table *t, const struct lj_flow *f, struct visit *v)
 {
 	t->expired[t->n_expired++] = f->index;
 	v->room--;
@@ -114,8 +121,7 @@ static void look_at(struct lj_flow_table *t, struct lj_flow *f, struct visit *v)
 
 	v->looks--;
 	if (reason != LJ_DUE_NOT) {
-		record_end(t, f, reason, order);
-		expire(t, f, v);
+		expire(t, record_end(t, f, reason, order), v);
 		return;
 	}
 	wheel_remove(t, f);
@@ -131,12 +137,15 @@ static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
 {
 	while (t->tick < target) {
 		uint32_t *first = &t->slot[(t->tick + 1) % WHEEL_SLOTS];
+		uint32_t ahead = *first;
 
+		for (int i = 0; i < AHEAD && ahead != NONE; i++)
+			ahead = prefetch_ending(t, ahead);
 		while (*first != NONE && v->looks > 0 && v->room > 0) {
 			struct lj_flow *f = record_at(t, *first);
 
-			if (f->wheel_next != NONE)
-				rte_prefetch0(record_at(t, f->wheel_next));
+			if (ahead != NONE)
+				ahead = prefetch_ending(t, ahead);
 			look_at(t, f, v);
 		}
 		if (*first != NONE)
@@ -233,10 +242,11 @@ uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **d
 
 			if (f->state != LJ_FLOW_OPEN && f->state != LJ_FLOW_CLOSING)
 				continue;
-			record_end(t, f,
-				   f->state == LJ_FLOW_CLOSING ? closing_reason(f) : LJ_DUE_FLUSHED,
-				   (struct lj_order){seq + over_ns(t, f), f->flow_id});
-			t->expired[t->n_expired++] = i;
+			f = record_end(t, f,
+				       f->state == LJ_FLOW_CLOSING ? closing_reason(f)
+								   : LJ_DUE_FLUSHED,
+				       (struct lj_order){seq + over_ns(t, f), f->flow_id});
+			t->expired[t->n_expired++] = f->index;
 		}
 		if (t->config.ordered)
 			sort_expired(t);

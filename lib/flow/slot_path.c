@@ -1,0 +1,79 @@
+/* Places of records: which are free, and what is to be cleared of those used before. */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "account.h"
+#include "flow_table.h"
+
+struct lj_flow *slot_take(struct lj_flow_table *t)
+{
+	struct lj_flow *f;
+	uint32_t index;
+
+	if (t->n_free > 0)
+		index = t->free[--t->n_free];
+	else if (t->high_water < t->capacity)
+		index = t->high_water++;
+	else
+		return NULL;
+	f = record_at(t, index);
+	f->index = index;
+	return f;
+}
+
+/* What the packets of an ended flow, whose record is up to date, wrote of it. */
+static uint8_t dirt_of(const struct lj_flow *f, uint32_t keep)
+{
+	uint32_t dirt = DIRT_GROWN;
+
+	if (f->heard & 1)
+		dirt |= DIRT_SIDE_0;
+	if (f->heard & 2)
+		dirt |= DIRT_SIDE_1;
+	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
+		dirt |= DIRT_TCP;
+	if (f->packets > 1)
+		dirt |= DIRT_GAPS;
+	if (f->packets > 1 && f->gap_max > SUBFLOW_GAP_NS)
+		dirt |= DIRT_PAUSED;
+	return (uint8_t)dirt;
+}
+
+void slot_give(struct lj_flow_table *t, struct lj_flow *f)
+{
+	f->state = LJ_FLOW_FREE;
+	if (!is_young(f))
+		link_of(t, f)->dirt = dirt_of(f, t->config.keep);
+	if (f->index < t->capacity)
+		t->free[t->n_free++] = f->index;
+	else
+		t->spare[t->n_spare++] = f->index;
+}
+
+void slot_clean(struct lj_flow_table *t, struct lj_flow *f)
+{
+	const uint32_t dirt = link_of(t, f)->dirt, keep = t->config.keep;
+
+	/* Memory that was never used is of zeros. */
+	if (dirt == 0)
+		return;
+	memset(&f->gap_sumsq, 0,
+	       offsetof(struct lj_flow, tcp) - offsetof(struct lj_flow, gap_sumsq));
+	for (int side = 0; side < 2; side++) {
+		if (!(dirt & (side == 0 ? DIRT_SIDE_0 : DIRT_SIDE_1)))
+			continue;
+		memset(&f->side[side], 0, sizeof(f->side[side]));
+		if (dirt & DIRT_TCP)
+			memset(&f->tcp[side], 0, sizeof(f->tcp[side]));
+	}
+	if (keep & LJ_KEEP_ACTIVITY)
+		memset(&f->activity, 0,
+		       dirt & DIRT_PAUSED ? sizeof(f->activity)
+					  : offsetof(struct lj_flow_activity, active_sumsq));
+	if (keep & LJ_KEEP_BULK)
+		memset(f->bulk, 0, sizeof(f->bulk));
+	if (keep & LJ_KEEP_SPLT)
+		memset(&f->splt, 0,
+		       dirt & DIRT_GAPS ? sizeof(f->splt) : offsetof(struct lj_flow_splt, gap_us));
+	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
+}
