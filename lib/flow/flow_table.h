@@ -11,7 +11,8 @@
 
 #define BUCKET_SLOTS 8
 #define WHEEL_SLOTS                                                                                \
-	4096 /* times LJ_FLOW_TICK_NS is 275 s; what is due later is filed anew on the way */
+	4096 /* 64 x 64. Times LJ_FLOW_TICK_NS is 275 s; what is due later is filed anew on the    \
+		way */
 #define NONE UINT32_MAX
 /* Records that young flows end in: as many as one update can have lent at most. */
 #define SPARE_SLOTS (2 * LJ_BURST_MAX)
@@ -90,12 +91,11 @@ _Static_assert(offsetof(struct lj_flow, order) ==
 _Static_assert(offsetof(struct lj_flow, side) == IDENTITY_END, "its line ends there");
 
 /* Parts of a record that its flow wrote, and the next to use it has to clear. */
-#define DIRT_GROWN  0x01 /* what every grown flow writes; without it nothing else */
-#define DIRT_SIDE_0 0x02
-#define DIRT_SIDE_1 0x04
-#define DIRT_TCP    0x08
-#define DIRT_PAUSED 0x10 /* the second line of activity */
-#define DIRT_GAPS   0x20 /* splt's second line */
+#define DIRT_COMMON 0x01 /* lines that any flow writes: gaps, activity, bulk, splt, history */
+#define DIRT_PAUSED 0x02 /* activity's second line */
+#define DIRT_GAPS   0x04 /* splt's second line */
+#define DIRT_SIDE   0x08 /* and twice that: side[] */
+#define DIRT_TCP    0x20 /* and twice that: tcp[] */
 
 /* What the table keeps of a record apart from it: four to a line, so that the wheel's lists and the
  * end of a flow need no lines of its neighbours. */
@@ -129,9 +129,10 @@ struct lj_flow_table {
 	uint32_t active;
 	uint16_t loss_epoch; /* goes up when packets were lost on their way here */
 
-	uint64_t tick;		    /* the wheel has been visited up to here */
-	uint64_t evict_from;	    /* no record is filed before this tick */
-	uint32_t slot[WHEEL_SLOTS]; /* first record of each; NONE */
+	uint64_t tick;			  /* the wheel has been visited up to here */
+	uint64_t filed_words;		  /* words of `filed` that are not 0 */
+	uint64_t filed[WHEEL_SLOTS / 64]; /* a bit for each slot that has records */
+	uint32_t slot[WHEEL_SLOTS];	  /* first record of each; NONE */
 
 	/* What a tick or a flush made due, and how much of it has been handed out. */
 	uint32_t *expired; /* [capacity] */
@@ -199,8 +200,8 @@ static inline struct young_packet *young_packets(struct lj_flow *f)
 struct lj_flow *slot_take(struct lj_flow_table *t);
 /* An ended record's place is free again. */
 void slot_give(struct lj_flow_table *t, struct lj_flow *f);
-/* Makes the record beyond its identity as one that was never used, of zeros. */
-void slot_clean(struct lj_flow_table *t, struct lj_flow *f);
+/* Makes the record beyond its identity, or parts of that, as one that was never used, of zeros. */
+void slot_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts);
 
 /* Makes a young flow's record one like any other. */
 void young_grow(struct lj_flow_table *t, struct lj_flow *f);

@@ -22,20 +22,14 @@ struct lj_flow *slot_take(struct lj_flow_table *t)
 }
 
 /* What the packets of an ended flow, whose record is up to date, wrote of it. */
-static uint8_t dirt_of(const struct lj_flow *f, uint32_t keep)
+static inline uint8_t dirt_of(const struct lj_flow *f)
 {
-	uint32_t dirt = DIRT_GROWN;
+	uint32_t dirt = DIRT_COMMON | DIRT_SIDE * f->heard;
 
-	if (f->heard & 1)
-		dirt |= DIRT_SIDE_0;
-	if (f->heard & 2)
-		dirt |= DIRT_SIDE_1;
-	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
-		dirt |= DIRT_TCP;
+	if (f->key.proto == IPPROTO_TCP)
+		dirt |= DIRT_TCP * f->heard;
 	if (f->packets > 1)
-		dirt |= DIRT_GAPS;
-	if (f->packets > 1 && f->gap_max > SUBFLOW_GAP_NS)
-		dirt |= DIRT_PAUSED;
+		dirt |= DIRT_GAPS | (f->gap_max > SUBFLOW_GAP_NS ? DIRT_PAUSED : 0);
 	return (uint8_t)dirt;
 }
 
@@ -43,37 +37,43 @@ void slot_give(struct lj_flow_table *t, struct lj_flow *f)
 {
 	f->state = LJ_FLOW_FREE;
 	if (!is_young(f))
-		link_of(t, f)->dirt = dirt_of(f, t->config.keep);
+		link_of(t, f)->dirt = dirt_of(f);
 	if (f->index < t->capacity)
 		t->free[t->n_free++] = f->index;
 	else
 		t->spare[t->n_spare++] = f->index;
 }
 
-void slot_clean(struct lj_flow_table *t, struct lj_flow *f)
+static void clean_common(struct lj_flow *f, uint32_t keep)
 {
-	const uint32_t dirt = link_of(t, f)->dirt, keep = t->config.keep;
-
-	/* Memory that was never used is of zeros. */
-	if (dirt == 0)
-		return;
 	memset(&f->gap_sumsq, 0,
 	       offsetof(struct lj_flow, tcp) - offsetof(struct lj_flow, gap_sumsq));
-	for (int side = 0; side < 2; side++) {
-		if (!(dirt & (side == 0 ? DIRT_SIDE_0 : DIRT_SIDE_1)))
-			continue;
-		memset(&f->side[side], 0, sizeof(f->side[side]));
-		if (dirt & DIRT_TCP)
-			memset(&f->tcp[side], 0, sizeof(f->tcp[side]));
-	}
 	if (keep & LJ_KEEP_ACTIVITY)
-		memset(&f->activity, 0,
-		       dirt & DIRT_PAUSED ? sizeof(f->activity)
-					  : offsetof(struct lj_flow_activity, active_sumsq));
+		memset(&f->activity, 0, offsetof(struct lj_flow_activity, active_sumsq));
 	if (keep & LJ_KEEP_BULK)
 		memset(f->bulk, 0, sizeof(f->bulk));
 	if (keep & LJ_KEEP_SPLT)
-		memset(&f->splt, 0,
-		       dirt & DIRT_GAPS ? sizeof(f->splt) : offsetof(struct lj_flow_splt, gap_us));
+		memset(&f->splt, 0, offsetof(struct lj_flow_splt, gap_us));
 	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
+}
+
+void slot_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts)
+{
+	const uint32_t dirt = link_of(t, f)->dirt & parts, keep = t->config.keep;
+
+	if (dirt == 0)
+		return;
+	if (dirt & DIRT_COMMON)
+		clean_common(f, keep);
+	for (int side = 0; side < 2; side++) {
+		if (dirt & DIRT_SIDE << side)
+			memset(&f->side[side], 0, sizeof(f->side[side]));
+		if ((keep & LJ_KEEP_TCP) && (dirt & DIRT_TCP << side))
+			memset(&f->tcp[side], 0, sizeof(f->tcp[side]));
+	}
+	if ((keep & LJ_KEEP_ACTIVITY) && (dirt & DIRT_PAUSED))
+		memset(&f->activity.active_sumsq, 0,
+		       sizeof(f->activity) - offsetof(struct lj_flow_activity, active_sumsq));
+	if ((keep & LJ_KEEP_SPLT) && (dirt & DIRT_GAPS))
+		memset(f->splt.gap_us, 0, sizeof(f->splt.gap_us));
 }

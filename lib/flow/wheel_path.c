@@ -35,21 +35,29 @@ void wheel_file(struct lj_flow_table *t, struct lj_flow *f)
 {
 	struct flow_link *link = link_of(t, f);
 	uint64_t tick = deadline_tick(t, f);
-	uint32_t *first;
+	uint32_t slot, *first;
 
 	if (tick <= t->tick)
 		tick = t->tick + 1;
 	if (tick >= t->tick + WHEEL_SLOTS)
 		tick = t->tick + WHEEL_SLOTS - 1;
-	if (tick < t->evict_from)
-		t->evict_from = tick;
-	first = &t->slot[tick % WHEEL_SLOTS];
-	link->wheel_slot = (uint16_t)(tick % WHEEL_SLOTS);
+	slot = (uint32_t)(tick % WHEEL_SLOTS);
+	first = &t->slot[slot];
+	t->filed[slot / 64] |= 1ULL << slot % 64;
+	t->filed_words |= 1ULL << slot / 64;
+	link->wheel_slot = (uint16_t)slot;
 	link->next = *first;
 	link->prev = NONE;
 	if (*first != NONE)
 		t->links[*first].prev = f->index;
 	*first = f->index;
+}
+
+static inline void note_empty(struct lj_flow_table *t, uint32_t slot)
+{
+	t->filed[slot / 64] &= ~(1ULL << slot % 64);
+	if (t->filed[slot / 64] == 0)
+		t->filed_words &= ~(1ULL << slot / 64);
 }
 
 void wheel_remove(struct lj_flow_table *t, struct lj_flow *f)
@@ -62,17 +70,24 @@ void wheel_remove(struct lj_flow_table *t, struct lj_flow *f)
 		t->slot[link->wheel_slot] = link->next;
 	if (link->next != NONE)
 		t->links[link->next].prev = link->prev;
+	else if (link->prev == NONE)
+		note_empty(t, link->wheel_slot);
 }
 
 /* The tick of the first slot that has records; the table is not empty. */
-static uint64_t first_tick(struct lj_flow_table *t)
+static uint64_t first_tick(const struct lj_flow_table *t)
 {
-	uint64_t tick = RTE_MAX(t->evict_from, t->tick + 1);
+	uint32_t from = (uint32_t)((t->tick + 1) % WHEEL_SLOTS), word = from / 64;
+	uint64_t slots = t->filed[word] & UINT64_MAX << from % 64, words;
 
-	while (t->slot[tick % WHEEL_SLOTS] == NONE && tick < t->tick + WHEEL_SLOTS)
-		tick++;
-	t->evict_from = tick;
-	return tick;
+	if (slots == 0) {
+		/* In the words after it, or around the wheel, and there in its own at last. */
+		words = word < 63 ? t->filed_words & UINT64_MAX << (word + 1) : 0;
+		word = (uint32_t)__builtin_ctzll(words != 0 ? words : t->filed_words);
+		slots = t->filed[word];
+	}
+	from = (word * 64 + (uint32_t)__builtin_ctzll(slots) - from) % WHEEL_SLOTS;
+	return t->tick + 1 + from;
 }
 
 uint32_t wheel_first(struct lj_flow_table *t)

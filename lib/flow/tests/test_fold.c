@@ -1,6 +1,6 @@
 /*
- * Packets by way of the log, against the same packets one by one: the record must be the same, bit
- * for bit, whatever is kept, wherever the log is cut and whatever comes.
+ * Packets by way of a young flow and of the log, against the same packets one by one: the record
+ * must be the same, bit for bit, whatever is kept, wherever the log is cut and whatever comes.
  */
 #include "flow_fixture.h"
 #include "flow_log.h"
@@ -47,8 +47,8 @@ static struct traffic any_traffic(void)
 
 static struct lj_packet any_packet(struct traffic *t)
 {
-	static const uint8_t flags[] = {0x10, 0x18, 0x10, 0x18, 0x10, 0x30,
-					0x50, 0x90, 0x00, 0x11, 0x12};
+	static const uint8_t flags[] = {0x10, 0x18, 0x10, 0x18, 0x10, 0x30, 0x50,
+					0x90, 0x00, 0x11, 0x12, 0x02, 0x04, 0x14};
 	static const uint32_t payload[] = {0, 1, 4, 60, 1448, 9000, 65000};
 	bool tcp = t->proto == 6, back = one_in(2);
 	struct lj_packet p;
@@ -65,11 +65,18 @@ static struct lj_packet any_packet(struct traffic *t)
 	if (!tcp) {
 		p.l4_header_bytes = 8;
 		p.tcp_window = 0;
+		if (one_in(5))
+			p.application = LJ_APPLICATION_DNS_QUERY + (uint8_t)back;
+		p.dns_id = p.application == 0 ? 0 : (uint16_t)random_below(3);
+		p.dns_type = p.application == 0 ? 0 : (uint16_t)random_below(2);
+		p.dns_ttl = p.application == LJ_APPLICATION_DNS_ANSWER ? random_below(9) : 0;
 		p.plain = lj_packet_is_plain(&p);
 		return p;
 	}
 	p.l4_header_bytes = (uint16_t)(20 + 4 * random_below(11));
 	p.l3_bytes = 20 + p.l4_header_bytes + p.payload_bytes;
+	p.tcp_mss = (p.tcp_flags & LJ_TCP_SYN) ? 1460 : 0;
+	p.tcp_wscale = (p.tcp_flags & LJ_TCP_SYN) ? (uint8_t)random_below(16) : 0;
 	p.tcp_window = (uint16_t)(one_in(20) ? 0 : random_below(65536));
 	p.tcp_seq = t->next[back];
 	if (!t->kept_order && one_in(4))
@@ -93,7 +100,7 @@ static void compare_flow(uint32_t keep)
 	static _Alignas(64) struct flow_slot logged, plain;
 	static struct flow_link link;
 	struct traffic t = any_traffic();
-	uint32_t n = 1 + random_below(PACKETS_MAX);
+	uint32_t n = 1 + random_below(one_in(3) ? YOUNG_PACKETS + 1 : PACKETS_MAX);
 
 	memset(&logged, 0, sizeof(logged));
 	memset(&plain, 0, sizeof(plain));
