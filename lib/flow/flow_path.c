@@ -2,10 +2,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "account.h"
+#include "bucket.h"
 #include "flow_log.h"
 #include "flow_prefetch.h"
 #include "flow_table.h"
+#include "slot.h"
+#include "wheel.h"
 
 #define WELL_KNOWN_PORTS 1024
 

@@ -196,28 +196,11 @@ static inline struct young_packet *young_packets(struct lj_flow *f)
 	return (struct young_packet *)&f->order;
 }
 
-/* A record that is free, its first two lines not yet cleared; NULL when all are in use or lent. */
-struct lj_flow *slot_take(struct lj_flow_table *t);
-/* An ended record's place is free again. */
-void slot_give(struct lj_flow_table *t, struct lj_flow *f);
-/* Makes the record beyond its identity, or parts of that, as one that was never used, of zeros. */
-void slot_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts);
-
 /* Makes a young flow's record one like any other. */
 void young_grow(struct lj_flow_table *t, struct lj_flow *f);
 /* The same for one that ends: the record it then has, which is another when one is to be spared. */
 struct lj_flow *young_end(struct lj_flow_table *t, struct lj_flow *f);
 
-/* The record of the key, or NULL. */
-struct lj_flow *bucket_find(const struct lj_flow_table *t, const struct lj_flow_key *key,
-			    uint64_t hash);
-void bucket_insert(struct lj_flow_table *t, const struct lj_flow *f);
-void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f);
-
-/* When the wheel has to look at the record: the earliest time it can be due at. */
-uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f);
-void wheel_file(struct lj_flow_table *t, struct lj_flow *f);
-void wheel_remove(struct lj_flow_table *t, struct lj_flow *f);
 /* Index of the first record of the first list that has any; NONE in an empty table. */
 uint32_t wheel_first(struct lj_flow_table *t);
 /* A record whose timeout is the next, or near it; NULL in an empty table. It may be lent. */

@@ -9,6 +9,7 @@
 #include "account.h"
 #include "account_tcp.h"
 #include "flow_table.h"
+#include "slot.h"
 
 /* As it came, as far as it is accounted. */
 static inline struct lj_packet packet_of(const struct lj_flow *f, const struct young_packet *y,

@@ -1,3 +1,8 @@
+/* Private: the table's index, in buckets of a line. Inlined into what looks up, begins and ends
+ * flows. */
+#ifndef BUCKET_H
+#define BUCKET_H
+
 #include "flow_table.h"
 
 static inline struct bucket *after(const struct lj_flow_table *t, struct bucket *b)
@@ -5,8 +10,9 @@ static inline struct bucket *after(const struct lj_flow_table *t, struct bucket 
 	return b == &t->buckets[t->bucket_mask] ? t->buckets : b + 1;
 }
 
-struct lj_flow *bucket_find(const struct lj_flow_table *t, const struct lj_flow_key *key,
-			    uint64_t hash)
+/* The record of the key, or NULL. */
+static inline struct lj_flow *bucket_find(const struct lj_flow_table *t,
+					  const struct lj_flow_key *key, uint64_t hash)
 {
 	struct bucket *b = home_of(t, hash);
 
@@ -35,7 +41,7 @@ static inline int slot_with(const struct bucket *b, uint32_t record)
 	return hit != 0 ? __builtin_ctz(hit) : -1;
 }
 
-void bucket_insert(struct lj_flow_table *t, const struct lj_flow *f)
+static inline void bucket_insert(struct lj_flow_table *t, const struct lj_flow *f)
 {
 	struct bucket *b = home_of(t, f->hash);
 	int slot;
@@ -47,7 +53,7 @@ void bucket_insert(struct lj_flow_table *t, const struct lj_flow *f)
 	b->signature[slot] = signature_of(f->hash);
 }
 
-void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f)
+static inline void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f)
 {
 	struct bucket *b = &t->buckets[link_of(t, f)->home];
 	int slot;
@@ -56,3 +62,5 @@ void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f)
 		b->overflow--;
 	b->record[slot] = 0;
 }
+
+#endif

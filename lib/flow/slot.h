@@ -1,11 +1,16 @@
-/* Places of records: which are free, and what is to be cleared of those used before. */
+/* Private: places of records: which are free, and what is to be cleared of those used before.
+ * Inlined into what begins and ends flows. */
+#ifndef SLOT_H
+#define SLOT_H
+
 #include <netinet/in.h>
 #include <string.h>
 
 #include "account.h"
 #include "flow_table.h"
 
-struct lj_flow *slot_take(struct lj_flow_table *t)
+/* A record that is free, its first two lines not yet cleared; NULL when all are in use or lent. */
+static inline struct lj_flow *slot_take(struct lj_flow_table *t)
 {
 	struct lj_flow *f;
 	uint32_t index;
@@ -33,7 +38,8 @@ static inline uint8_t dirt_of(const struct lj_flow *f)
 	return (uint8_t)dirt;
 }
 
-void slot_give(struct lj_flow_table *t, struct lj_flow *f)
+/* An ended record's place is free again. */
+static inline void slot_give(struct lj_flow_table *t, struct lj_flow *f)
 {
 	f->state = LJ_FLOW_FREE;
 	if (!is_young(f))
@@ -44,7 +50,7 @@ void slot_give(struct lj_flow_table *t, struct lj_flow *f)
 		t->spare[t->n_spare++] = f->index;
 }
 
-static void clean_common(struct lj_flow *f, uint32_t keep)
+static inline void clean_common(struct lj_flow *f, uint32_t keep)
 {
 	memset(&f->gap_sumsq, 0,
 	       offsetof(struct lj_flow, tcp) - offsetof(struct lj_flow, gap_sumsq));
@@ -57,7 +63,8 @@ static void clean_common(struct lj_flow *f, uint32_t keep)
 	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
 }
 
-void slot_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts)
+/* Makes the record beyond its identity, or parts of that, as one that was never used, of zeros. */
+static inline void slot_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts)
 {
 	const uint32_t dirt = link_of(t, f)->dirt & parts, keep = t->config.keep;
 
@@ -77,3 +84,5 @@ void slot_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts)
 	if ((keep & LJ_KEEP_SPLT) && (dirt & DIRT_GAPS))
 		memset(f->splt.gap_us, 0, sizeof(f->splt.gap_us));
 }
+
+#endif
