@@ -78,7 +78,7 @@ static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, u
 	}
 }
 
-/* Of the k-th record that will be taken. */
+/* What a new flow writes, of the k-th record that will be taken. */
 static inline void prefetch_free(const struct lj_flow_table *t, uint32_t k)
 {
 	if (k < t->n_free)

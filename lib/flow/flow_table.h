@@ -10,10 +10,9 @@
 #include "lj_flow.h"
 
 #define BUCKET_SLOTS 8
-#define WHEEL_SLOTS                                                                                \
-	4096 /* 64 x 64. Times LJ_FLOW_TICK_NS is 275 s; what is due later is filed anew on the    \
-		way */
-#define NONE UINT32_MAX
+/* Times LJ_FLOW_TICK_NS is 275 s; what is due later is filed anew on the way. */
+#define WHEEL_SLOTS (64 * 64)
+#define NONE	    UINT32_MAX
 /* Records that young flows end in: as many as one update can have lent at most. */
 #define SPARE_SLOTS (2 * LJ_BURST_MAX)
 
@@ -130,7 +129,7 @@ struct lj_flow_table {
 	uint16_t loss_epoch; /* goes up when packets were lost on their way here */
 
 	uint64_t tick;			  /* the wheel has been visited up to here */
-	uint64_t filed_words;		  /* words of `filed` that are not 0 */
+	uint64_t filed_words;		  /* a bit for each word of `filed` that is not 0 */
 	uint64_t filed[WHEEL_SLOTS / 64]; /* a bit for each slot that has records */
 	uint32_t slot[WHEEL_SLOTS];	  /* first record of each; NONE */
 
