@@ -20,7 +20,13 @@ uint64_t lj_flow_memory(uint32_t capacity)
 	uint64_t records = (uint64_t)capacity + SPARE_RECORDS;
 
 	return sizeof(struct lj_flow_table) + bucket_count(capacity) * sizeof(struct bucket) +
-	       records * (sizeof(struct flow_slot) + 2 * sizeof(uint32_t));
+	       records * 2 * sizeof(uint32_t) +
+	       (records + SPARE_SLOTS) * (sizeof(struct flow_slot) + sizeof(struct flow_link));
+}
+
+static uint64_t slot_count(const struct lj_flow_table *t)
+{
+	return (uint64_t)t->capacity + SPARE_SLOTS;
 }
 
 static void set_quick_limits(struct lj_flow_table *t)
@@ -40,6 +46,7 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 {
 	uint64_t buckets = bucket_count(config->capacity);
 	struct lj_flow_table *t;
+	uint64_t slots;
 
 	t = lj_memory_map(name, sizeof(*t), config->socket_id);
 	if (t == NULL)
@@ -50,11 +57,18 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 	t->bucket_mask = buckets - 1;
 	t->capacity = config->capacity + SPARE_RECORDS;
 	memset(t->slot, 0xff, sizeof(t->slot));
+	while (t->n_spare < SPARE_SLOTS) {
+		t->spare[t->n_spare] = t->capacity + t->n_spare;
+		t->n_spare++;
+	}
 	t->buckets = lj_memory_map(name, buckets * sizeof(*t->buckets), config->socket_id);
-	t->slots = lj_memory_map(name, t->capacity * sizeof(*t->slots), config->socket_id);
+	slots = slot_count(t);
+	t->slots = lj_memory_map(name, slots * sizeof(*t->slots), config->socket_id);
+	t->links = lj_memory_map(name, slots * sizeof(*t->links), config->socket_id);
 	t->expired = lj_memory_map(name, t->capacity * sizeof(*t->expired), config->socket_id);
 	t->free = lj_memory_map(name, t->capacity * sizeof(*t->free), config->socket_id);
-	if (t->buckets != NULL && t->slots != NULL && t->expired != NULL && t->free != NULL)
+	if (t->buckets != NULL && t->slots != NULL && t->links != NULL && t->expired != NULL &&
+	    t->free != NULL)
 		return t;
 no_memory:
 	lj_flow_destroy(t);
@@ -68,7 +82,8 @@ void lj_flow_destroy(struct lj_flow_table *t)
 		return;
 	lj_memory_unmap(t->free, t->capacity * sizeof(*t->free));
 	lj_memory_unmap(t->expired, t->capacity * sizeof(*t->expired));
-	lj_memory_unmap(t->slots, t->capacity * sizeof(*t->slots));
+	lj_memory_unmap(t->links, slot_count(t) * sizeof(*t->links));
+	lj_memory_unmap(t->slots, slot_count(t) * sizeof(*t->slots));
 	lj_memory_unmap(t->buckets, (t->bucket_mask + 1) * sizeof(*t->buckets));
 	lj_memory_unmap(t, sizeof(*t));
 }

@@ -2,11 +2,13 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "account.h"
+#include "bucket.h"
 #include "flow_log.h"
 #include "flow_prefetch.h"
 #include "flow_quick.h"
 #include "flow_table.h"
+#include "slot.h"
+#include "wheel.h"
 
 #define WELL_KNOWN_PORTS 1024
 
@@ -26,8 +28,8 @@ static void count_half(struct lj_flow_table *t, const struct lj_flow *f)
 	lj_count(t->counters, LJ_C_flow_half_heard, f->heard != 3);
 }
 
-void record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
-		struct lj_order order)
+struct lj_flow *record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
+			   struct lj_order order)
 {
 	static const enum lj_counter counter[LJ_DUES] = {
 		[LJ_DUE_IDLE] = LJ_C_flow_ended_idle,
@@ -40,7 +42,10 @@ void record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 
 	bucket_erase(t, f);
 	wheel_remove(t, f);
-	account_log(f, log_of(f), t->config.keep);
+	if (is_young(f))
+		f = young_end(t, f);
+	else
+		account_log(f, log_of(f), t->config.keep);
 	if (t->config.keep & LJ_KEEP_TCP)
 		count_half(t, f);
 	f->state = LJ_FLOW_ENDED;
@@ -51,11 +56,14 @@ void record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
 	lj_count(t->counters, counter[reason], 1);
 	lj_count(t->counters, LJ_C_flow_ended, 1);
 	lj_count(t->counters, LJ_C_flow_due, 1);
+	return f;
 }
 
 void record_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason, uint64_t at_ns,
 		  struct lj_order order)
 {
+	if (is_young(f))
+		young_grow(t, f);
 	account_log(f, log_of(f), t->config.keep);
 	f->early = 1;
 	f->early_ns = at_ns;
@@ -64,58 +72,6 @@ void record_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason
 	f->lossy = f->loss_epoch != t->loss_epoch;
 	lj_count(t->counters, LJ_C_flow_early, 1);
 	lj_count(t->counters, LJ_C_flow_due, 1);
-}
-
-/*
- * Makes a used record as one that was never used, of zeros, by clearing the lines that its packets
- * wrote. A flood's records live for a packet: they are cleared in 9 lines of 16.
- */
-static void clear_record(struct lj_flow *f, uint32_t keep)
-{
-	const bool heard[2] = {f->heard & 1, f->heard & 2}, tcp = f->key.proto == IPPROTO_TCP;
-	const bool paused = f->gap_max > SUBFLOW_GAP_NS, alone = f->packets == 1;
-
-	memset(f, 0, offsetof(struct lj_flow, side));
-	memset(&f->gap_sumsq, 0,
-	       offsetof(struct lj_flow, tcp) - offsetof(struct lj_flow, gap_sumsq));
-	for (int side = 0; side < 2; side++) {
-		if (!heard[side])
-			continue;
-		memset(&f->side[side], 0, sizeof(f->side[side]));
-		if ((keep & LJ_KEEP_TCP) && tcp)
-			memset(&f->tcp[side], 0, sizeof(f->tcp[side]));
-	}
-	if (keep & LJ_KEEP_ACTIVITY)
-		memset(&f->activity, 0,
-		       paused ? sizeof(f->activity)
-			      : offsetof(struct lj_flow_activity, active_sumsq));
-	if (keep & LJ_KEEP_BULK)
-		memset(f->bulk, 0, sizeof(f->bulk));
-	if (keep & LJ_KEEP_SPLT)
-		memset(&f->splt, 0,
-		       alone ? offsetof(struct lj_flow_splt, gap_us) : sizeof(f->splt));
-	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
-}
-
-/* A free record, cleared; NULL when all are in use or lent. */
-static struct lj_flow *take_record(struct lj_flow_table *t)
-{
-	struct lj_flow *f;
-	uint32_t index;
-
-	if (t->n_free > 0) {
-		index = t->free[--t->n_free];
-		f = record_at(t, index);
-		clear_record(f, t->config.keep);
-	} else if (t->high_water < t->capacity) {
-		/* Never used: the memory came zeroed. */
-		index = t->high_water++;
-		f = record_at(t, index);
-	} else {
-		return NULL;
-	}
-	f->index = index;
-	return f;
 }
 
 /*
@@ -141,6 +97,10 @@ static uint8_t initiator_of(const struct lj_packet *p, struct lj_flow *f)
 static void begin_record(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
 			 const struct lj_flow *before)
 {
+	uint32_t index = f->index;
+
+	memset(f, 0, IDENTITY_END);
+	f->index = index;
 	f->key = p->key;
 	f->hash = p->hash;
 	f->first_ns = f->last_ns = p->time_ns;
@@ -202,7 +162,8 @@ static void follow_tcp(struct lj_flow_table *t, struct lj_flow *f, const struct 
 	if (f->state == LJ_FLOW_CLOSING || (f->fin_sides != 3 && f->rst_side_plus1 == 0))
 		return;
 	f->state = LJ_FLOW_CLOSING;
-	f->closed_ns = p->time_ns;
+	if (!is_young(f))
+		f->closed_ns = p->time_ns;
 	wheel_remove(t, f);
 	wheel_file(t, f);
 }
@@ -213,7 +174,6 @@ struct collected {
 	uint16_t n;
 	uint16_t hits; /* packets that met their record: counted once an update */
 	uint64_t tie;  /* n-th of the packet at hand */
-	bool full;     /* it evicts */
 };
 
 static void collect(struct collected *c, struct lj_flow *f)
@@ -234,16 +194,15 @@ enum room {
  */
 static enum room make_room(struct lj_flow_table *t, const struct lj_packet *p, struct collected *c)
 {
-	struct lj_flow *nearest;
+	struct lj_flow *nearest, *ended;
 
 	if (t->active < t->config.capacity)
 		return ROOM;
 	nearest = wheel_nearest(t);
 	if (nearest == NULL || nearest->due != LJ_DUE_NOT)
 		return c->n > 0 ? ROOM_LATER : ROOM_NONE;
-	record_end(t, nearest, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie});
-	c->full = true;
-	collect(c, nearest);
+	ended = record_end(t, nearest, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie});
+	collect(c, ended);
 	return ROOM;
 }
 
@@ -262,7 +221,7 @@ static bool judge(struct lj_flow_table *t, struct lj_flow **f, const struct lj_p
 		return false;
 	reason = over_before(t, *f, p);
 	if (unlikely(reason != LJ_DUE_NOT)) {
-		record_end(t, *f, reason, (struct lj_order){p->seq, c->tie});
+		*f = record_end(t, *f, reason, (struct lj_order){p->seq, c->tie});
 		collect(c, *f);
 		*before = reason == LJ_DUE_ACTIVE ? *f : NULL;
 		*f = NULL;
@@ -302,7 +261,7 @@ static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const 
 
 		if (room == ROOM_LATER)
 			return false;
-		f = room == ROOM ? take_record(t) : NULL;
+		f = room == ROOM ? slot_take(t) : NULL;
 		if (f == NULL) {
 			lj_count(t->counters, LJ_C_flow_refused, 1);
 			return true;
@@ -352,7 +311,11 @@ void lj_flow_ask(const struct lj_flow_table *t, struct lj_packet *packets, uint1
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due)
 {
-	struct lookahead l = {.packets = packets, .n = n};
+	struct lookahead l = {
+		.packets = packets,
+		.n = n,
+		.evict = t->active + n > t->config.capacity ? wheel_first(t) : NONE,
+	};
 	struct collected c = {.due = due};
 	int i;
 
@@ -372,8 +335,6 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 		if (!update_one(t, record_of(t, &packets[i], guess), &packets[i], &c))
 			break;
 		lookahead_pass(&l, i);
-		if (c.full)
-			prefetch_nearest(t);
 	}
 	lj_count(t->counters, LJ_C_flow_hit, c.hits);
 	*n_due = c.n;
@@ -386,9 +347,7 @@ void lj_flow_settle(struct lj_flow_table *t, struct lj_flow **due, uint16_t n)
 		struct lj_flow *f = due[i];
 
 		f->due = LJ_DUE_NOT;
-		if (f->state != LJ_FLOW_ENDED)
-			continue;
-		f->state = LJ_FLOW_FREE;
-		t->free[t->n_free++] = f->index;
+		if (f->state == LJ_FLOW_ENDED)
+			slot_give(t, f);
 	}
 }

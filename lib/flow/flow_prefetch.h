@@ -21,12 +21,44 @@ static inline void prefetch_side(const struct lj_flow *f, int side, uint32_t kee
 		rte_prefetch0(&f->bulk[side]);
 }
 
+static inline void prefetch_identity(const struct lj_flow *f)
+{
+	rte_prefetch0(f);
+	rte_prefetch0(&f->flow_id);
+}
+
+/* What a young flow's next packet touches beside the first line: when it is the third, all that is
+ * written of a record that grows. */
+static inline void prefetch_young(struct lj_flow *f, const struct lj_packet *p, uint32_t keep)
+{
+	int side = p->side ^ f->initiator;
+
+	rte_prefetch0(&f->flow_id);
+	if (f->packets < YOUNG_PACKETS)
+		return;
+	rte_prefetch0(log_of(f)->packet);
+	rte_prefetch0(&f->gap_sumsq);
+	prefetch_side(f, side, keep);
+	prefetch_side(f, !side, keep);
+	if (keep & LJ_KEEP_ACTIVITY)
+		rte_prefetch0(&f->activity);
+	if (keep & LJ_KEEP_SPLT) {
+		rte_prefetch0(&f->splt.length);
+		rte_prefetch0(&f->splt.gap_us);
+	}
+	rte_prefetch0(&f->history);
+}
+
 /* The lines that the packet will touch beside the first: the log's, or the record's, too. */
 static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, uint32_t keep)
 {
 	uint64_t tail = tail_of(f);
 	int side = (int)((p->side ^ tail >> TAIL_INITIATOR) & 1);
 
+	if (is_young(f)) {
+		prefetch_young(f, p, keep);
+		return;
+	}
 	/* As log_quickly() will find it, nearly always. */
 	if (p->plain & tail >> (TAIL_HEARD + side)) {
 		uint32_t pending = tail >> TAIL_PENDING & 0xf;
@@ -49,41 +81,21 @@ static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, u
 	}
 }
 
-/* The lines that a flow's first packet writes, of the k-th record that will be taken. */
+/* What a new flow writes, of the k-th record that will be taken. */
 static inline void prefetch_free(const struct lj_flow_table *t, uint32_t k)
 {
-	uint32_t keep = t->config.keep;
-	struct lj_flow *f;
-
-	if (k >= t->n_free)
-		return;
-	f = record_at(t, t->free[t->n_free - 1 - k]);
-	rte_prefetch0(f);
-	rte_prefetch0(&f->side[0]);
-	if (keep & LJ_KEEP_PAYLOAD)
-		rte_prefetch0(&f->side[0].first_ns);
-	rte_prefetch0(&f->gap_sumsq);
-	rte_prefetch0(&f->flow_id);
-	if (keep & LJ_KEEP_TCP)
-		rte_prefetch0(&f->tcp[0]);
-	if (keep & LJ_KEEP_ACTIVITY)
-		rte_prefetch0(&f->activity);
-	if (keep & LJ_KEEP_SPLT)
-		rte_prefetch0(&f->splt);
-	rte_prefetch0(&f->history);
+	if (k < t->n_free)
+		prefetch_identity(record_at(t, t->free[t->n_free - 1 - k]));
 }
 
-/* What a packet evicts that comes next and begins a flow, as far as the wheel tells now. */
-static inline void prefetch_nearest(const struct lj_flow_table *t)
+/* What the end of a young flow touches. Returns the next of its list. */
+static inline uint32_t prefetch_ending(const struct lj_flow_table *t, uint32_t index)
 {
-	uint32_t index = t->slot[t->evict_from % WHEEL_SLOTS];
-	struct lj_flow *f;
+	const struct flow_link *link = &t->links[index];
 
-	if (index == NONE)
-		return;
-	f = record_at(t, index);
-	rte_prefetch0(f);
-	rte_prefetch0(home_of(t, f->hash));
+	prefetch_identity(record_at(t, index));
+	rte_prefetch0(&t->buckets[link->home]);
+	return link->next;
 }
 
 /*
@@ -100,7 +112,18 @@ struct lookahead {
 	/* The record each packet seems to have, or NULL. */
 	struct lj_flow *guess[LJ_BURST_MAX];
 	uint32_t begins; /* packets without, whose lines are on their way */
+	uint32_t evict;	 /* what a full table will evict for the next of them; NONE */
 };
+
+/* The record that the packet's new flow will take: what has been free, or what it evicts. */
+static inline void prefetch_begin(struct lookahead *l, const struct lj_flow_table *t)
+{
+	if (l->evict != NONE)
+		l->evict = prefetch_ending(t, l->evict);
+	else
+		prefetch_free(t, l->begins);
+	l->begins++;
+}
 
 /* Before packet `i` is accounted; the first is -AHEAD. */
 static inline void lookahead_step(struct lookahead *l, const struct lj_flow_table *t, int i)
@@ -116,7 +139,7 @@ static inline void lookahead_step(struct lookahead *l, const struct lj_flow_tabl
 		prefetch_rest(l->guess[lines], &l->packets[lines], t->config.keep);
 	} else {
 		l->guess[lines] = NULL;
-		prefetch_free(t, l->begins++);
+		prefetch_begin(l, t);
 	}
 }
 

@@ -2,6 +2,7 @@
 #ifndef FLOW_TABLE_H
 #define FLOW_TABLE_H
 
+#include <stddef.h>
 #include <string.h>
 
 #include <rte_vect.h>
@@ -9,9 +10,11 @@
 #include "lj_flow.h"
 
 #define BUCKET_SLOTS 8
-#define WHEEL_SLOTS                                                                                \
-	4096 /* times LJ_FLOW_TICK_NS is 275 s; what is due later is filed anew on the way */
-#define NONE UINT32_MAX
+/* Times LJ_FLOW_TICK_NS is 275 s; what is due later is filed anew on the way. */
+#define WHEEL_SLOTS (64 * 64)
+#define NONE	    UINT32_MAX
+/* Records that young flows end in: as many as one update can have lent at most. */
+#define SPARE_SLOTS (2 * LJ_BURST_MAX)
 
 /*
  * A cache line: which records may be here, by 16 bits of their hash. `overflow` counts the records
@@ -59,6 +62,57 @@ struct flow_log {
 };
 LJ_ASSERT_LINES(struct flow_log, 2);
 
+/*
+ * A packet of a young flow, which has had no more than two: all that is accounted of it. Most flows
+ * of a flood or a scan never grow older. While a flow is young its packets are in the second half
+ * of its identity's line, and its record has no more than that and its first line: the others, ten
+ * or more, are written when a third packet comes, or when the flow ends, and then into a spare
+ * record, which is in the cache.
+ */
+#define YOUNG_PACKETS 2
+struct young_packet {
+	uint16_t l3_bytes, payload_bytes;
+	union {
+		struct {
+			uint32_t tcp_seq;
+			uint16_t tcp_window, tcp_mss;
+		};
+		struct {
+			uint32_t dns_ttl;
+			uint16_t dns_id, dns_type;
+		};
+	};
+	uint8_t tcp_flags, tcp_wscale;
+	uint8_t ttl;
+	uint8_t l4_header_units : 4; /* of 4 bytes */
+	uint8_t application : 2;     /* enum lj_application */
+	uint8_t side : 1;
+} __attribute__((__may_alias__));
+_Static_assert(sizeof(struct young_packet) == 16, "half a line for two");
+
+#define IDENTITY_END 128 /* bytes of a record's first line and its identity's */
+_Static_assert(offsetof(struct lj_flow, order) ==
+		       IDENTITY_END - YOUNG_PACKETS * sizeof(struct young_packet),
+	       "what is known from the beginning comes first");
+_Static_assert(offsetof(struct lj_flow, side) == IDENTITY_END, "its line ends there");
+
+/* Parts of a record that its flow wrote, and the next to use it has to clear. */
+#define DIRT_COMMON 0x01 /* lines that any flow writes: gaps, activity, bulk, splt, history */
+#define DIRT_PAUSED 0x02 /* activity's second line */
+#define DIRT_GAPS   0x04 /* splt's second line */
+#define DIRT_SIDE   0x08 /* and twice that: side[] */
+#define DIRT_TCP    0x20 /* and twice that: tcp[] */
+
+/* What the table keeps of a record apart from it: four to a line, so that the wheel's lists and the
+ * end of a flow need no lines of its neighbours. */
+struct flow_link {
+	uint32_t next, prev; /* in its list of the wheel; NONE */
+	uint32_t home;	     /* bucket */
+	uint16_t wheel_slot;
+	uint8_t dirt; /* DIRT_* of the flows that had it before */
+	uint8_t reserved;
+};
+
 /* What the table keeps of a flow. */
 struct flow_slot {
 	struct flow_log log; /* before the record's first line, so that both share a page */
@@ -71,17 +125,21 @@ struct lj_flow_table {
 	struct lj_counters *counters;
 	struct bucket *buckets;
 	uint64_t bucket_mask;
-	struct flow_slot *slots;
+	struct flow_slot *slots; /* [capacity + SPARE_SLOTS] */
+	struct flow_link *links; /* of each */
 	uint32_t capacity;
 	uint32_t high_water; /* records ever used: what is beyond was never touched */
 	uint32_t *free;	     /* [capacity] the free ones below; the last is taken first */
 	uint32_t n_free;
+	uint32_t n_spare;
+	uint32_t spare[SPARE_SLOTS]; /* free ones beyond `capacity`, for young flows that end */
 	uint32_t active;
 	uint16_t loss_epoch; /* goes up when packets were lost on their way here */
 
-	uint64_t tick;		    /* the wheel has been visited up to here */
-	uint64_t evict_from;	    /* no record is filed before this tick */
-	uint32_t slot[WHEEL_SLOTS]; /* first record of each; NONE */
+	uint64_t tick;			  /* the wheel has been visited up to here */
+	uint64_t filed_words;		  /* a bit for each word of `filed` that is not 0 */
+	uint64_t filed[WHEEL_SLOTS / 64]; /* a bit for each slot that has records */
+	uint32_t slot[WHEEL_SLOTS];	  /* first record of each; NONE */
 
 	/* What a tick or a flush made due, and how much of it has been handed out. */
 	uint32_t *expired; /* [capacity] */
@@ -95,6 +153,11 @@ struct lj_flow_table {
 static inline struct lj_flow *record_at(const struct lj_flow_table *t, uint32_t index)
 {
 	return &t->slots[index].flow;
+}
+
+static inline struct flow_link *link_of(const struct lj_flow_table *t, const struct lj_flow *f)
+{
+	return &t->links[f->index];
 }
 
 static inline struct bucket *home_of(const struct lj_flow_table *t, uint64_t hash)
@@ -129,22 +192,31 @@ static inline bool same_key(const struct lj_flow_key *a, const struct lj_flow_ke
 	return _mm256_testz_si256(differ, differ) && last[0] == last[1];
 }
 
-/* The record of the key, or NULL. */
-struct lj_flow *bucket_find(const struct lj_flow_table *t, const struct lj_flow_key *key,
-			    uint64_t hash);
-void bucket_insert(struct lj_flow_table *t, const struct lj_flow *f);
-void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f);
+/* Whether a live record's packets are those in its identity's line. */
+static inline bool is_young(const struct lj_flow *f)
+{
+	return f->heard == 0;
+}
 
-/* When the wheel has to look at the record: the earliest time it can be due at. */
-uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f);
-void wheel_file(struct lj_flow_table *t, struct lj_flow *f);
-void wheel_remove(struct lj_flow_table *t, struct lj_flow *f);
+static inline struct young_packet *young_packets(struct lj_flow *f)
+{
+	return (struct young_packet *)&f->order;
+}
+
+/* Makes a young flow's record one like any other. */
+void young_grow(struct lj_flow_table *t, struct lj_flow *f);
+/* The same for one that ends: the record it then has, which is another when one is to be spared. */
+struct lj_flow *young_end(struct lj_flow_table *t, struct lj_flow *f);
+
+/* Index of the first record of the first list that has any; NONE in an empty table. */
+uint32_t wheel_first(struct lj_flow_table *t);
 /* A record whose timeout is the next, or near it; NULL in an empty table. It may be lent. */
 struct lj_flow *wheel_nearest(struct lj_flow_table *t);
 
-/* Takes the record out of the table and makes it due for `reason`. */
-void record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
-		struct lj_order order);
+/* Takes the flow out of the table and makes it due for `reason`. Returns the record it is due in.
+ */
+struct lj_flow *record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
+			   struct lj_order order);
 /* Makes a record due that goes on. */
 void record_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason, uint64_t at_ns,
 		  struct lj_order order);
@@ -152,6 +224,12 @@ void record_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason
 static inline enum lj_due closing_reason(const struct lj_flow *f)
 {
 	return f->rst_side_plus1 != 0 ? LJ_DUE_RST : LJ_DUE_FIN;
+}
+
+/* When FIN both ways or RST closed it: the latest packet did, of a young one. */
+static inline uint64_t closed_at(const struct lj_flow *f)
+{
+	return is_young(f) ? f->last_ns : f->closed_ns;
 }
 
 /* Why the record is over at `now_ns`, or LJ_DUE_NOT: the one rule for packets and for the wheel. */
@@ -162,7 +240,7 @@ static inline enum lj_due over_at(const struct lj_flow_table *t, const struct lj
 
 	if (f->state != LJ_FLOW_CLOSING)
 		return idle ? LJ_DUE_IDLE : LJ_DUE_NOT;
-	if (idle || now_ns > f->closed_ns + t->config.tcp_linger_ns)
+	if (idle || now_ns > closed_at(f) + t->config.tcp_linger_ns)
 		return closing_reason(f);
 	return LJ_DUE_NOT;
 }

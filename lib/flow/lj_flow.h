@@ -133,7 +133,8 @@ const void *lj_flow_index(const struct lj_flow_table *t, uint64_t *mask);
 
 /*
  * To look at all live records, a few at a time: those of index 0 .. lj_flow_records() - 1 for which
- * lj_flow_live() is not NULL. Owner lcore only.
+ * lj_flow_live() is not NULL. Key, times and `packets` of these are up to date; counters are only
+ * in due records. Owner lcore only.
  */
 uint32_t lj_flow_records(const struct lj_flow_table *t);
 const struct lj_flow *lj_flow_live(const struct lj_flow_table *t, uint32_t index);

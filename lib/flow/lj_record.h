@@ -135,33 +135,35 @@ struct lj_flow {
 	uint8_t due;	       /* enum lj_due */
 	uint8_t legs;	       /* bit i: a packet came by leg i (legs over 7: bit 7) */
 
-	/* lines 1..4 */
-	struct lj_flow_side side[2];
-
-	/* line 5: both directions together */
-	unsigned __int128 gap_sumsq;
-	uint64_t gap_min, gap_max;  /* between any two packets; valid when packets > 1 */
-	uint64_t early_ns;	    /* when the early verdict fell due; 0 none */
-	uint64_t syn_ns, synack_ns; /* handshake: first SYN, first SYN-ACK after it; 0 none */
-	uint64_t ack_ns;	    /* first ACK of the initiator after the SYN-ACK; 0 none */
-
-	/* line 6: identity, read when the record begins and when it is due */
-	uint64_t flow_id;      /* lj_flow_id(): the same in every run; parts of one flow share it */
-	struct lj_order order; /* where the due record stands in a replay's order */
+	/* line 1: identity, written when the record begins, and the rest when it is due */
+	uint64_t flow_id; /* lj_flow_id(): the same in every run; parts of one flow share it */
 	uint64_t hash;
-	uint32_t wheel_next, wheel_prev;
-	uint32_t wheel_slot;
-	uint16_t part; /* 0, then 1, 2 ... after each active timeout */
+	uint32_t index; /* own place in the table */
 	uint16_t vlan;
-	uint16_t splt_sides; /* bit i: packet i of splt came from the responder */
+	uint16_t loss_epoch; /* the table's, when the record began */
 	uint8_t flipped : 1;
 	uint8_t midstream : 1; /* TCP whose first packet was not a SYN or SYN-ACK */
 	uint8_t lossy : 1; /* packets were lost on its way in while it lived: it may lack some */
 	uint8_t tunnel;	   /* enum lj_tunnel */
 	uint8_t icmp_type, icmp_code; /* of the first packet */
-	uint32_t index;		      /* own place in the table */
-	uint16_t fragments;	      /* stops at 65535 */
-	uint16_t loss_epoch;	      /* the table's, when the record began */
+	uint8_t fin_sides;	      /* bit s: side s has sent FIN */
+	uint8_t rst_side_plus1;
+	uint16_t part;	       /* 0, then 1, 2 ... after each active timeout */
+	struct lj_order order; /* where the due record stands in a replay's order */
+	uint64_t closed_ns;    /* when FIN both ways or RST was seen */
+	uint16_t splt_sides;   /* bit i: packet i of splt came from the responder */
+	uint16_t fragments;    /* stops at 65535 */
+	uint32_t reserved;
+
+	/* lines 2..5 */
+	struct lj_flow_side side[2];
+
+	/* line 6: both directions together */
+	unsigned __int128 gap_sumsq;
+	uint64_t gap_min, gap_max;  /* between any two packets; valid when packets > 1 */
+	uint64_t early_ns;	    /* when the early verdict fell due; 0 none */
+	uint64_t syn_ns, synack_ns; /* handshake: first SYN, first SYN-ACK after it; 0 none */
+	uint64_t ack_ns;	    /* first ACK of the initiator after the SYN-ACK; 0 none */
 
 	/* lines 7..15: kept only when asked for: see lj_flow_config.keep */
 	struct lj_flow_tcp tcp[2];
@@ -173,9 +175,6 @@ struct lj_flow {
 	 * payload, W zero window; upper case is the initiator, ^ in front when flipped.
 	 */
 	char history[24];
-	uint64_t closed_ns; /* when FIN both ways or RST was seen */
-	uint8_t fin_sides;  /* bit s: side s has sent FIN */
-	uint8_t rst_side_plus1;
 	uint16_t ftp_code; /* of the latest reply; 0 none */
 	/* Packets of either side by IP bytes: up to 128, 256, 512, 1024, 1514. */
 	uint32_t sizes[LJ_SIZES];

@@ -1,76 +1,31 @@
-#include <rte_prefetch.h>
-
+#include "flow_prefetch.h"
 #include "flow_table.h"
+#include "wheel.h"
 
 /* Records looked at to find one to evict, at most. */
 #define EVICT_LOOKS 16
 /* Live, a poll looks at no more records than this for each that it may make due. */
 #define LOOKS_PER_DUE 8
 
-/* When the record would be over if nothing more came. */
-static uint64_t over_ns(const struct lj_flow_table *t, const struct lj_flow *f)
-{
-	uint64_t idle_ns = f->last_ns + t->config.idle_timeout_ns;
-
-	if (f->state != LJ_FLOW_CLOSING)
-		return idle_ns;
-	return RTE_MIN(idle_ns, f->closed_ns + t->config.tcp_linger_ns);
-}
-
-uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f)
-{
-	uint64_t deadline = over_ns(t, f);
-
-	if (!f->early && t->config.classify_after_ns > 0)
-		deadline = RTE_MIN(deadline, f->first_ns + t->config.classify_after_ns);
-	return deadline;
-}
-
-/* The first tick past the record's deadline. */
-static uint64_t deadline_tick(const struct lj_flow_table *t, const struct lj_flow *f)
-{
-	return wheel_deadline(t, f) / LJ_FLOW_TICK_NS + 1;
-}
-
-void wheel_file(struct lj_flow_table *t, struct lj_flow *f)
-{
-	uint64_t tick = deadline_tick(t, f);
-	uint32_t *first;
-
-	if (tick <= t->tick)
-		tick = t->tick + 1;
-	if (tick >= t->tick + WHEEL_SLOTS)
-		tick = t->tick + WHEEL_SLOTS - 1;
-	if (tick < t->evict_from)
-		t->evict_from = tick;
-	f->wheel_slot = (uint32_t)(tick % WHEEL_SLOTS);
-	first = &t->slot[f->wheel_slot];
-	f->wheel_next = *first;
-	f->wheel_prev = NONE;
-	if (*first != NONE)
-		record_at(t, *first)->wheel_prev = f->index;
-	*first = f->index;
-}
-
-void wheel_remove(struct lj_flow_table *t, struct lj_flow *f)
-{
-	if (f->wheel_prev != NONE)
-		record_at(t, f->wheel_prev)->wheel_next = f->wheel_next;
-	else
-		t->slot[f->wheel_slot] = f->wheel_next;
-	if (f->wheel_next != NONE)
-		record_at(t, f->wheel_next)->wheel_prev = f->wheel_prev;
-}
-
 /* The tick of the first slot that has records; the table is not empty. */
-static uint64_t first_tick(struct lj_flow_table *t)
+static uint64_t first_tick(const struct lj_flow_table *t)
 {
-	uint64_t tick = RTE_MAX(t->evict_from, t->tick + 1);
+	uint32_t from = (uint32_t)((t->tick + 1) % WHEEL_SLOTS), word = from / 64;
+	uint64_t slots = t->filed[word] & UINT64_MAX << from % 64, words;
 
-	while (t->slot[tick % WHEEL_SLOTS] == NONE && tick < t->tick + WHEEL_SLOTS)
-		tick++;
-	t->evict_from = tick;
-	return tick;
+	if (slots == 0) {
+		/* In the words after it, or around the wheel, and there in its own at last. */
+		words = word < 63 ? t->filed_words & UINT64_MAX << (word + 1) : 0;
+		word = (uint32_t)__builtin_ctzll(words != 0 ? words : t->filed_words);
+		slots = t->filed[word];
+	}
+	from = (word * 64 + (uint32_t)__builtin_ctzll(slots) - from) % WHEEL_SLOTS;
+	return t->tick + 1 + from;
+}
+
+uint32_t wheel_first(struct lj_flow_table *t)
+{
+	return t->active > 0 ? t->slot[first_tick(t) % WHEEL_SLOTS] : NONE;
 }
 
 struct lj_flow *wheel_nearest(struct lj_flow_table *t)
@@ -99,7 +54,7 @@ struct visit {
 	uint32_t room;	/* left in the table's `expired` */
 };
 
-static void expire(struct lj_flow_table *t, struct lj_flow *f, struct visit *v)
+static void expire(struct lj_flow_table *t, const struct lj_flow *f, struct visit *v)
 {
 	t->expired[t->n_expired++] = f->index;
 	v->room--;
@@ -114,8 +69,7 @@ static void look_at(struct lj_flow_table *t, struct lj_flow *f, struct visit *v)
 
 	v->looks--;
 	if (reason != LJ_DUE_NOT) {
-		record_end(t, f, reason, order);
-		expire(t, f, v);
+		expire(t, record_end(t, f, reason, order), v);
 		return;
 	}
 	wheel_remove(t, f);
@@ -131,12 +85,15 @@ static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
 {
 	while (t->tick < target) {
 		uint32_t *first = &t->slot[(t->tick + 1) % WHEEL_SLOTS];
+		uint32_t ahead = *first;
 
+		for (int i = 0; i < AHEAD && ahead != NONE; i++)
+			ahead = prefetch_ending(t, ahead);
 		while (*first != NONE && v->looks > 0 && v->room > 0) {
 			struct lj_flow *f = record_at(t, *first);
 
-			if (f->wheel_next != NONE)
-				rte_prefetch0(record_at(t, f->wheel_next));
+			if (ahead != NONE)
+				ahead = prefetch_ending(t, ahead);
 			look_at(t, f, v);
 		}
 		if (*first != NONE)
@@ -233,10 +190,11 @@ uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **d
 
 			if (f->state != LJ_FLOW_OPEN && f->state != LJ_FLOW_CLOSING)
 				continue;
-			record_end(t, f,
-				   f->state == LJ_FLOW_CLOSING ? closing_reason(f) : LJ_DUE_FLUSHED,
-				   (struct lj_order){seq + over_ns(t, f), f->flow_id});
-			t->expired[t->n_expired++] = i;
+			f = record_end(t, f,
+				       f->state == LJ_FLOW_CLOSING ? closing_reason(f)
+								   : LJ_DUE_FLUSHED,
+				       (struct lj_order){seq + over_ns(t, f), f->flow_id});
+			t->expired[t->n_expired++] = f->index;
 		}
 		if (t->config.ordered)
 			sort_expired(t);

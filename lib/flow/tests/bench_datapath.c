@@ -271,11 +271,13 @@ struct result {
 	double own, hash, ratio;
 };
 
-/* More flows than the table takes, where each is to be new: when the frames begin again, the first
- * flows are long gone from both tables. */
+/* Where each flow is to be new, so many that the first are gone when the frames begin again: the
+ * table evicts the latest of the oldest tick, so a flow may stay for two ticks and more. */
 static uint32_t frames_of(enum traffic_kind kind, uint32_t flows)
 {
-	return RTE_MAX(flows * (kind == TRAFFIC_SCAN ? 4 : 2), 1u << 16);
+	uint32_t ticks = (uint32_t)(4 * LJ_FLOW_TICK_NS / GAP_NS);
+
+	return kind <= TRAFFIC_ZIPF ? RTE_MAX(flows * 2, 1u << 16) : RTE_MAX(flows * 4, ticks);
 }
 
 static bool measure(enum traffic_kind kind, uint32_t flows, uint32_t keep, double seconds,

@@ -1,0 +1,66 @@
+/* Private: the table's index, in buckets of a line. Inlined into what looks up, begins and ends
+ * flows. */
+#ifndef BUCKET_H
+#define BUCKET_H
+
+#include "flow_table.h"
+
+static inline struct bucket *after(const struct lj_flow_table *t, struct bucket *b)
+{
+	return b == &t->buckets[t->bucket_mask] ? t->buckets : b + 1;
+}
+
+/* The record of the key, or NULL. */
+static inline struct lj_flow *bucket_find(const struct lj_flow_table *t,
+					  const struct lj_flow_key *key, uint64_t hash)
+{
+	struct bucket *b = home_of(t, hash);
+
+	for (;;) {
+		for (uint32_t hit = matches(b, signature_of(hash)); hit != 0;) {
+			uint32_t slot = (uint32_t)__builtin_ctz(hit) / 2;
+			uint32_t record = b->record[slot];
+
+			if (record != 0 && same_key(&record_at(t, record - 1)->key, key))
+				return record_at(t, record - 1);
+			hit &= ~(3u << (2 * slot));
+		}
+		if (b->overflow == 0)
+			return NULL;
+		b = after(t, b);
+	}
+}
+
+/* A slot of the bucket whose record is `record`, or -1. */
+static inline int slot_with(const struct bucket *b, uint32_t record)
+{
+	__m256i all = _mm256_loadu_si256((const __m256i *)b->record);
+	__m256i same = _mm256_cmpeq_epi32(all, _mm256_set1_epi32((int32_t)record));
+	uint32_t hit = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(same));
+
+	return hit != 0 ? __builtin_ctz(hit) : -1;
+}
+
+static inline void bucket_insert(struct lj_flow_table *t, const struct lj_flow *f)
+{
+	struct bucket *b = home_of(t, f->hash);
+	int slot;
+
+	link_of(t, f)->home = (uint32_t)(b - t->buckets);
+	for (; (slot = slot_with(b, 0)) < 0; b = after(t, b))
+		b->overflow++;
+	b->record[slot] = f->index + 1;
+	b->signature[slot] = signature_of(f->hash);
+}
+
+static inline void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f)
+{
+	struct bucket *b = &t->buckets[link_of(t, f)->home];
+	int slot;
+
+	for (; (slot = slot_with(b, f->index + 1)) < 0; b = after(t, b))
+		b->overflow--;
+	b->record[slot] = 0;
+}
+
+#endif

@@ -1,0 +1,88 @@
+/* Private: places of records: which are free, and what is to be cleared of those used before.
+ * Inlined into what begins and ends flows. */
+#ifndef SLOT_H
+#define SLOT_H
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "account.h"
+#include "flow_table.h"
+
+/* A record that is free, its first two lines not yet cleared; NULL when all are in use or lent. */
+static inline struct lj_flow *slot_take(struct lj_flow_table *t)
+{
+	struct lj_flow *f;
+	uint32_t index;
+
+	if (t->n_free > 0)
+		index = t->free[--t->n_free];
+	else if (t->high_water < t->capacity)
+		index = t->high_water++;
+	else
+		return NULL;
+	f = record_at(t, index);
+	f->index = index;
+	return f;
+}
+
+/* What the packets of an ended flow, whose record is up to date, wrote of it. */
+static inline uint8_t dirt_of(const struct lj_flow *f)
+{
+	uint32_t dirt = DIRT_COMMON | DIRT_SIDE * f->heard;
+
+	if (f->key.proto == IPPROTO_TCP)
+		dirt |= DIRT_TCP * f->heard;
+	if (f->packets > 1)
+		dirt |= DIRT_GAPS | (f->gap_max > SUBFLOW_GAP_NS ? DIRT_PAUSED : 0);
+	return (uint8_t)dirt;
+}
+
+/* An ended record's place is free again. */
+static inline void slot_give(struct lj_flow_table *t, struct lj_flow *f)
+{
+	f->state = LJ_FLOW_FREE;
+	if (!is_young(f))
+		link_of(t, f)->dirt = dirt_of(f);
+	if (f->index < t->capacity)
+		t->free[t->n_free++] = f->index;
+	else
+		t->spare[t->n_spare++] = f->index;
+}
+
+static inline void clean_common(struct lj_flow *f, uint32_t keep)
+{
+	memset(&f->gap_sumsq, 0,
+	       offsetof(struct lj_flow, tcp) - offsetof(struct lj_flow, gap_sumsq));
+	if (keep & LJ_KEEP_ACTIVITY)
+		memset(&f->activity, 0, offsetof(struct lj_flow_activity, active_sumsq));
+	if (keep & LJ_KEEP_BULK)
+		memset(f->bulk, 0, sizeof(f->bulk));
+	if (keep & LJ_KEEP_SPLT)
+		memset(&f->splt, 0, offsetof(struct lj_flow_splt, gap_us));
+	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
+}
+
+/* Makes the record beyond its identity, or parts of that, as one that was never used, of zeros. */
+static inline void slot_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts)
+{
+	const uint32_t dirt = link_of(t, f)->dirt & parts, keep = t->config.keep;
+
+	if (dirt == 0)
+		return;
+	if (dirt & DIRT_COMMON)
+		clean_common(f, keep);
+	for (int side = 0; side < 2; side++) {
+		if (dirt & DIRT_SIDE << side)
+			memset(&f->side[side], 0, sizeof(f->side[side]));
+		if ((keep & LJ_KEEP_TCP) && (dirt & DIRT_TCP << side))
+			memset(&f->tcp[side], 0, sizeof(f->tcp[side]));
+	}
+	if ((keep & LJ_KEEP_ACTIVITY) && (dirt & DIRT_PAUSED))
+		memset(&f->activity.active_sumsq, 0,
+		       sizeof(f->activity) - offsetof(struct lj_flow_activity, active_sumsq));
+	if ((keep & LJ_KEEP_SPLT) && (dirt & DIRT_GAPS))
+		memset(f->splt.gap_us, 0, sizeof(f->splt.gap_us));
+}
+
+#endif

@@ -1,0 +1,171 @@
+/* Flows of one or two packets: what is kept of them is less than a record, what is handed out is
+ * one. And which of them a full table evicts. */
+#include "flow_fixture.h"
+#include "flow_table.h"
+
+#define S	 LJ_TCP_SYN
+#define A	 LJ_TCP_ACK
+#define R	 LJ_TCP_RST
+#define CAPACITY 1024
+
+static struct lj_flow_table *small_table(void)
+{
+	struct lj_flow_config config = standard;
+
+	config.capacity = CAPACITY;
+	return table_with(config);
+}
+
+/* Flow `flow` has one packet, whose payload is its number. */
+static bool is_whole(const struct lj_flow *f, uint32_t flow)
+{
+	return f->key.port[0] == 20000 + flow && f->packets == 1 && f->heard == 1 &&
+	       f->side[0].packets == 1 && f->side[0].length_sum == 40 + flow &&
+	       f->side[0].first_ns == f->first_ns && f->side[1].packets == 0 &&
+	       f->gap_min == UINT64_MAX && f->syn_ns == f->first_ns && f->tcp[0].flags_all == S &&
+	       f->splt.length[0] == 40 + flow && strcmp(f->history, flow > 0 ? "SD" : "S") == 0;
+}
+
+static void what_a_burst_evicts_stays_as_it_was_until_it_is_settled(void)
+{
+	struct lj_flow_table *t = small_table();
+	struct lj_packet burst[LJ_BURST_MAX];
+
+	for (uint16_t i = 0; i < CAPACITY; i++)
+		feed(t, packet(i, false, START + i * SECOND / 10, S, i));
+	for (uint16_t round = 0; round < 4; round++) {
+		for (uint16_t i = 0; i < LJ_BURST_MAX; i++)
+			burst[i] = packet(2000 + round * LJ_BURST_MAX + i, false,
+					  START + 104 * SECOND, S, 7);
+		CU_ASSERT_EQUAL(lj_flow_update(t, burst, LJ_BURST_MAX, due, &n_due), LJ_BURST_MAX);
+		CU_ASSERT_EQUAL_FATAL(n_due, LJ_BURST_MAX);
+		for (uint16_t i = 0; i < n_due; i++) {
+			CU_ASSERT_EQUAL(due[i]->due, LJ_DUE_EVICTED);
+			CU_ASSERT_EQUAL(due[i]->order.seq, burst[i].seq);
+			CU_ASSERT(is_whole(due[i], round * LJ_BURST_MAX + i));
+		}
+		lj_flow_settle(t, due, n_due);
+		CU_ASSERT_EQUAL(t->n_spare, SPARE_SLOTS);
+	}
+	CU_ASSERT_EQUAL(lj_flow_active(t), CAPACITY);
+	lj_flow_destroy(t);
+}
+
+static void more_may_end_at_once_than_there_are_spare_records(void)
+{
+	struct lj_flow_table *t = small_table();
+	uint32_t ended = 0, wrong = 0;
+
+	for (uint16_t i = 0; i < CAPACITY; i++)
+		feed(t, packet(i, false, START + i, S, i));
+	seq++;
+	while ((n_due = lj_flow_advance(t, START + 200 * SECOND, seq, due, LJ_BURST_MAX)) > 0) {
+		for (uint16_t i = 0; i < n_due; i++)
+			wrong += !is_whole(due[i], due[i]->key.port[0] - 20000u);
+		ended += n_due;
+		lj_flow_settle(t, due, n_due);
+	}
+	CU_ASSERT_EQUAL(ended, CAPACITY);
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_EQUAL(t->n_spare, SPARE_SLOTS);
+	CU_ASSERT_EQUAL(t->n_free, t->high_water);
+	lj_flow_destroy(t);
+}
+
+static void a_third_packet_makes_a_record_of_it(void)
+{
+	struct lj_flow_table *t = small_table();
+	struct lj_flow *f = record_at(t, 0);
+
+	feed(t, packet(1, false, START + 1, S, 0));
+	feed(t, packet(1, true, START + 2, S | A, 0));
+	CU_ASSERT(is_young(f));
+	CU_ASSERT_EQUAL(f->side[0].packets + f->side[1].packets, 0);
+	feed(t, packet(1, false, START + 3, A, 10));
+	CU_ASSERT(!is_young(f));
+	CU_ASSERT_EQUAL(f->side[0].packets, 1);
+	CU_ASSERT_EQUAL(f->side[1].packets, 1);
+	CU_ASSERT_EQUAL(f->pending, 1);
+	CU_ASSERT_EQUAL(f->packets, 3);
+	lj_flow_destroy(t);
+}
+
+/* Stragglers do not move the time when it closed, whatever is kept of it. */
+static void a_young_flow_that_closes_lingers(void)
+{
+	for (int stragglers = 0; stragglers < 3; stragglers++) {
+		struct lj_flow_table *t = small_table();
+
+		feed(t, packet(1, false, START, S, 0));
+		feed(t, packet(1, true, START + SECOND / 4, R | A, 0));
+		for (int i = 0; i < stragglers; i++)
+			feed(t, packet(1, false, START + SECOND / 2 + (uint64_t)i, A, 0));
+		tick(t, START + SECOND + SECOND / 4);
+		CU_ASSERT_EQUAL(n_due, 0);
+		tick(t, START + SECOND + SECOND / 2);
+		CU_ASSERT_EQUAL_FATAL(n_due, 1);
+		CU_ASSERT_EQUAL(due[0]->due, LJ_DUE_RST);
+		CU_ASSERT_EQUAL(due[0]->closed_ns, START + SECOND / 4);
+		CU_ASSERT_EQUAL(due[0]->packets, 2 + (uint32_t)stragglers);
+		lj_flow_settle(t, due, n_due);
+		lj_flow_destroy(t);
+	}
+}
+
+/* The latest of the tick that comes first, of flows by their numbers. */
+static uint32_t next_to_go(const uint64_t tick_of[], const bool live[], uint32_t n)
+{
+	uint32_t next = n;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (live[i] && (next == n || tick_of[i] <= tick_of[next]))
+			next = i;
+	return next;
+}
+
+static void the_next_to_go_is_found_wherever_the_wheel_stands(void)
+{
+	enum { FLOWS = 4 * CAPACITY };
+	static uint64_t tick_of[FLOWS];
+	static bool live[FLOWS];
+	struct lj_flow_table *t = small_table();
+	uint64_t now = START;
+	uint32_t evicted = 0;
+
+	for (uint16_t i = 0; i < FLOWS; i++) {
+		/* Through more than a turn of the wheel, and nobody is silent for too long. */
+		now += i % 7 == 0 ? SECOND / 2 : SECOND / 100;
+		tick(t, now);
+		CU_ASSERT_EQUAL(n_due, 0);
+		feed(t, packet(i, false, now, S, 0));
+		if (n_due > 0) {
+			uint32_t expected = next_to_go(tick_of, live, i);
+
+			CU_ASSERT_EQUAL_FATAL(n_due, 1);
+			CU_ASSERT_EQUAL(due[0]->key.port[0], 20000 + expected);
+			live[expected] = false;
+			evicted++;
+			lj_flow_settle(t, due, n_due);
+		}
+		live[i] = true;
+		tick_of[i] = (now + standard.idle_timeout_ns) / LJ_FLOW_TICK_NS;
+	}
+	CU_ASSERT_EQUAL(evicted, FLOWS - CAPACITY);
+	lj_flow_destroy(t);
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"what a burst evicts stays as it was until it is settled",
+		 what_a_burst_evicts_stays_as_it_was_until_it_is_settled},
+		{"more may end at once than there are spare records",
+		 more_may_end_at_once_than_there_are_spare_records},
+		{"a third packet makes a record of it", a_third_packet_makes_a_record_of_it},
+		{"a young flow that closes lingers", a_young_flow_that_closes_lingers},
+		{"the next to go is found wherever the wheel stands",
+		 the_next_to_go_is_found_wherever_the_wheel_stands},
+	};
+
+	return lj_test_run("young", tests, RTE_DIM(tests));
+}

@@ -1,0 +1,77 @@
+/* Private: which record is in which list of the wheel. Inlined into what begins, closes and ends
+ * flows. */
+#ifndef WHEEL_H
+#define WHEEL_H
+
+#include "flow_table.h"
+
+/* When the record would be over if nothing more came. */
+static inline uint64_t over_ns(const struct lj_flow_table *t, const struct lj_flow *f)
+{
+	uint64_t idle_ns = f->last_ns + t->config.idle_timeout_ns;
+
+	if (f->state != LJ_FLOW_CLOSING)
+		return idle_ns;
+	return RTE_MIN(idle_ns, closed_at(f) + t->config.tcp_linger_ns);
+}
+
+/* When the wheel has to look at the record: the earliest time it can be due at. */
+static inline uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f)
+{
+	uint64_t deadline = over_ns(t, f);
+
+	if (!f->early && t->config.classify_after_ns > 0)
+		deadline = RTE_MIN(deadline, f->first_ns + t->config.classify_after_ns);
+	return deadline;
+}
+
+/* The first tick past the record's deadline. */
+static inline uint64_t deadline_tick(const struct lj_flow_table *t, const struct lj_flow *f)
+{
+	return wheel_deadline(t, f) / LJ_FLOW_TICK_NS + 1;
+}
+
+static inline void wheel_file(struct lj_flow_table *t, struct lj_flow *f)
+{
+	struct flow_link *link = link_of(t, f);
+	uint64_t tick = deadline_tick(t, f);
+	uint32_t slot, *first;
+
+	if (tick <= t->tick)
+		tick = t->tick + 1;
+	if (tick >= t->tick + WHEEL_SLOTS)
+		tick = t->tick + WHEEL_SLOTS - 1;
+	slot = (uint32_t)(tick % WHEEL_SLOTS);
+	first = &t->slot[slot];
+	t->filed[slot / 64] |= 1ULL << slot % 64;
+	t->filed_words |= 1ULL << slot / 64;
+	link->wheel_slot = (uint16_t)slot;
+	link->next = *first;
+	link->prev = NONE;
+	if (*first != NONE)
+		t->links[*first].prev = f->index;
+	*first = f->index;
+}
+
+static inline void note_empty(struct lj_flow_table *t, uint32_t slot)
+{
+	t->filed[slot / 64] &= ~(1ULL << slot % 64);
+	if (t->filed[slot / 64] == 0)
+		t->filed_words &= ~(1ULL << slot / 64);
+}
+
+static inline void wheel_remove(struct lj_flow_table *t, struct lj_flow *f)
+{
+	const struct flow_link *link = link_of(t, f);
+
+	if (link->prev != NONE)
+		t->links[link->prev].next = link->next;
+	else
+		t->slot[link->wheel_slot] = link->next;
+	if (link->next != NONE)
+		t->links[link->next].prev = link->prev;
+	else if (link->prev == NONE)
+		note_empty(t, link->wheel_slot);
+}
+
+#endif

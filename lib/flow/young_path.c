@@ -1,0 +1,204 @@
+/*
+ * Young flows: what becomes of them. Most end young, so the record of one whose sides have sent a
+ * packet each at most is not counted up from zeros but written at once; that it is what
+ * account_packet() would have made of it is what test_fold holds against it.
+ */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "account.h"
+#include "account_tcp.h"
+#include "flow_table.h"
+#include "slot.h"
+
+/* As it came, as far as it is accounted. */
+static inline struct lj_packet packet_of(const struct lj_flow *f, const struct young_packet *y,
+					 uint64_t time_ns)
+{
+	struct lj_packet p = {
+		.time_ns = time_ns,
+		.l3_bytes = y->l3_bytes,
+		.payload_bytes = y->payload_bytes,
+		.l4_header_bytes = (uint16_t)(4 * y->l4_header_units),
+		.tcp_flags = y->tcp_flags,
+		.tcp_wscale = y->tcp_wscale,
+		.ttl = y->ttl,
+		.leg = (uint8_t)__builtin_ctz(f->legs),
+		.application = y->application,
+	};
+
+	if (y->application == LJ_APPLICATION_NONE) {
+		p.tcp_seq = y->tcp_seq;
+		p.tcp_window = y->tcp_window;
+		p.tcp_mss = y->tcp_mss;
+	} else {
+		p.dns_ttl = y->dns_ttl;
+		p.dns_id = y->dns_id;
+		p.dns_type = y->dns_type;
+	}
+	return p;
+}
+
+static inline void write_side(struct lj_flow_side *s, const struct young_packet *y,
+			      uint64_t time_ns, uint32_t keep)
+{
+	const uint32_t length = y->l3_bytes, payload = y->payload_bytes, flags = y->tcp_flags;
+
+	*s = (struct lj_flow_side){
+		.packets = 1,
+		.length_min = y->l3_bytes,
+		.length_max = y->l3_bytes,
+		.length_sum = length,
+		.length_sumsq = (uint64_t)length * length,
+		.last_ns = time_ns,
+		.gap_min = UINT64_MAX,
+		.first_ns = time_ns,
+	};
+	if (!(keep & LJ_KEEP_PAYLOAD))
+		return;
+	s->payload_sum = payload;
+	s->payload_sumsq = (uint64_t)payload * payload;
+	s->payload_min = s->payload_max = y->payload_bytes;
+	s->payload_packets = payload > 0;
+	s->header_sum = length - payload;
+	s->flag_fin = (flags & LJ_TCP_FIN) != 0;
+	s->flag_psh = (flags & LJ_TCP_PSH) != 0;
+	s->flag_syn = (flags & LJ_TCP_SYN) != 0;
+	s->flag_rst = (flags & LJ_TCP_RST) != 0;
+	s->flag_urg = (flags & LJ_TCP_URG) != 0;
+	s->flag_ece = (flags & LJ_TCP_ECE) != 0;
+	s->flag_cwr = (flags & LJ_TCP_CWR) != 0;
+	s->ttl_min = s->ttl_max = s->ttl_last = y->ttl;
+}
+
+static inline void write_tcp(struct lj_flow *f, const struct lj_packet *p, int side)
+{
+	const bool reset = (p->tcp_flags & LJ_TCP_RST) != 0;
+	const uint32_t space = p->payload_bytes + ((p->tcp_flags & LJ_TCP_SYN) != 0) +
+			       ((p->tcp_flags & LJ_TCP_FIN) != 0);
+	const uint32_t first = reset ? 0 : p->tcp_seq, next = reset ? 0 : p->tcp_seq + space;
+
+	f->tcp[side] = (struct lj_flow_tcp){
+		.first_seq = first,
+		.next_seq = next,
+		.gap_begin = next,
+		.gap_end = next,
+		.seen = !reset,
+		.flag_ack = (p->tcp_flags & LJ_TCP_ACK) != 0,
+		.zero_windows = p->tcp_window == 0 && !reset,
+		.window_first = p->tcp_window,
+		.window_max = p->tcp_window,
+		.window_min = p->tcp_window,
+		.window_last = p->tcp_window,
+		.mss = p->tcp_mss,
+		.wscale_plus1 = p->tcp_wscale,
+		.flags_first = p->tcp_flags,
+		.flags_all = p->tcp_flags,
+		.min_header = p->payload_bytes > 0 ? (uint8_t)p->l4_header_bytes : 0,
+	};
+	account_handshake(f, p, side);
+	note_history(f, side, history_kinds(p, false));
+}
+
+static inline void write_dns(struct lj_flow *f, const struct lj_packet *p)
+{
+	if (f->dns_id == 0 && f->dns_type == 0) {
+		f->dns_id = p->dns_id;
+		f->dns_type = p->dns_type;
+	}
+	if (f->dns_ttl == 0)
+		f->dns_ttl = p->dns_ttl;
+}
+
+/* The first packet of its side, to a record whose other parts are of zeros. */
+static inline void write_packet(struct lj_flow *f, const struct young_packet *y, uint32_t i,
+				uint64_t time_ns, uint32_t keep)
+{
+	const struct lj_packet p = packet_of(f, y, time_ns);
+	const uint64_t gap = time_ns - f->first_ns;
+	const struct before before = {i, f->first_ns};
+
+	write_side(&f->side[y->side], y, time_ns, keep);
+	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
+		write_tcp(f, &p, y->side);
+	if ((keep & LJ_KEEP_ACTIVITY) && (i == 0 || gap > SUBFLOW_GAP_NS))
+		account_activity(&f->activity, &before, time_ns, gap);
+	if ((keep & LJ_KEEP_BULK) && y->payload_bytes > 0)
+		account_bulk(f->bulk, y->side, time_ns, y->payload_bytes);
+	if (keep & LJ_KEEP_SPLT)
+		account_splt(f, i, y->side, y->l3_bytes, y->payload_bytes, gap);
+	if (keep & LJ_KEEP_SIZES)
+		account_size(f->sizes, y->l3_bytes);
+	if ((keep & LJ_KEEP_APP) && y->application != LJ_APPLICATION_NONE)
+		write_dns(f, &p);
+}
+
+static void write_sides(struct lj_flow_table *t, struct lj_flow *f, const struct young_packet *y)
+{
+	const uint64_t gap = f->last_ns - f->first_ns;
+	const uint32_t keep = t->config.keep;
+	uint32_t heard = 1u << y[0].side, written;
+
+	if (f->packets > 1)
+		heard |= 1u << y[1].side;
+	written = DIRT_SIDE * heard;
+	if (f->key.proto == IPPROTO_TCP)
+		written |= DIRT_TCP * heard;
+	slot_clean(t, f, ~written);
+	f->heard = heard & 3;
+	f->gap_min = UINT64_MAX;
+	write_packet(f, &y[0], 0, f->first_ns, keep);
+	if (f->packets == 1)
+		return;
+	f->gap_sumsq = (unsigned __int128)gap * gap;
+	f->gap_min = f->gap_max = gap;
+	write_packet(f, &y[1], 1, f->last_ns, keep);
+}
+
+/* Packet by packet. */
+static void account_young(struct lj_flow_table *t, struct lj_flow *f, const struct young_packet *y)
+{
+	const uint64_t last_ns = f->last_ns;
+	const uint32_t n = f->packets;
+
+	slot_clean(t, f, UINT32_MAX);
+	f->packets = 0;
+	f->last_ns = f->first_ns;
+	for (uint32_t i = 0; i < n; i++) {
+		struct lj_packet p = packet_of(f, &y[i], i == 0 ? f->first_ns : last_ns);
+
+		account_packet(f, &p, y[i].side, t->config.keep);
+	}
+}
+
+void young_grow(struct lj_flow_table *t, struct lj_flow *f)
+{
+	struct young_packet young[YOUNG_PACKETS];
+
+	memcpy(young, young_packets(f), sizeof(young));
+	memset((uint8_t *)f + IDENTITY_END - sizeof(young), 0, sizeof(young));
+	if (f->state == LJ_FLOW_CLOSING)
+		f->closed_ns = f->last_ns;
+	if (f->packets == 1 || (f->packets == 2 && young[0].side != young[1].side))
+		write_sides(t, f, young);
+	else
+		account_young(t, f, young);
+}
+
+struct lj_flow *young_end(struct lj_flow_table *t, struct lj_flow *f)
+{
+	struct lj_flow *spare;
+	uint32_t index;
+
+	if (t->n_spare == 0) {
+		young_grow(t, f);
+		return f;
+	}
+	index = t->spare[--t->n_spare];
+	spare = record_at(t, index);
+	memcpy(spare, f, IDENTITY_END);
+	spare->index = index;
+	slot_give(t, f);
+	young_grow(t, spare);
+	return spare;
+}
