@@ -5,8 +5,8 @@
  * more than the caches hold at many flows; mbufs are filled, not allocated. The two take turns, and
  * the ratio is the median of the ratios of neighbours, so that a busy machine slows both.
  *
- * synflood and scan begin a flow with every or every second packet, at a full table: each newcomer
- * costs an eviction, there by a queue of the oldest.
+ * synflood, scan and small begin a flow with every, every second or every fourth packet, at a full
+ * table: each newcomer costs an eviction, there by a queue of the oldest.
  */
 #include <sys/mman.h>
 
@@ -277,7 +277,9 @@ static uint32_t frames_of(enum traffic_kind kind, uint32_t flows)
 {
 	uint32_t ticks = (uint32_t)(4 * LJ_FLOW_TICK_NS / GAP_NS);
 
-	return kind <= TRAFFIC_ZIPF ? RTE_MAX(flows * 2, 1u << 16) : RTE_MAX(flows * 4, ticks);
+	if (kind <= TRAFFIC_ZIPF)
+		return RTE_MAX(flows * 2, 1u << 16);
+	return RTE_MAX(flows * (kind == TRAFFIC_SMALL ? 2 * SMALL_PACKETS : 4), ticks);
 }
 
 static bool measure(enum traffic_kind kind, uint32_t flows, uint32_t keep, double seconds,

@@ -15,9 +15,14 @@ enum traffic_kind {
 	TRAFFIC_ZIPF,	   /* flow k as often as 1 / k */
 	TRAFFIC_SYN_FLOOD, /* every packet begins a flow */
 	TRAFFIC_SCAN,	   /* SYN to a new port, and its RST */
+	TRAFFIC_SMALL,	   /* conversations of SMALL_PACKETS, SMALL_AT_ONCE of them in turn */
 	TRAFFIC_KINDS,
 };
-static const char *const traffic_names[TRAFFIC_KINDS] = {"uniform", "zipf", "synflood", "scan"};
+static const char *const traffic_names[TRAFFIC_KINDS] = {"uniform", "zipf", "synflood", "scan",
+							 "small"};
+
+#define SMALL_PACKETS 4
+#define SMALL_AT_ONCE 1024
 
 struct frames {
 	uint8_t *slot; /* [n][FRAME_SLOT] */
@@ -112,15 +117,32 @@ static inline uint64_t flow_of(enum traffic_kind kind, uint32_t flows, uint64_t 
 		return i;
 	case TRAFFIC_SCAN:
 		return i / 2;
+	case TRAFFIC_SMALL:
+		return i / (SMALL_PACKETS * SMALL_AT_ONCE) * SMALL_AT_ONCE + i % SMALL_AT_ONCE;
 	default:
 		return r % flows;
 	}
 }
 
+/* Of traffic whose flows begin and pass: whose turn packet i is, and what TCP says there. */
+static inline bool turn_of(enum traffic_kind kind, uint64_t i, uint8_t *flags, uint32_t *seq)
+{
+	uint32_t turn = (uint32_t)(i / SMALL_AT_ONCE % SMALL_PACKETS);
+	bool back = kind == TRAFFIC_SCAN && (i & 1);
+
+	*flags = back ? 0x14 : 0x02;
+	*seq = (uint32_t)i;
+	if (kind != TRAFFIC_SMALL)
+		return back;
+	/* SYN, SYN and ACK, then data each way. */
+	*flags = turn == 0 ? 0x02 : turn == 1 ? 0x12 : 0x18;
+	*seq = turn < 2 ? 0 : 1 + FRAME_PAYLOAD;
+	return turn & 1;
+}
+
 static inline bool make_frames(struct frames *f, enum traffic_kind kind, uint32_t flows, uint32_t n)
 {
-	bool begins = kind == TRAFFIC_SYN_FLOOD || kind == TRAFFIC_SCAN;
-
+	bool begins = kind > TRAFFIC_ZIPF;
 	uint32_t(*sent)[2] = begins ? NULL : calloc(flows, sizeof(*sent));
 
 	f->n = n;
@@ -130,11 +152,15 @@ static inline bool make_frames(struct frames *f, enum traffic_kind kind, uint32_
 	if (f->slot == NULL || f->bytes == NULL || f->stride == NULL || (!begins && sent == NULL))
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
-		bool back = kind == TRAFFIC_SCAN ? i & 1 : !begins && (scramble(i) & 1);
-		uint8_t flags = !begins ? 0x18 : back ? 0x14 : 0x02;
+		bool back = scramble(i) & 1;
 		uint64_t flow = flow_of(kind, flows, i);
-		uint32_t seq = begins ? i : sent[flow][back];
+		uint8_t flags = 0x18;
+		uint32_t seq;
 
+		if (begins)
+			back = turn_of(kind, i, &flags, &seq);
+		else
+			seq = sent[flow][back];
 		f->bytes[i] = put_frame(f->slot + (size_t)i * FRAME_SLOT, flow, back, flags, seq);
 		if (!begins)
 			sent[flow][back] += FRAME_PAYLOAD;
