@@ -21,7 +21,6 @@
 #define BURSTS_A_SAMPLE 512
 #define SAMPLES_MAX	4096
 #define START_NS	1000000000000ULL
-#define GAP_NS		67 /* 14.88 Mpps */
 #define KEEP_DEFAULT	(LJ_KEEP_TCP | LJ_KEEP_PAYLOAD | LJ_KEEP_ACTIVITY | LJ_KEEP_SPLT)
 
 struct path {
@@ -73,7 +72,7 @@ static uint16_t receive_and_parse(struct path *p, const struct frames *f, struct
 		m->data_len = f->bytes[p->at];
 		m->pkt_len = m->data_len;
 		burst.mbuf[i] = m;
-		burst.time_ns[i] = p->time_ns += GAP_NS;
+		burst.time_ns[i] = p->time_ns += f->gap_ns;
 		burst.wire_bytes[i] = m->data_len;
 		sent[i] = f->stride[p->at] * p->pass;
 		p->at++;
@@ -243,7 +242,7 @@ static void warm_up(struct path *p, const struct frames *f, enum traffic_kind ki
 {
 	static uint8_t slot[LJ_BURST_MAX][FRAME_SLOT], bytes[LJ_BURST_MAX];
 	static uint32_t stride[LJ_BURST_MAX];
-	const struct frames few = {&slot[0][0], bytes, stride, LJ_BURST_MAX};
+	const struct frames few = {&slot[0][0], bytes, stride, LJ_BURST_MAX, GAP_NS};
 
 	for (uint32_t flow = 0; kind <= TRAFFIC_ZIPF && flow < flows;
 	     flow += LJ_BURST_MAX / LJ_SPLT_MAX) {

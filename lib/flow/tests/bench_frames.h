@@ -23,6 +23,10 @@ static const char *const traffic_names[TRAFFIC_KINDS] = {"uniform", "zipf", "syn
 
 #define SMALL_PACKETS 4
 #define SMALL_AT_ONCE 1024
+#define GAP_NS	      67 /* 14.88 Mpps */
+/* Slow enough that a full table evicts those that are over, not those that have just begun: it
+ * takes the latest of the oldest tick. */
+#define SMALL_GAP_NS (20 * GAP_NS)
 
 struct frames {
 	uint8_t *slot; /* [n][FRAME_SLOT] */
@@ -33,6 +37,7 @@ struct frames {
 	 */
 	uint32_t *stride;
 	uint32_t n;
+	uint32_t gap_ns; /* between packets */
 };
 
 static inline uint64_t scramble(uint64_t x)
@@ -146,6 +151,7 @@ static inline bool make_frames(struct frames *f, enum traffic_kind kind, uint32_
 	uint32_t(*sent)[2] = begins ? NULL : calloc(flows, sizeof(*sent));
 
 	f->n = n;
+	f->gap_ns = kind == TRAFFIC_SMALL ? SMALL_GAP_NS : GAP_NS;
 	f->slot = malloc((size_t)n * FRAME_SLOT);
 	f->bytes = malloc(n);
 	f->stride = calloc(n, sizeof(*f->stride));
