@@ -4,6 +4,7 @@
 #ifndef LJ_TEST_H
 #define LJ_TEST_H
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <CUnit/Basic.h>
@@ -33,6 +34,17 @@ static inline int lj_test_run(const char *suite, const struct lj_test *tests, si
 		failed = CU_get_number_of_failures() + (CU_get_number_of_tests_run() != n);
 	CU_cleanup_registry();
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* 0 .. n - 1, the same numbers in every run (Marsaglia's xorshift). */
+static inline uint32_t lj_test_below(uint32_t n)
+{
+	static uint32_t state = 2463534242u;
+
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return (uint32_t)(((uint64_t)state * n) >> 32);
 }
 
 #define LJ_TEST_VDEVS 16

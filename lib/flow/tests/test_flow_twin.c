@@ -34,14 +34,6 @@ static const struct lj_flow_config config = {.capacity = 4096,
 					     .tcp_linger_ns = LINGER_NS,
 					     .ordered = true};
 
-static uint32_t random_below(uint32_t n)
-{
-	static uint32_t state = 12345;
-
-	state = state * 1664525 + 1013904223;
-	return (uint32_t)(((uint64_t)state * n) >> 32);
-}
-
 static void make_traffic(void)
 {
 	static const uint8_t flags[] = {0x10, 0x10, 0x18, 0x10, 0x18, 0x10, 0x02, 0x12, 0x11, 0x14};
@@ -51,13 +43,13 @@ static void make_traffic(void)
 	for (uint32_t i = 0; i < PACKETS; i++) {
 		struct lj_packet p;
 
-		now += random_below(4) == 0 ? 0 : random_below(4000000);
-		if (random_below(3000) == 0)
+		now += lj_test_below(4) == 0 ? 0 : lj_test_below(4000000);
+		if (lj_test_below(3000) == 0)
 			now += 5 * SECOND;
 		/* Some packets come a little late. */
-		p = packet((uint16_t)random_below(1 + random_below(FLOWS)), random_below(2),
-			   now - (random_below(50) == 0 ? 1000000 : 0),
-			   flags[random_below(RTE_DIM(flags))], random_below(1400));
+		p = packet((uint16_t)lj_test_below(1 + lj_test_below(FLOWS)), lj_test_below(2),
+			   now - (lj_test_below(50) == 0 ? 1000000 : 0),
+			   flags[lj_test_below(RTE_DIM(flags))], lj_test_below(1400));
 		clock = RTE_MAX(clock, p.time_ns);
 		if (clock / LJ_FLOW_TICK_NS > tick || i == 0) {
 			tick = clock / LJ_FLOW_TICK_NS;

@@ -10,19 +10,9 @@
 
 static struct lj_flow_table table;
 
-static uint32_t random_below(uint32_t n)
-{
-	static uint32_t state = 2463534242u;
-
-	state ^= state << 13;
-	state ^= state >> 17;
-	state ^= state << 5;
-	return (uint32_t)(((uint64_t)state * n) >> 32);
-}
-
 static bool one_in(uint32_t n)
 {
-	return random_below(n) == 0;
+	return lj_test_below(n) == 0;
 }
 
 /* Mostly what a connection looks like; now and then each thing that a log must leave in order. */
@@ -37,12 +27,13 @@ static struct traffic any_traffic(void)
 {
 	static const uint64_t gap_ns[] = {100, 1000000, SECOND / 4, 3 * SECOND};
 
-	return (struct traffic){.time_ns = START,
-				.gap_ns = gap_ns[random_below(RTE_DIM(gap_ns))],
-				.next = {random_below(UINT32_MAX), UINT32_MAX - random_below(3000)},
-				.proto = one_in(4) ? 17 : 6,
-				.ttl = (uint8_t)random_below(256),
-				.kept_order = !one_in(3)};
+	return (struct traffic){
+		.time_ns = START,
+		.gap_ns = gap_ns[lj_test_below(RTE_DIM(gap_ns))],
+		.next = {lj_test_below(UINT32_MAX), UINT32_MAX - lj_test_below(3000)},
+		.proto = one_in(4) ? 17 : 6,
+		.ttl = (uint8_t)lj_test_below(256),
+		.kept_order = !one_in(3)};
 }
 
 static struct lj_packet any_packet(struct traffic *t)
@@ -53,12 +44,12 @@ static struct lj_packet any_packet(struct traffic *t)
 	bool tcp = t->proto == 6, back = one_in(2);
 	struct lj_packet p;
 
-	t->time_ns += one_in(5) ? 0 : random_below((uint32_t)t->gap_ns);
+	t->time_ns += one_in(5) ? 0 : lj_test_below((uint32_t)t->gap_ns);
 	if (one_in(40))
 		t->time_ns += 6 * SECOND;
 	p = packet(0, back, t->time_ns - (one_in(60) ? 1000 : 0),
-		   tcp ? flags[random_below(one_in(5) ? RTE_DIM(flags) : 5)] : 0,
-		   payload[random_below(RTE_DIM(payload))]);
+		   tcp ? flags[lj_test_below(one_in(5) ? RTE_DIM(flags) : 5)] : 0,
+		   payload[lj_test_below(RTE_DIM(payload))]);
 	p.key.proto = t->proto;
 	p.ttl = (uint8_t)(t->ttl + one_in(10));
 	p.fragment = one_in(200) ? LJ_FRAGMENT_FIRST : LJ_FRAGMENT_NONE;
@@ -67,20 +58,20 @@ static struct lj_packet any_packet(struct traffic *t)
 		p.tcp_window = 0;
 		if (one_in(5))
 			p.application = LJ_APPLICATION_DNS_QUERY + (uint8_t)back;
-		p.dns_id = p.application == 0 ? 0 : (uint16_t)random_below(3);
-		p.dns_type = p.application == 0 ? 0 : (uint16_t)random_below(2);
-		p.dns_ttl = p.application == LJ_APPLICATION_DNS_ANSWER ? random_below(9) : 0;
+		p.dns_id = p.application == 0 ? 0 : (uint16_t)lj_test_below(3);
+		p.dns_type = p.application == 0 ? 0 : (uint16_t)lj_test_below(2);
+		p.dns_ttl = p.application == LJ_APPLICATION_DNS_ANSWER ? lj_test_below(9) : 0;
 		lj_packet_tell_plain(&p);
 		return p;
 	}
-	p.l4_header_bytes = (uint16_t)(20 + 4 * random_below(11));
+	p.l4_header_bytes = (uint16_t)(20 + 4 * lj_test_below(11));
 	p.l3_bytes = 20 + p.l4_header_bytes + p.payload_bytes;
 	p.tcp_mss = (p.tcp_flags & LJ_TCP_SYN) ? 1460 : 0;
-	p.tcp_wscale = (p.tcp_flags & LJ_TCP_SYN) ? (uint8_t)random_below(16) : 0;
-	p.tcp_window = (uint16_t)(one_in(20) ? 0 : random_below(65536));
+	p.tcp_wscale = (p.tcp_flags & LJ_TCP_SYN) ? (uint8_t)lj_test_below(16) : 0;
+	p.tcp_window = (uint16_t)(one_in(20) ? 0 : lj_test_below(65536));
 	p.tcp_seq = t->next[back];
 	if (!t->kept_order && one_in(4))
-		p.tcp_seq += random_below(5000) - 2500;
+		p.tcp_seq += lj_test_below(5000) - 2500;
 	t->next[back] = p.tcp_seq + p.payload_bytes;
 	lj_packet_tell_plain(&p);
 	return p;
@@ -100,7 +91,7 @@ static void compare_flow(uint32_t keep)
 	static _Alignas(64) struct flow_slot logged, plain;
 	static struct flow_link link;
 	struct traffic t = any_traffic();
-	uint32_t n = 1 + random_below(one_in(3) ? YOUNG_PACKETS + 1 : PACKETS_MAX);
+	uint32_t n = 1 + lj_test_below(one_in(3) ? YOUNG_PACKETS + 1 : PACKETS_MAX);
 
 	memset(&logged, 0, sizeof(logged));
 	memset(&plain, 0, sizeof(plain));
@@ -138,7 +129,7 @@ static void logged_is_as_accounted_one_by_one(void)
 static void use_a_record(struct lj_flow_table *t)
 {
 	struct traffic traffic = any_traffic();
-	uint32_t n = 1 + random_below(PACKETS_MAX);
+	uint32_t n = 1 + lj_test_below(PACKETS_MAX);
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct lj_packet p = any_packet(&traffic);
@@ -165,14 +156,14 @@ static void a_record_used_before_is_as_new(void)
 		struct lj_flow_config config = standard;
 		struct lj_flow_table *fresh, *used;
 
-		config.keep = random_below(LJ_KEEP_ALL + 1);
+		config.keep = lj_test_below(LJ_KEEP_ALL + 1);
 		fresh = table_with(config);
 		used = table_with(config);
 		use_a_record(used);
 		CU_ASSERT_EQUAL(lj_flow_active(used), 0);
 		lj_flow_advance(fresh, START + 900 * SECOND, ++seq, due, 1);
 		lj_flow_advance(used, START + 900 * SECOND, ++seq, due, 1);
-		for (uint32_t at = 0, n = 1 + random_below(4); at < n; at++) {
+		for (uint32_t at = 0, n = 1 + lj_test_below(4); at < n; at++) {
 			const struct lj_packet p = packet(1, one_in(3), START + 1000 * SECOND + at,
 							  at == 0 ? LJ_TCP_SYN : LJ_TCP_ACK, at);
 

@@ -141,16 +141,6 @@ static void an_upper_layer_that_is_not_there_is_not_read(void)
 		}
 }
 
-static uint32_t random_below(uint32_t n)
-{
-	static uint32_t state = 2463534242u;
-
-	state ^= state << 13;
-	state ^= state >> 17;
-	state ^= state << 5;
-	return (uint32_t)(((uint64_t)state * n) >> 32);
-}
-
 static void put16(uint8_t *at, uint32_t value)
 {
 	at[0] = (uint8_t)(value >> 8);
@@ -163,33 +153,33 @@ static uint16_t any_plain_frame(uint8_t bytes[128])
 {
 	static const uint16_t ports[] = {53, 21, 2152, 4789, 3544, 6081, 8472, 443, 443, 5000};
 	static const uint8_t type[2][2] = {{0x08, 0x00}, {0x86, 0xdd}};
-	uint32_t v6 = random_below(3) == 0, at = 12, proto = random_below(3) == 0 ? 17 : 6;
-	uint32_t l3 = v6 ? 40 : 20, l4 = proto == 17 ? 8 : 20 + 4 * random_below(3), data;
+	uint32_t v6 = lj_test_below(3) == 0, at = 12, proto = lj_test_below(3) == 0 ? 17 : 6;
+	uint32_t l3 = v6 ? 40 : 20, l4 = proto == 17 ? 8 : 20 + 4 * lj_test_below(3), data;
 
 	memset(bytes, 0, 128);
-	for (uint32_t tags = random_below(3); tags > 0; tags--, at += 4) {
+	for (uint32_t tags = lj_test_below(3); tags > 0; tags--, at += 4) {
 		put16(bytes + at, 0x8100);
-		put16(bytes + at + 2, random_below(65536));
+		put16(bytes + at + 2, lj_test_below(65536));
 	}
 	memcpy(bytes + at, type[v6], 2);
 	at += 2;
-	data = random_below(4) * 3;
+	data = lj_test_below(4) * 3;
 	bytes[at] = v6 ? 0x60 : 0x45;
 	put16(bytes + at + (v6 ? 4 : 2), (v6 ? 0 : l3) + l4 + data);
-	bytes[at + (v6 ? 7 : 8)] = (uint8_t)random_below(256);
+	bytes[at + (v6 ? 7 : 8)] = (uint8_t)lj_test_below(256);
 	bytes[at + (v6 ? 6 : 9)] = (uint8_t)proto;
 	for (uint32_t i = v6 ? 8 : 12; i < l3; i++)
-		bytes[at + i] = (uint8_t)(random_below(8) == 0 ? random_below(256) : 0x81);
+		bytes[at + i] = (uint8_t)(lj_test_below(8) == 0 ? lj_test_below(256) : 0x81);
 	for (uint32_t i = 0; i < 4; i += 2)
-		put16(bytes + at + l3 + i,
-		      random_below(2) ? ports[random_below(RTE_DIM(ports))] : random_below(65536));
+		put16(bytes + at + l3 + i, lj_test_below(2) ? ports[lj_test_below(RTE_DIM(ports))]
+							    : lj_test_below(65536));
 	for (uint32_t i = 4; i < l4; i++)
-		bytes[at + l3 + i] = (uint8_t)random_below(256);
+		bytes[at + l3 + i] = (uint8_t)lj_test_below(256);
 	if (proto == 6) {
 		bytes[at + l3 + 12] = (uint8_t)(l4 << 2);
-		if (l4 > 20 && random_below(2))
+		if (l4 > 20 && lj_test_below(2))
 			memcpy(bytes + at + l3 + 20, "\2\4\5\xb4\1\3\3\7", l4 - 20);
-		if (random_below(4) > 0)
+		if (lj_test_below(4) > 0)
 			bytes[at + l3 + 13] &= 0x18;
 	}
 	return (uint16_t)(at + l3 + l4 + data);
@@ -206,17 +196,17 @@ static void the_plain_way_and_the_complete_one_agree(void)
 		struct shape s = {.cut = {1}};
 		uint16_t got;
 
-		if (random_below(8) > 0) {
+		if (lj_test_below(8) > 0) {
 			c.n = any_plain_frame(bytes);
 		} else {
-			const struct frame_case *known = &frames[random_below(RTE_DIM(frames))];
+			const struct frame_case *known = &frames[lj_test_below(RTE_DIM(frames))];
 
 			c.n = known->n;
 			memcpy(bytes, known->bytes, c.n);
 		}
-		for (uint32_t wrong = random_below(3); wrong > 0; wrong--)
-			bytes[12 + random_below(c.n - 12)] = (uint8_t)random_below(256);
-		s.captured = random_below(3) > 0 ? c.n : (uint16_t)(2 + random_below(c.n - 1u));
+		for (uint32_t wrong = lj_test_below(3); wrong > 0; wrong--)
+			bytes[12 + lj_test_below(c.n - 12)] = (uint8_t)lj_test_below(256);
+		s.captured = lj_test_below(3) > 0 ? c.n : (uint16_t)(2 + lj_test_below(c.n - 1u));
 		s.wire = c.n;
 		got = parse_whole(&c, s.captured);
 		plain += got == 1 && whole.plain;
