@@ -31,7 +31,7 @@ BENCHES = {
     "peers": Bench("packets a CPU second of other meters, on one capture [--packets N] [--runs N] [--pcap FILE]", python=True),
     "scaling": Bench("packets a second by workers: 1 and 2 measured, 4 to 16 computed [--seconds S] [--runs N]", python=True),
     "memory": Bench("memory by live flows", python=True),
-    "start": Bench("a start of the static build, beside the shared one [--runs N]", python=True),
+    "start": Bench("a start, beside that of a build with shared DPDK [--runs N]", python=True),
     "infer": Bench("a row's score by engine, batch and model, beside XGBoost's C API [--seconds S] [--models DIR] [--quick]"),
     "batch": Bench("one setting of micro-batches at every load, beside batches of 1 [--seconds S] [--realtime]"),
     "models": Bench("XGBoost, random forest, decision tree: size, load time, ns a row, float32 beside float64 [--part 0.1]", python=True),
