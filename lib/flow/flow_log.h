@@ -99,12 +99,13 @@ static inline void add_packet(struct lj_flow_table *t, struct lj_flow *f, const 
 	}
 	if (likely(is_loggable(f, p, side))) {
 		log_packet(f, p, side);
-		if (f->pending == FLOW_LOG)
-			account_log(f, log_of(f), t->config.keep);
+		/* Counted by four bits. */
+		if (f->pending == 0)
+			account_log(f, log_of(f), FLOW_LOG, t->config.keep);
 		return;
 	}
 	if (f->pending > 0)
-		account_log(f, log_of(f), t->config.keep);
+		account_log(f, log_of(f), f->pending, t->config.keep);
 	account_packet(f, p, side, t->config.keep);
 }
 

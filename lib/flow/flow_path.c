@@ -45,7 +45,7 @@ struct lj_flow *record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_d
 	if (is_young(f))
 		f = young_end(t, f);
 	else
-		account_log(f, log_of(f), t->config.keep);
+		account_log(f, log_of(f), f->pending, t->config.keep);
 	if (t->config.keep & LJ_KEEP_TCP)
 		count_half(t, f);
 	f->state = LJ_FLOW_ENDED;
@@ -64,7 +64,7 @@ void record_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason
 {
 	if (is_young(f))
 		young_grow(t, f);
-	account_log(f, log_of(f), t->config.keep);
+	account_log(f, log_of(f), f->pending, t->config.keep);
 	f->early = 1;
 	f->early_ns = at_ns;
 	f->due = (uint8_t)reason;

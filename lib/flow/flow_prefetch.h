@@ -71,7 +71,8 @@ static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, u
 	prefetch_side(f, side, keep);
 	if (f->pending > 0) {
 		prefetch_side(f, !side, keep);
-		rte_prefetch0(&log_of(f)->packet[0]);
+		for (uint32_t i = 0; i < f->pending; i += LOG_LINE)
+			rte_prefetch0(&log_of(f)->packet[i]);
 	}
 	if (keep & LJ_KEEP_SIZES)
 		rte_prefetch0(&f->sizes);

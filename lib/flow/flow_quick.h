@@ -19,6 +19,7 @@
 #define TAIL_INITIATOR 40 /* bits from here on */
 #define TAIL_HEARD     42
 #define TAIL_PENDING   44
+#define TAIL_PENDINGS  (0xfULL << TAIL_PENDING)
 #define TAIL_DUE       (0xffULL << 48)
 #define TAIL_LEGS      56
 _Static_assert(offsetof(struct lj_flow, state) == offsetof(struct lj_flow, packets) + 4 &&
@@ -50,12 +51,15 @@ static inline bool log_quickly(struct lj_flow_table *t, struct lj_flow *f,
 	    p->time_ns - f->first_ns > t->quick.age_ns || (uint32_t)tail >= t->quick.packets)
 		return false;
 	put_logged(&log_of(f)->packet[pending], p, (uint32_t)gap_ns, side);
-	tail += TAIL_PACKET | 1ULL << TAIL_PENDING;
+	if (likely(pending < FLOW_LOG - 1))
+		tail += TAIL_PACKET | 1ULL << TAIL_PENDING;
+	else
+		tail = (tail + TAIL_PACKET) & ~TAIL_PENDINGS;
 	tail |= 1ULL << (TAIL_LEGS + RTE_MIN(p->leg, 7));
 	memcpy(&f->packets, &tail, sizeof(tail));
 	f->last_ns = p->time_ns;
-	if (pending + 1 == FLOW_LOG)
-		account_log(f, log_of(f), t->config.keep);
+	if (unlikely(pending == FLOW_LOG - 1))
+		account_log(f, log_of(f), FLOW_LOG, t->config.keep);
 	return true;
 }
 

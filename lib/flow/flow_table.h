@@ -56,11 +56,12 @@ struct logged {
  * cache lines it touches: bucket, first line and log are three; the record's other lines, six to
  * twelve, are touched once for FLOW_LOG packets.
  */
-#define FLOW_LOG 8
+#define FLOW_LOG 16
+#define LOG_LINE 4 /* packets of a log to a line */
 struct flow_log {
 	struct logged packet[FLOW_LOG];
 };
-LJ_ASSERT_LINES(struct flow_log, 2);
+LJ_ASSERT_LINES(struct flow_log, FLOW_LOG / 4);
 
 /*
  * A packet of a young flow, which has had no more than two: all that is accounted of it. Most flows
@@ -250,8 +251,8 @@ static inline struct flow_log *log_of(struct lj_flow *f)
 	return &container_of(f, struct flow_slot, flow)->log;
 }
 
-/* Brings the record up to date with its log. */
-void account_log(struct lj_flow *f, const struct flow_log *log, uint32_t keep);
+/* Brings the record up to date with its log, of n packets. */
+void account_log(struct lj_flow *f, const struct flow_log *log, uint32_t n, uint32_t keep);
 /* Adds one packet to the record, whose log is empty; `side` is 0 for the initiator. */
 void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint32_t keep);
 

@@ -16,12 +16,18 @@ struct sums {
 	uint64_t length_sq[2], payload_sq[2];
 };
 
-/* Of eight lanes, four sums of two squares. */
-static inline __m256i squares(__m256i v)
+/* Of sixteen lanes, four sums of four squares. */
+static inline __m256i squares(const __m256i v[2])
 {
-	__m256i odd = _mm256_srli_epi64(v, 32);
+	__m256i sum = _mm256_setzero_si256();
 
-	return _mm256_add_epi64(_mm256_mul_epu32(v, v), _mm256_mul_epu32(odd, odd));
+	for (int half = 0; half < 2; half++) {
+		__m256i odd = _mm256_srli_epi64(v[half], 32);
+
+		sum = _mm256_add_epi64(sum, _mm256_mul_epu32(v[half], v[half]));
+		sum = _mm256_add_epi64(sum, _mm256_mul_epu32(odd, odd));
+	}
+	return sum;
 }
 
 static inline __m128i sum_two(__m256i a, __m256i b)
@@ -33,14 +39,20 @@ static inline __m128i sum_two(__m256i a, __m256i b)
 
 static inline void sum_up(const struct lanes *v, struct sums *s)
 {
-	__m256i length[2], payload[2], all;
+	__m256i length[2][2], payload[2][2], sum[2][2], all;
 
 	for (int side = 0; side < 2; side++) {
-		length[side] = _mm256_and_si256(v->length, v->of[side]);
-		payload[side] = _mm256_and_si256(v->payload, v->of[side]);
+		for (int half = 0; half < 2; half++) {
+			const __m256i of = v->of[side][half];
+
+			length[side][half] = _mm256_and_si256(v->length[half], of);
+			payload[side][half] = _mm256_and_si256(v->payload[half], of);
+		}
+		sum[0][side] = _mm256_add_epi32(length[side][0], length[side][1]);
+		sum[1][side] = _mm256_add_epi32(payload[side][0], payload[side][1]);
 	}
-	all = _mm256_hadd_epi32(_mm256_hadd_epi32(length[0], length[1]),
-				_mm256_hadd_epi32(payload[0], payload[1]));
+	all = _mm256_hadd_epi32(_mm256_hadd_epi32(sum[0][0], sum[0][1]),
+				_mm256_hadd_epi32(sum[1][0], sum[1][1]));
 	_mm_storeu_si128((__m128i *)s->length, _mm_add_epi32(_mm256_castsi256_si128(all),
 							     _mm256_extracti128_si256(all, 1)));
 	_mm_storeu_si128((__m128i *)s->length_sq, sum_two(squares(length[0]), squares(length[1])));
@@ -48,37 +60,50 @@ static inline void sum_up(const struct lanes *v, struct sums *s)
 			 sum_two(squares(payload[0]), squares(payload[1])));
 }
 
-/* The sum of the squares, which may have 67 bits: their halves are summed apart. */
-static inline unsigned __int128 sum_squares(__m256i v)
+/* The sum of the squares, which may have 68 bits: their halves are summed apart. */
+static inline unsigned __int128 sum_squares(const __m256i v[2])
 {
 	const __m256i low = _mm256_set1_epi64x(UINT32_MAX);
-	__m256i other = _mm256_srli_epi64(v, 32), even = _mm256_mul_epu32(v, v),
-		odd = _mm256_mul_epu32(other, other);
-	__m128i sum =
-		sum_two(_mm256_add_epi64(_mm256_and_si256(even, low), _mm256_and_si256(odd, low)),
-			_mm256_add_epi64(_mm256_srli_epi64(even, 32), _mm256_srli_epi64(odd, 32)));
+	__m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+	__m128i both;
 
-	return (uint64_t)_mm_cvtsi128_si64(sum) +
-	       ((unsigned __int128)(uint64_t)_mm_extract_epi64(sum, 1) << 32);
+	for (int half = 0; half < 2; half++) {
+		__m256i other = _mm256_srli_epi64(v[half], 32),
+			even = _mm256_mul_epu32(v[half], v[half]),
+			odd = _mm256_mul_epu32(other, other);
+
+		sum[0] = _mm256_add_epi64(sum[0], _mm256_add_epi64(_mm256_and_si256(even, low),
+								   _mm256_and_si256(odd, low)));
+		sum[1] = _mm256_add_epi64(sum[1], _mm256_add_epi64(_mm256_srli_epi64(even, 32),
+								   _mm256_srli_epi64(odd, 32)));
+	}
+	both = sum_two(sum[0], sum[1]);
+	return (uint64_t)_mm_cvtsi128_si64(both) +
+	       ((unsigned __int128)(uint64_t)_mm_extract_epi64(both, 1) << 32);
 }
 
 /* `since`: ns from begin_ns to each packet. The side's first gap here began before. */
 static inline void fold_side_gaps(struct lj_flow_side *s, const struct lanes *v, int side,
-				  uint64_t begin_ns, __m256i since)
+				  const __m256i since[2])
 {
-	/* One more, so that no packet before is 0. */
-	__m256i plus1 = _mm256_sub_epi32(since, v->live),
-		own = _mm256_and_si256(plus1, v->of[side]);
-	__m256i before = greatest_before(own),
-		none = _mm256_cmpeq_epi32(before, _mm256_setzero_si256());
-	__m256i of = _mm256_andnot_si256(none, v->of[side]);
-	__m256i gap = _mm256_and_si256(_mm256_sub_epi32(plus1, before), of);
-	uint64_t first = v->time_ns[__builtin_ctz(v->sent[side])] - s->last_ns;
+	__m256i of[2], gap[2], before = _mm256_setzero_si256();
+	uint64_t first = time_of(v, (uint32_t)__builtin_ctz(v->sent[side])) - s->last_ns;
 
+	for (int half = 0; half < 2; half++) {
+		/* One more, so that no packet before is 0. */
+		__m256i plus1 = _mm256_sub_epi32(since[half], v->live[half]),
+			own = _mm256_and_si256(plus1, v->of[side][half]);
+
+		before = _mm256_max_epu32(greatest_before(own), before);
+		of[half] = _mm256_andnot_si256(_mm256_cmpeq_epi32(before, _mm256_setzero_si256()),
+					       v->of[side][half]);
+		gap[half] = _mm256_and_si256(_mm256_sub_epi32(plus1, before), of[half]);
+		before = last_lane(_mm256_max_epu32(before, own));
+	}
 	s->gap_min = RTE_MIN(s->gap_min, first);
 	s->gap_max = RTE_MAX(s->gap_max, first);
 	s->gap_sumsq += (unsigned __int128)first * first;
-	s->last_ns = begin_ns + greatest32(since, v->of[side]);
+	s->last_ns = time_of(v, 31 - (uint32_t)__builtin_clz(v->sent[side]));
 	if (!(v->sent[side] & (v->sent[side] - 1)))
 		return;
 	s->gap_min = RTE_MIN(s->gap_min, (uint64_t)least32(gap, of));
@@ -87,21 +112,21 @@ static inline void fold_side_gaps(struct lj_flow_side *s, const struct lanes *v,
 }
 
 /* Gaps of the flow and of each side, and each packet's time. */
-static inline void fold_times(struct lj_flow *f, struct lanes *v, uint64_t begin_ns)
+static inline void fold_times(struct lj_flow *f, struct lanes *v)
 {
-	__m256i since = running_sum(v->gap), begin = _mm256_set1_epi64x((int64_t)begin_ns);
-	__m256i low = _mm256_cvtepu32_epi64(_mm256_castsi256_si128(since)),
-		high = _mm256_cvtepu32_epi64(_mm256_extracti128_si256(since, 1));
+	__m256i since[2];
 
-	_mm256_storeu_si256((__m256i *)&v->time_ns[0], _mm256_add_epi64(begin, low));
-	_mm256_storeu_si256((__m256i *)&v->time_ns[4], _mm256_add_epi64(begin, high));
+	since[0] = running_sum(v->gap[0]);
+	since[1] = _mm256_add_epi32(running_sum(v->gap[1]), last_lane(since[0]));
+	_mm256_storeu_si256((__m256i *)&v->since_ns[0], since[0]);
+	_mm256_storeu_si256((__m256i *)&v->since_ns[LANES], since[1]);
 	f->gap_min = RTE_MIN(f->gap_min, (uint64_t)least32(v->gap, v->live));
 	v->gap_max = greatest32(v->gap, v->live);
 	f->gap_max = RTE_MAX(f->gap_max, (uint64_t)v->gap_max);
 	f->gap_sumsq += sum_squares(v->gap);
 	for (int side = 0; side < 2; side++)
 		if (v->sent[side] != 0)
-			fold_side_gaps(&f->side[side], v, side, begin_ns, since);
+			fold_side_gaps(&f->side[side], v, side, since);
 }
 
 static inline const struct logged *last_of(const struct lanes *v, int side)
@@ -134,7 +159,7 @@ static inline void fold_side(struct lj_flow *f, const struct lanes *v, const str
 		return;
 	s->payload_sum += sums->payload[side];
 	s->payload_sumsq += sums->payload_sq[side];
-	s->payload_packets += count(v->data & v->sent[side]);
+	s->payload_packets += count(v->with_data & v->sent[side]);
 	s->header_sum += sums->length[side] - sums->payload[side];
 	s->ttl_last = last_of(v, side)->ttl;
 	s->flag_psh += count(v->psh & v->sent[side]);
@@ -143,7 +168,7 @@ static inline void fold_side(struct lj_flow *f, const struct lanes *v, const str
 static void fold_extremes(struct lj_flow *f, const struct lanes *v, int side, uint32_t keep)
 {
 	struct lj_flow_side *s = &f->side[side];
-	__m128i of = v->of16[side];
+	__m256i of = v->of16[side];
 
 	s->length_min = RTE_MIN(s->length_min, least(v->length16, of));
 	s->length_max = RTE_MAX(s->length_max, greatest(v->length16, of));
@@ -159,16 +184,17 @@ static void fold_extremes(struct lj_flow *f, const struct lanes *v, int side, ui
 static inline void fold_lengths(struct lj_flow *f, const struct lanes *v, uint32_t keep)
 {
 	const struct lj_flow_side *s = f->side;
-	__m128i new = outside(v, v->length16, (uint16_t[]){s[0].length_min, s[1].length_min},
+	__m256i new = outside(v, v->length16, (uint16_t[]){s[0].length_min, s[1].length_min},
 			      (uint16_t[]){s[0].length_max, s[1].length_max});
 
 	if (keep & LJ_KEEP_PAYLOAD) {
-		new = _mm_or_si128(new, outside(v, v->payload16,
-						(uint16_t[]){s[0].payload_min, s[1].payload_min},
-						(uint16_t[]){s[0].payload_max, s[1].payload_max}));
-		new = _mm_or_si128(new,
-				   outside(v, v->ttl16, (uint16_t[]){s[0].ttl_min, s[1].ttl_min},
-					   (uint16_t[]){s[0].ttl_max, s[1].ttl_max}));
+		new = _mm256_or_si256(new,
+				      outside(v, v->payload16,
+					      (uint16_t[]){s[0].payload_min, s[1].payload_min},
+					      (uint16_t[]){s[0].payload_max, s[1].payload_max}));
+		new = _mm256_or_si256(new,
+				      outside(v, v->ttl16, (uint16_t[]){s[0].ttl_min, s[1].ttl_min},
+					      (uint16_t[]){s[0].ttl_max, s[1].ttl_max}));
 	}
 	if (likely(is_none(v, new)))
 		return;
@@ -182,24 +208,29 @@ static inline void fold_lengths(struct lj_flow *f, const struct lanes *v, uint32
 static inline bool fold_in_order(struct lj_flow *f, const struct lanes *v, const struct sums *sums)
 {
 	__m256i astray = _mm256_setzero_si256();
-	const __m256i data = _mm256_cvtepi16_epi32(v->data16);
 
 	for (int side = 0; side < 2; side++) {
-		__m256i own = _mm256_and_si256(v->payload, v->of[side]);
-		__m256i before = _mm256_sub_epi32(running_sum(own), own);
 		__m256i next = _mm256_set1_epi32((int32_t)f->tcp[side].next_seq);
-		__m256i differ = _mm256_xor_si256(v->seq, _mm256_add_epi32(next, before));
 
 		if (v->sent[side] == 0)
 			continue;
 		if (!f->tcp[side].seen)
 			return false;
-		astray = _mm256_or_si256(astray, _mm256_and_si256(differ, v->of[side]));
+		for (int half = 0; half < 2; half++) {
+			__m256i own = _mm256_and_si256(v->payload[half], v->of[side][half]);
+			__m256i after = _mm256_add_epi32(running_sum(own), next);
+			__m256i differ =
+				_mm256_xor_si256(v->seq[half], _mm256_sub_epi32(after, own));
+
+			differ = _mm256_and_si256(differ, v->of[side][half]);
+			astray = _mm256_or_si256(astray, _mm256_and_si256(differ, v->data[half]));
+			next = last_lane(after);
+		}
 	}
-	if (!_mm256_testz_si256(astray, data))
+	if (!_mm256_testz_si256(astray, astray))
 		return false;
 	for (int side = 0; side < 2; side++)
-		if ((v->sent[side] & v->data) != 0)
+		if ((v->sent[side] & v->with_data) != 0)
 			f->tcp[side].next_seq += sums->payload[side];
 	return true;
 }
@@ -222,9 +253,9 @@ static inline void fold_sequence(struct lj_flow *f, struct lanes *v, const struc
 
 static inline uint8_t kinds_of(const struct lanes *v, uint32_t some)
 {
-	return (uint8_t)((v->ack & ~v->data & some ? HISTORY_ACK : 0) |
-			 (v->data & some ? HISTORY_DATA : 0) |
-			 (v->data & v->again & some ? HISTORY_RETRANSMITTED : 0) |
+	return (uint8_t)((v->ack & ~v->with_data & some ? HISTORY_ACK : 0) |
+			 (v->with_data & some ? HISTORY_DATA : 0) |
+			 (v->with_data & v->again & some ? HISTORY_RETRANSMITTED : 0) |
 			 (v->zero_window & some ? HISTORY_ZERO_WINDOW : 0));
 }
 
@@ -240,14 +271,14 @@ static inline void fold_history(struct lj_flow *f, const struct lanes *v)
 static inline void fold_tcp_side(struct lj_flow *f, const struct lanes *v, int side)
 {
 	struct lj_flow_tcp *t = &f->tcp[side];
-	__m128i of = v->of16[side];
-	uint32_t sent = v->sent[side], header = least(v->header16, _mm_and_si128(of, v->data16));
+	__m256i of = v->of16[side];
+	uint32_t sent = v->sent[side], header = least(v->header16, _mm256_and_si256(of, v->data16));
 
 	t->flag_ack += count(v->ack & sent);
 	t->flags_all |= (v->ack & sent ? LJ_TCP_ACK : 0) | (v->psh & sent ? LJ_TCP_PSH : 0);
 	t->window_last = last_of(v, side)->tcp_window;
 	t->zero_windows += count(v->zero_window & sent);
-	if ((v->data & sent) != 0 && (t->min_header == 0 || header < t->min_header))
+	if ((v->with_data & sent) != 0 && (t->min_header == 0 || header < t->min_header))
 		t->min_header = (uint8_t)header;
 }
 
@@ -278,7 +309,7 @@ static inline void fold_tcp(struct lj_flow *f, struct lanes *v, const struct sum
 			fold_tcp_side(f, v, side);
 	fold_windows(f, v);
 	if (f->synack_ns != 0 && f->ack_ns == 0 && acks != 0)
-		f->ack_ns = v->time_ns[__builtin_ctz(acks)];
+		f->ack_ns = time_of(v, (uint32_t)__builtin_ctz(acks));
 	fold_history(f, v);
 }
 
@@ -288,14 +319,14 @@ static inline void fold_rest(struct lj_flow *f, const struct lanes *v, uint32_t 
 {
 	for (uint32_t i = 0; i < v->n; i++) {
 		const struct logged *l = &v->packet[i];
-		struct before b = {packets + i, v->time_ns[i] - l->gap_ns};
+		struct before b = {packets + i, time_of(v, i) - l->gap_ns};
 		uint32_t payload = (uint32_t)l->l3_bytes - l->header_bytes;
 		int side = l->l4_header_and_side >> 7;
 
 		if ((keep & LJ_KEEP_ACTIVITY) && l->gap_ns > SUBFLOW_GAP_NS)
-			account_activity(&f->activity, &b, v->time_ns[i], l->gap_ns);
+			account_activity(&f->activity, &b, time_of(v, i), l->gap_ns);
 		if ((keep & LJ_KEEP_BULK) && payload > 0)
-			account_bulk(f->bulk, side, v->time_ns[i], payload);
+			account_bulk(f->bulk, side, time_of(v, i), payload);
 		if ((keep & LJ_KEEP_SPLT) && packets + i < LJ_SPLT_MAX)
 			account_splt(f, packets + i, side, l->l3_bytes, payload, l->gap_ns);
 		if (keep & LJ_KEEP_SIZES)
@@ -311,8 +342,9 @@ static __rte_always_inline void fold(struct lj_flow *f, const struct logged *pac
 	struct lanes v;
 
 	spread(&v, packet, n);
+	v.begin_ns = begin_ns;
 	sum_up(&v, &sums);
-	fold_times(f, &v, begin_ns);
+	fold_times(f, &v);
 	for (int side = 0; side < 2; side++)
 		if (v.sent[side] != 0)
 			fold_side(f, &v, &sums, side, keep);
@@ -338,9 +370,8 @@ static __rte_noinline void fold_singly(struct lj_flow *f, const struct flow_log 
 	}
 }
 
-void account_log(struct lj_flow *f, const struct flow_log *log, uint32_t keep)
+void account_log(struct lj_flow *f, const struct flow_log *log, uint32_t n, uint32_t keep)
 {
-	uint32_t n = f->pending;
 	uint64_t span = 0;
 
 	if (n == 0)
