@@ -136,7 +136,7 @@ static inline const struct logged *last_of(const struct lanes *v, int side)
 
 static void fold_rare_flags(struct lj_flow *f, const struct lanes *v, uint32_t keep)
 {
-	for (uint32_t i = 0; i < v->n; i++) {
+	for (uint32_t i = v->from; i < v->to; i++) {
 		int side = v->packet[i].l4_header_and_side >> 7;
 		uint8_t flags = v->packet[i].tcp_flags;
 
@@ -240,7 +240,7 @@ static inline void fold_sequence(struct lj_flow *f, struct lanes *v, const struc
 	v->again = 0;
 	if (likely(fold_in_order(f, v, sums)))
 		return;
-	for (uint32_t i = 0; i < v->n; i++) {
+	for (uint32_t i = v->from; i < v->to; i++) {
 		const struct logged *l = &v->packet[i];
 		struct lj_flow_tcp *t = &f->tcp[l->l4_header_and_side >> 7];
 		uint32_t before = t->retransmitted_packets;
@@ -264,7 +264,7 @@ static inline void fold_history(struct lj_flow *f, const struct lanes *v)
 	if ((kinds_of(v, v->sent[0]) & ~f->tcp[0].history) == 0 &&
 	    (kinds_of(v, v->sent[1]) & ~f->tcp[1].history) == 0)
 		return;
-	for (uint32_t i = 0; i < v->n; i++)
+	for (uint32_t i = v->from; i < v->to; i++)
 		note_history(f, v->packet[i].l4_header_and_side >> 7, kinds_of(v, 1u << i));
 }
 
@@ -317,9 +317,10 @@ static inline void fold_tcp(struct lj_flow *f, struct lanes *v, const struct sum
 static inline void fold_rest(struct lj_flow *f, const struct lanes *v, uint32_t packets,
 			     uint32_t keep)
 {
-	for (uint32_t i = 0; i < v->n; i++) {
+	for (uint32_t i = v->from; i < v->to; i++) {
 		const struct logged *l = &v->packet[i];
-		struct before b = {packets + i, time_of(v, i) - l->gap_ns};
+		uint32_t nth = packets + i - v->from;
+		struct before b = {nth, time_of(v, i) - l->gap_ns};
 		uint32_t payload = (uint32_t)l->l3_bytes - l->header_bytes;
 		int side = l->l4_header_and_side >> 7;
 
@@ -327,60 +328,70 @@ static inline void fold_rest(struct lj_flow *f, const struct lanes *v, uint32_t 
 			account_activity(&f->activity, &b, time_of(v, i), l->gap_ns);
 		if ((keep & LJ_KEEP_BULK) && payload > 0)
 			account_bulk(f->bulk, side, time_of(v, i), payload);
-		if ((keep & LJ_KEEP_SPLT) && packets + i < LJ_SPLT_MAX)
-			account_splt(f, packets + i, side, l->l3_bytes, payload, l->gap_ns);
+		if ((keep & LJ_KEEP_SPLT) && nth < LJ_SPLT_MAX)
+			account_splt(f, nth, side, l->l3_bytes, payload, l->gap_ns);
 		if (keep & LJ_KEEP_SIZES)
 			account_size(f->sizes, l->l3_bytes);
 	}
 }
 
-/* n packets that follow the `packets` of the flow until begin_ns, within 2^32 - 2 ns. */
-static __rte_always_inline void fold(struct lj_flow *f, const struct logged *packet, uint32_t n,
-				     uint32_t packets, uint64_t begin_ns, uint32_t keep)
+/* What a log is added to: the flow as it was before. */
+struct until {
+	uint64_t last_ns;
+	uint32_t packets;
+	bool tcp;
+};
+
+/* Packets `from` to `to` - 1, within 2^32 - 2 ns of what was before. */
+static __rte_always_inline void fold(struct lj_flow *f, const struct until *u,
+				     const struct logged *packet, uint32_t from, uint32_t to,
+				     uint32_t keep)
 {
 	struct sums sums;
 	struct lanes v;
 
-	spread(&v, packet, n);
-	v.begin_ns = begin_ns;
+	spread(&v, packet, from, to);
+	v.begin_ns = u->last_ns;
 	sum_up(&v, &sums);
 	fold_times(f, &v);
 	for (int side = 0; side < 2; side++)
 		if (v.sent[side] != 0)
 			fold_side(f, &v, &sums, side, keep);
 	fold_lengths(f, &v, keep);
-	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
+	if ((keep & LJ_KEEP_TCP) && u->tcp)
 		fold_tcp(f, &v, &sums);
 	if (unlikely(v.rare))
 		fold_rare_flags(f, &v, keep);
-	if ((keep & (LJ_KEEP_BULK | LJ_KEEP_SIZES)) || packets < LJ_SPLT_MAX ||
+	if ((keep & (LJ_KEEP_BULK | LJ_KEEP_SIZES)) || u->packets < LJ_SPLT_MAX ||
 	    v.gap_max > SUBFLOW_GAP_NS)
-		fold_rest(f, &v, packets, keep);
+		fold_rest(f, &v, u->packets, keep);
 }
 
 /* A log that is too long in time goes packet by packet. */
-static __rte_noinline void fold_singly(struct lj_flow *f, const struct flow_log *log, uint32_t n,
-				       uint64_t begin_ns, uint32_t keep)
+static __rte_noinline void fold_singly(struct lj_flow *f, struct until *u, const struct logged *log,
+				       uint32_t from, uint32_t to, uint32_t keep)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		struct flow_log one = {.packet[0] = log->packet[i]};
+	for (uint32_t i = from; i < to; i++) {
+		struct logged one[FLOW_LOG] = {log[i]};
 
-		fold(f, one.packet, 1, f->packets - n + i, begin_ns, keep);
-		begin_ns += log->packet[i].gap_ns;
+		fold(f, u, one, 0, 1, keep);
+		u->last_ns += log[i].gap_ns;
+		u->packets++;
 	}
 }
 
-void account_log(struct lj_flow *f, const struct flow_log *log, uint32_t n, uint32_t keep)
+void account_log(const struct lj_flow_head *head, struct lj_flow *f, const struct logged *log,
+		 uint32_t from, uint32_t to, uint32_t keep)
 {
-	uint64_t span = 0;
+	uint64_t span = span_of(log, from, to);
+	struct until u = {.last_ns = head->last_ns - span,
+			  .packets = head->packets - (to - from),
+			  .tcp = head->key.proto == IPPROTO_TCP};
 
-	if (n == 0)
+	if (from == to)
 		return;
-	f->pending = 0;
-	for (uint32_t i = 0; i < n; i++)
-		span += log->packet[i].gap_ns;
 	if (likely(span < UINT32_MAX))
-		fold(f, log->packet, n, f->packets - n, f->last_ns - span, keep);
+		fold(f, &u, log, from, to, keep);
 	else
-		fold_singly(f, log, n, f->last_ns - span, keep);
+		fold_singly(f, &u, log, from, to, keep);
 }

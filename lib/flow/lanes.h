@@ -16,7 +16,7 @@ _Static_assert(FLOW_LOG == 2 * LANES, "two registers have a lane for each");
 
 struct lanes {
 	const struct logged *packet;
-	uint32_t n;
+	uint32_t from, to; /* the lanes that there is a packet for; others hold anything */
 	/* 32 bits a lane, the second eight packets in the second register. */
 	__m256i gap[2], seq[2], length[2], payload[2];
 	__m256i live[2], data[2], of[2][2]; /* ones: is a packet; has payload; [side] sent it */
@@ -124,16 +124,22 @@ static inline void turn(const struct logged *packet, __m256i word[4])
 	word[3] = _mm256_unpackhi_epi64(high[0], high[1]);
 }
 
-/* What is in the same place of each of eight packets. */
-static inline void spread_half(struct lanes *v, int half, __m256i window[2], __m256i word3[2])
+/* Ones in the lanes of a half that come before `lane`. */
+static inline __m256i lanes_before(uint32_t lane, int half)
 {
 	static const int32_t ones[2 * FLOW_LOG] = {-1, -1, -1, -1, -1, -1, -1, -1,
 						   -1, -1, -1, -1, -1, -1, -1, -1};
+
+	return _mm256_loadu_si256((const __m256i *)&ones[FLOW_LOG - lane + (uint32_t)half * LANES]);
+}
+
+/* What is in the same place of each of eight packets. */
+static inline void spread_half(struct lanes *v, int half, __m256i window[2], __m256i word3[2])
+{
 	__m256i word[4], sides;
 
 	turn(v->packet + half * LANES, word);
-	v->live[half] = _mm256_loadu_si256(
-		(const __m256i *)(ones + FLOW_LOG - v->n + (uint32_t)half * LANES));
+	v->live[half] = _mm256_andnot_si256(lanes_before(v->from, half), lanes_before(v->to, half));
 	v->gap[half] = _mm256_and_si256(word[0], v->live[half]);
 	v->seq[half] = word[1];
 	sides = _mm256_srai_epi32(word[3], 31);
@@ -148,14 +154,15 @@ static inline void spread_half(struct lanes *v, int half, __m256i window[2], __m
 	word3[half] = word[3];
 }
 
-static inline void spread(struct lanes *v, const struct logged *packet, uint32_t n)
+static inline void spread(struct lanes *v, const struct logged *packet, uint32_t from, uint32_t to)
 {
 	const __m256i byte = _mm256_set1_epi32(0xff), words = _mm256_set1_epi32(0x0f << 2),
 		      zero = _mm256_setzero_si256();
 	__m256i window[2], word3[2], ttl[2], header[2], none[2], rare;
 
 	v->packet = packet;
-	v->n = n;
+	v->from = from;
+	v->to = to;
 	for (int half = 0; half < 2; half++) {
 		spread_half(v, half, window, word3);
 		ttl[half] = _mm256_and_si256(_mm256_srli_epi32(word3[half], 8), byte);
