@@ -16,78 +16,63 @@ struct sums {
 	uint64_t length_sq[2], payload_sq[2];
 };
 
-/* Of sixteen lanes, four sums of four squares. */
-static inline __m256i squares(const __m256i v[2])
+/* Lanes of 16 bits, signed: what is plain is not too long for that. */
+static inline void sum_up(const struct lanes *v, struct sums *s)
+{
+	const __m256i ones = _mm256_set1_epi16(1);
+	__m256i length[2], payload[2], length_sq[2], payload_sq[2], all;
+
+	for (int side = 0; side < 2; side++) {
+		__m256i l = _mm256_and_si256(v->length16, v->of16[side]),
+			p = _mm256_and_si256(v->payload16, v->of16[side]);
+
+		length[side] = _mm256_madd_epi16(l, ones);
+		payload[side] = _mm256_madd_epi16(p, ones);
+		length_sq[side] = sum_pairs(_mm256_madd_epi16(l, l));
+		payload_sq[side] = sum_pairs(_mm256_madd_epi16(p, p));
+	}
+	all = _mm256_hadd_epi32(_mm256_hadd_epi32(length[0], length[1]),
+				_mm256_hadd_epi32(payload[0], payload[1]));
+	_mm_storeu_si128((__m128i *)s->length, _mm_add_epi32(_mm256_castsi256_si128(all),
+							     _mm256_extracti128_si256(all, 1)));
+	_mm_storeu_si128((__m128i *)s->length_sq, sum_of_each(length_sq[0], length_sq[1]));
+	_mm_storeu_si128((__m128i *)s->payload_sq, sum_of_each(payload_sq[0], payload_sq[1]));
+}
+
+/* Of gaps whose sum has 32 bits, so that of their squares has 64. */
+static inline __m256i sum_squares(const __m256i gap[2])
 {
 	__m256i sum = _mm256_setzero_si256();
 
 	for (int half = 0; half < 2; half++) {
-		__m256i odd = _mm256_srli_epi64(v[half], 32);
+		__m256i odd = _mm256_srli_epi64(gap[half], 32);
 
-		sum = _mm256_add_epi64(sum, _mm256_mul_epu32(v[half], v[half]));
+		sum = _mm256_add_epi64(sum, _mm256_mul_epu32(gap[half], gap[half]));
 		sum = _mm256_add_epi64(sum, _mm256_mul_epu32(odd, odd));
 	}
 	return sum;
 }
 
-static inline __m128i sum_two(__m256i a, __m256i b)
-{
-	__m256i v = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+/* What is asked of gaps, lane by lane; sides, and the flow last. */
+struct gaps {
+	__m256i squares[3];
+	__m256i longest[3], inverse[3]; /* inverse: the greatest is the shortest's */
+};
 
-	return _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+static inline void look_at_gaps(struct gaps *g, int of_whom, const __m256i gap[2],
+				const __m256i of[2])
+{
+	g->squares[of_whom] = sum_squares(gap);
+	g->longest[of_whom] = _mm256_max_epu32(gap[0], gap[1]);
+	g->inverse[of_whom] = _mm256_max_epu32(_mm256_andnot_si256(gap[0], of[0]),
+					       _mm256_andnot_si256(gap[1], of[1]));
 }
 
-static inline void sum_up(const struct lanes *v, struct sums *s)
-{
-	__m256i length[2][2], payload[2][2], sum[2][2], all;
-
-	for (int side = 0; side < 2; side++) {
-		for (int half = 0; half < 2; half++) {
-			const __m256i of = v->of[side][half];
-
-			length[side][half] = _mm256_and_si256(v->length[half], of);
-			payload[side][half] = _mm256_and_si256(v->payload[half], of);
-		}
-		sum[0][side] = _mm256_add_epi32(length[side][0], length[side][1]);
-		sum[1][side] = _mm256_add_epi32(payload[side][0], payload[side][1]);
-	}
-	all = _mm256_hadd_epi32(_mm256_hadd_epi32(sum[0][0], sum[0][1]),
-				_mm256_hadd_epi32(sum[1][0], sum[1][1]));
-	_mm_storeu_si128((__m128i *)s->length, _mm_add_epi32(_mm256_castsi256_si128(all),
-							     _mm256_extracti128_si256(all, 1)));
-	_mm_storeu_si128((__m128i *)s->length_sq, sum_two(squares(length[0]), squares(length[1])));
-	_mm_storeu_si128((__m128i *)s->payload_sq,
-			 sum_two(squares(payload[0]), squares(payload[1])));
-}
-
-/* The sum of the squares, which may have 68 bits: their halves are summed apart. */
-static inline unsigned __int128 sum_squares(const __m256i v[2])
-{
-	const __m256i low = _mm256_set1_epi64x(UINT32_MAX);
-	__m256i sum[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-	__m128i both;
-
-	for (int half = 0; half < 2; half++) {
-		__m256i other = _mm256_srli_epi64(v[half], 32),
-			even = _mm256_mul_epu32(v[half], v[half]),
-			odd = _mm256_mul_epu32(other, other);
-
-		sum[0] = _mm256_add_epi64(sum[0], _mm256_add_epi64(_mm256_and_si256(even, low),
-								   _mm256_and_si256(odd, low)));
-		sum[1] = _mm256_add_epi64(sum[1], _mm256_add_epi64(_mm256_srli_epi64(even, 32),
-								   _mm256_srli_epi64(odd, 32)));
-	}
-	both = sum_two(sum[0], sum[1]);
-	return (uint64_t)_mm_cvtsi128_si64(both) +
-	       ((unsigned __int128)(uint64_t)_mm_extract_epi64(both, 1) << 32);
-}
-
-/* `since`: ns from begin_ns to each packet. The side's first gap here began before. */
-static inline void fold_side_gaps(struct lj_flow_side *s, const struct lanes *v, int side,
-				  const __m256i since[2])
+/* Gaps between a side's own packets here. `since`: ns from begin_ns to each packet. */
+static inline void look_at_side(struct gaps *g, const struct lanes *v, int side,
+				const __m256i since[2])
 {
 	__m256i of[2], gap[2], before = _mm256_setzero_si256();
-	uint64_t first = time_of(v, (uint32_t)__builtin_ctz(v->sent[side])) - s->last_ns;
 
 	for (int half = 0; half < 2; half++) {
 		/* One more, so that no packet before is 0. */
@@ -100,33 +85,55 @@ static inline void fold_side_gaps(struct lj_flow_side *s, const struct lanes *v,
 		gap[half] = _mm256_and_si256(_mm256_sub_epi32(plus1, before), of[half]);
 		before = last_lane(_mm256_max_epu32(before, own));
 	}
+	look_at_gaps(g, side, gap, of);
+}
+
+/* The side's first gap here began before. */
+static inline void fold_side_gaps(struct lj_flow_side *s, const struct lanes *v, uint32_t sent,
+				  uint64_t squares, uint32_t longest, uint32_t shortest)
+{
+	uint64_t first = time_of(v, (uint32_t)__builtin_ctz(sent)) - s->last_ns;
+
+	s->last_ns = time_of(v, 31 - (uint32_t)__builtin_clz(sent));
+	/* Of one packet there is no other. */
+	if (sent & (sent - 1)) {
+		s->gap_min = RTE_MIN(s->gap_min, (uint64_t)shortest);
+		s->gap_max = RTE_MAX(s->gap_max, (uint64_t)longest);
+	}
 	s->gap_min = RTE_MIN(s->gap_min, first);
 	s->gap_max = RTE_MAX(s->gap_max, first);
-	s->gap_sumsq += (unsigned __int128)first * first;
-	s->last_ns = time_of(v, 31 - (uint32_t)__builtin_clz(v->sent[side]));
-	if (!(v->sent[side] & (v->sent[side] - 1)))
-		return;
-	s->gap_min = RTE_MIN(s->gap_min, (uint64_t)least32(gap, of));
-	s->gap_max = RTE_MAX(s->gap_max, (uint64_t)greatest32(gap, of));
-	s->gap_sumsq += sum_squares(gap);
+	s->gap_sumsq += (unsigned __int128)first * first + squares;
 }
 
 /* Gaps of the flow and of each side, and each packet's time. */
-static inline void fold_times(struct lj_flow *f, struct lanes *v)
+static __rte_always_inline void fold_times(struct lj_flow *f, struct lanes *v)
 {
+	uint64_t squares[4];
+	uint32_t most[8];
+	struct gaps g;
 	__m256i since[2];
 
 	since[0] = running_sum(v->gap[0]);
 	since[1] = _mm256_add_epi32(running_sum(v->gap[1]), last_lane(since[0]));
 	_mm256_storeu_si256((__m256i *)&v->since_ns[0], since[0]);
 	_mm256_storeu_si256((__m256i *)&v->since_ns[LANES], since[1]);
-	f->gap_min = RTE_MIN(f->gap_min, (uint64_t)least32(v->gap, v->live));
-	v->gap_max = greatest32(v->gap, v->live);
+	for (int side = 0; side < 2; side++)
+		look_at_side(&g, v, side, since);
+	look_at_gaps(&g, 2, v->gap, v->live);
+	_mm_storeu_si128((__m128i *)&squares[0], sum_of_each(g.squares[0], g.squares[1]));
+	_mm_storeu_si128((__m128i *)&squares[2], sum_of_each(g.squares[2], g.squares[2]));
+	_mm_storeu_si128((__m128i *)&most[0],
+			 greatest_of_each(g.longest[0], g.longest[1], g.longest[2], g.longest[2]));
+	_mm_storeu_si128((__m128i *)&most[4],
+			 greatest_of_each(g.inverse[0], g.inverse[1], g.inverse[2], g.inverse[2]));
+	v->gap_max = most[2];
+	f->gap_min = RTE_MIN(f->gap_min, (uint64_t)~most[4 + 2]);
 	f->gap_max = RTE_MAX(f->gap_max, (uint64_t)v->gap_max);
-	f->gap_sumsq += sum_squares(v->gap);
+	f->gap_sumsq += squares[2];
 	for (int side = 0; side < 2; side++)
 		if (v->sent[side] != 0)
-			fold_side_gaps(&f->side[side], v, side, since);
+			fold_side_gaps(&f->side[side], v, v->sent[side], squares[side], most[side],
+				       ~most[4 + side]);
 }
 
 static inline const struct logged *last_of(const struct lanes *v, int side)
@@ -134,11 +141,12 @@ static inline const struct logged *last_of(const struct lanes *v, int side)
 	return &v->packet[31 - __builtin_clz(v->sent[side])];
 }
 
-static void fold_rare_flags(struct lj_flow *f, const struct lanes *v, uint32_t keep)
+static __rte_noinline void fold_rare_flags(struct lj_flow *f, const struct logged *l, uint32_t n,
+					   uint32_t keep)
 {
-	for (uint32_t i = v->from; i < v->to; i++) {
-		int side = v->packet[i].l4_header_and_side >> 7;
-		uint8_t flags = v->packet[i].tcp_flags;
+	for (; n > 0; n--, l++) {
+		int side = l->l4_header_and_side >> 7;
+		uint8_t flags = l->tcp_flags;
 
 		if (keep & LJ_KEEP_PAYLOAD)
 			account_rare_flags(&f->side[side], flags);
@@ -165,7 +173,7 @@ static inline void fold_side(struct lj_flow *f, const struct lanes *v, const str
 	s->flag_psh += count(v->psh & v->sent[side]);
 }
 
-static void fold_extremes(struct lj_flow *f, const struct lanes *v, int side, uint32_t keep)
+static inline void fold_extremes(struct lj_flow *f, const struct lanes *v, int side, uint32_t keep)
 {
 	struct lj_flow_side *s = &f->side[side];
 	__m256i of = v->of16[side];
@@ -299,7 +307,8 @@ static inline void fold_windows(struct lj_flow *f, const struct lanes *v)
 	}
 }
 
-static inline void fold_tcp(struct lj_flow *f, struct lanes *v, const struct sums *sums)
+static __rte_always_inline void fold_tcp(struct lj_flow *f, struct lanes *v,
+					 const struct sums *sums)
 {
 	uint32_t acks = v->ack & v->sent[0];
 
@@ -314,8 +323,8 @@ static inline void fold_tcp(struct lj_flow *f, struct lanes *v, const struct sum
 }
 
 /* What goes packet by packet. `packets` is the count before the log. */
-static inline void fold_rest(struct lj_flow *f, const struct lanes *v, uint32_t packets,
-			     uint32_t keep)
+static __rte_always_inline void fold_rest(struct lj_flow *f, const struct lanes *v,
+					  uint32_t packets, uint32_t keep)
 {
 	for (uint32_t i = v->from; i < v->to; i++) {
 		const struct logged *l = &v->packet[i];
@@ -335,63 +344,56 @@ static inline void fold_rest(struct lj_flow *f, const struct lanes *v, uint32_t 
 	}
 }
 
-/* What a log is added to: the flow as it was before. */
-struct until {
-	uint64_t last_ns;
-	uint32_t packets;
-	bool tcp;
-};
-
-/* Packets `from` to `to` - 1, within 2^32 - 2 ns of what was before. */
-static __rte_always_inline void fold(struct lj_flow *f, const struct until *u,
-				     const struct logged *packet, uint32_t from, uint32_t to,
+/* Packets that follow the `packets` of the flow, within 2^32 - 2 ns of when the last of those came.
+ */
+static __rte_always_inline void fold(struct lj_flow *f, struct lanes *v, uint32_t packets, bool tcp,
 				     uint32_t keep)
 {
 	struct sums sums;
-	struct lanes v;
 
-	spread(&v, packet, from, to);
-	v.begin_ns = u->last_ns;
-	sum_up(&v, &sums);
-	fold_times(f, &v);
+	sum_up(v, &sums);
+	fold_times(f, v);
 	for (int side = 0; side < 2; side++)
-		if (v.sent[side] != 0)
-			fold_side(f, &v, &sums, side, keep);
-	fold_lengths(f, &v, keep);
-	if ((keep & LJ_KEEP_TCP) && u->tcp)
-		fold_tcp(f, &v, &sums);
-	if (unlikely(v.rare))
-		fold_rare_flags(f, &v, keep);
-	if ((keep & (LJ_KEEP_BULK | LJ_KEEP_SIZES)) || u->packets < LJ_SPLT_MAX ||
-	    v.gap_max > SUBFLOW_GAP_NS)
-		fold_rest(f, &v, u->packets, keep);
+		if (v->sent[side] != 0)
+			fold_side(f, v, &sums, side, keep);
+	fold_lengths(f, v, keep);
+	if ((keep & LJ_KEEP_TCP) && tcp)
+		fold_tcp(f, v, &sums);
+	if (unlikely(v->rare))
+		fold_rare_flags(f, v->packet + v->from, v->to - v->from, keep);
+	if ((keep & (LJ_KEEP_BULK | LJ_KEEP_SIZES)) || packets < LJ_SPLT_MAX ||
+	    v->gap_max > SUBFLOW_GAP_NS)
+		fold_rest(f, v, packets, keep);
 }
 
 /* A log that is too long in time goes packet by packet. */
-static __rte_noinline void fold_singly(struct lj_flow *f, struct until *u, const struct logged *log,
-				       uint32_t from, uint32_t to, uint32_t keep)
+static __rte_noinline void fold_singly(struct lj_flow *f, const struct logged *packet, uint32_t n,
+				       uint64_t begin_ns, uint32_t packets, bool tcp, uint32_t keep)
 {
-	for (uint32_t i = from; i < to; i++) {
-		struct logged one[FLOW_LOG] = {log[i]};
+	for (uint32_t i = 0; i < n; i++) {
+		struct logged one[FLOW_LOG] = {packet[i]};
+		struct lanes v;
 
-		fold(f, u, one, 0, 1, keep);
-		u->last_ns += log[i].gap_ns;
-		u->packets++;
+		spread(&v, one, 0, 1);
+		v.begin_ns = begin_ns;
+		fold(f, &v, packets + i, tcp, keep);
+		begin_ns += packet[i].gap_ns;
 	}
 }
 
 void account_log(const struct lj_flow_head *head, struct lj_flow *f, const struct logged *log,
 		 uint32_t from, uint32_t to, uint32_t keep)
 {
-	uint64_t span = span_of(log, from, to);
-	struct until u = {.last_ns = head->last_ns - span,
-			  .packets = head->packets - (to - from),
-			  .tcp = head->key.proto == IPPROTO_TCP};
+	uint32_t packets = head->packets - (to - from);
+	bool tcp = head->key.proto == IPPROTO_TCP;
+	struct lanes v;
 
 	if (from == to)
 		return;
-	if (likely(span < UINT32_MAX))
-		fold(f, &u, log, from, to, keep);
+	spread(&v, log, from, to);
+	v.begin_ns = head->last_ns - v.span_ns;
+	if (likely(v.span_ns < UINT32_MAX))
+		fold(f, &v, packets, tcp, keep);
 	else
-		fold_singly(f, &u, log, from, to, keep);
+		fold_singly(f, log + from, to - from, v.begin_ns, packets, tcp, keep);
 }

@@ -24,8 +24,10 @@ struct lanes {
 	__m256i length16, payload16, window16, ttl16, header16, data16, of16[2];
 	uint32_t sent[2], with_data, ack, psh, zero_window, again; /* a bit a packet */
 	bool rare;						   /* some of RARE_FLAGS */
-	uint64_t begin_ns;	     /* when the packet before them came */
-	uint32_t since_ns[FLOW_LOG]; /* from then to each */
+	uint64_t begin_ns; /* when the packet before them came */
+	uint64_t span_ns;  /* from then to the last */
+	/* From begin_ns to each, and the longest gap, when the span has 32 bits. */
+	uint32_t since_ns[FLOW_LOG];
 	uint32_t gap_max;
 };
 
@@ -82,27 +84,30 @@ static inline __m256i greatest_before(__m256i v)
 	return _mm256_max_epu32(v, MOVE_UP_4(v));
 }
 
-static inline uint32_t least32(const __m256i v[2], const __m256i of[2])
+/* Of each of four registers the greatest lane. */
+static inline __m128i greatest_of_each(__m256i a, __m256i b, __m256i c, __m256i d)
 {
-	const __m256i ones = _mm256_set1_epi32(-1);
-	__m256i low = _mm256_min_epu32(_mm256_or_si256(v[0], _mm256_xor_si256(of[0], ones)),
-				       _mm256_or_si256(v[1], _mm256_xor_si256(of[1], ones)));
-	__m128i x;
+	__m256i ab = _mm256_max_epu32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+	__m256i cd = _mm256_max_epu32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+	__m256i all =
+		_mm256_max_epu32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
 
-	x = _mm_min_epu32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
-	x = _mm_min_epu32(x, _mm_shuffle_epi32(x, 0x4e));
-	return (uint32_t)_mm_cvtsi128_si32(_mm_min_epu32(x, _mm_shuffle_epi32(x, 0xb1)));
+	return _mm_max_epu32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 }
 
-static inline uint32_t greatest32(const __m256i v[2], const __m256i of[2])
+/* Neighbours of 32 bits together. */
+static inline __m256i sum_pairs(__m256i v)
 {
-	__m256i high =
-		_mm256_max_epu32(_mm256_and_si256(v[0], of[0]), _mm256_and_si256(v[1], of[1]));
-	__m128i x;
+	return _mm256_add_epi64(_mm256_and_si256(v, _mm256_set1_epi64x(UINT32_MAX)),
+				_mm256_srli_epi64(v, 32));
+}
 
-	x = _mm_max_epu32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
-	x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
-	return (uint32_t)_mm_cvtsi128_si32(_mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1)));
+/* The sums of two registers' 64 bits. */
+static inline __m128i sum_of_each(__m256i a, __m256i b)
+{
+	__m256i v = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+
+	return _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 }
 
 /* The four words of each packet, from packets side by side to lanes. */
@@ -158,7 +163,7 @@ static inline void spread(struct lanes *v, const struct logged *packet, uint32_t
 {
 	const __m256i byte = _mm256_set1_epi32(0xff), words = _mm256_set1_epi32(0x0f << 2),
 		      zero = _mm256_setzero_si256();
-	__m256i window[2], word3[2], ttl[2], header[2], none[2], rare;
+	__m256i window[2], word3[2], ttl[2], header[2], none[2], gaps, rare;
 
 	v->packet = packet;
 	v->from = from;
@@ -183,6 +188,8 @@ static inline void spread(struct lanes *v, const struct logged *packet, uint32_t
 	v->zero_window = bits_of(none);
 	v->psh = bit_of(word3, 3);
 	v->ack = bit_of(word3, 4);
+	gaps = _mm256_add_epi64(sum_pairs(v->gap[0]), sum_pairs(v->gap[1]));
+	v->span_ns = (uint64_t)_mm_cvtsi128_si64(sum_of_each(gaps, zero));
 	rare = _mm256_or_si256(_mm256_and_si256(word3[0], v->live[0]),
 			       _mm256_and_si256(word3[1], v->live[1]));
 	v->rare = !_mm256_testz_si256(rare, _mm256_set1_epi32(RARE_FLAGS));
