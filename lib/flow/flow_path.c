@@ -336,7 +336,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	t->n_begun = 0;
 	for (i = -AHEAD; i < 0; i++)
 		lookahead_step(&l, t, i);
-	for (i = 0; i < n && c.n < n; i++) {
+	for (i = 0; i < n; i++) {
 		struct flow_slot *guess;
 
 		lookahead_step(&l, t, i);
@@ -346,7 +346,8 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 			c.hits++;
 			continue;
 		}
-		if (!update_one(t, slot_of(t, &packets[i], guess), &packets[i], &c))
+		/* Room for what the next may make due. */
+		if (c.n >= n || !update_one(t, slot_of(t, &packets[i], guess), &packets[i], &c))
 			break;
 		lookahead_pass(&l, i);
 	}

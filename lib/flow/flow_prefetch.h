@@ -48,24 +48,19 @@ static inline void prefetch_record(const struct flow_slot *s, const struct lj_fl
 
 /* The lines that the packet will touch beside the slot's first: one more of it, or the record's,
  * too. */
-static inline void prefetch_rest(const struct lj_flow_table *t, uint32_t index,
+static inline void prefetch_rest(const struct lj_flow_table *t, struct flow_slot *s,
 				 const struct lj_packet *p)
 {
-	const struct flow_slot *s = slot_at(t, index);
 	uint64_t tail = tail_of(s);
-	int side = (int)((p->side ^ tail >> TAIL_INITIATOR) & 1);
-	uint32_t pending = tail >> TAIL_PENDING & 0xf;
 
+	rte_prefetch0(place_of(s, tail));
 	/* As log_quickly() will find it, nearly always. */
-	if (p->plain & tail >> (TAIL_HEARD + side)) {
-		rte_prefetch0(&s->log[pending]);
-		if (pending < FLOW_LOG - 1)
-			return;
-	} else if (s->young && s->packets < FIRST_PACKETS) {
-		rte_prefetch0(s->log);
+	if (likely(p->plain && !is_nearly_full(tail)))
 		return;
-	}
-	prefetch_record(s, record_at(t, index), t->config.keep);
+	if (s->young && s->packets < FIRST_PACKETS)
+		rte_prefetch0(s->log);
+	else
+		prefetch_record(s, record_of(t, s), t->config.keep);
 }
 
 static inline void prefetch_young(const struct flow_slot *s)
@@ -129,7 +124,7 @@ static inline void lookahead_step(struct lookahead *l, const struct lj_flow_tabl
 	record = l->packets[lines].record;
 	if (likely(record != 0)) {
 		l->guess[lines] = slot_at(t, record - 1);
-		prefetch_rest(t, record - 1, &l->packets[lines]);
+		prefetch_rest(t, l->guess[lines], &l->packets[lines]);
 	} else {
 		l->guess[lines] = NULL;
 		prefetch_begin(l, t);
