@@ -113,3 +113,24 @@ void account_packet(struct lj_flow_head *head, struct lj_flow *f, const struct l
 	head->first_ns = RTE_MIN(head->first_ns, p->time_ns);
 	head->last_ns = RTE_MAX(head->last_ns, p->time_ns);
 }
+
+void account_singly(struct lj_flow *f, const struct logged *log, uint32_t n, struct before b,
+		    bool tcp, uint32_t keep)
+{
+	for (const struct logged *l = log; l < log + n; l++) {
+		const struct lj_packet p = {
+			.time_ns = b.last_ns + l->gap_ns,
+			.l3_bytes = l->l3_bytes,
+			.payload_bytes = (uint32_t)l->l3_bytes - l->header_bytes,
+			.l4_header_bytes = (uint16_t)(4 * (l->l4_header_and_side & 0xf)),
+			.tcp_seq = l->tcp_seq,
+			.tcp_window = l->tcp_window,
+			.tcp_flags = l->tcp_flags,
+			.ttl = l->ttl,
+		};
+
+		account(f, &p, l->l4_header_and_side >> 7, &b, tcp, keep);
+		b.last_ns = p.time_ns;
+		b.packets++;
+	}
+}

@@ -10,6 +10,9 @@
 #include "flow_table.h"
 #include "lanes.h"
 
+/* As many packets cost as much in lanes as one by one. */
+#define FOLD_LEAST 6
+
 /* Sums of length and of payload, of both sides. */
 struct sums {
 	uint32_t length[2], payload[2];
@@ -366,34 +369,22 @@ static __rte_always_inline void fold(struct lj_flow *f, struct lanes *v, uint32_
 		fold_rest(f, v, packets, keep);
 }
 
-/* A log that is too long in time goes packet by packet. */
-static __rte_noinline void fold_singly(struct lj_flow *f, const struct logged *packet, uint32_t n,
-				       uint64_t begin_ns, uint32_t packets, bool tcp, uint32_t keep)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		struct logged one[FLOW_LOG] = {packet[i]};
-		struct lanes v;
-
-		spread(&v, one, 0, 1);
-		v.begin_ns = begin_ns;
-		fold(f, &v, packets + i, tcp, keep);
-		begin_ns += packet[i].gap_ns;
-	}
-}
-
 void account_log(const struct lj_flow_head *head, struct lj_flow *f, const struct logged *log,
 		 uint32_t from, uint32_t to, uint32_t keep)
 {
-	uint32_t packets = head->packets - (to - from);
-	bool tcp = head->key.proto == IPPROTO_TCP;
+	const bool tcp = head->key.proto == IPPROTO_TCP;
+	struct before b = {.packets = head->packets - (to - from)};
 	struct lanes v;
 
-	if (from == to)
-		return;
-	spread(&v, log, from, to);
-	v.begin_ns = head->last_ns - v.span_ns;
-	if (likely(v.span_ns < UINT32_MAX))
-		fold(f, &v, packets, tcp, keep);
-	else
-		fold_singly(f, log + from, to - from, v.begin_ns, packets, tcp, keep);
+	if (to - from >= FOLD_LEAST) {
+		spread(&v, log, from, to);
+		b.last_ns = v.begin_ns = head->last_ns - v.span_ns;
+		if (likely(v.span_ns < UINT32_MAX)) {
+			fold(f, &v, b.packets, tcp, keep);
+			return;
+		}
+	} else {
+		b.last_ns = head->last_ns - span_of(log, from, to);
+	}
+	account_singly(f, log + from, to - from, b, tcp, keep);
 }
