@@ -40,7 +40,7 @@ static struct lj_packet any_packet(struct traffic *t)
 {
 	static const uint8_t flags[] = {0x10, 0x18, 0x10, 0x18, 0x10, 0x30, 0x50,
 					0x90, 0x00, 0x11, 0x12, 0x02, 0x04, 0x14};
-	static const uint32_t payload[] = {0, 1, 4, 60, 1448, 9000, 65000};
+	static const uint32_t payload[] = {0, 1, 4, 60, 1448, 9000, 32707, 65000};
 	bool tcp = t->proto == 6, back = one_in(2);
 	struct lj_packet p;
 
