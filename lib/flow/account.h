@@ -19,6 +19,10 @@ struct before {
 	uint64_t last_ns;
 };
 
+/* Adds logged packets one by one: for a log that is short, or too long in time for the lanes. */
+void account_singly(struct lj_flow *f, const struct logged *log, uint32_t n, struct before b,
+		    bool tcp, uint32_t keep);
+
 static inline uint64_t gap_between(uint64_t earlier_ns, uint64_t later_ns)
 {
 	return later_ns > earlier_ns ? later_ns - earlier_ns : 0;

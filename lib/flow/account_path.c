@@ -67,7 +67,7 @@ static void account_application(struct lj_flow *f, const struct lj_packet *p)
 }
 
 static inline void account(struct lj_flow *f, const struct lj_packet *p, int side,
-			   const struct before *b, uint32_t keep)
+			   const struct before *b, bool tcp, uint32_t keep)
 {
 	struct lj_flow_side *s = &f->side[side];
 	uint64_t gap = 0;
@@ -85,8 +85,7 @@ static inline void account(struct lj_flow *f, const struct lj_packet *p, int sid
 		s->first_ns = p->time_ns;
 	if (keep & LJ_KEEP_PAYLOAD)
 		account_payload(s, p);
-	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP &&
-	    likely(p->fragment != LJ_FRAGMENT_LATER))
+	if ((keep & LJ_KEEP_TCP) && tcp && likely(p->fragment != LJ_FRAGMENT_LATER))
 		account_tcp(f, p, side);
 	if ((keep & LJ_KEEP_ACTIVITY) && (gap > SUBFLOW_GAP_NS || b->packets == 0))
 		account_activity(&f->activity, b, p->time_ns, gap);
@@ -102,14 +101,36 @@ static inline void account(struct lj_flow *f, const struct lj_packet *p, int sid
 		bump16(&f->fragments, true);
 }
 
-void account_packet(struct lj_flow *f, const struct lj_packet *p, int side, uint32_t keep)
+void account_packet(struct lj_flow_head *head, struct lj_flow *f, const struct lj_packet *p,
+		    int side, uint32_t keep)
 {
-	struct before b = {.packets = f->packets, .last_ns = f->last_ns};
+	struct before b = {.packets = head->packets, .last_ns = head->last_ns};
 
-	account(f, p, side, &b, keep);
-	f->heard |= (uint8_t)(1u << side) & 3;
-	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
-	f->packets++;
-	f->first_ns = RTE_MIN(f->first_ns, p->time_ns);
-	f->last_ns = RTE_MAX(f->last_ns, p->time_ns);
+	account(f, p, side, &b, head->key.proto == IPPROTO_TCP, keep);
+	head->heard |= (uint8_t)(1u << side) & 3;
+	head->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
+	head->packets++;
+	head->first_ns = RTE_MIN(head->first_ns, p->time_ns);
+	head->last_ns = RTE_MAX(head->last_ns, p->time_ns);
+}
+
+void account_singly(struct lj_flow *f, const struct logged *log, uint32_t n, struct before b,
+		    bool tcp, uint32_t keep)
+{
+	for (const struct logged *l = log; l < log + n; l++) {
+		const struct lj_packet p = {
+			.time_ns = b.last_ns + l->gap_ns,
+			.l3_bytes = l->l3_bytes,
+			.payload_bytes = (uint32_t)l->l3_bytes - l->header_bytes,
+			.l4_header_bytes = (uint16_t)(4 * (l->l4_header_and_side & 0xf)),
+			.tcp_seq = l->tcp_seq,
+			.tcp_window = l->tcp_window,
+			.tcp_flags = l->tcp_flags,
+			.ttl = l->ttl,
+		};
+
+		account(f, &p, l->l4_header_and_side >> 7, &b, tcp, keep);
+		b.last_ns = p.time_ns;
+		b.packets++;
+	}
 }

@@ -10,9 +10,9 @@ static inline struct bucket *after(const struct lj_flow_table *t, struct bucket 
 	return b == &t->buckets[t->bucket_mask] ? t->buckets : b + 1;
 }
 
-/* The record of the key, or NULL. */
-static inline struct lj_flow *bucket_find(const struct lj_flow_table *t,
-					  const struct lj_flow_key *key, uint64_t hash)
+/* The key's flow, or NULL. */
+static inline struct flow_slot *bucket_find(const struct lj_flow_table *t,
+					    const struct lj_flow_key *key, uint64_t hash)
 {
 	struct bucket *b = home_of(t, hash);
 
@@ -21,8 +21,8 @@ static inline struct lj_flow *bucket_find(const struct lj_flow_table *t,
 			uint32_t slot = (uint32_t)__builtin_ctz(hit) / 2;
 			uint32_t record = b->record[slot];
 
-			if (record != 0 && same_key(&record_at(t, record - 1)->key, key))
-				return record_at(t, record - 1);
+			if (record != 0 && same_key(&slot_at(t, record - 1)->key, key))
+				return slot_at(t, record - 1);
 			hit &= ~(3u << (2 * slot));
 		}
 		if (b->overflow == 0)
@@ -41,24 +41,24 @@ static inline int slot_with(const struct bucket *b, uint32_t record)
 	return hit != 0 ? __builtin_ctz(hit) : -1;
 }
 
-static inline void bucket_insert(struct lj_flow_table *t, const struct lj_flow *f)
+static inline void bucket_insert(struct lj_flow_table *t, uint32_t index, uint64_t hash)
 {
-	struct bucket *b = home_of(t, f->hash);
+	struct bucket *b = home_of(t, hash);
 	int slot;
 
-	link_of(t, f)->home = (uint32_t)(b - t->buckets);
+	t->links[index].home = (uint32_t)(b - t->buckets);
 	for (; (slot = slot_with(b, 0)) < 0; b = after(t, b))
 		b->overflow++;
-	b->record[slot] = f->index + 1;
-	b->signature[slot] = signature_of(f->hash);
+	b->record[slot] = index + 1;
+	b->signature[slot] = signature_of(hash);
 }
 
-static inline void bucket_erase(struct lj_flow_table *t, const struct lj_flow *f)
+static inline void bucket_erase(struct lj_flow_table *t, uint32_t index)
 {
-	struct bucket *b = &t->buckets[link_of(t, f)->home];
+	struct bucket *b = &t->buckets[t->links[index].home];
 	int slot;
 
-	for (; (slot = slot_with(b, f->index + 1)) < 0; b = after(t, b))
+	for (; (slot = slot_with(b, index + 1)) < 0; b = after(t, b))
 		b->overflow--;
 	b->record[slot] = 0;
 }

@@ -6,8 +6,8 @@
 #include "flow_table.h"
 #include "lj_memory.h"
 
-/* Records beyond the capacity: as many as one update can have lent at most. */
-#define SPARE_RECORDS (2 * LJ_BURST_MAX)
+/* Slots beyond the capacity: as many records as one update can have lent at most. */
+#define SPARE_SLOTS (2 * LJ_BURST_MAX)
 
 static uint64_t bucket_count(uint32_t capacity)
 {
@@ -17,16 +17,16 @@ static uint64_t bucket_count(uint32_t capacity)
 
 uint64_t lj_flow_memory(uint32_t capacity)
 {
-	uint64_t records = (uint64_t)capacity + SPARE_RECORDS;
+	uint64_t slots = (uint64_t)capacity + SPARE_SLOTS, records = slots + SPARE_RECORDS;
 
 	return sizeof(struct lj_flow_table) + bucket_count(capacity) * sizeof(struct bucket) +
-	       records * 2 * sizeof(uint32_t) +
-	       (records + SPARE_SLOTS) * (sizeof(struct flow_slot) + sizeof(struct flow_link));
+	       slots * (sizeof(struct flow_slot) + 2 * sizeof(uint32_t)) +
+	       records * (sizeof(struct lj_flow) + sizeof(struct flow_link));
 }
 
-static uint64_t slot_count(const struct lj_flow_table *t)
+static uint64_t record_count(const struct lj_flow_table *t)
 {
-	return (uint64_t)t->capacity + SPARE_SLOTS;
+	return (uint64_t)t->capacity + SPARE_RECORDS;
 }
 
 static void set_quick_limits(struct lj_flow_table *t)
@@ -46,7 +46,7 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 {
 	uint64_t buckets = bucket_count(config->capacity);
 	struct lj_flow_table *t;
-	uint64_t slots;
+	uint64_t records;
 
 	t = lj_memory_map(name, sizeof(*t), config->socket_id);
 	if (t == NULL)
@@ -55,20 +55,21 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 	set_quick_limits(t);
 	t->counters = counters;
 	t->bucket_mask = buckets - 1;
-	t->capacity = config->capacity + SPARE_RECORDS;
+	t->capacity = config->capacity + SPARE_SLOTS;
 	memset(t->slot, 0xff, sizeof(t->slot));
-	while (t->n_spare < SPARE_SLOTS) {
+	while (t->n_spare < SPARE_RECORDS) {
 		t->spare[t->n_spare] = t->capacity + t->n_spare;
 		t->n_spare++;
 	}
 	t->buckets = lj_memory_map(name, buckets * sizeof(*t->buckets), config->socket_id);
-	slots = slot_count(t);
-	t->slots = lj_memory_map(name, slots * sizeof(*t->slots), config->socket_id);
-	t->links = lj_memory_map(name, slots * sizeof(*t->links), config->socket_id);
+	records = record_count(t);
+	t->slots = lj_memory_map(name, t->capacity * sizeof(*t->slots), config->socket_id);
+	t->records = lj_memory_map(name, records * sizeof(*t->records), config->socket_id);
+	t->links = lj_memory_map(name, records * sizeof(*t->links), config->socket_id);
 	t->expired = lj_memory_map(name, t->capacity * sizeof(*t->expired), config->socket_id);
 	t->free = lj_memory_map(name, t->capacity * sizeof(*t->free), config->socket_id);
-	if (t->buckets != NULL && t->slots != NULL && t->links != NULL && t->expired != NULL &&
-	    t->free != NULL)
+	if (t->buckets != NULL && t->slots != NULL && t->records != NULL && t->links != NULL &&
+	    t->expired != NULL && t->free != NULL)
 		return t;
 no_memory:
 	lj_flow_destroy(t);
@@ -82,8 +83,9 @@ void lj_flow_destroy(struct lj_flow_table *t)
 		return;
 	lj_memory_unmap(t->free, t->capacity * sizeof(*t->free));
 	lj_memory_unmap(t->expired, t->capacity * sizeof(*t->expired));
-	lj_memory_unmap(t->links, slot_count(t) * sizeof(*t->links));
-	lj_memory_unmap(t->slots, slot_count(t) * sizeof(*t->slots));
+	lj_memory_unmap(t->links, record_count(t) * sizeof(*t->links));
+	lj_memory_unmap(t->records, record_count(t) * sizeof(*t->records));
+	lj_memory_unmap(t->slots, t->capacity * sizeof(*t->slots));
 	lj_memory_unmap(t->buckets, (t->bucket_mask + 1) * sizeof(*t->buckets));
 	lj_memory_unmap(t, sizeof(*t));
 }
@@ -125,14 +127,19 @@ uint32_t lj_flow_records(const struct lj_flow_table *t)
 	return t->high_water;
 }
 
-const struct lj_flow *lj_flow_live(const struct lj_flow_table *t, uint32_t index)
+bool lj_flow_live(const struct lj_flow_table *t, uint32_t index, struct lj_flow_head *head,
+		  struct lj_flow_identity *identity)
 {
-	const struct lj_flow *f = record_at(t, index);
+	struct flow_slot *s = slot_at(t, index);
 
-	return f->state == LJ_FLOW_OPEN || f->state == LJ_FLOW_CLOSING ? f : NULL;
+	if (!is_live(s))
+		return false;
+	*head = s->head;
+	*identity = *identity_at(t, s);
+	return true;
 }
 
 void lj_flow_note_parted(struct lj_flow_table *t, uint32_t index)
 {
-	record_at(t, index)->loss_epoch = (uint16_t)(t->loss_epoch - 1);
+	identity_at(t, slot_at(t, index))->loss_epoch = (uint16_t)(t->loss_epoch - 1);
 }

@@ -1,6 +1,6 @@
 /*
- * Private: noting a packet, in a young flow's identity or in a record's log, which holds those that
- * have come since the record was last brought up to date. Inlined into the update of a burst.
+ * Private: noting a packet in its flow's slot, as far as that can be. Inlined into the update of a
+ * burst.
  */
 #ifndef FLOW_LOG_H
 #define FLOW_LOG_H
@@ -23,10 +23,10 @@ _Static_assert(sizeof(struct logged) == 16 &&
 	       "a packet has them as the log keeps them");
 
 /* Whether the log can hold all that is to be known of the packet. */
-static inline bool is_loggable(const struct lj_flow *f, const struct lj_packet *p, int side)
+static inline bool is_loggable(const struct flow_slot *s, const struct lj_packet *p, int side)
 {
 	/* What comes before the last seems 2^64 ns late. */
-	return p->plain && (f->heard & (1 << side)) != 0 && p->time_ns - f->last_ns <= UINT32_MAX;
+	return p->plain && (s->heard & (1 << side)) != 0 && p->time_ns - s->last_ns <= UINT32_MAX;
 }
 
 /* The parser has written the rest as the log has it. */
@@ -41,29 +41,40 @@ static inline void put_logged(struct logged *l, const struct lj_packet *p, uint3
 	_mm_store_si128((__m128i *)l, noted);
 }
 
-static inline void log_packet(struct lj_flow *f, const struct lj_packet *p, int side)
+static inline void count_packet(struct flow_slot *s, const struct lj_packet *p)
 {
-	put_logged(&log_of(f)->packet[f->pending], p, (uint32_t)(p->time_ns - f->last_ns),
-		   (uint32_t)side);
-	f->pending++;
-	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
-	f->packets++;
-	f->last_ns = p->time_ns;
+	s->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
+	s->packets++;
+	s->last_ns = p->time_ns;
 }
 
-/* Whether a young flow, or a new one, can be so with the packet, too. */
-static inline bool stays_young(const struct lj_flow *f, const struct lj_packet *p)
+static inline void log_packet(struct lj_flow_table *t, struct flow_slot *s,
+			      const struct lj_packet *p, int side)
+{
+	uint32_t place = s->pending;
+
+	put_logged(&s->log[place], p, (uint32_t)(p->time_ns - s->last_ns), (uint32_t)side);
+	count_packet(s, p);
+	if (place < FLOW_LOG - 1)
+		s->pending++;
+	else
+		slot_fold(t, s, FLOW_LOG);
+}
+
+/* Whether a young flow, or a new one, can be so with the packet that no log can hold. */
+static inline bool stays_young(const struct flow_slot *s, const struct lj_packet *p)
 {
 	bool dns = p->key.proto == IPPROTO_UDP && p->application != LJ_APPLICATION_FTP_REPLY;
 
-	return f->packets < YOUNG_PACKETS && f->state == LJ_FLOW_OPEN && p->time_ns >= f->last_ns &&
+	return s->young && s->packets < FIRST_PACKETS && s->state == LJ_FLOW_OPEN &&
+	       p->time_ns >= s->last_ns &&
 	       (p->plain || (p->l3_bytes <= UINT16_MAX && p->fragment == LJ_FRAGMENT_NONE &&
 			     (p->application == LJ_APPLICATION_NONE || dns)));
 }
 
-static inline void keep_young(struct lj_flow *f, const struct lj_packet *p, int side)
+static inline void keep_first(struct flow_slot *s, const struct lj_packet *p, int side)
 {
-	struct young_packet *y = &young_packets(f)[f->packets];
+	struct first_packet *y = &s->first[s->packets];
 
 	y->l3_bytes = (uint16_t)p->l3_bytes;
 	y->payload_bytes = (uint16_t)p->payload_bytes;
@@ -82,30 +93,26 @@ static inline void keep_young(struct lj_flow *f, const struct lj_packet *p, int 
 	y->l4_header_units = p->l4_header_bytes / 4 & 0xf;
 	y->application = p->application & 3;
 	y->side = side & 1;
-	f->legs |= (uint8_t)(1u << RTE_MIN(p->leg, 7));
-	f->packets++;
-	f->last_ns = p->time_ns;
+	s->heard |= (uint8_t)(1u << side) & 3;
+	count_packet(s, p);
 }
 
-static inline void add_packet(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
-			      int side)
+static inline void add_packet(struct lj_flow_table *t, struct flow_slot *s,
+			      const struct lj_packet *p, int side)
 {
-	if (is_young(f)) {
-		if (stays_young(f, p)) {
-			keep_young(f, p, side);
-			return;
-		}
-		young_grow(t, f);
-	}
-	if (likely(is_loggable(f, p, side))) {
-		log_packet(f, p, side);
-		if (f->pending == FLOW_LOG)
-			account_log(f, log_of(f), t->config.keep);
+	/* That it closed is all that a young flow knows of when. */
+	if (s->young && s->state == LJ_FLOW_CLOSING)
+		slot_fold(t, s, s->pending);
+	if (is_loggable(s, p, side)) {
+		log_packet(t, s, p, side);
 		return;
 	}
-	if (f->pending > 0)
-		account_log(f, log_of(f), t->config.keep);
-	account_packet(f, p, side, t->config.keep);
+	if (stays_young(s, p)) {
+		keep_first(s, p, side);
+		return;
+	}
+	slot_fold(t, s, s->pending);
+	account_packet(&s->head, record_of(t, s), p, side, t->config.keep);
 }
 
 #endif

@@ -28,8 +28,8 @@ static void count_half(struct lj_flow_table *t, const struct lj_flow *f)
 	lj_count(t->counters, LJ_C_flow_half_heard, f->heard != 3);
 }
 
-struct lj_flow *record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason,
-			   struct lj_order order)
+struct lj_flow *flow_end(struct lj_flow_table *t, struct flow_slot *s, enum lj_due reason,
+			 struct lj_order order)
 {
 	static const enum lj_counter counter[LJ_DUES] = {
 		[LJ_DUE_IDLE] = LJ_C_flow_ended_idle,
@@ -39,13 +39,19 @@ struct lj_flow *record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_d
 		[LJ_DUE_FLUSHED] = LJ_C_flow_ended_flushed,
 		[LJ_DUE_EVICTED] = LJ_C_flow_ended_evicted,
 	};
+	uint32_t index = index_of(t, s);
+	struct lj_flow *f = record_at(t, index);
 
-	bucket_erase(t, f);
-	wheel_remove(t, f);
-	if (is_young(f))
-		f = young_end(t, f);
+	bucket_erase(t, index);
+	wheel_remove(t, index);
+	if (s->young)
+		f = young_end(t, s);
 	else
-		account_log(f, log_of(f), t->config.keep);
+		account_log(&s->head, f, s->log, 0, s->pending, t->config.keep);
+	*head_of(f) = s->head;
+	s->state = LJ_FLOW_FREE;
+	f->young = 0;
+	f->pending = 0;
 	if (t->config.keep & LJ_KEEP_TCP)
 		count_half(t, f);
 	f->state = LJ_FLOW_ENDED;
@@ -59,113 +65,125 @@ struct lj_flow *record_end(struct lj_flow_table *t, struct lj_flow *f, enum lj_d
 	return f;
 }
 
-void record_early(struct lj_flow_table *t, struct lj_flow *f, enum lj_due reason, uint64_t at_ns,
-		  struct lj_order order)
+struct lj_flow *flow_early(struct lj_flow_table *t, struct flow_slot *s, enum lj_due reason,
+			   uint64_t at_ns, struct lj_order order)
 {
-	if (is_young(f))
-		young_grow(t, f);
-	account_log(f, log_of(f), t->config.keep);
-	f->early = 1;
+	struct lj_flow *f = record_of(t, s);
+
+	slot_fold(t, s, s->pending);
+	s->early = 1;
+	s->due = (uint8_t)reason;
+	*head_of(f) = s->head;
 	f->early_ns = at_ns;
-	f->due = (uint8_t)reason;
 	f->order = order;
 	f->lossy = f->loss_epoch != t->loss_epoch;
 	lj_count(t->counters, LJ_C_flow_early, 1);
 	lj_count(t->counters, LJ_C_flow_due, 1);
+	return f;
 }
 
 /*
  * Who began: the sender, unless this is an answer: a SYN-ACK, or from a well-known port to a high
  * one in the middle of a connection.
  */
-static uint8_t initiator_of(const struct lj_packet *p, struct lj_flow *f)
+static uint8_t initiator_of(const struct lj_packet *p, struct lj_flow_identity *identity)
 {
 	uint16_t from = p->key.port[p->side], to = p->key.port[!p->side];
 
 	if (p->key.proto != IPPROTO_TCP)
 		return p->side;
 	if (p->tcp_flags & LJ_TCP_SYN) {
-		f->flipped = (p->tcp_flags & LJ_TCP_ACK) != 0;
+		identity->flipped = (p->tcp_flags & LJ_TCP_ACK) != 0;
 	} else {
-		f->midstream = 1;
-		f->flipped = from < WELL_KNOWN_PORTS && to >= WELL_KNOWN_PORTS;
+		identity->midstream = 1;
+		identity->flipped = from < WELL_KNOWN_PORTS && to >= WELL_KNOWN_PORTS;
 	}
-	return f->flipped ? !p->side : p->side;
+	return identity->flipped ? !p->side : p->side;
 }
 
-/* Fills a new record for the packet; `before` is the part it goes on from, or NULL. */
-static void begin_record(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
-			 const struct lj_flow *before)
+/* Begins a young flow with the packet; `before` is the part it goes on from, or NULL. */
+static void begin_flow(struct lj_flow_table *t, struct flow_slot *s, const struct lj_packet *p,
+		       const struct lj_flow *before)
 {
-	uint32_t index = f->index;
+	struct lj_flow_identity *identity = &s->identity;
 
-	memset(f, 0, IDENTITY_END);
-	f->index = index;
-	f->key = p->key;
-	f->hash = p->hash;
-	f->first_ns = f->last_ns = p->time_ns;
-	f->state = LJ_FLOW_OPEN;
-	f->loss_epoch = t->loss_epoch;
-	f->vlan = p->vlan;
-	f->tunnel = p->tunnel;
-	f->icmp_type = p->icmp_type;
-	f->icmp_code = p->icmp_code;
+	s->head = (struct lj_flow_head){
+		.key = p->key,
+		.first_ns = p->time_ns,
+		.last_ns = p->time_ns,
+		.state = LJ_FLOW_OPEN,
+		.young = 1,
+		.pending = YOUNG_LOG,
+	};
+	*identity = (struct lj_flow_identity){
+		.hash = p->hash,
+		.index = index_of(t, s),
+		.vlan = p->vlan,
+		.loss_epoch = t->loss_epoch,
+		.tunnel = p->tunnel,
+		.icmp_type = p->icmp_type,
+		.icmp_code = p->icmp_code,
+	};
 	/* The wheel begins to turn with the first packet, or the first tick before it. */
 	if (t->tick == 0)
 		t->tick = p->time_ns / LJ_FLOW_TICK_NS;
 	if (before != NULL) {
-		f->flow_id = before->flow_id;
-		f->initiator = before->initiator;
-		f->flipped = before->flipped;
-		f->midstream = p->key.proto == IPPROTO_TCP;
-		f->part = (uint16_t)(before->part + 1);
-		f->early = before->early;
+		identity->flow_id = before->flow_id;
+		identity->flipped = before->flipped;
+		identity->midstream = p->key.proto == IPPROTO_TCP;
+		identity->part = (uint16_t)(before->part + 1);
+		s->initiator = before->initiator;
+		s->early = before->early;
 		lj_count(t->counters, LJ_C_flow_hit, 1);
 		lj_count(t->counters, LJ_C_flow_continued, 1);
 	} else {
-		f->flow_id = lj_flow_id(&p->key, p->time_ns);
-		f->initiator = initiator_of(p, f);
+		identity->flow_id = lj_flow_id(&p->key, p->time_ns);
+		s->initiator = initiator_of(p, identity);
 		lj_count(t->counters, LJ_C_flow_created, 1);
 	}
-	bucket_insert(t, f);
-	wheel_file(t, f);
+	bucket_insert(t, index_of(t, s), p->hash);
+	wheel_file(t, s);
 	t->active++;
 }
 
 /*
- * Whether the packet comes too late for the record, and why the record ended then. Only a packet
- * notices an active timeout: silence ends the record as idle.
+ * Whether the packet comes too late for the flow, and why that ended then. Only a packet notices an
+ * active timeout: silence ends the flow as idle.
  */
-static inline enum lj_due over_before(const struct lj_flow_table *t, const struct lj_flow *f,
+static inline enum lj_due over_before(const struct lj_flow_table *t, struct flow_slot *s,
 				      const struct lj_packet *p)
 {
-	enum lj_due reason = over_at(t, f, p->time_ns);
+	enum lj_due reason = over_at(t, s, p->time_ns);
 
 	if (reason != LJ_DUE_NOT)
 		return reason;
-	if (f->state != LJ_FLOW_CLOSING)
-		return p->time_ns > f->first_ns + t->config.active_timeout_ns ? LJ_DUE_ACTIVE
+	if (s->state != LJ_FLOW_CLOSING)
+		return p->time_ns > s->first_ns + t->config.active_timeout_ns ? LJ_DUE_ACTIVE
 									      : LJ_DUE_NOT;
 	if ((p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_ACK)) == LJ_TCP_SYN)
-		return closing_reason(f);
+		return closing_reason(identity_at(t, s));
 	return LJ_DUE_NOT;
 }
 
 /* FIN both ways, or RST, closes the flow. */
-static void follow_tcp(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
+static void follow_tcp(struct lj_flow_table *t, struct flow_slot *s, const struct lj_packet *p,
 		       int side)
 {
+	struct lj_flow_identity *identity = identity_at(t, s);
+
 	if (p->tcp_flags & LJ_TCP_FIN)
-		f->fin_sides |= (uint8_t)(1 << side);
-	if ((p->tcp_flags & LJ_TCP_RST) && f->rst_side_plus1 == 0 && f->fin_sides != 3)
-		f->rst_side_plus1 = (uint8_t)(side + 1);
-	if (f->state == LJ_FLOW_CLOSING || (f->fin_sides != 3 && f->rst_side_plus1 == 0))
+		identity->fin_sides |= (uint8_t)(1 << side);
+	if ((p->tcp_flags & LJ_TCP_RST) && identity->rst_side_plus1 == 0 &&
+	    identity->fin_sides != 3)
+		identity->rst_side_plus1 = (uint8_t)(side + 1);
+	if (s->state == LJ_FLOW_CLOSING ||
+	    (identity->fin_sides != 3 && identity->rst_side_plus1 == 0))
 		return;
-	f->state = LJ_FLOW_CLOSING;
-	if (!is_young(f))
-		f->closed_ns = p->time_ns;
-	wheel_remove(t, f);
-	wheel_file(t, f);
+	s->state = LJ_FLOW_CLOSING;
+	if (!s->young)
+		record_of(t, s)->closed_ns = p->time_ns;
+	wheel_remove(t, index_of(t, s));
+	wheel_file(t, s);
 }
 
 /* The collecting of one update. */
@@ -194,103 +212,99 @@ enum room {
  */
 static enum room make_room(struct lj_flow_table *t, const struct lj_packet *p, struct collected *c)
 {
-	struct lj_flow *nearest, *ended;
+	struct flow_slot *nearest;
 
 	if (t->active < t->config.capacity)
 		return ROOM;
 	nearest = wheel_nearest(t);
 	if (nearest == NULL || nearest->due != LJ_DUE_NOT)
 		return c->n > 0 ? ROOM_LATER : ROOM_NONE;
-	ended = record_end(t, nearest, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie});
-	collect(c, ended);
+	collect(c, flow_end(t, nearest, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie}));
 	return ROOM;
 }
 
 /*
- * Ends the packet's record if it came too late for it, or asks for its early verdict by age. False
+ * Ends the packet's flow if it came too late for it, or asks for its early verdict by age. False
  * when the packet has to wait until what is due has been settled. `before` is set to the record
  * that this packet goes on from.
  */
-static bool judge(struct lj_flow_table *t, struct lj_flow **f, const struct lj_packet *p,
-		  struct collected *c, struct lj_flow **before)
+static bool judge(struct lj_flow_table *t, struct flow_slot **s, const struct lj_packet *p,
+		  struct collected *c, const struct lj_flow **before)
 {
+	const struct lj_order order = {p->seq, c->tie};
 	uint64_t early_after = t->config.classify_after_ns;
 	enum lj_due reason;
 
-	if ((*f)->due != LJ_DUE_NOT)
+	if ((*s)->due != LJ_DUE_NOT)
 		return false;
-	reason = over_before(t, *f, p);
+	reason = over_before(t, *s, p);
 	if (unlikely(reason != LJ_DUE_NOT)) {
-		*f = record_end(t, *f, reason, (struct lj_order){p->seq, c->tie});
-		collect(c, *f);
-		*before = reason == LJ_DUE_ACTIVE ? *f : NULL;
-		*f = NULL;
-	} else if (early_after > 0 && !(*f)->early && p->time_ns > (*f)->first_ns + early_after) {
-		record_early(t, *f, LJ_DUE_EARLY_AGE, (*f)->first_ns + early_after,
-			     (struct lj_order){p->seq, c->tie});
-		collect(c, *f);
+		struct lj_flow *ended = flow_end(t, *s, reason, order);
+
+		collect(c, ended);
+		*before = reason == LJ_DUE_ACTIVE ? ended : NULL;
+		*s = NULL;
+	} else if (early_after > 0 && !(*s)->early && p->time_ns > (*s)->first_ns + early_after) {
+		collect(c,
+			flow_early(t, *s, LJ_DUE_EARLY_AGE, (*s)->first_ns + early_after, order));
 		return false;
 	}
 	return true;
 }
 
-static void tell_begun(struct lj_flow_table *t, const struct lj_flow *f, const struct lj_packet *p,
-		       struct collected *c)
+static void tell_begun(struct lj_flow_table *t, const struct flow_slot *s,
+		       const struct lj_packet *p, struct collected *c)
 {
 	t->begun[t->n_begun++] = (struct lj_flow_begun){
-		.key = f->key,
-		.first_ns = f->first_ns,
-		.flow_id = f->flow_id,
+		.key = s->key,
+		.first_ns = s->first_ns,
+		.flow_id = s->identity.flow_id,
 		.order = {p->seq, c->tie++},
-		.initiator = f->initiator,
+		.initiator = s->initiator,
 	};
 }
 
 /* False when the packet has to wait until what is due has been settled. */
-static inline bool update_one(struct lj_flow_table *t, struct lj_flow *f, const struct lj_packet *p,
-			      struct collected *c)
+static inline bool update_one(struct lj_flow_table *t, struct flow_slot *s,
+			      const struct lj_packet *p, struct collected *c)
 {
-	struct lj_flow *before = NULL;
+	const struct lj_flow *before = NULL;
 	int side;
 
 	c->tie = 0;
-	if (f != NULL && !judge(t, &f, p, c, &before))
+	if (s != NULL && !judge(t, &s, p, c, &before))
 		return false;
-	if (unlikely(f == NULL)) {
+	if (unlikely(s == NULL)) {
 		enum room room = make_room(t, p, c);
 
 		if (room == ROOM_LATER)
 			return false;
-		f = room == ROOM ? slot_take(t) : NULL;
-		if (f == NULL) {
+		s = room == ROOM ? slot_take(t) : NULL;
+		if (s == NULL) {
 			lj_count(t->counters, LJ_C_flow_refused, 1);
 			return true;
 		}
-		begin_record(t, f, p, before);
+		begin_flow(t, s, p, before);
 		if (t->config.begun && before == NULL)
-			tell_begun(t, f, p, c);
+			tell_begun(t, s, p, c);
 	} else {
 		c->hits++;
 	}
-	side = p->side ^ f->initiator;
-	add_packet(t, f, p, side);
+	side = p->side ^ s->initiator;
+	add_packet(t, s, p, side);
 	if (!p->plain && p->key.proto == IPPROTO_TCP && (p->tcp_flags & (LJ_TCP_FIN | LJ_TCP_RST)))
-		follow_tcp(t, f, p, side);
-	if (unlikely(f->packets >= t->config.classify_at && !f->early &&
-		     t->config.classify_at > 0)) {
-		record_early(t, f, LJ_DUE_EARLY_PACKETS, p->time_ns,
-			     (struct lj_order){p->seq, c->tie});
-		collect(c, f);
-	}
+		follow_tcp(t, s, p, side);
+	if (unlikely(s->packets >= t->config.classify_at && !s->early && t->config.classify_at > 0))
+		collect(c, flow_early(t, s, LJ_DUE_EARLY_PACKETS, p->time_ns,
+				      (struct lj_order){p->seq, c->tie}));
 	return true;
 }
 
-/* The guess holds unless the record is another's, or has ended meanwhile. */
-static inline struct lj_flow *record_of(const struct lj_flow_table *t, const struct lj_packet *p,
-					struct lj_flow *guess)
+/* The guess holds unless the slot is another's, or its flow has ended meanwhile. */
+static inline struct flow_slot *slot_of(const struct lj_flow_table *t, const struct lj_packet *p,
+					struct flow_slot *guess)
 {
-	if (likely(guess != NULL && same_key(&guess->key, &p->key) &&
-		   (guess->state == LJ_FLOW_OPEN || guess->state == LJ_FLOW_CLOSING)))
+	if (likely(guess != NULL && same_key(&guess->key, &p->key) && is_live(guess)))
 		return guess;
 	return bucket_find(t, &p->key, p->hash);
 }
@@ -304,7 +318,7 @@ void lj_flow_ask(const struct lj_flow_table *t, struct lj_packet *packets, uint1
 
 		packets[i].record = record;
 		if (record != 0)
-			rte_prefetch0(record_at(t, record - 1));
+			rte_prefetch0(slot_at(t, record - 1));
 	}
 }
 
@@ -322,8 +336,8 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	t->n_begun = 0;
 	for (i = -AHEAD; i < 0; i++)
 		lookahead_step(&l, t, i);
-	for (i = 0; i < n && c.n < n; i++) {
-		struct lj_flow *guess;
+	for (i = 0; i < n; i++) {
+		struct flow_slot *guess;
 
 		lookahead_step(&l, t, i);
 		guess = l.guess[i];
@@ -332,7 +346,8 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 			c.hits++;
 			continue;
 		}
-		if (!update_one(t, record_of(t, &packets[i], guess), &packets[i], &c))
+		/* Room for what the next may make due. */
+		if (c.n >= n || !update_one(t, slot_of(t, &packets[i], guess), &packets[i], &c))
 			break;
 		lookahead_pass(&l, i);
 	}
@@ -344,10 +359,9 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 void lj_flow_settle(struct lj_flow_table *t, struct lj_flow **due, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {
-		struct lj_flow *f = due[i];
-
-		f->due = LJ_DUE_NOT;
-		if (f->state == LJ_FLOW_ENDED)
-			slot_give(t, f);
+		if (due[i]->state == LJ_FLOW_ENDED)
+			record_give(t, due[i]);
+		else
+			slot_at(t, due[i]->index)->due = LJ_DUE_NOT;
 	}
 }

@@ -10,82 +10,70 @@
 #include "flow_quick.h"
 #include "flow_table.h"
 
-static inline void prefetch_side(const struct lj_flow *f, int side, uint32_t keep)
+static inline void prefetch_side(const struct lj_flow *f, int side, bool tcp, uint32_t keep)
 {
 	rte_prefetch0(&f->side[side]);
 	if (keep & LJ_KEEP_PAYLOAD)
 		rte_prefetch0(&f->side[side].first_ns);
-	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
+	if ((keep & LJ_KEEP_TCP) && tcp)
 		rte_prefetch0(&f->tcp[side]);
 	if (keep & LJ_KEEP_BULK)
 		rte_prefetch0(&f->bulk[side]);
 }
 
-static inline void prefetch_identity(const struct lj_flow *f)
+/* What is touched when log or packet go into the record. */
+static inline void prefetch_record(const struct flow_slot *s, const struct lj_flow *f,
+				   uint32_t keep)
 {
-	rte_prefetch0(f);
-	rte_prefetch0(&f->flow_id);
-}
+	bool tcp = s->key.proto == IPPROTO_TCP;
 
-/* What a young flow's next packet touches beside the first line: when it is the third, all that is
- * written of a record that grows. */
-static inline void prefetch_young(struct lj_flow *f, const struct lj_packet *p, uint32_t keep)
-{
-	int side = p->side ^ f->initiator;
-
-	rte_prefetch0(&f->flow_id);
-	if (f->packets < YOUNG_PACKETS)
-		return;
-	rte_prefetch0(log_of(f)->packet);
+	for (uint32_t place = 0; place < s->pending; place += LOG_LINE)
+		rte_prefetch0(&s->log[place]);
 	rte_prefetch0(&f->gap_sumsq);
-	prefetch_side(f, side, keep);
-	prefetch_side(f, !side, keep);
-	if (keep & LJ_KEEP_ACTIVITY)
-		rte_prefetch0(&f->activity);
-	if (keep & LJ_KEEP_SPLT) {
-		rte_prefetch0(&f->splt.length);
-		rte_prefetch0(&f->splt.gap_us);
-	}
-	rte_prefetch0(&f->history);
-}
-
-/* The lines that the packet will touch beside the first: the log's, or the record's, too. */
-static inline void prefetch_rest(struct lj_flow *f, const struct lj_packet *p, uint32_t keep)
-{
-	uint64_t tail = tail_of(f);
-	int side = (int)((p->side ^ tail >> TAIL_INITIATOR) & 1);
-
-	if (is_young(f)) {
-		prefetch_young(f, p, keep);
-		return;
-	}
-	/* As log_quickly() will find it, nearly always. */
-	if (p->plain & tail >> (TAIL_HEARD + side)) {
-		uint32_t pending = tail >> TAIL_PENDING & 0xf;
-
-		rte_prefetch0(&log_of(f)->packet[pending]);
-		if (pending + 1 < FLOW_LOG)
-			return;
-	}
-	rte_prefetch0(&f->gap_sumsq);
-	prefetch_side(f, side, keep);
-	if (f->pending > 0) {
-		prefetch_side(f, !side, keep);
-		rte_prefetch0(&log_of(f)->packet[0]);
-	}
+	for (int side = 0; side < 2; side++)
+		prefetch_side(f, side, tcp, keep);
 	if (keep & LJ_KEEP_SIZES)
 		rte_prefetch0(&f->sizes);
-	if ((keep & LJ_KEEP_SPLT) && f->packets - f->pending < LJ_SPLT_MAX) {
+	if ((keep & LJ_KEEP_SPLT) && s->packets - s->pending < LJ_SPLT_MAX) {
 		rte_prefetch0(&f->splt.length);
 		rte_prefetch0(&f->splt.gap_us);
 	}
+	if (!s->young)
+		return;
+	rte_prefetch0(&f->flow_id);
+	rte_prefetch0(&f->history);
+	if (keep & LJ_KEEP_ACTIVITY)
+		rte_prefetch0(&f->activity);
 }
 
-/* What a new flow writes, of the k-th record that will be taken. */
+/* The lines that the packet will touch beside the slot's first: one more of it, or the record's,
+ * too. */
+static inline void prefetch_rest(const struct lj_flow_table *t, struct flow_slot *s,
+				 const struct lj_packet *p)
+{
+	uint64_t tail = tail_of(s);
+
+	rte_prefetch0(place_of(s, tail));
+	/* As log_quickly() will find it, nearly always. */
+	if (likely(p->plain && !is_nearly_full(tail)))
+		return;
+	if (s->young && s->packets < FIRST_PACKETS)
+		rte_prefetch0(s->log);
+	else
+		prefetch_record(s, record_of(t, s), t->config.keep);
+}
+
+static inline void prefetch_young(const struct flow_slot *s)
+{
+	rte_prefetch0(&s->head);
+	rte_prefetch0(&s->identity);
+}
+
+/* What a new flow writes, of the k-th slot that will be taken. */
 static inline void prefetch_free(const struct lj_flow_table *t, uint32_t k)
 {
 	if (k < t->n_free)
-		prefetch_identity(record_at(t, t->free[t->n_free - 1 - k]));
+		prefetch_young(slot_at(t, t->free[t->n_free - 1 - k]));
 }
 
 /* What the end of a young flow touches. Returns the next of its list. */
@@ -93,14 +81,14 @@ static inline uint32_t prefetch_ending(const struct lj_flow_table *t, uint32_t i
 {
 	const struct flow_link *link = &t->links[index];
 
-	prefetch_identity(record_at(t, index));
+	prefetch_young(slot_at(t, index));
 	rte_prefetch0(&t->buckets[link->home]);
 	return link->next;
 }
 
 /*
  * The misses of a burst in a pipeline, so that memory works while the processor does: the parser
- * asks for a packet's bucket, lj_flow_ask() for its record's first line while others are parsed,
+ * asks for a packet's bucket, lj_flow_ask() for its slot's first line while others are parsed,
  * and the update for the other lines while the packets before it are accounted, `AHEAD` of them,
  * which is never on more lines than can be under way.
  */
@@ -109,13 +97,13 @@ static inline uint32_t prefetch_ending(const struct lj_flow_table *t, uint32_t i
 struct lookahead {
 	const struct lj_packet *packets;
 	int n;
-	/* The record each packet seems to have, or NULL. */
-	struct lj_flow *guess[LJ_BURST_MAX];
+	/* The flow each packet seems to be of, or NULL. */
+	struct flow_slot *guess[LJ_BURST_MAX];
 	uint32_t begins; /* packets without, whose lines are on their way */
 	uint32_t evict;	 /* what a full table will evict for the next of them; NONE */
 };
 
-/* The record that the packet's new flow will take: what has been free, or what it evicts. */
+/* The slot that the packet's new flow will take: what has been free, or what it evicts. */
 static inline void prefetch_begin(struct lookahead *l, const struct lj_flow_table *t)
 {
 	if (l->evict != NONE)
@@ -135,8 +123,8 @@ static inline void lookahead_step(struct lookahead *l, const struct lj_flow_tabl
 		return;
 	record = l->packets[lines].record;
 	if (likely(record != 0)) {
-		l->guess[lines] = record_at(t, record - 1);
-		prefetch_rest(l->guess[lines], &l->packets[lines], t->config.keep);
+		l->guess[lines] = slot_at(t, record - 1);
+		prefetch_rest(t, l->guess[lines], &l->packets[lines]);
 	} else {
 		l->guess[lines] = NULL;
 		prefetch_begin(l, t);

@@ -10,98 +10,133 @@
 #include "flow_table.h"
 #include "lanes.h"
 
+/* As many packets cost as much in lanes as one by one. */
+#define FOLD_LEAST 6
+
 /* Sums of length and of payload, of both sides. */
 struct sums {
 	uint32_t length[2], payload[2];
 	uint64_t length_sq[2], payload_sq[2];
 };
 
-/* Of eight lanes, four sums of two squares. */
-static inline __m256i squares(__m256i v)
-{
-	__m256i odd = _mm256_srli_epi64(v, 32);
-
-	return _mm256_add_epi64(_mm256_mul_epu32(v, v), _mm256_mul_epu32(odd, odd));
-}
-
-static inline __m128i sum_two(__m256i a, __m256i b)
-{
-	__m256i v = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
-
-	return _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-}
-
+/* Lanes of 16 bits, signed: what is plain is not too long for that. */
 static inline void sum_up(const struct lanes *v, struct sums *s)
 {
-	__m256i length[2], payload[2], all;
+	const __m256i ones = _mm256_set1_epi16(1);
+	__m256i length[2], payload[2], length_sq[2], payload_sq[2], all;
 
 	for (int side = 0; side < 2; side++) {
-		length[side] = _mm256_and_si256(v->length, v->of[side]);
-		payload[side] = _mm256_and_si256(v->payload, v->of[side]);
+		__m256i l = _mm256_and_si256(v->length16, v->of16[side]),
+			p = _mm256_and_si256(v->payload16, v->of16[side]);
+
+		length[side] = _mm256_madd_epi16(l, ones);
+		payload[side] = _mm256_madd_epi16(p, ones);
+		length_sq[side] = sum_pairs(_mm256_madd_epi16(l, l));
+		payload_sq[side] = sum_pairs(_mm256_madd_epi16(p, p));
 	}
 	all = _mm256_hadd_epi32(_mm256_hadd_epi32(length[0], length[1]),
 				_mm256_hadd_epi32(payload[0], payload[1]));
 	_mm_storeu_si128((__m128i *)s->length, _mm_add_epi32(_mm256_castsi256_si128(all),
 							     _mm256_extracti128_si256(all, 1)));
-	_mm_storeu_si128((__m128i *)s->length_sq, sum_two(squares(length[0]), squares(length[1])));
-	_mm_storeu_si128((__m128i *)s->payload_sq,
-			 sum_two(squares(payload[0]), squares(payload[1])));
+	_mm_storeu_si128((__m128i *)s->length_sq, sum_of_each(length_sq[0], length_sq[1]));
+	_mm_storeu_si128((__m128i *)s->payload_sq, sum_of_each(payload_sq[0], payload_sq[1]));
 }
 
-/* The sum of the squares, which may have 67 bits: their halves are summed apart. */
-static inline unsigned __int128 sum_squares(__m256i v)
+/* Of gaps whose sum has 32 bits, so that of their squares has 64. */
+static inline __m256i sum_squares(const __m256i gap[2])
 {
-	const __m256i low = _mm256_set1_epi64x(UINT32_MAX);
-	__m256i other = _mm256_srli_epi64(v, 32), even = _mm256_mul_epu32(v, v),
-		odd = _mm256_mul_epu32(other, other);
-	__m128i sum =
-		sum_two(_mm256_add_epi64(_mm256_and_si256(even, low), _mm256_and_si256(odd, low)),
-			_mm256_add_epi64(_mm256_srli_epi64(even, 32), _mm256_srli_epi64(odd, 32)));
+	__m256i sum = _mm256_setzero_si256();
 
-	return (uint64_t)_mm_cvtsi128_si64(sum) +
-	       ((unsigned __int128)(uint64_t)_mm_extract_epi64(sum, 1) << 32);
+	for (int half = 0; half < 2; half++) {
+		__m256i odd = _mm256_srli_epi64(gap[half], 32);
+
+		sum = _mm256_add_epi64(sum, _mm256_mul_epu32(gap[half], gap[half]));
+		sum = _mm256_add_epi64(sum, _mm256_mul_epu32(odd, odd));
+	}
+	return sum;
 }
 
-/* `since`: ns from begin_ns to each packet. The side's first gap here began before. */
-static inline void fold_side_gaps(struct lj_flow_side *s, const struct lanes *v, int side,
-				  uint64_t begin_ns, __m256i since)
-{
-	/* One more, so that no packet before is 0. */
-	__m256i plus1 = _mm256_sub_epi32(since, v->live),
-		own = _mm256_and_si256(plus1, v->of[side]);
-	__m256i before = greatest_before(own),
-		none = _mm256_cmpeq_epi32(before, _mm256_setzero_si256());
-	__m256i of = _mm256_andnot_si256(none, v->of[side]);
-	__m256i gap = _mm256_and_si256(_mm256_sub_epi32(plus1, before), of);
-	uint64_t first = v->time_ns[__builtin_ctz(v->sent[side])] - s->last_ns;
+/* What is asked of gaps, lane by lane; sides, and the flow last. */
+struct gaps {
+	__m256i squares[3];
+	__m256i longest[3], inverse[3]; /* inverse: the greatest is the shortest's */
+};
 
+static inline void look_at_gaps(struct gaps *g, int of_whom, const __m256i gap[2],
+				const __m256i of[2])
+{
+	g->squares[of_whom] = sum_squares(gap);
+	g->longest[of_whom] = _mm256_max_epu32(gap[0], gap[1]);
+	g->inverse[of_whom] = _mm256_max_epu32(_mm256_andnot_si256(gap[0], of[0]),
+					       _mm256_andnot_si256(gap[1], of[1]));
+}
+
+/* Gaps between a side's own packets here. `since`: ns from begin_ns to each packet. */
+static inline void look_at_side(struct gaps *g, const struct lanes *v, int side,
+				const __m256i since[2])
+{
+	__m256i of[2], gap[2], before = _mm256_setzero_si256();
+
+	for (int half = 0; half < 2; half++) {
+		/* One more, so that no packet before is 0. */
+		__m256i plus1 = _mm256_sub_epi32(since[half], v->live[half]),
+			own = _mm256_and_si256(plus1, v->of[side][half]);
+
+		before = _mm256_max_epu32(greatest_before(own), before);
+		of[half] = _mm256_andnot_si256(_mm256_cmpeq_epi32(before, _mm256_setzero_si256()),
+					       v->of[side][half]);
+		gap[half] = _mm256_and_si256(_mm256_sub_epi32(plus1, before), of[half]);
+		before = last_lane(_mm256_max_epu32(before, own));
+	}
+	look_at_gaps(g, side, gap, of);
+}
+
+/* The side's first gap here began before. */
+static inline void fold_side_gaps(struct lj_flow_side *s, const struct lanes *v, uint32_t sent,
+				  uint64_t squares, uint32_t longest, uint32_t shortest)
+{
+	uint64_t first = time_of(v, (uint32_t)__builtin_ctz(sent)) - s->last_ns;
+
+	s->last_ns = time_of(v, 31 - (uint32_t)__builtin_clz(sent));
+	/* Of one packet there is no other. */
+	if (sent & (sent - 1)) {
+		s->gap_min = RTE_MIN(s->gap_min, (uint64_t)shortest);
+		s->gap_max = RTE_MAX(s->gap_max, (uint64_t)longest);
+	}
 	s->gap_min = RTE_MIN(s->gap_min, first);
 	s->gap_max = RTE_MAX(s->gap_max, first);
-	s->gap_sumsq += (unsigned __int128)first * first;
-	s->last_ns = begin_ns + greatest32(since, v->of[side]);
-	if (!(v->sent[side] & (v->sent[side] - 1)))
-		return;
-	s->gap_min = RTE_MIN(s->gap_min, (uint64_t)least32(gap, of));
-	s->gap_max = RTE_MAX(s->gap_max, (uint64_t)greatest32(gap, of));
-	s->gap_sumsq += sum_squares(gap);
+	s->gap_sumsq += (unsigned __int128)first * first + squares;
 }
 
 /* Gaps of the flow and of each side, and each packet's time. */
-static inline void fold_times(struct lj_flow *f, struct lanes *v, uint64_t begin_ns)
+static __rte_always_inline void fold_times(struct lj_flow *f, struct lanes *v)
 {
-	__m256i since = running_sum(v->gap), begin = _mm256_set1_epi64x((int64_t)begin_ns);
-	__m256i low = _mm256_cvtepu32_epi64(_mm256_castsi256_si128(since)),
-		high = _mm256_cvtepu32_epi64(_mm256_extracti128_si256(since, 1));
+	uint64_t squares[4];
+	uint32_t most[8];
+	struct gaps g;
+	__m256i since[2];
 
-	_mm256_storeu_si256((__m256i *)&v->time_ns[0], _mm256_add_epi64(begin, low));
-	_mm256_storeu_si256((__m256i *)&v->time_ns[4], _mm256_add_epi64(begin, high));
-	f->gap_min = RTE_MIN(f->gap_min, (uint64_t)least32(v->gap, v->live));
-	v->gap_max = greatest32(v->gap, v->live);
+	since[0] = running_sum(v->gap[0]);
+	since[1] = _mm256_add_epi32(running_sum(v->gap[1]), last_lane(since[0]));
+	_mm256_storeu_si256((__m256i *)&v->since_ns[0], since[0]);
+	_mm256_storeu_si256((__m256i *)&v->since_ns[LANES], since[1]);
+	for (int side = 0; side < 2; side++)
+		look_at_side(&g, v, side, since);
+	look_at_gaps(&g, 2, v->gap, v->live);
+	_mm_storeu_si128((__m128i *)&squares[0], sum_of_each(g.squares[0], g.squares[1]));
+	_mm_storeu_si128((__m128i *)&squares[2], sum_of_each(g.squares[2], g.squares[2]));
+	_mm_storeu_si128((__m128i *)&most[0],
+			 greatest_of_each(g.longest[0], g.longest[1], g.longest[2], g.longest[2]));
+	_mm_storeu_si128((__m128i *)&most[4],
+			 greatest_of_each(g.inverse[0], g.inverse[1], g.inverse[2], g.inverse[2]));
+	v->gap_max = most[2];
+	f->gap_min = RTE_MIN(f->gap_min, (uint64_t)~most[4 + 2]);
 	f->gap_max = RTE_MAX(f->gap_max, (uint64_t)v->gap_max);
-	f->gap_sumsq += sum_squares(v->gap);
+	f->gap_sumsq += squares[2];
 	for (int side = 0; side < 2; side++)
 		if (v->sent[side] != 0)
-			fold_side_gaps(&f->side[side], v, side, begin_ns, since);
+			fold_side_gaps(&f->side[side], v, v->sent[side], squares[side], most[side],
+				       ~most[4 + side]);
 }
 
 static inline const struct logged *last_of(const struct lanes *v, int side)
@@ -109,11 +144,12 @@ static inline const struct logged *last_of(const struct lanes *v, int side)
 	return &v->packet[31 - __builtin_clz(v->sent[side])];
 }
 
-static void fold_rare_flags(struct lj_flow *f, const struct lanes *v, uint32_t keep)
+static __rte_noinline void fold_rare_flags(struct lj_flow *f, const struct logged *l, uint32_t n,
+					   uint32_t keep)
 {
-	for (uint32_t i = 0; i < v->n; i++) {
-		int side = v->packet[i].l4_header_and_side >> 7;
-		uint8_t flags = v->packet[i].tcp_flags;
+	for (; n > 0; n--, l++) {
+		int side = l->l4_header_and_side >> 7;
+		uint8_t flags = l->tcp_flags;
 
 		if (keep & LJ_KEEP_PAYLOAD)
 			account_rare_flags(&f->side[side], flags);
@@ -134,16 +170,16 @@ static inline void fold_side(struct lj_flow *f, const struct lanes *v, const str
 		return;
 	s->payload_sum += sums->payload[side];
 	s->payload_sumsq += sums->payload_sq[side];
-	s->payload_packets += count(v->data & v->sent[side]);
+	s->payload_packets += count(v->with_data & v->sent[side]);
 	s->header_sum += sums->length[side] - sums->payload[side];
 	s->ttl_last = last_of(v, side)->ttl;
 	s->flag_psh += count(v->psh & v->sent[side]);
 }
 
-static void fold_extremes(struct lj_flow *f, const struct lanes *v, int side, uint32_t keep)
+static inline void fold_extremes(struct lj_flow *f, const struct lanes *v, int side, uint32_t keep)
 {
 	struct lj_flow_side *s = &f->side[side];
-	__m128i of = v->of16[side];
+	__m256i of = v->of16[side];
 
 	s->length_min = RTE_MIN(s->length_min, least(v->length16, of));
 	s->length_max = RTE_MAX(s->length_max, greatest(v->length16, of));
@@ -159,16 +195,17 @@ static void fold_extremes(struct lj_flow *f, const struct lanes *v, int side, ui
 static inline void fold_lengths(struct lj_flow *f, const struct lanes *v, uint32_t keep)
 {
 	const struct lj_flow_side *s = f->side;
-	__m128i new = outside(v, v->length16, (uint16_t[]){s[0].length_min, s[1].length_min},
+	__m256i new = outside(v, v->length16, (uint16_t[]){s[0].length_min, s[1].length_min},
 			      (uint16_t[]){s[0].length_max, s[1].length_max});
 
 	if (keep & LJ_KEEP_PAYLOAD) {
-		new = _mm_or_si128(new, outside(v, v->payload16,
-						(uint16_t[]){s[0].payload_min, s[1].payload_min},
-						(uint16_t[]){s[0].payload_max, s[1].payload_max}));
-		new = _mm_or_si128(new,
-				   outside(v, v->ttl16, (uint16_t[]){s[0].ttl_min, s[1].ttl_min},
-					   (uint16_t[]){s[0].ttl_max, s[1].ttl_max}));
+		new = _mm256_or_si256(new,
+				      outside(v, v->payload16,
+					      (uint16_t[]){s[0].payload_min, s[1].payload_min},
+					      (uint16_t[]){s[0].payload_max, s[1].payload_max}));
+		new = _mm256_or_si256(new,
+				      outside(v, v->ttl16, (uint16_t[]){s[0].ttl_min, s[1].ttl_min},
+					      (uint16_t[]){s[0].ttl_max, s[1].ttl_max}));
 	}
 	if (likely(is_none(v, new)))
 		return;
@@ -182,24 +219,29 @@ static inline void fold_lengths(struct lj_flow *f, const struct lanes *v, uint32
 static inline bool fold_in_order(struct lj_flow *f, const struct lanes *v, const struct sums *sums)
 {
 	__m256i astray = _mm256_setzero_si256();
-	const __m256i data = _mm256_cvtepi16_epi32(v->data16);
 
 	for (int side = 0; side < 2; side++) {
-		__m256i own = _mm256_and_si256(v->payload, v->of[side]);
-		__m256i before = _mm256_sub_epi32(running_sum(own), own);
 		__m256i next = _mm256_set1_epi32((int32_t)f->tcp[side].next_seq);
-		__m256i differ = _mm256_xor_si256(v->seq, _mm256_add_epi32(next, before));
 
 		if (v->sent[side] == 0)
 			continue;
 		if (!f->tcp[side].seen)
 			return false;
-		astray = _mm256_or_si256(astray, _mm256_and_si256(differ, v->of[side]));
+		for (int half = 0; half < 2; half++) {
+			__m256i own = _mm256_and_si256(v->payload[half], v->of[side][half]);
+			__m256i after = _mm256_add_epi32(running_sum(own), next);
+			__m256i differ =
+				_mm256_xor_si256(v->seq[half], _mm256_sub_epi32(after, own));
+
+			differ = _mm256_and_si256(differ, v->of[side][half]);
+			astray = _mm256_or_si256(astray, _mm256_and_si256(differ, v->data[half]));
+			next = last_lane(after);
+		}
 	}
-	if (!_mm256_testz_si256(astray, data))
+	if (!_mm256_testz_si256(astray, astray))
 		return false;
 	for (int side = 0; side < 2; side++)
-		if ((v->sent[side] & v->data) != 0)
+		if ((v->sent[side] & v->with_data) != 0)
 			f->tcp[side].next_seq += sums->payload[side];
 	return true;
 }
@@ -209,7 +251,7 @@ static inline void fold_sequence(struct lj_flow *f, struct lanes *v, const struc
 	v->again = 0;
 	if (likely(fold_in_order(f, v, sums)))
 		return;
-	for (uint32_t i = 0; i < v->n; i++) {
+	for (uint32_t i = v->from; i < v->to; i++) {
 		const struct logged *l = &v->packet[i];
 		struct lj_flow_tcp *t = &f->tcp[l->l4_header_and_side >> 7];
 		uint32_t before = t->retransmitted_packets;
@@ -222,9 +264,9 @@ static inline void fold_sequence(struct lj_flow *f, struct lanes *v, const struc
 
 static inline uint8_t kinds_of(const struct lanes *v, uint32_t some)
 {
-	return (uint8_t)((v->ack & ~v->data & some ? HISTORY_ACK : 0) |
-			 (v->data & some ? HISTORY_DATA : 0) |
-			 (v->data & v->again & some ? HISTORY_RETRANSMITTED : 0) |
+	return (uint8_t)((v->ack & ~v->with_data & some ? HISTORY_ACK : 0) |
+			 (v->with_data & some ? HISTORY_DATA : 0) |
+			 (v->with_data & v->again & some ? HISTORY_RETRANSMITTED : 0) |
 			 (v->zero_window & some ? HISTORY_ZERO_WINDOW : 0));
 }
 
@@ -233,21 +275,21 @@ static inline void fold_history(struct lj_flow *f, const struct lanes *v)
 	if ((kinds_of(v, v->sent[0]) & ~f->tcp[0].history) == 0 &&
 	    (kinds_of(v, v->sent[1]) & ~f->tcp[1].history) == 0)
 		return;
-	for (uint32_t i = 0; i < v->n; i++)
+	for (uint32_t i = v->from; i < v->to; i++)
 		note_history(f, v->packet[i].l4_header_and_side >> 7, kinds_of(v, 1u << i));
 }
 
 static inline void fold_tcp_side(struct lj_flow *f, const struct lanes *v, int side)
 {
 	struct lj_flow_tcp *t = &f->tcp[side];
-	__m128i of = v->of16[side];
-	uint32_t sent = v->sent[side], header = least(v->header16, _mm_and_si128(of, v->data16));
+	__m256i of = v->of16[side];
+	uint32_t sent = v->sent[side], header = least(v->header16, _mm256_and_si256(of, v->data16));
 
 	t->flag_ack += count(v->ack & sent);
 	t->flags_all |= (v->ack & sent ? LJ_TCP_ACK : 0) | (v->psh & sent ? LJ_TCP_PSH : 0);
 	t->window_last = last_of(v, side)->tcp_window;
 	t->zero_windows += count(v->zero_window & sent);
-	if ((v->data & sent) != 0 && (t->min_header == 0 || header < t->min_header))
+	if ((v->with_data & sent) != 0 && (t->min_header == 0 || header < t->min_header))
 		t->min_header = (uint8_t)header;
 }
 
@@ -268,7 +310,8 @@ static inline void fold_windows(struct lj_flow *f, const struct lanes *v)
 	}
 }
 
-static inline void fold_tcp(struct lj_flow *f, struct lanes *v, const struct sums *sums)
+static __rte_always_inline void fold_tcp(struct lj_flow *f, struct lanes *v,
+					 const struct sums *sums)
 {
 	uint32_t acks = v->ack & v->sent[0];
 
@@ -278,78 +321,70 @@ static inline void fold_tcp(struct lj_flow *f, struct lanes *v, const struct sum
 			fold_tcp_side(f, v, side);
 	fold_windows(f, v);
 	if (f->synack_ns != 0 && f->ack_ns == 0 && acks != 0)
-		f->ack_ns = v->time_ns[__builtin_ctz(acks)];
+		f->ack_ns = time_of(v, (uint32_t)__builtin_ctz(acks));
 	fold_history(f, v);
 }
 
 /* What goes packet by packet. `packets` is the count before the log. */
-static inline void fold_rest(struct lj_flow *f, const struct lanes *v, uint32_t packets,
-			     uint32_t keep)
+static __rte_always_inline void fold_rest(struct lj_flow *f, const struct lanes *v,
+					  uint32_t packets, uint32_t keep)
 {
-	for (uint32_t i = 0; i < v->n; i++) {
+	for (uint32_t i = v->from; i < v->to; i++) {
 		const struct logged *l = &v->packet[i];
-		struct before b = {packets + i, v->time_ns[i] - l->gap_ns};
+		uint32_t nth = packets + i - v->from;
+		struct before b = {nth, time_of(v, i) - l->gap_ns};
 		uint32_t payload = (uint32_t)l->l3_bytes - l->header_bytes;
 		int side = l->l4_header_and_side >> 7;
 
 		if ((keep & LJ_KEEP_ACTIVITY) && l->gap_ns > SUBFLOW_GAP_NS)
-			account_activity(&f->activity, &b, v->time_ns[i], l->gap_ns);
+			account_activity(&f->activity, &b, time_of(v, i), l->gap_ns);
 		if ((keep & LJ_KEEP_BULK) && payload > 0)
-			account_bulk(f->bulk, side, v->time_ns[i], payload);
-		if ((keep & LJ_KEEP_SPLT) && packets + i < LJ_SPLT_MAX)
-			account_splt(f, packets + i, side, l->l3_bytes, payload, l->gap_ns);
+			account_bulk(f->bulk, side, time_of(v, i), payload);
+		if ((keep & LJ_KEEP_SPLT) && nth < LJ_SPLT_MAX)
+			account_splt(f, nth, side, l->l3_bytes, payload, l->gap_ns);
 		if (keep & LJ_KEEP_SIZES)
 			account_size(f->sizes, l->l3_bytes);
 	}
 }
 
-/* n packets that follow the `packets` of the flow until begin_ns, within 2^32 - 2 ns. */
-static __rte_always_inline void fold(struct lj_flow *f, const struct logged *packet, uint32_t n,
-				     uint32_t packets, uint64_t begin_ns, uint32_t keep)
+/* Packets that follow the `packets` of the flow, within 2^32 - 2 ns of when the last of those came.
+ */
+static __rte_always_inline void fold(struct lj_flow *f, struct lanes *v, uint32_t packets, bool tcp,
+				     uint32_t keep)
 {
 	struct sums sums;
+
+	sum_up(v, &sums);
+	fold_times(f, v);
+	for (int side = 0; side < 2; side++)
+		if (v->sent[side] != 0)
+			fold_side(f, v, &sums, side, keep);
+	fold_lengths(f, v, keep);
+	if ((keep & LJ_KEEP_TCP) && tcp)
+		fold_tcp(f, v, &sums);
+	if (unlikely(v->rare))
+		fold_rare_flags(f, v->packet + v->from, v->to - v->from, keep);
+	if ((keep & (LJ_KEEP_BULK | LJ_KEEP_SIZES)) || packets < LJ_SPLT_MAX ||
+	    v->gap_max > SUBFLOW_GAP_NS)
+		fold_rest(f, v, packets, keep);
+}
+
+void account_log(const struct lj_flow_head *head, struct lj_flow *f, const struct logged *log,
+		 uint32_t from, uint32_t to, uint32_t keep)
+{
+	const bool tcp = head->key.proto == IPPROTO_TCP;
+	struct before b = {.packets = head->packets - (to - from)};
 	struct lanes v;
 
-	spread(&v, packet, n);
-	sum_up(&v, &sums);
-	fold_times(f, &v, begin_ns);
-	for (int side = 0; side < 2; side++)
-		if (v.sent[side] != 0)
-			fold_side(f, &v, &sums, side, keep);
-	fold_lengths(f, &v, keep);
-	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
-		fold_tcp(f, &v, &sums);
-	if (unlikely(v.rare))
-		fold_rare_flags(f, &v, keep);
-	if ((keep & (LJ_KEEP_BULK | LJ_KEEP_SIZES)) || packets < LJ_SPLT_MAX ||
-	    v.gap_max > SUBFLOW_GAP_NS)
-		fold_rest(f, &v, packets, keep);
-}
-
-/* A log that is too long in time goes packet by packet. */
-static __rte_noinline void fold_singly(struct lj_flow *f, const struct flow_log *log, uint32_t n,
-				       uint64_t begin_ns, uint32_t keep)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		struct flow_log one = {.packet[0] = log->packet[i]};
-
-		fold(f, one.packet, 1, f->packets - n + i, begin_ns, keep);
-		begin_ns += log->packet[i].gap_ns;
+	if (to - from >= FOLD_LEAST) {
+		spread(&v, log, from, to);
+		b.last_ns = v.begin_ns = head->last_ns - v.span_ns;
+		if (likely(v.span_ns < UINT32_MAX)) {
+			fold(f, &v, b.packets, tcp, keep);
+			return;
+		}
+	} else {
+		b.last_ns = head->last_ns - span_of(log, from, to);
 	}
-}
-
-void account_log(struct lj_flow *f, const struct flow_log *log, uint32_t keep)
-{
-	uint32_t n = f->pending;
-	uint64_t span = 0;
-
-	if (n == 0)
-		return;
-	f->pending = 0;
-	for (uint32_t i = 0; i < n; i++)
-		span += log->packet[i].gap_ns;
-	if (likely(span < UINT32_MAX))
-		fold(f, log->packet, n, f->packets - n, f->last_ns - span, keep);
-	else
-		fold_singly(f, log, n, f->last_ns - span, keep);
+	account_singly(f, log + from, to - from, b, tcp, keep);
 }

@@ -9,35 +9,57 @@
 
 #include "flow_table.h"
 
-_Static_assert(FLOW_LOG == 8, "a register has a lane for each");
+#define LANES 8 /* of 32 bits in a register */
+_Static_assert(FLOW_LOG == 2 * LANES, "two registers have a lane for each");
 
 #define RARE_FLAGS (LJ_TCP_URG | LJ_TCP_ECE | LJ_TCP_CWR)
 
 struct lanes {
 	const struct logged *packet;
-	uint32_t n;
-	__m256i gap, seq, length, payload; /* 32 bits a lane */
-	__m256i live, of[2]; /* ones where there is a packet; where the side sent it */
-	/* 16 bits a lane. */
-	__m128i length16, payload16, window16, ttl16, header16, data16, of16[2];
-	uint32_t sent[2], data, ack, psh, zero_window, again; /* a bit a lane */
+	uint32_t from, to; /* the lanes that there is a packet for; others hold anything */
+	/* 32 bits a lane, the second eight packets in the second register. */
+	__m256i gap[2], seq[2], length[2], payload[2];
+	__m256i live[2], data[2], of[2][2]; /* ones: is a packet; has payload; [side] sent it */
+	/* 16 bits a lane, in the order of narrow(). */
+	__m256i length16, payload16, window16, ttl16, header16, data16, of16[2];
+	uint32_t sent[2], with_data, ack, psh, zero_window, again; /* a bit a packet */
+	bool rare;						   /* some of RARE_FLAGS */
+	uint64_t begin_ns; /* when the packet before them came */
+	uint64_t span_ns;  /* from then to the last */
+	/* From begin_ns to each, and the longest gap, when the span has 32 bits. */
+	uint32_t since_ns[FLOW_LOG];
 	uint32_t gap_max;
-	bool rare; /* some of RARE_FLAGS */
-	uint64_t time_ns[FLOW_LOG];
 };
 
-/* Bit b of each lane, as a bit a lane. */
-#define BIT_OF(v, b)                                                                               \
-	((uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_slli_epi32(v, 31 - (b)))))
-
-static inline __m128i narrow(__m256i v)
+/* Ones and zeros of 32 bits a lane, as a bit a lane. */
+static inline uint32_t bits_of(const __m256i v[2])
 {
-	return _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+	return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(v[0])) |
+	       (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(v[1])) << LANES;
 }
 
-static inline __m128i narrow_signed(__m256i v)
+/* Bit b of each lane. */
+static inline uint32_t bit_of(const __m256i v[2], int b)
 {
-	return _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+	const __m256i top[2] = {_mm256_slli_epi32(v[0], 31 - b), _mm256_slli_epi32(v[1], 31 - b)};
+
+	return bits_of(top);
+}
+
+/* Sixteen lanes of 32 bits into one register, in an order of its own, stopping at 65535. */
+static inline __m256i narrow(const __m256i v[2])
+{
+	return _mm256_packus_epi32(v[0], v[1]);
+}
+
+static inline __m256i narrow_ones(const __m256i v[2])
+{
+	return _mm256_packs_epi32(v[0], v[1]);
+}
+
+static inline __m256i last_lane(__m256i v)
+{
+	return _mm256_permutevar8x32_epi32(v, _mm256_set1_epi32(LANES - 1));
 }
 
 /* Lanes move up by one, two or four; zeros come in. */
@@ -62,24 +84,30 @@ static inline __m256i greatest_before(__m256i v)
 	return _mm256_max_epu32(v, MOVE_UP_4(v));
 }
 
-static inline uint32_t least32(__m256i v, __m256i of)
+/* Of each of four registers the greatest lane. */
+static inline __m128i greatest_of_each(__m256i a, __m256i b, __m256i c, __m256i d)
 {
-	__m128i x;
+	__m256i ab = _mm256_max_epu32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+	__m256i cd = _mm256_max_epu32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+	__m256i all =
+		_mm256_max_epu32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
 
-	v = _mm256_or_si256(v, _mm256_xor_si256(of, _mm256_set1_epi32(-1)));
-	x = _mm_min_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-	x = _mm_min_epu32(x, _mm_shuffle_epi32(x, 0x4e));
-	return (uint32_t)_mm_cvtsi128_si32(_mm_min_epu32(x, _mm_shuffle_epi32(x, 0xb1)));
+	return _mm_max_epu32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 }
 
-static inline uint32_t greatest32(__m256i v, __m256i of)
+/* Neighbours of 32 bits together. */
+static inline __m256i sum_pairs(__m256i v)
 {
-	__m128i x;
+	return _mm256_add_epi64(_mm256_and_si256(v, _mm256_set1_epi64x(UINT32_MAX)),
+				_mm256_srli_epi64(v, 32));
+}
 
-	v = _mm256_and_si256(v, of);
-	x = _mm_max_epu32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-	x = _mm_max_epu32(x, _mm_shuffle_epi32(x, 0x4e));
-	return (uint32_t)_mm_cvtsi128_si32(_mm_max_epu32(x, _mm_shuffle_epi32(x, 0xb1)));
+/* The sums of two registers' 64 bits. */
+static inline __m128i sum_of_each(__m256i a, __m256i b)
+{
+	__m256i v = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+
+	return _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 }
 
 /* The four words of each packet, from packets side by side to lanes. */
@@ -101,74 +129,109 @@ static inline void turn(const struct logged *packet, __m256i word[4])
 	word[3] = _mm256_unpackhi_epi64(high[0], high[1]);
 }
 
-static inline void spread(struct lanes *v, const struct logged *packet, uint32_t n)
+/* Ones in the lanes of a half that come before `lane`. */
+static inline __m256i lanes_before(uint32_t lane, int half)
 {
-	static const int32_t ones[2 * FLOW_LOG] = {-1, -1, -1, -1, -1, -1, -1, -1};
-	const __m256i byte = _mm256_set1_epi32(0xff), zero = _mm256_setzero_si256();
-	__m256i word[4], sides, window, data;
+	static const int32_t ones[2 * FLOW_LOG] = {-1, -1, -1, -1, -1, -1, -1, -1,
+						   -1, -1, -1, -1, -1, -1, -1, -1};
 
-	turn(packet, word);
-	v->packet = packet;
-	v->n = n;
-	v->live = _mm256_loadu_si256((const __m256i *)(ones + FLOW_LOG - n));
-	v->gap = _mm256_and_si256(word[0], v->live);
-	v->seq = word[1];
+	return _mm256_loadu_si256((const __m256i *)&ones[FLOW_LOG - lane + (uint32_t)half * LANES]);
+}
+
+/* What is in the same place of each of eight packets. */
+static inline void spread_half(struct lanes *v, int half, __m256i window[2], __m256i word3[2])
+{
+	__m256i word[4], sides;
+
+	turn(v->packet + half * LANES, word);
+	v->live[half] = _mm256_andnot_si256(lanes_before(v->from, half), lanes_before(v->to, half));
+	v->gap[half] = _mm256_and_si256(word[0], v->live[half]);
+	v->seq[half] = word[1];
 	sides = _mm256_srai_epi32(word[3], 31);
-	v->of[0] = _mm256_andnot_si256(sides, v->live);
-	v->of[1] = _mm256_and_si256(sides, v->live);
-	for (int side = 0; side < 2; side++) {
-		v->sent[side] = BIT_OF(v->of[side], 31);
-		v->of16[side] = narrow_signed(v->of[side]);
+	v->of[0][half] = _mm256_andnot_si256(sides, v->live[half]);
+	v->of[1][half] = _mm256_and_si256(sides, v->live[half]);
+	v->length[half] = _mm256_and_si256(word[2], _mm256_set1_epi32(0xffff));
+	v->payload[half] =
+		_mm256_sub_epi32(v->length[half], _mm256_and_si256(_mm256_srli_epi32(word[3], 16),
+								   _mm256_set1_epi32(0xff)));
+	v->data[half] = _mm256_cmpgt_epi32(v->payload[half], _mm256_setzero_si256());
+	window[half] = _mm256_srli_epi32(word[2], 16);
+	word3[half] = word[3];
+}
+
+static inline void spread(struct lanes *v, const struct logged *packet, uint32_t from, uint32_t to)
+{
+	const __m256i byte = _mm256_set1_epi32(0xff), words = _mm256_set1_epi32(0x0f << 2),
+		      zero = _mm256_setzero_si256();
+	__m256i window[2], word3[2], ttl[2], header[2], none[2], gaps, rare;
+
+	v->packet = packet;
+	v->from = from;
+	v->to = to;
+	for (int half = 0; half < 2; half++) {
+		spread_half(v, half, window, word3);
+		ttl[half] = _mm256_and_si256(_mm256_srli_epi32(word3[half], 8), byte);
+		header[half] = _mm256_and_si256(_mm256_srli_epi32(word3[half], 24 - 2), words);
+		none[half] = _mm256_cmpeq_epi32(window[half], zero);
 	}
-	v->length = _mm256_and_si256(word[2], _mm256_set1_epi32(0xffff));
-	v->payload =
-		_mm256_sub_epi32(v->length, _mm256_and_si256(_mm256_srli_epi32(word[3], 16), byte));
-	window = _mm256_srli_epi32(word[2], 16);
-	data = _mm256_cmpgt_epi32(v->payload, zero);
+	for (int side = 0; side < 2; side++) {
+		v->sent[side] = bits_of(v->of[side]);
+		v->of16[side] = narrow_ones(v->of[side]);
+	}
 	v->length16 = narrow(v->length);
 	v->payload16 = narrow(v->payload);
 	v->window16 = narrow(window);
-	v->ttl16 = narrow(_mm256_and_si256(_mm256_srli_epi32(word[3], 8), byte));
-	v->header16 = narrow(
-		_mm256_and_si256(_mm256_srli_epi32(word[3], 24 - 2), _mm256_set1_epi32(0x0f << 2)));
-	v->data16 = narrow_signed(data);
-	v->data = BIT_OF(data, 31);
-	v->zero_window = BIT_OF(_mm256_cmpeq_epi32(window, zero), 31);
-	v->psh = BIT_OF(word[3], 3);
-	v->ack = BIT_OF(word[3], 4);
-	v->rare = !_mm256_testz_si256(_mm256_and_si256(word[3], v->live),
-				      _mm256_set1_epi32(RARE_FLAGS));
+	v->ttl16 = narrow(ttl);
+	v->header16 = narrow(header);
+	v->data16 = narrow_ones(v->data);
+	v->with_data = bits_of(v->data);
+	v->zero_window = bits_of(none);
+	v->psh = bit_of(word3, 3);
+	v->ack = bit_of(word3, 4);
+	gaps = _mm256_add_epi64(sum_pairs(v->gap[0]), sum_pairs(v->gap[1]));
+	v->span_ns = (uint64_t)_mm_cvtsi128_si64(sum_of_each(gaps, zero));
+	rare = _mm256_or_si256(_mm256_and_si256(word3[0], v->live[0]),
+			       _mm256_and_si256(word3[1], v->live[1]));
+	v->rare = !_mm256_testz_si256(rare, _mm256_set1_epi32(RARE_FLAGS));
 }
 
-static inline uint16_t least(__m128i lanes, __m128i of)
+static inline uint16_t least(__m256i lanes, __m256i of)
 {
-	__m128i others = _mm_xor_si128(of, _mm_set1_epi16(-1));
+	__m256i own = _mm256_or_si256(lanes, _mm256_xor_si256(of, _mm256_set1_epi16(-1)));
+	__m128i half = _mm_min_epu16(_mm256_castsi256_si128(own), _mm256_extracti128_si256(own, 1));
 
-	return (uint16_t)_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_or_si128(lanes, others)));
+	return (uint16_t)_mm_cvtsi128_si32(_mm_minpos_epu16(half));
 }
 
-static inline uint16_t greatest(__m128i lanes, __m128i of)
+static inline uint16_t greatest(__m256i lanes, __m256i of)
 {
-	__m128i inverse = _mm_xor_si128(_mm_and_si128(lanes, of), _mm_set1_epi16(-1));
+	__m256i own = _mm256_and_si256(lanes, of);
+	__m128i half = _mm_max_epu16(_mm256_castsi256_si128(own), _mm256_extracti128_si256(own, 1));
 
-	return (uint16_t)~_mm_cvtsi128_si32(_mm_minpos_epu16(inverse));
+	half = _mm_xor_si128(half, _mm_set1_epi16(-1));
+	return (uint16_t)~_mm_cvtsi128_si32(_mm_minpos_epu16(half));
 }
 
 /* Lanes below least[side] or above greatest[side] of their side, as other than 0. */
-static inline __m128i outside(const struct lanes *v, __m128i lanes, const uint16_t least[2],
+static inline __m256i outside(const struct lanes *v, __m256i lanes, const uint16_t least[2],
 			      const uint16_t greatest[2])
 {
-	__m128i low = _mm_blendv_epi8(_mm_set1_epi16((short)least[0]),
-				      _mm_set1_epi16((short)least[1]), v->of16[1]);
-	__m128i high = _mm_blendv_epi8(_mm_set1_epi16((short)greatest[0]),
-				       _mm_set1_epi16((short)greatest[1]), v->of16[1]);
+	__m256i low = _mm256_blendv_epi8(_mm256_set1_epi16((short)least[0]),
+					 _mm256_set1_epi16((short)least[1]), v->of16[1]);
+	__m256i high = _mm256_blendv_epi8(_mm256_set1_epi16((short)greatest[0]),
+					  _mm256_set1_epi16((short)greatest[1]), v->of16[1]);
 
-	return _mm_or_si128(_mm_subs_epu16(low, lanes), _mm_subs_epu16(lanes, high));
+	return _mm256_or_si256(_mm256_subs_epu16(low, lanes), _mm256_subs_epu16(lanes, high));
 }
 
-static inline bool is_none(const struct lanes *v, __m128i lanes)
+static inline bool is_none(const struct lanes *v, __m256i lanes)
 {
-	return _mm_testz_si128(lanes, _mm_or_si128(v->of16[0], v->of16[1]));
+	return _mm256_testz_si256(lanes, _mm256_or_si256(v->of16[0], v->of16[1]));
+}
+
+static inline uint64_t time_of(const struct lanes *v, uint32_t packet)
+{
+	return v->begin_ns + v->since_ns[packet];
 }
 
 static inline uint32_t count(uint32_t bits)

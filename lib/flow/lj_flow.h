@@ -132,12 +132,13 @@ uint32_t lj_flow_active(const struct lj_flow_table *t);
 const void *lj_flow_index(const struct lj_flow_table *t, uint64_t *mask);
 
 /*
- * To look at all live records, a few at a time: those of index 0 .. lj_flow_records() - 1 for which
- * lj_flow_live() is not NULL. Key, times and `packets` of these are up to date; counters are only
- * in due records. Owner lcore only.
+ * To look at all live records, a few at a time: those of index 0 .. lj_flow_records() - 1 of which
+ * lj_flow_live() tells head and identity; it is false for the others. Counters are only in due
+ * records. Owner lcore only.
  */
 uint32_t lj_flow_records(const struct lj_flow_table *t);
-const struct lj_flow *lj_flow_live(const struct lj_flow_table *t, uint32_t index);
+bool lj_flow_live(const struct lj_flow_table *t, uint32_t index, struct lj_flow_head *head,
+		  struct lj_flow_identity *identity);
 /* The rest of a live record's flow goes to another table: the record is `lossy`. */
 void lj_flow_note_parted(struct lj_flow_table *t, uint32_t index);
 

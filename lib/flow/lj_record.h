@@ -10,7 +10,9 @@
  * in time. Sums of squares are exact: no float is made here.
  *
  * A record is valid to whoever holds it (a table lends it, a queue carries a copy); it has no
- * pointers.
+ * pointers. Its first members have a type of their own, because a table keeps them of every flow,
+ * but the whole record only of those that have grown; they are its own members all the same
+ * (-fms-extensions).
  */
 #ifndef LJ_RECORD_H
 #define LJ_RECORD_H
@@ -122,20 +124,24 @@ struct lj_flow_splt {
 };
 LJ_ASSERT_LINES(struct lj_flow_splt, 2);
 
-struct lj_flow {
-	/* line 0: every packet */
+/* What every packet of a flow touches. */
+struct lj_flow_head {
 	struct lj_flow_key key;
 	uint64_t first_ns, last_ns;
 	uint32_t packets;      /* both sides */
-	uint8_t state;	       /* enum lj_flow_state */
+	uint8_t state : 7;     /* enum lj_flow_state */
+	uint8_t young : 1;     /* the table's: nothing is in counters yet; 0 in a due record */
 	uint8_t initiator : 1; /* which endpoint of key is side 0 */
 	uint8_t early : 1;     /* 1: an early verdict has been asked */
 	uint8_t heard : 2;     /* bit s: side s has sent */
-	uint8_t pending : 4;   /* the table's: packets not yet accounted; 0 in a due record */
+	uint8_t pending : 4;   /* the table's: where its log goes on; 0 in a due record */
 	uint8_t due;	       /* enum lj_due */
 	uint8_t legs;	       /* bit i: a packet came by leg i (legs over 7: bit 7) */
+};
+LJ_ASSERT_LINES(struct lj_flow_head, 1);
 
-	/* line 1: identity, written when the record begins, and the rest when it is due */
+/* What is known of a flow from its beginning, and how its TCP closes. */
+struct lj_flow_identity {
 	uint64_t flow_id; /* lj_flow_id(): the same in every run; parts of one flow share it */
 	uint64_t hash;
 	uint32_t index; /* own place in the table */
@@ -148,7 +154,14 @@ struct lj_flow {
 	uint8_t icmp_type, icmp_code; /* of the first packet */
 	uint8_t fin_sides;	      /* bit s: side s has sent FIN */
 	uint8_t rst_side_plus1;
-	uint16_t part;	       /* 0, then 1, 2 ... after each active timeout */
+	uint16_t part; /* 0, then 1, 2 ... after each active timeout */
+};
+
+struct lj_flow {
+	struct lj_flow_head; /* line 0 */
+
+	/* line 1 */
+	struct lj_flow_identity;
 	struct lj_order order; /* where the due record stands in a replay's order */
 	uint64_t closed_ns;    /* when FIN both ways or RST was seen */
 	uint16_t splt_sides;   /* bit i: packet i of splt came from the responder */

@@ -1,4 +1,4 @@
-/* Private: places of records: which are free, and what is to be cleared of those used before.
+/* Private: which slots and records are free, and what is to be cleared of records used before.
  * Inlined into what begins and ends flows. */
 #ifndef SLOT_H
 #define SLOT_H
@@ -9,21 +9,12 @@
 #include "account.h"
 #include "flow_table.h"
 
-/* A record that is free, its first two lines not yet cleared; NULL when all are in use or lent. */
-static inline struct lj_flow *slot_take(struct lj_flow_table *t)
+/* A slot that is free, as it was left; NULL when all are in use or their records lent. */
+static inline struct flow_slot *slot_take(struct lj_flow_table *t)
 {
-	struct lj_flow *f;
-	uint32_t index;
-
 	if (t->n_free > 0)
-		index = t->free[--t->n_free];
-	else if (t->high_water < t->capacity)
-		index = t->high_water++;
-	else
-		return NULL;
-	f = record_at(t, index);
-	f->index = index;
-	return f;
+		return slot_at(t, t->free[--t->n_free]);
+	return t->high_water < t->capacity ? slot_at(t, t->high_water++) : NULL;
 }
 
 /* What the packets of an ended flow, whose record is up to date, wrote of it. */
@@ -38,12 +29,10 @@ static inline uint8_t dirt_of(const struct lj_flow *f)
 	return (uint8_t)dirt;
 }
 
-/* An ended record's place is free again. */
-static inline void slot_give(struct lj_flow_table *t, struct lj_flow *f)
+/* An ended record is free again, and the slot whose it is. */
+static inline void record_give(struct lj_flow_table *t, const struct lj_flow *f)
 {
-	f->state = LJ_FLOW_FREE;
-	if (!is_young(f))
-		link_of(t, f)->dirt = dirt_of(f);
+	t->links[f->index].dirt = dirt_of(f);
 	if (f->index < t->capacity)
 		t->free[t->n_free++] = f->index;
 	else
@@ -63,10 +52,11 @@ static inline void clean_common(struct lj_flow *f, uint32_t keep)
 	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
 }
 
-/* Makes the record beyond its identity, or parts of that, as one that was never used, of zeros. */
-static inline void slot_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts)
+/* Makes the record beyond its second line, or parts of that, as one that was never used, of zeros.
+ */
+static inline void record_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts)
 {
-	const uint32_t dirt = link_of(t, f)->dirt & parts, keep = t->config.keep;
+	const uint32_t dirt = t->links[f->index].dirt & parts, keep = t->config.keep;
 
 	if (dirt == 0)
 		return;

@@ -1,40 +1,41 @@
-/* Private: which record is in which list of the wheel. Inlined into what begins, closes and ends
+/* Private: which flow is in which list of the wheel. Inlined into what begins, closes and ends
  * flows. */
 #ifndef WHEEL_H
 #define WHEEL_H
 
 #include "flow_table.h"
 
-/* When the record would be over if nothing more came. */
-static inline uint64_t over_ns(const struct lj_flow_table *t, const struct lj_flow *f)
+/* When the flow would be over if nothing more came. */
+static inline uint64_t over_ns(const struct lj_flow_table *t, const struct flow_slot *s)
 {
-	uint64_t idle_ns = f->last_ns + t->config.idle_timeout_ns;
+	uint64_t idle_ns = s->last_ns + t->config.idle_timeout_ns;
 
-	if (f->state != LJ_FLOW_CLOSING)
+	if (s->state != LJ_FLOW_CLOSING)
 		return idle_ns;
-	return RTE_MIN(idle_ns, closed_at(f) + t->config.tcp_linger_ns);
+	return RTE_MIN(idle_ns, closed_at(t, s) + t->config.tcp_linger_ns);
 }
 
-/* When the wheel has to look at the record: the earliest time it can be due at. */
-static inline uint64_t wheel_deadline(const struct lj_flow_table *t, const struct lj_flow *f)
+/* When the wheel has to look at the flow: the earliest time it can be due at. */
+static inline uint64_t wheel_deadline(const struct lj_flow_table *t, const struct flow_slot *s)
 {
-	uint64_t deadline = over_ns(t, f);
+	uint64_t deadline = over_ns(t, s);
 
-	if (!f->early && t->config.classify_after_ns > 0)
-		deadline = RTE_MIN(deadline, f->first_ns + t->config.classify_after_ns);
+	if (!s->early && t->config.classify_after_ns > 0)
+		deadline = RTE_MIN(deadline, s->first_ns + t->config.classify_after_ns);
 	return deadline;
 }
 
-/* The first tick past the record's deadline. */
-static inline uint64_t deadline_tick(const struct lj_flow_table *t, const struct lj_flow *f)
+/* The first tick past the flow's deadline. */
+static inline uint64_t deadline_tick(const struct lj_flow_table *t, const struct flow_slot *s)
 {
-	return wheel_deadline(t, f) / LJ_FLOW_TICK_NS + 1;
+	return wheel_deadline(t, s) / LJ_FLOW_TICK_NS + 1;
 }
 
-static inline void wheel_file(struct lj_flow_table *t, struct lj_flow *f)
+static inline void wheel_file(struct lj_flow_table *t, const struct flow_slot *s)
 {
-	struct flow_link *link = link_of(t, f);
-	uint64_t tick = deadline_tick(t, f);
+	uint32_t index = index_of(t, s);
+	struct flow_link *link = &t->links[index];
+	uint64_t tick = deadline_tick(t, s);
 	uint32_t slot, *first;
 
 	if (tick <= t->tick)
@@ -49,8 +50,8 @@ static inline void wheel_file(struct lj_flow_table *t, struct lj_flow *f)
 	link->next = *first;
 	link->prev = NONE;
 	if (*first != NONE)
-		t->links[*first].prev = f->index;
-	*first = f->index;
+		t->links[*first].prev = index;
+	*first = index;
 }
 
 static inline void note_empty(struct lj_flow_table *t, uint32_t slot)
@@ -60,9 +61,9 @@ static inline void note_empty(struct lj_flow_table *t, uint32_t slot)
 		t->filed_words &= ~(1ULL << slot / 64);
 }
 
-static inline void wheel_remove(struct lj_flow_table *t, struct lj_flow *f)
+static inline void wheel_remove(struct lj_flow_table *t, uint32_t index)
 {
-	const struct flow_link *link = link_of(t, f);
+	const struct flow_link *link = &t->links[index];
 
 	if (link->prev != NONE)
 		t->links[link->prev].next = link->next;

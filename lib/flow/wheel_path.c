@@ -2,9 +2,9 @@
 #include "flow_table.h"
 #include "wheel.h"
 
-/* Records looked at to find one to evict, at most. */
+/* Flows looked at to find one to evict, at most. */
 #define EVICT_LOOKS 16
-/* Live, a poll looks at no more records than this for each that it may make due. */
+/* Live, a poll looks at no more flows than this for each that it may make due. */
 #define LOOKS_PER_DUE 8
 
 /* The tick of the first slot that has records; the table is not empty. */
@@ -28,21 +28,21 @@ uint32_t wheel_first(struct lj_flow_table *t)
 	return t->active > 0 ? t->slot[first_tick(t) % WHEEL_SLOTS] : NONE;
 }
 
-struct lj_flow *wheel_nearest(struct lj_flow_table *t)
+struct flow_slot *wheel_nearest(struct lj_flow_table *t)
 {
-	struct lj_flow *oldest = NULL;
+	struct flow_slot *oldest = NULL;
 
 	for (int looks = 0; looks < EVICT_LOOKS && t->active > 0; looks++) {
 		uint64_t tick = first_tick(t);
-		struct lj_flow *f = record_at(t, t->slot[tick % WHEEL_SLOTS]);
+		struct flow_slot *s = slot_at(t, t->slot[tick % WHEEL_SLOTS]);
 
-		if (deadline_tick(t, f) <= tick)
-			return f;
+		if (deadline_tick(t, s) <= tick)
+			return s;
 		/* It has lived on since it was filed. */
-		if (oldest == NULL || f->last_ns < oldest->last_ns)
-			oldest = f;
-		wheel_remove(t, f);
-		wheel_file(t, f);
+		if (oldest == NULL || s->last_ns < oldest->last_ns)
+			oldest = s;
+		wheel_remove(t, index_of(t, s));
+		wheel_file(t, s);
 	}
 	return oldest;
 }
@@ -60,24 +60,26 @@ static void expire(struct lj_flow_table *t, const struct lj_flow *f, struct visi
 	v->room--;
 }
 
-/* A record filed under a tick that has come: it is due, or filed anew. */
-static void look_at(struct lj_flow_table *t, struct lj_flow *f, struct visit *v)
+static struct lj_order order_at(const struct lj_flow_table *t, struct flow_slot *s, uint64_t seq)
 {
-	struct lj_order order = {v->seq, f->flow_id};
-	uint64_t early_ns = f->first_ns + t->config.classify_after_ns;
-	enum lj_due reason = over_at(t, f, v->clock_ns);
+	return (struct lj_order){seq, identity_at(t, s)->flow_id};
+}
+
+/* A flow filed under a tick that has come: it is due, or filed anew. */
+static void look_at(struct lj_flow_table *t, struct flow_slot *s, struct visit *v)
+{
+	uint64_t early_ns = s->first_ns + t->config.classify_after_ns;
+	enum lj_due reason = over_at(t, s, v->clock_ns);
 
 	v->looks--;
 	if (reason != LJ_DUE_NOT) {
-		expire(t, record_end(t, f, reason, order), v);
+		expire(t, flow_end(t, s, reason, order_at(t, s, v->seq)), v);
 		return;
 	}
-	wheel_remove(t, f);
-	if (!f->early && t->config.classify_after_ns > 0 && early_ns < v->clock_ns) {
-		record_early(t, f, LJ_DUE_EARLY_AGE, early_ns, order);
-		expire(t, f, v);
-	}
-	wheel_file(t, f);
+	wheel_remove(t, index_of(t, s));
+	if (!s->early && t->config.classify_after_ns > 0 && early_ns < v->clock_ns)
+		expire(t, flow_early(t, s, LJ_DUE_EARLY_AGE, early_ns, order_at(t, s, v->seq)), v);
+	wheel_file(t, s);
 }
 
 /* Up to tick `target`, as far as looks and room last. */
@@ -90,11 +92,11 @@ static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
 		for (int i = 0; i < AHEAD && ahead != NONE; i++)
 			ahead = prefetch_ending(t, ahead);
 		while (*first != NONE && v->looks > 0 && v->room > 0) {
-			struct lj_flow *f = record_at(t, *first);
+			struct flow_slot *s = slot_at(t, *first);
 
 			if (ahead != NONE)
 				ahead = prefetch_ending(t, ahead);
-			look_at(t, f, v);
+			look_at(t, s, v);
 		}
 		if (*first != NONE)
 			break;
@@ -186,15 +188,15 @@ uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **d
 {
 	if (begin_collecting(t)) {
 		for (uint32_t i = 0; i < t->high_water; i++) {
-			struct lj_flow *f = record_at(t, i);
+			struct flow_slot *s = slot_at(t, i);
+			enum lj_due reason = LJ_DUE_FLUSHED;
 
-			if (f->state != LJ_FLOW_OPEN && f->state != LJ_FLOW_CLOSING)
+			if (!is_live(s))
 				continue;
-			f = record_end(t, f,
-				       f->state == LJ_FLOW_CLOSING ? closing_reason(f)
-								   : LJ_DUE_FLUSHED,
-				       (struct lj_order){seq + over_ns(t, f), f->flow_id});
-			t->expired[t->n_expired++] = f->index;
+			if (s->state == LJ_FLOW_CLOSING)
+				reason = closing_reason(identity_at(t, s));
+			t->expired[t->n_expired++] =
+				flow_end(t, s, reason, order_at(t, s, seq + over_ns(t, s)))->index;
 		}
 		if (t->config.ordered)
 			sort_expired(t);

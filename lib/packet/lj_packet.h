@@ -112,12 +112,12 @@ enum lj_fragment_kind {
 };
 
 /* Whether it is one of the many: no SYN, FIN or RST, no fragment, nothing of an application, IP
- * bytes up to 65535 and headers up to 255. Such a packet is told from others, and what a log keeps
+ * bytes up to 32767 and headers up to 255. Such a packet is told from others, and what a log keeps
  * of it noted, when all other facts are there. The parser does it. */
 static inline void lj_packet_tell_plain(struct lj_packet *p)
 {
 	p->plain = (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0 &&
-		   (p->fragment | p->application) == 0 && p->l3_bytes <= UINT16_MAX &&
+		   (p->fragment | p->application) == 0 && p->l3_bytes <= INT16_MAX &&
 		   p->l3_bytes - p->payload_bytes <= UINT8_MAX;
 	p->log_l3_bytes = p->plain ? (uint16_t)p->l3_bytes : 0;
 	p->log_header_bytes = p->plain ? (uint8_t)(p->l3_bytes - p->payload_bytes) : 0;

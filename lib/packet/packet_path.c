@@ -176,8 +176,9 @@ static inline bool plain_l4(const struct plain *x, struct lj_packet *packet)
 	uint32_t words, all;
 	__m128i log;
 
-	if (least == 0 || x->bytes < least || x->have < least ||
-	    unlikely(is_special(load32(x->l4))))
+	/* One question: not too few bytes, nor too many for what is called plain. */
+	if (least == 0 || (uint32_t)(x->bytes - least) > INT16_MAX - IPV6_BYTES - TCP_BYTES ||
+	    x->have < least || unlikely(is_special(load32(x->l4))))
 		return false;
 	words = tcp[12] >> 4;
 	header = (int32_t)words * 4;
@@ -237,7 +238,7 @@ static inline bool plain_ipv6(const struct lj_parser *p, const uint8_t *ip, int3
 			   .l3_header_bytes = IPV6_BYTES,
 			   .proto = ip[6],
 			   .ttl = ip[7]};
-	if (x.bytes > UINT16_MAX - IPV6_BYTES || !plain_l4(&x, packet))
+	if (!plain_l4(&x, packet))
 		return false;
 	packet->side = put_key_ipv6(p, packet, ip);
 	return true;

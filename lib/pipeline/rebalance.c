@@ -13,23 +13,24 @@
 
 /* The hash that the record's flow is dealt by, by a NIC or the spreader. The key is symmetric:
  * either direction will do. */
-static bool hash_of(const struct worker *w, const struct lj_rss *rss, const struct lj_flow *f,
-		    uint32_t *hash)
+static bool hash_of(const struct worker *w, const struct lj_rss *rss, const struct lj_flow_key *key,
+		    uint8_t tunnel, uint32_t *hash)
 {
-	const struct lj_packet p = {.key = f->key, .tunnel = f->tunnel};
+	const struct lj_packet p = {.key = *key, .tunnel = tunnel};
 
 	if (w->spreader == NULL)
 		return lj_packet_rss_hash(rss, &p, false, hash);
-	*hash = spread_hash(rss, &f->key);
+	*hash = spread_hash(rss, key);
 	return true;
 }
 
 /* Whether the record's flow came here before, and goes elsewhere now. */
-static bool has_moved(const struct worker *w, const struct lj_rss *rss, const struct lj_flow *f)
+static bool has_moved(const struct worker *w, const struct lj_rss *rss,
+		      const struct lj_flow_key *key, uint8_t tunnel)
 {
 	uint32_t hash;
 
-	return hash_of(w, rss, f, &hash) &&
+	return hash_of(w, rss, key, tunnel, &hash) &&
 	       w->shared->rebalancing.before[lj_rss_bucket(rss, hash)] == w->queue &&
 	       lj_rss_queue(rss, hash) != w->queue;
 }
@@ -65,12 +66,14 @@ void rebalance_records(struct worker *w)
 		w->rebalancing_at = lj_flow_records(w->table);
 	end = RTE_MIN(w->rebalancing_at + LOOKS_PER_POLL, lj_flow_records(w->table));
 	for (; w->rebalancing_at < end; w->rebalancing_at++) {
-		const struct lj_flow *f = lj_flow_live(w->table, w->rebalancing_at);
+		struct lj_flow_identity identity;
+		struct lj_flow_head head;
 
-		if (f == NULL || !has_moved(w, rss, f))
+		if (!lj_flow_live(w->table, w->rebalancing_at, &head, &identity) ||
+		    !has_moved(w, rss, &head.key, identity.tunnel))
 			continue;
 		lj_count(&w->role.counters, LJ_C_rss_moved_flows, 1);
-		lj_count(&w->role.counters, LJ_C_rss_moved_packets, f->packets);
+		lj_count(&w->role.counters, LJ_C_rss_moved_packets, head.packets);
 		lj_flow_note_parted(w->table, w->rebalancing_at);
 	}
 	if (end == lj_flow_records(w->table))

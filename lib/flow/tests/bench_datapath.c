@@ -167,7 +167,7 @@ static void hash_burst(struct path *p, const struct lj_packet *packets, uint16_t
 		if (packet->time_ns > f->last_ns + p->config.idle_timeout_ns ||
 		    packet->time_ns > f->first_ns + p->config.active_timeout_ns)
 			abort();
-		account_packet(f, packet, packet->side, p->config.keep);
+		account_packet(head_of(f), f, packet, packet->side, p->config.keep);
 		lj_count(&p->counters, LJ_C_flow_hit, 1);
 	}
 }
@@ -330,7 +330,7 @@ static double available_gb(void)
 
 static double needed_gb(enum traffic_kind kind, uint32_t flows)
 {
-	return (double)flows * 1.125 * (1152 + 1024 + 100) / 1e9 +
+	return (double)flows * 1.125 * (320 + 1024 + 1024 + 100) / 1e9 +
 	       (double)frames_of(kind, flows) * FRAME_SLOT / 1e9;
 }
 

@@ -102,8 +102,8 @@ static void a_flow_takes_as_much_in_a_large_table(void)
 	for (uint32_t capacity = 100000; capacity <= 100000000; capacity *= 10) {
 		double bytes = (double)lj_flow_memory(capacity) / capacity;
 
-		CU_ASSERT(bytes > 1152 + 8 + 16 + 16 - 1);
-		CU_ASSERT(bytes < 1152 + 8 + 16 + 32 + 5);
+		CU_ASSERT(bytes > 320 + 1024 + 8 + 16 + 16 - 1);
+		CU_ASSERT(bytes < 320 + 1024 + 8 + 16 + 32 + 5);
 	}
 }
 

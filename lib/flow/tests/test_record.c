@@ -1,7 +1,6 @@
 /* What a record says of the packets it was made of: TCP's state and sequence space, and the marks.
  */
 #include "flow_fixture.h"
-#include "flow_table.h"
 
 #define S  LJ_TCP_SYN
 #define A  LJ_TCP_ACK

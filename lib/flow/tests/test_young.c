@@ -1,4 +1,4 @@
-/* Flows of one or two packets: what is kept of them is less than a record, what is handed out is
+/* Flows of a few packets: what is kept of them is less than a record, what is handed out is
  * one. And which of them a full table evicts. */
 #include "flow_fixture.h"
 #include "flow_table.h"
@@ -45,7 +45,7 @@ static void what_a_burst_evicts_stays_as_it_was_until_it_is_settled(void)
 			CU_ASSERT(is_whole(due[i], round * LJ_BURST_MAX + i));
 		}
 		lj_flow_settle(t, due, n_due);
-		CU_ASSERT_EQUAL(t->n_spare, SPARE_SLOTS);
+		CU_ASSERT_EQUAL(t->n_spare, SPARE_RECORDS);
 	}
 	CU_ASSERT_EQUAL(lj_flow_active(t), CAPACITY);
 	lj_flow_destroy(t);
@@ -67,27 +67,82 @@ static void more_may_end_at_once_than_there_are_spare_records(void)
 	}
 	CU_ASSERT_EQUAL(ended, CAPACITY);
 	CU_ASSERT_EQUAL(wrong, 0);
-	CU_ASSERT_EQUAL(t->n_spare, SPARE_SLOTS);
+	CU_ASSERT_EQUAL(t->n_spare, SPARE_RECORDS);
 	CU_ASSERT_EQUAL(t->n_free, t->high_water);
 	lj_flow_destroy(t);
 }
 
-static void a_third_packet_makes_a_record_of_it(void)
+static void what_a_slot_has_no_room_for_makes_a_record_of_it(void)
 {
 	struct lj_flow_table *t = small_table();
-	struct lj_flow *f = record_at(t, 0);
+	const struct flow_slot *s = slot_at(t, 0);
+	const struct lj_flow *f = record_at(t, 0);
 
 	feed(t, packet(1, false, START + 1, S, 0));
 	feed(t, packet(1, true, START + 2, S | A, 0));
-	CU_ASSERT(is_young(f));
-	CU_ASSERT_EQUAL(f->side[0].packets + f->side[1].packets, 0);
 	feed(t, packet(1, false, START + 3, A, 10));
-	CU_ASSERT(!is_young(f));
-	CU_ASSERT_EQUAL(f->side[0].packets, 1);
-	CU_ASSERT_EQUAL(f->side[1].packets, 1);
-	CU_ASSERT_EQUAL(f->pending, 1);
-	CU_ASSERT_EQUAL(f->packets, 3);
+	CU_ASSERT(s->young);
+	CU_ASSERT_EQUAL(f->side[0].packets + f->side[1].packets, 0);
+	feed(t, packet(1, true, START + 4, S | A, 0));
+	CU_ASSERT(!s->young);
+	CU_ASSERT_EQUAL(f->side[0].packets, 2);
+	CU_ASSERT_EQUAL(f->side[1].packets, 2);
+	CU_ASSERT_EQUAL(s->pending, 0);
+	CU_ASSERT_EQUAL(s->packets, 4);
 	lj_flow_destroy(t);
+}
+
+static void a_flow_that_ends_young_leaves_its_own_record_alone(void)
+{
+	static const struct lj_flow untouched;
+	struct lj_flow_table *t = small_table();
+	const uint32_t n = FIRST_PACKETS + FLOW_LOG - YOUNG_LOG - 1;
+
+	feed(t, packet(1, false, START, S, 0));
+	feed(t, packet(1, true, START + 1, S | A, 0));
+	for (uint32_t i = 2; i < n; i++)
+		feed(t, packet(1, i & 1, START + i, A, 10));
+	CU_ASSERT(slot_at(t, 0)->young);
+	CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, ++seq, due, 64), 1);
+	CU_ASSERT(due[0]->index >= t->capacity);
+	CU_ASSERT_EQUAL(due[0]->packets, n);
+	CU_ASSERT_EQUAL(due[0]->side[0].packets + due[0]->side[1].packets, n);
+	CU_ASSERT_EQUAL(due[0]->pending + due[0]->young, 0);
+	CU_ASSERT_EQUAL(memcmp(record_at(t, 0), &untouched, sizeof(untouched)), 0);
+	lj_flow_settle(t, due, 1);
+	CU_ASSERT_EQUAL(t->n_spare, SPARE_RECORDS);
+	lj_flow_destroy(t);
+}
+
+/* Wherever the table has them. */
+static void a_live_flow_tells_who_it_is(void)
+{
+	for (int grown = 0; grown < 2; grown++) {
+		struct lj_flow_table *t = small_table();
+		struct lj_packet p = packet(1, false, START, S, 0);
+		struct lj_flow_identity identity;
+		struct lj_flow_head head;
+
+		CU_ASSERT(!lj_flow_live(t, 0, &head, &identity));
+		p.vlan = 7;
+		feed(t, p);
+		if (grown) {
+			feed(t, packet(1, false, START + 1, S, 0));
+			feed(t, packet(1, false, START + 2, S, 0));
+		}
+		CU_ASSERT_EQUAL(slot_at(t, 0)->young, !grown);
+		CU_ASSERT_FATAL(lj_flow_live(t, 0, &head, &identity));
+		CU_ASSERT_EQUAL(memcmp(&head.key, &p.key, sizeof(p.key)), 0);
+		CU_ASSERT_EQUAL(head.packets, grown ? 3 : 1);
+		CU_ASSERT_EQUAL(identity.flow_id, lj_flow_id(&p.key, START));
+		CU_ASSERT_EQUAL(identity.vlan, 7);
+		lj_flow_note_parted(t, 0);
+		CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, ++seq, due, 64), 1);
+		CU_ASSERT(due[0]->lossy);
+		CU_ASSERT(!lj_flow_live(t, 0, &head, &identity));
+		lj_flow_settle(t, due, 1);
+		lj_flow_destroy(t);
+	}
 }
 
 /* Stragglers do not move the time when it closed, whatever is kept of it. */
@@ -161,7 +216,11 @@ int main(void)
 		 what_a_burst_evicts_stays_as_it_was_until_it_is_settled},
 		{"more may end at once than there are spare records",
 		 more_may_end_at_once_than_there_are_spare_records},
-		{"a third packet makes a record of it", a_third_packet_makes_a_record_of_it},
+		{"what a slot has no room for makes a record of it",
+		 what_a_slot_has_no_room_for_makes_a_record_of_it},
+		{"a flow that ends young leaves its own record alone",
+		 a_flow_that_ends_young_leaves_its_own_record_alone},
+		{"a live flow tells who it is", a_live_flow_tells_who_it_is},
 		{"a young flow that closes lingers", a_young_flow_that_closes_lingers},
 		{"the next to go is found wherever the wheel stands",
 		 the_next_to_go_is_found_wherever_the_wheel_stands},

@@ -1,7 +1,7 @@
 /*
- * Young flows: what becomes of them. Most end young, so the record of one whose sides have sent a
- * packet each at most is not counted up from zeros but written at once; that it is what
- * account_packet() would have made of it is what test_fold holds against it.
+ * Slots into records. Most flows end young, so the first packets of one, when each side sent one of
+ * them at most, are not counted up from zeros but written at once; that it is what account_packet()
+ * would have made of them is what test_fold holds against it.
  */
 #include <netinet/in.h>
 #include <string.h>
@@ -12,8 +12,7 @@
 #include "slot.h"
 
 /* As it came, as far as it is accounted. */
-static inline struct lj_packet packet_of(const struct lj_flow *f, const struct young_packet *y,
-					 uint64_t time_ns)
+static inline struct lj_packet packet_of(const struct first_packet *y, uint64_t time_ns)
 {
 	struct lj_packet p = {
 		.time_ns = time_ns,
@@ -23,7 +22,6 @@ static inline struct lj_packet packet_of(const struct lj_flow *f, const struct y
 		.tcp_flags = y->tcp_flags,
 		.tcp_wscale = y->tcp_wscale,
 		.ttl = y->ttl,
-		.leg = (uint8_t)__builtin_ctz(f->legs),
 		.application = y->application,
 	};
 
@@ -39,7 +37,7 @@ static inline struct lj_packet packet_of(const struct lj_flow *f, const struct y
 	return p;
 }
 
-static inline void write_side(struct lj_flow_side *s, const struct young_packet *y,
+static inline void write_side(struct lj_flow_side *s, const struct first_packet *y,
 			      uint64_t time_ns, uint32_t keep)
 {
 	const uint32_t length = y->l3_bytes, payload = y->payload_bytes, flags = y->tcp_flags;
@@ -111,15 +109,16 @@ static inline void write_dns(struct lj_flow *f, const struct lj_packet *p)
 }
 
 /* The first packet of its side, to a record whose other parts are of zeros. */
-static inline void write_packet(struct lj_flow *f, const struct young_packet *y, uint32_t i,
+static inline void write_packet(const struct flow_slot *s, struct lj_flow *f, uint32_t i,
 				uint64_t time_ns, uint32_t keep)
 {
-	const struct lj_packet p = packet_of(f, y, time_ns);
-	const uint64_t gap = time_ns - f->first_ns;
-	const struct before before = {i, f->first_ns};
+	const struct first_packet *y = &s->first[i];
+	const struct lj_packet p = packet_of(y, time_ns);
+	const uint64_t gap = time_ns - s->first_ns;
+	const struct before before = {i, s->first_ns};
 
 	write_side(&f->side[y->side], y, time_ns, keep);
-	if ((keep & LJ_KEEP_TCP) && f->key.proto == IPPROTO_TCP)
+	if ((keep & LJ_KEEP_TCP) && s->key.proto == IPPROTO_TCP)
 		write_tcp(f, &p, y->side);
 	if ((keep & LJ_KEEP_ACTIVITY) && (i == 0 || gap > SUBFLOW_GAP_NS))
 		account_activity(&f->activity, &before, time_ns, gap);
@@ -133,72 +132,89 @@ static inline void write_packet(struct lj_flow *f, const struct young_packet *y,
 		write_dns(f, &p);
 }
 
-static void write_sides(struct lj_flow_table *t, struct lj_flow *f, const struct young_packet *y)
+/* One packet, or one of each side. */
+static void write_sides(struct lj_flow_table *t, const struct flow_slot *s, struct lj_flow *f,
+			uint32_t n, uint64_t second_ns)
 {
-	const uint64_t gap = f->last_ns - f->first_ns;
+	const uint64_t gap = second_ns - s->first_ns;
 	const uint32_t keep = t->config.keep;
-	uint32_t heard = 1u << y[0].side, written;
+	uint32_t heard = 1u << s->first[0].side, written;
 
-	if (f->packets > 1)
-		heard |= 1u << y[1].side;
+	if (n > 1)
+		heard |= 1u << s->first[1].side;
 	written = DIRT_SIDE * heard;
-	if (f->key.proto == IPPROTO_TCP)
+	if (s->key.proto == IPPROTO_TCP)
 		written |= DIRT_TCP * heard;
-	slot_clean(t, f, ~written);
-	f->heard = heard & 3;
+	record_clean(t, f, ~written);
 	f->gap_min = UINT64_MAX;
-	write_packet(f, &y[0], 0, f->first_ns, keep);
-	if (f->packets == 1)
+	write_packet(s, f, 0, s->first_ns, keep);
+	if (n == 1)
 		return;
 	f->gap_sumsq = (unsigned __int128)gap * gap;
 	f->gap_min = f->gap_max = gap;
-	write_packet(f, &y[1], 1, f->last_ns, keep);
+	write_packet(s, f, 1, second_ns, keep);
 }
 
-/* Packet by packet. */
-static void account_young(struct lj_flow_table *t, struct lj_flow *f, const struct young_packet *y)
+/* Packet by packet; none of a flow that begins with what is too much for a slot. */
+static void account_first(struct lj_flow_table *t, const struct flow_slot *s, struct lj_flow *f,
+			  uint32_t n, uint64_t second_ns)
 {
-	const uint64_t last_ns = f->last_ns;
-	const uint32_t n = f->packets;
+	struct lj_flow_head counted = s->head;
 
-	slot_clean(t, f, UINT32_MAX);
-	f->packets = 0;
-	f->last_ns = f->first_ns;
+	record_clean(t, f, UINT32_MAX);
+	counted.packets = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		struct lj_packet p = packet_of(f, &y[i], i == 0 ? f->first_ns : last_ns);
+		struct lj_packet p = packet_of(&s->first[i], i == 0 ? s->first_ns : second_ns);
 
-		account_packet(f, &p, y[i].side, t->config.keep);
+		counted.last_ns = s->first_ns;
+		account_packet(&counted, f, &p, s->first[i].side, t->config.keep);
 	}
 }
 
-void young_grow(struct lj_flow_table *t, struct lj_flow *f)
+/* Makes the record of a young flow, but for its head. */
+static void write_young(struct lj_flow_table *t, const struct flow_slot *s, struct lj_flow *f,
+			uint32_t to)
 {
-	struct young_packet young[YOUNG_PACKETS];
+	uint32_t index = f->index, n = s->packets - (to - YOUNG_LOG);
+	uint64_t second_ns = s->last_ns - span_of(s->log, YOUNG_LOG, to);
 
-	memcpy(young, young_packets(f), sizeof(young));
-	memset((uint8_t *)f + IDENTITY_END - sizeof(young), 0, sizeof(young));
-	if (f->state == LJ_FLOW_CLOSING)
-		f->closed_ns = f->last_ns;
-	if (f->packets == 1 || (f->packets == 2 && young[0].side != young[1].side))
-		write_sides(t, f, young);
+	*identity_of(f) = s->identity;
+	f->index = index;
+	memset(&f->order, 0, offsetof(struct lj_flow, side) - offsetof(struct lj_flow, order));
+	if (s->state == LJ_FLOW_CLOSING)
+		f->closed_ns = s->last_ns;
+	if (n == 1 || (n == 2 && s->first[0].side != s->first[1].side))
+		write_sides(t, s, f, n, second_ns);
 	else
-		account_young(t, f, young);
+		account_first(t, s, f, n, second_ns);
+	account_log(&s->head, f, s->log, YOUNG_LOG, to, t->config.keep);
 }
 
-struct lj_flow *young_end(struct lj_flow_table *t, struct lj_flow *f)
+void slot_fold(struct lj_flow_table *t, struct flow_slot *s, uint32_t to)
 {
-	struct lj_flow *spare;
-	uint32_t index;
+	struct lj_flow *f = record_of(t, s);
 
-	if (t->n_spare == 0) {
-		young_grow(t, f);
-		return f;
+	if (s->young) {
+		f->index = index_of(t, s);
+		write_young(t, s, f, to);
+	} else {
+		account_log(&s->head, f, s->log, 0, to, t->config.keep);
 	}
-	index = t->spare[--t->n_spare];
-	spare = record_at(t, index);
-	memcpy(spare, f, IDENTITY_END);
-	spare->index = index;
-	slot_give(t, f);
-	young_grow(t, spare);
-	return spare;
+	s->young = 0;
+	s->pending = 0;
+}
+
+struct lj_flow *young_end(struct lj_flow_table *t, struct flow_slot *s)
+{
+	uint32_t index = index_of(t, s);
+	struct lj_flow *f;
+
+	if (t->n_spare > 0) {
+		t->free[t->n_free++] = index;
+		index = t->spare[--t->n_spare];
+	}
+	f = record_at(t, index);
+	f->index = index;
+	write_young(t, s, f, s->pending);
+	return f;
 }
