@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from framework.bundle import sha256, write_bundle
 from framework.linejudge import DEMO, TOOLS, error_line, events, replay, run, verify
 
 NAMES = ["packets", "duration_us", "fwd_bytes", "bwd_bytes", "fwd_packets", "bwd_packets", "bytes_per_s", "dst_port"]
@@ -175,6 +176,54 @@ class TestXgboost:
         done = tool("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         verify(done.returncode == 1 and "saved by XGBoost 93.1.0, newer than" in done.stderr, done.stderr)
         verify(not (tmp_path / "mine").exists(), "a bundle was left behind")
+
+    @pytest.mark.parametrize("base", [0.5, 0.2])
+    def test_margins_without_probabilities_are_logistic(self, tmp_path, demo, base):
+        """Verify: each flow's score is the logistic function of what binary:logitraw predicts, whose intercept is a margin."""
+        ids, rows, two, _ = demo
+        booster = xgboost.train({"objective": "binary:logitraw", "base_score": base}, xgboost.DMatrix(rows, label=two), num_boost_round=4)
+        booster.save_model(tmp_path / "model.json")
+        imported("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        compare(served(tmp_path / "mine", tmp_path), ids, two_columns(1 / (1 + np.exp(-booster.predict(xgboost.DMatrix(rows))))))
+
+    def test_a_model_that_stopped_early_scores_as_what_saved_it(self, tmp_path, demo):
+        """
+        Steps: stop early with XGBClassifier, and save it; save its booster by itself; import both.
+        Verify: scores are those of predict_proba(), of the rounds up to the best, and of Booster.predict(), of all; both are said.
+        """
+        ids, rows, two, _ = demo
+        model = xgboost.XGBClassifier(n_estimators=60, max_depth=8, learning_rate=0.8, early_stopping_rounds=3, eval_metric="logloss")
+        model.fit(rows[::2], two[::2], eval_set=[(rows[1::2], two[1::2])], verbose=False)
+        rounds, best = model.get_booster().num_boosted_rounds(), model.best_iteration + 1
+        verify(best < rounds, "it did not stop early: nothing is tested")
+        model.save_model(tmp_path / "wrapper.ubj")
+        model.get_booster().save_model(tmp_path / "booster.ubj")
+        for name, wanted, said in (("wrapper", model.predict_proba(rows), "the later ones are left out"),
+                                   ("booster", two_columns(model.get_booster().inplace_predict(rows)), "all are taken")):
+            done = tool("import-xgboost", tmp_path / f"{name}.ubj", "--features", ",".join(NAMES), "--out", tmp_path / name)
+            verify(f"the best of its {rounds} rounds is number {best}; {said}" in done.stderr, done.stderr)
+            compare(served(tmp_path / name, tmp_path), ids, wanted)
+
+    @pytest.mark.parametrize("form", ["json", "ubj"])
+    def test_categorical_splits_are_refused_by_their_name(self, tmp_path, demo, form):
+        """
+        Steps: train with a column of categories; import it; put it into a bundle by hand, and open that.
+        Verify: one line each that says so, the importer's with the column.
+        """
+        _, rows, two, _ = demo
+        rows = np.column_stack([rows[:, :7], np.unique(rows[:, 7], return_inverse=True)[1]]).astype(np.float32)
+        data = xgboost.DMatrix(rows, label=two, feature_names=NAMES, feature_types=["q"] * 7 + ["c"], enable_categorical=True)
+        booster = xgboost.train({"objective": "binary:logistic", "tree_method": "hist", "max_cat_to_onehot": 1}, data, num_boost_round=4)
+        booster.save_model(tmp_path / f"model.{form}")
+        done = tool("import-xgboost", tmp_path / f"model.{form}", "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and "has categorical splits, of column dst_port" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+        bundle = write_bundle(tmp_path / "hand", xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), 1), NAMES, rows[:9])
+        manifest = json.loads((bundle / "manifest.json").read_text())
+        manifest["files"]["booster"] = {"name": f"model.{form}", "sha256": sha256(tmp_path / f"model.{form}")}
+        (bundle / "manifest.json").write_text(json.dumps(manifest))
+        (bundle / f"model.{form}").write_bytes((tmp_path / f"model.{form}").read_bytes())
+        line = error_line(run("--pcap", DEMO, "--model", bundle))
+        verify(f"model.{form}" in line and "categorical" in line, line)
 
     def test_a_regression_is_refused(self, tmp_path, demo):
         """Verify: one line with its objective and those that are taken."""
