@@ -224,7 +224,9 @@ class TestCaptures:
         ("malicious", "evil", "class evil is none of benign, malicious, mixed"),
         ("scan-1.pcap", "scan-3.pcap", "scan-3.pcap is in line"),
         ("malicious\tscan", "malicious\t", "no family"),
-        ("\t", ",", "no file"),
+        ("\t", ",", "no column file: a header"),
+        ("file\tclass", "name\tclass", "no column file: a header"),
+        ("scan-1.pcap", "gone.pcap", "gone.pcap: no such capture"),
     ])
     def test_a_slip_in_the_labels_is_named_with_its_line(self, data, tmp_path, was, becomes, said):
         """Verify: file and line, and what is wrong; nothing is extracted before."""
@@ -508,17 +510,31 @@ class TestLabelFiles:
         one, two = rule.complaints()
         verify(one.startswith("1 of the 2 flows of ") and two.startswith("1 of the 1 windows of "), f"{one}; {two}")
 
+    def test_classes_that_are_none_are_told(self, mixed):
+        """Verify: of flows and windows, how many rows have another class than the two, and which."""
+        path, capture, flows = mixed
+        (path.parent / "l.csv").write_text("src_ip,src_port,dst_ip,dst_port,proto,class\n" +
+                                           "".join(",".join(map(str, label[:5])) + ",Attack\n" for label in capture.labels[:3]))
+        (path.parent / "t.csv").write_text("start,end,class\n1700000000,1700009999,Malicous\n")
+        rule = lj_labels.Rule("flows:l.csv;times:t.csv", str(path))
+        verify(set(map(rule, flows)) == {None}, "a flow is used")
+        one, two = rule.complaints()
+        verify("3 of the 3 rows are neither benign nor malicious (attack)" in one, one)
+        verify("1 of the 1 rows are neither benign nor malicious (malicous)" in two, two)
+
     @pytest.mark.parametrize("rule, text, said", [
         ("flows:l.csv", "a,b\n1,2\n", "line 1: no column src_ip; there are a, b"),
         ("flows:l.csv", "", "no column src_ip; there are none"),
         ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80,here,90,6,benign\n", "line 2: 'here' does not appear"),
-        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80\n", "line 2: "),
+        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80\n", "line 2: no dst_ip"),
+        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80,10.0.0.2,90,quic,benign\n", "line 2: quic is no protocol"),
         ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,1,10.0.0.2,2,6,benign\n10.0.0.2,2,10.0.0.1,1,6,malicious\n",
          "10.0.0.1 1 and 10.0.0.2 2 are malicious in one row and benign in another"),
         ("times:l.csv", "start,end,class\n20,10,benign\n", "line 2: the window 20 to 10 has no length"),
         ("times:l.csv", "start,end,class\nnan,10,benign\n", "line 2: the window nan to 10"),
-        ("times:l.csv", "start,end,class\nMonday,10,benign\n", "line 2: could not convert"),
+        ("times:l.csv", "start,end,class\nMonday,10,benign\n", "line 2: Monday is no time in s since 1970"),
         ("perpacket:l.csv", "1;0\n2,1\n", "line 2: '2,1' is not n;0 or n;1"),
+        ("perpacket:l.csv", "", "is empty"),
         ("perpacket:l.csv", "99999;1\n", "names packet 99999, and "),
     ])
     def test_a_label_file_that_is_wrong_is_named(self, mixed, rule, text, said):

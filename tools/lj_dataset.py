@@ -226,7 +226,7 @@ def read_labels(folder, path, lone):
         if is_suspect(label):
             left_out.append(label["file"])
         elif not os.path.exists(os.path.join(folder, label["file"])):
-            raise ValueError(f"{path}: {label['file']}: no such capture under {folder}")
+            raise ValueError(f"{path}: line {label['line']}: {label['file']}: no such capture under {folder}")
         else:
             lj_labels.Rule(label["rule"], os.path.join(folder, label["file"]))  # reads its label files, if it has some
             labels.append(label)
