@@ -12,6 +12,7 @@ import numpy
 import pytest
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.metrics import roc_auc_score
+from sklearn.tree import DecisionTreeClassifier
 
 from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, replay, verify
 
@@ -109,6 +110,27 @@ class TestEvaluate:
         verify(alerts > 1000 and shipped["tp"] + shipped["fp"] == alerts, f"{alerts} alerts; {shipped}")
         for name in ("roc", "pr", "confusion", "calibration", "importance"):
             verify((tmp_path / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG"), f"no picture {name}")
+
+    def test_a_score_that_is_the_threshold_alarms(self, data, tmp_path):
+        """
+        Steps: import a tree one of whose leaves says 1/3, from where on it alarms; evaluate it; replay it.
+        Verify: as many flows are called as EVE says, which has 0.333333 of a third.
+        """
+        x, families = self.table(tmp_path)
+        model = DecisionTreeClassifier(max_leaf_nodes=2, random_state=1)
+        short = x[:, 0] <= numpy.median(x[:, 0])
+        model.fit(x, numpy.where(short, numpy.cumsum(short) % 3 == 0, True))
+        model.tree_.value[model.tree_.apply(x[short][:1].astype(numpy.float32))[0]] = [[2, 1]]
+        (tmp_path / "m.pickle").write_bytes(pickle.dumps(model))
+        subprocess.run([os.path.join(TOOLS, "import-sklearn"), tmp_path / "m.pickle", "--features", ",".join(COLUMNS), "--out", tmp_path / "m",
+                        "--threshold", repr(float(numpy.float32(1 / 3)))], stdout=subprocess.DEVNULL, check=True)
+        done = evaluate(tmp_path / "m", "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
+        verify(done.returncode == 0, done.stderr)
+        report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+        shipped = next(part for part in report.values() if isinstance(part, dict))["at the threshold as shipped"]
+        replay(DEMO, "--model", tmp_path / "m", "--eve", tmp_path / "eve.json")
+        alerts = sum(e["event_type"] == "alert" for e in events(tmp_path / "eve.json"))
+        verify(shipped["tp"] + shipped["fp"] == alerts == len(families), f"{alerts} alerts of {len(families)} flows; {shipped}")
 
     def test_a_table_without_the_models_columns_is_an_error(self, tmp_path):
         """Verify: one line that names what is missing."""

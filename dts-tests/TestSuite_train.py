@@ -490,6 +490,29 @@ class TestLabelFiles:
         (path.parent / "mixed_labeled.csv").write_text("\n".join(lines) + "\n")
         verify(self.said(path, "perpacket:labeled.csv", flows) == {True: 1, False: 0}, "not as labelled")
 
+    def test_pings_are_labelled_however_they_are_called(self, mixed):
+        """
+        Steps: label pings by packets, and by rows without ports and with their identifiers; ask of the flows of a feature table, which have
+        identifiers, and of those of EVE, which have nothing.
+        Verify: all are malicious.
+        """
+        path, capture, _ = mixed
+        generator().ping(capture, 3)
+        capture.save(path)
+        replay(path, "--model", "none", "--features", path.parent / "f.csv")
+        with open(path.parent / "f.csv", encoding="ascii") as file:
+            flows = [lj_labels.Flow(*row[1:8]) for row in csv.reader(file) if row[5] == "1"]
+        src, sport, dst, dport = next(label[:4] for label in capture.labels if label[5] == "ping")
+        header = "src_ip,src_port,dst_ip,dst_port,proto,class\n"
+        (path.parent / "ids.csv").write_text(f"{header}{src},{sport},{dst},{dport},1,malicious\n")
+        (path.parent / "zeros.csv").write_text(f"{header}{src},0,{dst},0,icmp,malicious\n")
+        frames = [frame for _, _, frame in sorted(capture.frames)]
+        (path.parent / "packets.csv").write_text("".join(f"{n};{int(frame[23] == 1)}\n" for n, frame in enumerate(frames, start=1)))
+        eve = lj_labels.Flow(src, 0, dst, 0, lj_labels.protocol("ICMP"), flows[0].first_ns, flows[0].last_ns)
+        for rule in ("flows:ids.csv", "flows:zeros.csv", "perpacket:packets.csv"):
+            said = [lj_labels.Rule(rule, str(path))(flow) for flow in (*flows, eve)]
+            verify(len(flows) == 1 and said == [1, 1], f"{rule}: {said}")
+
     def test_of_windows_that_overlap_the_first_wins(self, mixed):
         """Verify: the beacon's flows, which both windows have, are of the one that comes first."""
         path, _, flows = mixed

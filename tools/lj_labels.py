@@ -23,17 +23,22 @@ import lj_merge
 
 BACKGROUND_PORTS = {53, 67, 68, 123, 137, 138, 546, 547, 1900, 3702, 5353, 5355}
 FLOW_PROTOCOLS = {6, 17, 132}
-PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "icmp6": 58, "sctp": 132}
+# As EVE (lib/sink/eve.c) and people call them.
+PROTOCOLS = {"icmp": 1, "igmp": 2, "ip-in-ip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58,
+             "icmp6": 58, "icmpv6": 58, "eigrp": 88, "ospf": 89, "etherip": 97, "pim": 103, "ipcomp": 108, "vrrp": 112, "l2tp": 115, "sctp": 132,
+             "udplite": 136}
 CLASSES = {"benign": 0, "malicious": 1}
 COLUMNS = ("file", "class", "family", "rule")  # of LABELS.tsv
 
 
 class Flow:
-    """What a rule looks at; times in ns since 1970, as in the capture that the flow is from."""
+    """What a rule looks at; times in ns since 1970, as in the capture that the flow is from. What has no ports has 0: a feature table has
+    ICMP's identifiers there, EVE and other tools' labels nothing."""
 
     def __init__(self, src_ip, src_port, dst_ip, dst_port, proto, first_ns=0, last_ns=0):
-        self.ends = ((src_ip, int(src_port)), (dst_ip, int(dst_port)))
         self.proto = int(proto)
+        ports = (int(src_port), int(dst_port)) if self.proto in FLOW_PROTOCOLS else (0, 0)
+        self.ends = ((src_ip, ports[0]), (dst_ip, ports[1]))
         self.first_ns, self.last_ns = int(first_ns), int(last_ns)
 
     def key(self):
@@ -58,12 +63,12 @@ def _port(text):
     return int(text)
 
 
-def _protocol(text):
+def protocol(text):
     text = text.strip()
     if text.isdigit() and int(text) < 256:
         return int(text)
     if text.lower() not in PROTOCOLS:
-        raise ValueError(f"{text} is no protocol: a number, or one of {', '.join(PROTOCOLS)}")
+        raise ValueError(f"{text} is no protocol: a number, or a name as tcp")
     return PROTOCOLS[text.lower()]
 
 
@@ -138,7 +143,7 @@ class FlowFile:
 
     @staticmethod
     def _row(row):
-        flow = Flow(_address(row["src_ip"]), _port(row["src_port"]), _address(row["dst_ip"]), _port(row["dst_port"]), _protocol(row["proto"]))
+        flow = Flow(_address(row["src_ip"]), _port(row["src_port"]), _address(row["dst_ip"]), _port(row["dst_port"]), protocol(row["proto"]))
         return flow.key(), row["class"].strip().lower()
 
     def __call__(self, flow):

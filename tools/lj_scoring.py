@@ -17,16 +17,22 @@ import lj_labels
 import lj_measures
 import lj_table
 
-NUMBERS = {"TCP": 6, "UDP": 17, "ICMP": 1, "IPv6-ICMP": 58, "SCTP": 132}
-
 
 def _ns(text):
     return round(datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() * 1e6) * 1000
 
 
+def _score_of(event, threshold):
+    """EVE rounds scores to six digits; one that its threshold is within of is put on the side of it that the verdict says."""
+    score, alerted = event["ml"]["score"], event["flow"]["alerted"]
+    if score is None or alerted == (score >= threshold) or event["ml"]["threshold"] != round(threshold, 6):
+        return score
+    return threshold if alerted else numpy.nextafter(threshold, 0)
+
+
 def _replay(job):
     """[(score, y, start s, decided s)] of one capture's labelled flows, and its length in h."""
-    path, label, bundle, idle_s = job
+    path, label, bundle, idle_s, threshold = job
     with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as eve:
         # XGBoost's engine opens sooner, and gives the same bits.
         done = subprocess.run([lj_dataset.LINEJUDGE, "--pcap", path, "--model", bundle, "--eve", eve.name, "--summary", "none",
@@ -40,11 +46,12 @@ def _replay(job):
         first, last = _ns(event["flow"]["start"]), _ns(event["flow"]["end"])
         begin, end = min(begin or first, first), max(end or last, last)
         flow = lj_labels.Flow(event["src_ip"], event.get("src_port", 0), event["dest_ip"], event.get("dest_port", 0),
-                              NUMBERS.get(event["proto"], 0), first - 1000, last + 1000)
+                              lj_labels.protocol(event["proto"]), first - 1000, last + 1000)
         y = labelled(flow)
-        if y is not None and event["ml"]["score"] is not None:
+        score = _score_of(event, threshold)
+        if y is not None and score is not None:
             wait = idle_s if event["ml"]["due"] == "idle" else 0
-            rows.append((event["ml"]["score"], y, first / 1e9, last / 1e9 + wait))
+            rows.append((score, y, first / 1e9, last / 1e9 + wait))
     lj_dataset.complain(label, len(events), {y for _, y, _, _ in rows}, labelled)
     return rows, (end - begin) / 3.6e12 if rows else 0
 
@@ -60,8 +67,9 @@ def captures(bundle, data, labels_path, per_family=0):
             taken.setdefault(key, []).append(label)
         labels = [label for family in taken.values() for label in family[:per_family]]
     with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
-        idle_s = json.load(file).get("flow", {}).get("idle_timeout_s", 0)
-    jobs = [(os.path.join(folder, label["file"]), label, bundle, idle_s) for label in labels]
+        manifest = json.load(file)
+    idle_s = manifest.get("flow", {}).get("idle_timeout_s", 0)
+    jobs = [(os.path.join(folder, label["file"]), label, bundle, idle_s, manifest["threshold"]) for label in labels]
     columns, hours = [[] for _ in range(7)], {}
     with multiprocessing.Pool(2) as pool:
         for label, (rows, length) in zip(labels, pool.imap(_replay, jobs, chunksize=4)):
