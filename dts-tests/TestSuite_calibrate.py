@@ -152,7 +152,7 @@ class TestCalibrate:
         verify(exact == decided, f"{exact}, {decided}")
         replay(office[0], "--model", bundle, "--eve", tmp_path / "eve.json")
         done = calibrate(bundle, "--eve", tmp_path / "eve.json", "--fpr", "0.02")
-        verify(done.returncode == 1 and "decided early, and is a bound" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+        verify(done.returncode == 1 and "eve.json: line 1: its score was decided early, and is a bound" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
 
     def test_a_running_box_says_what_holds(self, bundle, office, tmp_path):
         """Verify: show model has the calibrated threshold, the one as shipped, and which calibration it is."""
