@@ -168,6 +168,26 @@ class TestEvaluate:
         verify(abs(said - roc_auc_score(y, scores)) < 1e-4, f"{said}, scikit-learn's {roc_auc_score(y, scores)}")
         verify((tmp_path / "report" / "importance.png").read_bytes().startswith(b"\x89PNG"), "no picture")
 
+    def test_a_table_of_one_class_is_evaluated(self, tmp_path):
+        """
+        Steps: let scikit-learn learn the demo's flows; evaluate it on the attacks alone, then on three benign rows.
+        Verify: recall without a false positive rate, then the reverse; of what is not there, nothing.
+        """
+        x, families = self.table(tmp_path)
+        (tmp_path / "m.pickle").write_bytes(pickle.dumps(RandomForestClassifier(10, random_state=1).fit(x, families != "benign")))
+        subprocess.run([os.path.join(TOOLS, "import-sklearn"), tmp_path / "m.pickle", "--features", ",".join(COLUMNS), "--out", tmp_path / "m"],
+                       stdout=subprocess.DEVNULL, check=True)
+        header, *lines = (tmp_path / "t.csv").read_text().splitlines()
+        benign = [line.endswith(",benign") for line in lines]
+        for kept, there, absent in (([line for line, is_benign in zip(lines, benign) if not is_benign], "recall", "fpr"),
+                                    ([line for line, is_benign in zip(lines, benign) if is_benign][:3], "fpr", "recall")):
+            (tmp_path / "part.csv").write_text("\n".join([header, *kept]) + "\n")
+            done = evaluate(tmp_path / "m", "--csv", tmp_path / "part.csv", "--label", "what", "--out", tmp_path / "report")
+            verify(done.returncode == 0, done.stderr)
+            report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+            shipped = next(part for part in report.values() if isinstance(part, dict))["at the threshold as shipped"]
+            verify(shipped[there] is not None and shipped[absent] is None, shipped)
+
     @staticmethod
     def table(folder):
         """Writes the demo's flows as folder/t.csv; their values and what each is."""

@@ -234,6 +234,13 @@ class TestCaptures:
         line = refusal("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
         verify("l.tsv: line " in line and said in line, line)
 
+    def test_too_few_captures_are_counted(self, data, tmp_path):
+        """Verify: the label file, and how many there are of each."""
+        lines = (data / "LABELS.tsv").read_text().splitlines()
+        (tmp_path / "l.tsv").write_text("\n".join(line for line in lines if "\tmalicious\t" not in line) + "\n")
+        line = refusal("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
+        verify("l.tsv: 6 benign captures and 0 others" in line, line)
+
     def test_labels_of_no_capture_are_an_error(self, data, tmp_path):
         """Verify: an empty file and a header alone, one line each; a folder that is none, too."""
         for text in ("", "file\tclass\tfamily\trule\n"):
@@ -636,13 +643,34 @@ class TestTable:
         (b"IN_BYTES,OUT_BYTES,Label\n1,2\n", "line 2: 2 cells, and the header has 3"),
         (b"IN_BYTES,OUT_BYTES,Label\nNaN,,0\nnan,inf,1\n", "no column that is a feature has a value"),
         (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n1,3,0\n", "every row is benign"),
-        (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n1,3,1\n", "folds by capture need 5 of each"),
+        (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n1,3,1\n", "t.csv: 1 benign rows and 1 others: folds need 5 of each"),
+        (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n\n,,\n1,3,\n", "t.csv: line 5: Label is empty"),
     ])
     def test_a_table_that_nothing_can_be_learnt_of_is_refused(self, tmp_path, text, said):
         """Verify: one line, and no bundle."""
         (tmp_path / "t.csv").write_bytes(text)
         line = refusal("--csv", tmp_path / "t.csv", "--out", tmp_path / "x")
         verify(said in line and not (tmp_path / "x").exists(), line)
+
+    def test_rows_of_nothing_are_passed_over(self, table, tmp_path):
+        """
+        Steps: train; add empty lines and rows of commas alone, as CIC-IDS2017's own files have them; train again.
+        Verify: the same model.
+        """
+        lines = table.read_text().splitlines()
+        commas = "," * lines[0].count(",")
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full" / "cic.csv").write_text("\n".join([*lines[:5], "", *lines[5:], *[commas] * 40]) + "\n")
+        for path, out in ((table, "a"), (tmp_path / "full" / "cic.csv", "b")):
+            done = train("--csv", path, "--out", tmp_path / out)
+            verify(done.returncode == 0, done.stderr)
+        verify((tmp_path / "a" / "model.ubj").read_bytes() == (tmp_path / "b" / "model.ubj").read_bytes(), "another model")
+
+    def test_what_is_of_captures_does_not_go_with_a_table(self, table, tmp_path):
+        """Verify: one option each, named, instead of being passed over."""
+        for option in (("--leave-out", "x"), ("--made",), ("--lone", "keep"), ("--data", tmp_path), ("--table", "t.npz")):
+            done = train("--csv", table, *option, "--out", tmp_path / "x")
+            verify(done.returncode == 2 and f"{option[0]} is of captures" in done.stderr, done.stderr)
 
     def test_a_missing_label_column_is_named_with_the_nearest(self, table, tmp_path):
         """Verify: what was asked for, and what is there."""

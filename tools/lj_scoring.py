@@ -108,7 +108,7 @@ def tables(bundle, paths, label, benign, family):
     """Labelled tables' rows, scored in Python and proved by linejudge's engine."""
     with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
-    dataset, _ = lj_table.load(paths, label, benign, family, identity=True)
+    dataset, _ = lj_table.load(paths, label, benign, family, learn=False)
     known = lj_table.known_columns()
     have = {known[name.lower()]: i for i, name in enumerate(dataset.names)}
     wanted = [known.get(name.strip().lower(), name) for name in manifest["features"]]
