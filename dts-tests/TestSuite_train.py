@@ -598,9 +598,10 @@ class TestTable:
         return out
 
     def test_a_table_becomes_a_bundle(self, table, tmp_path):
-        """Verify: it opens, has no port among its features, and the daemon takes it."""
+        """Verify: it opens, has no port among its features, its card says what captures are of a table, and the daemon takes it."""
         done = train("--csv", table, "--out", tmp_path / "cic")
         verify(done.returncode == 0, done.stderr)
+        verify("A table has no captures" in (tmp_path / "cic" / "README.md").read_text(), "the card speaks of captures")
         verify("port" not in (tmp_path / "cic" / "manifest.json").read_text(), "a port is a feature")
         check = run("model", "check", tmp_path / "cic")
         verify(check.returncode == 0, check.stderr)
