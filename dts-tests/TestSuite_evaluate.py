@@ -111,6 +111,33 @@ class TestEvaluate:
         for name in ("roc", "pr", "confusion", "calibration", "importance"):
             verify((tmp_path / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG"), f"no picture {name}")
 
+    @pytest.mark.parametrize("at", [0, 3])
+    def test_a_verdict_comes_when_its_flow_is_over(self, data, tmp_path, at):
+        """
+        Steps: give a model from elsewhere that calls everything the demo's SYN flood alone, whose flows nobody answers, then a beacon's, which
+        end by FIN; without early verdicts, and with one at the third packet.
+        Verify: each is decided by the idle timeout, the linger, or the third packet; each flow is counted once.
+        """
+        rows, _ = self.table(tmp_path)
+        (tmp_path / "m.pickle").write_bytes(pickle.dumps(RandomForestClassifier(3, random_state=1).fit(rows, numpy.arange(len(rows)) > 0)))
+        subprocess.run([os.path.join(TOOLS, "import-sklearn"), tmp_path / "m.pickle", "--features", ",".join(COLUMNS), "--out", tmp_path / "m",
+                        "--threshold", "1e-9"], stdout=subprocess.DEVNULL, check=True)
+        manifest = json.loads((tmp_path / "m" / "manifest.json").read_text())
+        flow = {"idle_timeout_s": 120, "active_timeout_s": 1800, "tcp_linger_s": 1, "classify_at": at}
+        (tmp_path / "m" / "manifest.json").write_text(json.dumps({**manifest, **({"flow": flow} if at else {})}))
+        replay(DEMO, "--model", tmp_path / "m", "--eve", tmp_path / "eve.json", "--set", "flow.classify_at=0")
+        flows = [e for e in events(tmp_path / "eve.json") if e["event_type"] == "flow"]
+        for kind, rule, due, wait in (("flood", "mal:peer=10.20.0.80:80;drop:*", "idle", 120), ("beacon", "mal:ports=8080;drop:*", "fin", 1)):
+            theirs = [e for e in flows if e["ml"]["due"] == due and ("10.20.0.80" == e["dest_ip"] or e.get("dest_port") == 8080)]
+            verify(len(theirs) > 20, f"{kind}: {len(theirs)} flows are {due}")
+            (data / "LABELS.tsv").write_text(f"file\tclass\tfamily\trule\ndemo.pcap\tmalicious\t{kind}\t{rule}\n")
+            done = evaluate(tmp_path / "m", "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
+            verify(done.returncode == 0, done.stderr)
+            part = next(p for p in json.loads((tmp_path / "report" / "evaluation.json").read_text()).values() if isinstance(p, dict))
+            said = part["time to detection"]["median_s"]
+            verify(wait <= said < wait + 2 if not at or due == "idle" else said < 1, f"{kind}: {said} s")
+            verify(part["flows"] == part["families"][kind]["n"] == len({e["flow_id"] for e in theirs}), f"{kind}: {part['flows']} flows")
+
     def test_a_score_that_is_the_threshold_alarms(self, data, tmp_path):
         """
         Steps: import a tree one of whose leaves says 1/3, from where on it alarms; evaluate it; replay it.

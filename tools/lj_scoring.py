@@ -11,6 +11,7 @@ import tempfile
 import numpy
 import xgboost
 
+import lj_bundle
 import lj_dataset
 import lj_foreign
 import lj_labels
@@ -30,18 +31,30 @@ def _score_of(event, threshold):
     return threshold if alerted else numpy.nextafter(threshold, 0)
 
 
+def _waits(manifest):
+    """ns by which a verdict comes after its flow's last packet, by why it was due; linejudge's defaults where the bundle has none."""
+    flow = {**lj_bundle.FLOW, **manifest.get("flow", {})}
+    return {"idle": round(flow["idle_timeout_s"] * 1e9), **dict.fromkeys(("fin", "rst"), round(flow["tcp_linger_s"] * 1e9))}
+
+
+def _early_alerts(events):
+    """{flow: when its early alert came}."""
+    return {event["flow_id"]: _ns(event["flow"]["end"]) for event in events if event["event_type"] == "alert" and event["ml"]["early"]}
+
+
 def _replay(job):
     """[(score, y, start s, decided s)] of one capture's labelled flows, and its length in h."""
-    path, label, bundle, idle_s, threshold = job
+    path, label, bundle, waits, threshold = job
     with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as eve:
         # XGBoost's engine opens sooner, and gives the same bits.
         done = subprocess.run([lj_dataset.LINEJUDGE, "--pcap", path, "--model", bundle, "--eve", eve.name, "--summary", "none",
                                "--set", "model.engine=xgboost"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             raise ValueError(done.stderr.strip().splitlines()[-1].removeprefix("linejudge: "))
-        events = [event for event in map(json.loads, eve) if event["event_type"] == "flow"]
+        events = list(map(json.loads, eve))
     labelled, begin, end = lj_labels.Rule(label["rule"], path), None, None
-    rows = []
+    early, rows = _early_alerts(events), []
+    events = [event for event in events if event["event_type"] == "flow"]
     for event in events:
         first, last = _ns(event["flow"]["start"]), _ns(event["flow"]["end"])
         begin, end = min(begin or first, first), max(end or last, last)
@@ -50,8 +63,8 @@ def _replay(job):
         y = labelled(flow)
         score = _score_of(event, threshold)
         if y is not None and score is not None:
-            wait = idle_s if event["ml"]["due"] == "idle" else 0
-            rows.append((score, y, first / 1e9, last / 1e9 + wait))
+            decided = last + waits.get(event["ml"]["due"], 0)
+            rows.append((score, y, first / 1e9, min(decided, early.get(event["flow_id"], decided)) / 1e9))
     lj_dataset.complain(label, len(events), {y for _, y, _, _ in rows}, labelled)
     return rows, (end - begin) / 3.6e12 if rows else 0
 
@@ -68,8 +81,7 @@ def captures(bundle, data, labels_path, per_family=0):
         labels = [label for family in taken.values() for label in family[:per_family]]
     with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
-    idle_s = manifest.get("flow", {}).get("idle_timeout_s", 0)
-    jobs = [(os.path.join(folder, label["file"]), label, bundle, idle_s, manifest["threshold"]) for label in labels]
+    jobs = [(os.path.join(folder, label["file"]), label, bundle, _waits(manifest), manifest["threshold"]) for label in labels]
     columns, hours = [[] for _ in range(7)], {}
     with multiprocessing.Pool(2) as pool:
         for label, (rows, length) in zip(labels, pool.imap(_replay, jobs, chunksize=4)):
