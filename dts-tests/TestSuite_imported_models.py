@@ -97,10 +97,11 @@ class TestXgboost:
 
     @pytest.mark.parametrize("kind,intercepts", [("gbtree", "[2.4105498E-1]"), ("dart", "[2.4105498E-1]"),
                                                  ("softprob", "[-3.95E-2,1.97E-1,-1.57E-1]")])
-    @pytest.mark.parametrize("form", ["json", "ubj"])
-    def test_the_intercepts_of_a_later_xgboost_are_kept(self, tmp_path, demo, kind, intercepts, form):
+    @pytest.mark.parametrize("form, name", [("json", "model.json"), ("ubj", "model.ubj"), ("json", "model.model"), ("ubj", "model.bin")])
+    def test_the_intercepts_of_a_later_xgboost_are_kept(self, tmp_path, demo, kind, intercepts, form, name):
         """
-        Steps: write base_score into a file as XGBoost 3.1 does, a list: one probability, or the margins of the classes; import it.
+        Steps: write base_score into a file as XGBoost 3.1 does, a list: one probability, or the margins of the classes; import it, whatever
+        its name.
         Verify: each flow's scores are those of the trees on top of these (XGBoost 1.7 by itself takes 0.5).
         """
         ids, rows, two, three = demo
@@ -110,8 +111,8 @@ class TestXgboost:
         old = b'"base_score":"5E-1"' if form == "json" else b"base_scoreSL" + (4).to_bytes(8, "big") + b"5E-1"
         new = old.replace(b"5E-1", intercepts.encode()).replace((4).to_bytes(8, "big"), len(intercepts).to_bytes(8, "big"))
         verify(raw.count(old) == 1, "base_score is not where it was thought to be")
-        (tmp_path / f"model.{form}").write_bytes(raw.replace(old, new))
-        imported("import-xgboost", tmp_path / f"model.{form}", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        (tmp_path / name).write_bytes(raw.replace(old, new))
+        imported("import-xgboost", tmp_path / name, "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         margins = booster.predict(xgboost.DMatrix(rows), output_margin=True)
         values = np.array(json.loads(intercepts))
         if kind == "softprob":
@@ -311,6 +312,16 @@ class TestSklearn:
         (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
         done = tool("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         verify(done.returncode == 1 and "AdaBoostClassifier" in done.stderr and "RandomForestClassifier" in done.stderr, done.stderr)
+
+    def test_what_is_of_another_library_or_untrained_is_said_to_be(self, tmp_path, demo):
+        """Verify: one line that names the tool, and that it was not fitted."""
+        _, rows, two, _ = demo
+        for model, said in ((xgboost.XGBClassifier(n_estimators=2).fit(rows, two), "XGBClassifier is none of RandomForestClassifier, "),
+                            (RandomForestClassifier(3), "RandomForestClassifier was not fitted")):
+            (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+            done = tool("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+            verify(done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+            verify(("tools/import-xgboost" in done.stderr) == ("XGB" in said), done.stderr)
 
     def test_a_transform_that_is_unknown_is_refused(self, tmp_path, demo):
         """Verify: the file, the key and what it may be."""

@@ -189,8 +189,11 @@ def labels_of(model):
     if isinstance(model, IsolationForest):
         return ["benign", "anomaly"]
     if not isinstance(model, ESTIMATORS):
-        raise ImportFailed(f"{type(model).__name__} is none of {', '.join(kind.__name__ for kind in (*ESTIMATORS, IsolationForest))}")
-    labels = getattr(model, "classes_", [])
+        xgboost = "; what it keeps by save_model() is for tools/import-xgboost" if type(model).__module__.startswith("xgboost") else ""
+        raise ImportFailed(f"{type(model).__name__} is none of {', '.join(kind.__name__ for kind in (*ESTIMATORS, IsolationForest))}{xgboost}")
+    labels = getattr(model, "classes_", None)
+    if labels is None:
+        raise ImportFailed(f"{type(model).__name__} was not fitted")
     if not 2 <= len(labels) <= 16:
         raise ImportFailed(f"{type(model).__name__} tells {len(labels)} classes apart; 2 to 16 are supported")
     return list(labels)
