@@ -622,6 +622,22 @@ class TestTable:
         check = run("model", "check", tmp_path / "cic")
         verify(check.returncode == 0, check.stderr)
 
+    def test_families_of_any_alphabet_are_named(self, table, tmp_path):
+        """
+        Steps: call the attacks by two long names of letters of two bytes each.
+        Verify: the bundle opens, and its families are these, cut to what a manifest takes.
+        """
+        with open(table, newline="", encoding="ascii") as file:
+            header, *rows = csv.reader(file)
+        with open(tmp_path / "own.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(header)
+            csv.writer(file).writerows([*row[:-1], ("\u0430" * 40, "\u0431" * 40)[i % 2] if row[-1] == "PortScan" else row[-1]]
+                                       for i, row in enumerate(rows))
+        done = train("--csv", tmp_path / "own.csv", "--out", tmp_path / "own")
+        verify(done.returncode == 0, done.stderr)
+        classes = json.loads((tmp_path / "own" / "family" / "manifest.json").read_text())["classes"]
+        verify(classes == ["benign", "\u0430" * 15, "\u0431" * 15], classes)
+
     def test_tables_of_several_days_are_one_model(self, table, tmp_path):
         """
         Steps: deal the table's rows to two; train on both; once more with another header in the second.
