@@ -305,6 +305,26 @@ class TestSklearn:
         unsure = {i for i, sure in zip(ids, clear) if not sure}
         verify(wanted and alerts - unsure == wanted, f"{len(alerts)} alerts, {len(wanted)} outliers")
 
+    def test_what_scores_as_the_threshold_is_no_outlier(self, tmp_path, demo):
+        """
+        Steps: an isolation forest of few columns, where many flows are alike, told of a share of outliers that ends among such.
+        Verify: flows lie right on its offset, which predict() calls none, and linejudge alerts on just those that it calls outliers.
+        """
+        ids, rows, _, _ = demo
+        names, filled = ["packets", "fwd_bytes", "dst_port"], np.nan_to_num(rows, nan=0).astype(np.float64)[:, [0, 2, 7]]
+        for share in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45):
+            model = IsolationForest(n_estimators=50, contamination=share, random_state=1).fit(filled)
+            beside = np.abs(model.score_samples(filled) - model.offset_)
+            if (beside < 1e-12).any() and not ((beside >= 1e-12) & (beside < 1e-6)).any():
+                break
+        verify((beside < 1e-12).any(), "no flow is right on the offset: nothing is tested")
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(names), "--out", tmp_path / "mine")
+        replay(DEMO, "--model", tmp_path / "mine", "--eve", tmp_path / "eve.json")
+        alerts = {e["flow_id"] for e in events(tmp_path / "eve.json") if e["event_type"] == "alert"}
+        wanted = {i for i, outlier in zip(ids, model.predict(filled) < 0) if outlier}
+        verify(wanted and alerts == wanted, f"{len(alerts)} alerts, {len(wanted)} outliers")
+
     def test_what_is_no_forest_is_refused(self, tmp_path, demo):
         """Verify: one line that names it and what is taken."""
         _, rows, two, _ = demo

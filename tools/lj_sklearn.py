@@ -180,6 +180,9 @@ def isolating(columns, model):
     samples = getattr(model, "_max_samples", None) or model.max_samples_
     made.transform = {"kind": "path_length", "divisor": float(len(model.estimators_) * expected_path(samples))}
     made.threshold = float(-model.offset_)
+    # A share that it was told of is a quantile of its training's scores, and what has just this score is no outlier to predict().
+    if model.contamination != "auto":
+        made.threshold += TOLERANCE / 2
     return made
 
 
