@@ -457,6 +457,38 @@ class TestMadeAttacks:
             verify(summary["flows"] >= least, f"{row['family']}: {summary['flows']} flows")
 
 
+class TestMerge:
+    def test_captures_stand_on_one_time_line(self, data, tmp_path):
+        """
+        Steps: merge office traffic with a scan that begins a minute later, by an @ in its name.
+        Verify: the flows of both, each from its offset on.
+        """
+        shutil.copy(data / "scan-1.pcap", tmp_path / "scan@1.pcap")
+        done = self.merged("--out", tmp_path / "m.pcap", data / "office-1.pcap", "--attack", f"{tmp_path}/scan@1.pcap@60")
+        verify(done.returncode == 0 and "packets of 2 captures" in done.stderr, done.stderr)
+        wanted = sum(replay(path)["flows"] for path in (data / "office-1.pcap", data / "scan-1.pcap"))
+        replay(tmp_path / "m.pcap", "--model", "none", "--features", tmp_path / "m.csv")
+        with open(tmp_path / "m.csv", encoding="ascii") as file:
+            flows = list(csv.DictReader(file))
+        begin = min(int(flow["first_seen_ns"]) for flow in flows)
+        scan = min(int(flow["first_seen_ns"]) for flow in flows if flow["src_ip"] == "203.0.113.66")
+        verify(len(flows) == wanted and 60 <= (scan - begin) / 1e9 < 61, f"{len(flows)} of {wanted} flows, the scan after {(scan - begin) / 1e9} s")
+
+    def test_what_cannot_be_merged_is_named(self, data, tmp_path):
+        """Verify: one line each of a capture that is missing, that is none, of an offset that is no number, of a folder that is missing."""
+        (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+        for out, capture, said in (("m.pcap", "gone.pcap", "gone.pcap: No such file"), ("m.pcap", tmp_path / "t.csv", "t.csv: is cut short, or no pcap"),
+                                   ("m.pcap", f"{data}/scan-1.pcap@soon", "soon is no offset in s"), ("gone/m.pcap", data / "scan-1.pcap", "No such file")):
+            done = self.merged("--out", tmp_path / out, capture)
+            verify(done.returncode == 1 and done.stderr.startswith("tools/lj_merge.py: ") and said in done.stderr, done.stderr)
+            verify(done.stderr.count("\n") == 1, done.stderr)
+
+    @staticmethod
+    def merged(*arguments):
+        return subprocess.run([os.path.join(TOOLS, "lj_merge.py"), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              check=False)
+
+
 class TestLabelFiles:
     """Labels that come in a file of their own, on a capture with web and an attack in it."""
 
