@@ -170,7 +170,6 @@ static void print_drift(const json_t *drift, FILE *out)
 
 	json_object_foreach ((json_t *)(uintptr_t)drift, name, model) {
 		const char *state = json_string_value(json_object_get(model, "state"));
-
 		const char *feature = text_of(model, "worst_feature");
 
 		for (size_t i = 0; state != NULL && i < RTE_DIM(worth); i++) {
