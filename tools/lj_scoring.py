@@ -26,7 +26,7 @@ def _ns(text):
 def _score_of(event, threshold):
     """EVE rounds scores to six digits; one that its threshold is within of is put on the side of it that the verdict says."""
     score, alerted = event["ml"]["score"], event["flow"]["alerted"]
-    if score is None or alerted == (score >= threshold) or event["ml"]["threshold"] != round(threshold, 6):
+    if score is None or alerted == (score >= threshold) or event["ml"]["threshold"] != float(f"{threshold:.6g}"):
         return score
     return threshold if alerted else numpy.nextafter(threshold, 0)
 
