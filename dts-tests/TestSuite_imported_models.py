@@ -205,6 +205,20 @@ class TestXgboost:
             verify(f"the best of its {rounds} rounds is number {best}; {said}" in done.stderr, done.stderr)
             compare(served(tmp_path / name, tmp_path), ids, wanted)
 
+    def test_a_number_that_stood_for_missing_values_is_refused_where_flows_have_it(self, tmp_path, demo):
+        """
+        Steps: train XGBClassifier with missing 0, then with missing -1; import both.
+        Verify: the first is refused in a line; the second scores missing values as predict_proba() does -1.
+        """
+        ids, rows, two, _ = demo
+        filled = np.nan_to_num(rows, nan=-1)
+        for missing, said in ((0, "was trained to take 0 for a missing value"), (-1, None)):
+            model = xgboost.XGBClassifier(n_estimators=5, max_depth=4, missing=missing).fit(filled, two)
+            model.save_model(tmp_path / "model.json")
+            done = tool("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+            verify(done.returncode == (said is not None) and (said or "") in done.stderr, done.stderr)
+        compare(served(tmp_path / "mine", tmp_path), ids, model.predict_proba(filled))
+
     @pytest.mark.parametrize("form", ["json", "ubj"])
     def test_categorical_splits_are_refused_by_their_name(self, tmp_path, demo, form):
         """
