@@ -20,10 +20,6 @@ sys.path.insert(0, TOOLS)
 
 import lj_calibration  # noqa: E402: importable only now
 
-sys.path.insert(0, TOOLS)
-
-import lj_calibration  # noqa: E402: importable only now
-
 
 def calibrate(*arguments):
     return subprocess.run([os.path.join(TOOLS, "calibrate"), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -142,6 +138,21 @@ class TestCalibrate:
         """Verify: one line that names the host."""
         done = calibrate(bundle, "--pcap", office[1], "--fpr", "0.005", "--contaminated", "0.01")
         verify(done.returncode == 1 and done.stderr.count("\n") == 1 and "203.0.113.66" in done.stderr, done.stderr)
+
+    def test_scores_that_are_bounds_set_no_threshold(self, bundle, office, tmp_path):
+        """
+        Steps: have the bundle decide early; calibrate it by a capture, as it was before; then by EVE that it wrote so.
+        Verify: the same threshold; the EVE is refused in a line.
+        """
+        told(bundle, "--pcap", office[0], "--fpr", "0.02")
+        path = bundle / "manifest.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "mode": "decide"}))
+        told(bundle, "--pcap", office[0], "--fpr", "0.02")
+        exact, decided = (entry["threshold"] for entry in json.loads((bundle / "calibration.json").read_text())["history"])
+        verify(exact == decided, f"{exact}, {decided}")
+        replay(office[0], "--model", bundle, "--eve", tmp_path / "eve.json")
+        done = calibrate(bundle, "--eve", tmp_path / "eve.json", "--fpr", "0.02")
+        verify(done.returncode == 1 and "eve.json: line 1: its score was decided early, and is a bound" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
 
     def test_a_running_box_says_what_holds(self, bundle, office, tmp_path):
         """Verify: show model has the calibrated threshold, the one as shipped, and which calibration it is."""

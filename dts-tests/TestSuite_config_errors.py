@@ -94,6 +94,7 @@ class TestConfiguration:
         (["--pcap", DEMO, "--workers", "0"], "lcores.workers"), (["--pcap", DEMO, "--features", "x", "--set", "features.set=nope"],
                                                                    "no set of features"),
         (["--pcap", DEMO, "--set", "features.set=nope"], "features.set"),
+        (["--pcap", DEMO, *["--model", "x"] * 9], "models: has 9 items; 8 are the most"),
         (["--pcap", DEMO, "--eve", "-", "--features", "-"], 'features.csv: "-" is eve.target, too'),
     ])
     def test_a_command_line_that_is_wrong(self, arguments, words):

@@ -12,6 +12,7 @@ import numpy
 import pytest
 from sklearn.ensemble import IsolationForest, RandomForestClassifier
 from sklearn.metrics import roc_auc_score
+from sklearn.tree import DecisionTreeClassifier
 
 from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, replay, verify
 
@@ -110,6 +111,54 @@ class TestEvaluate:
         for name in ("roc", "pr", "confusion", "calibration", "importance"):
             verify((tmp_path / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG"), f"no picture {name}")
 
+    @pytest.mark.parametrize("at", [0, 3])
+    def test_a_verdict_comes_when_its_flow_is_over(self, data, tmp_path, at):
+        """
+        Steps: give a model from elsewhere that calls everything the demo's SYN flood alone, whose flows nobody answers, then a beacon's, which
+        end by FIN; without early verdicts, and with one at the third packet.
+        Verify: each is decided by the idle timeout, the linger, or the third packet; each flow is counted once.
+        """
+        rows, _ = self.table(tmp_path)
+        (tmp_path / "m.pickle").write_bytes(pickle.dumps(RandomForestClassifier(3, random_state=1).fit(rows, numpy.arange(len(rows)) > 0)))
+        subprocess.run([os.path.join(TOOLS, "import-sklearn"), tmp_path / "m.pickle", "--features", ",".join(COLUMNS), "--out", tmp_path / "m",
+                        "--threshold", "1e-9"], stdout=subprocess.DEVNULL, check=True)
+        manifest = json.loads((tmp_path / "m" / "manifest.json").read_text())
+        flow = {"idle_timeout_s": 120, "active_timeout_s": 1800, "tcp_linger_s": 1, "classify_at": at}
+        (tmp_path / "m" / "manifest.json").write_text(json.dumps({**manifest, **({"flow": flow} if at else {})}))
+        replay(DEMO, "--model", tmp_path / "m", "--eve", tmp_path / "eve.json", "--set", "flow.classify_at=0")
+        flows = [e for e in events(tmp_path / "eve.json") if e["event_type"] == "flow"]
+        for kind, rule, due, wait in (("flood", "mal:peer=10.20.0.80:80;drop:*", "idle", 120), ("beacon", "mal:ports=8080;drop:*", "fin", 1)):
+            theirs = [e for e in flows if e["ml"]["due"] == due and ("10.20.0.80" == e["dest_ip"] or e.get("dest_port") == 8080)]
+            verify(len(theirs) > 20, f"{kind}: {len(theirs)} flows are {due}")
+            (data / "LABELS.tsv").write_text(f"file\tclass\tfamily\trule\ndemo.pcap\tmalicious\t{kind}\t{rule}\n")
+            done = evaluate(tmp_path / "m", "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
+            verify(done.returncode == 0, done.stderr)
+            part = next(p for p in json.loads((tmp_path / "report" / "evaluation.json").read_text()).values() if isinstance(p, dict))
+            said = part["time to detection"]["median_s"]
+            verify(wait <= said < wait + 2 if not at or due == "idle" else said < 1, f"{kind}: {said} s")
+            verify(part["flows"] == part["families"][kind]["n"] == len({e["flow_id"] for e in theirs}), f"{kind}: {part['flows']} flows")
+
+    def test_a_score_that_is_the_threshold_alarms(self, data, tmp_path):
+        """
+        Steps: import a tree one of whose leaves says 1/3, from where on it alarms; evaluate it; replay it.
+        Verify: as many flows are called as EVE says, which has 0.333333 of a third.
+        """
+        x, families = self.table(tmp_path)
+        model = DecisionTreeClassifier(max_leaf_nodes=2, random_state=1)
+        short = x[:, 0] <= numpy.median(x[:, 0])
+        model.fit(x, numpy.where(short, numpy.cumsum(short) % 3 == 0, True))
+        model.tree_.value[model.tree_.apply(x[short][:1].astype(numpy.float32))[0]] = [[2, 1]]
+        (tmp_path / "m.pickle").write_bytes(pickle.dumps(model))
+        subprocess.run([os.path.join(TOOLS, "import-sklearn"), tmp_path / "m.pickle", "--features", ",".join(COLUMNS), "--out", tmp_path / "m",
+                        "--threshold", repr(float(numpy.float32(1 / 3)))], stdout=subprocess.DEVNULL, check=True)
+        done = evaluate(tmp_path / "m", "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
+        verify(done.returncode == 0, done.stderr)
+        report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+        shipped = next(part for part in report.values() if isinstance(part, dict))["at the threshold as shipped"]
+        replay(DEMO, "--model", tmp_path / "m", "--eve", tmp_path / "eve.json")
+        alerts = sum(e["event_type"] == "alert" for e in events(tmp_path / "eve.json"))
+        verify(shipped["tp"] + shipped["fp"] == alerts == len(families), f"{alerts} alerts of {len(families)} flows; {shipped}")
+
     def test_a_table_without_the_models_columns_is_an_error(self, tmp_path):
         """Verify: one line that names what is missing."""
         (tmp_path / "t.csv").write_text("IN_BYTES,OUT_BYTES,Label\n" + "1,2,0\n3,4,1\n" * 6)
@@ -145,6 +194,26 @@ class TestEvaluate:
         said = next(part for part in report.values() if isinstance(part, dict))["ranking"]["roc_auc"]
         verify(abs(said - roc_auc_score(y, scores)) < 1e-4, f"{said}, scikit-learn's {roc_auc_score(y, scores)}")
         verify((tmp_path / "report" / "importance.png").read_bytes().startswith(b"\x89PNG"), "no picture")
+
+    def test_a_table_of_one_class_is_evaluated(self, tmp_path):
+        """
+        Steps: let scikit-learn learn the demo's flows; evaluate it on the attacks alone, then on three benign rows.
+        Verify: recall without a false positive rate, then the reverse; of what is not there, nothing.
+        """
+        x, families = self.table(tmp_path)
+        (tmp_path / "m.pickle").write_bytes(pickle.dumps(RandomForestClassifier(10, random_state=1).fit(x, families != "benign")))
+        subprocess.run([os.path.join(TOOLS, "import-sklearn"), tmp_path / "m.pickle", "--features", ",".join(COLUMNS), "--out", tmp_path / "m"],
+                       stdout=subprocess.DEVNULL, check=True)
+        header, *lines = (tmp_path / "t.csv").read_text().splitlines()
+        benign = [line.endswith(",benign") for line in lines]
+        for kept, there, absent in (([line for line, is_benign in zip(lines, benign) if not is_benign], "recall", "fpr"),
+                                    ([line for line, is_benign in zip(lines, benign) if is_benign][:3], "fpr", "recall")):
+            (tmp_path / "part.csv").write_text("\n".join([header, *kept]) + "\n")
+            done = evaluate(tmp_path / "m", "--csv", tmp_path / "part.csv", "--label", "what", "--out", tmp_path / "report")
+            verify(done.returncode == 0, done.stderr)
+            report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+            shipped = next(part for part in report.values() if isinstance(part, dict))["at the threshold as shipped"]
+            verify(shipped[there] is not None and shipped[absent] is None, shipped)
 
     @staticmethod
     def table(folder):

@@ -236,12 +236,14 @@ class TestDrift:
     def test_a_model_that_fires_for_everything_is_an_alarm(self, tmp_path):
         """
         Steps: replay the demo through a model whose threshold every score reaches.
-        Verify: one line of the log says so, and the summary.
+        Verify: one line of the log says so, and the summary, which has no PSI to tell without a reference.
         """
         bundle, _ = demo_bundle(tmp_path, threshold=1e-9)
         said, drift = watched(bundle, "drift.window_s=120")
         verify(said.count("model mine fires for 100 % of all flows") == 1, said)
         verify(drift["state"] == "fires for everything" and drift["alarms"] == 1, f"{drift}")
+        text = run("--pcap", DEMO, "--model", bundle).stdout
+        verify("\nmine: fires for everything\n" in text, text)
 
     def test_a_table_without_the_columns_is_refused(self, tmp_path):
         """Verify: tools/reference names the table and a column, and leaves the bundle as it was."""

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from framework.bundle import sha256, write_bundle
 from framework.linejudge import DEMO, TOOLS, error_line, events, replay, run, verify
 
 NAMES = ["packets", "duration_us", "fwd_bytes", "bwd_bytes", "fwd_packets", "bwd_packets", "bytes_per_s", "dst_port"]
@@ -96,10 +97,11 @@ class TestXgboost:
 
     @pytest.mark.parametrize("kind,intercepts", [("gbtree", "[2.4105498E-1]"), ("dart", "[2.4105498E-1]"),
                                                  ("softprob", "[-3.95E-2,1.97E-1,-1.57E-1]")])
-    @pytest.mark.parametrize("form", ["json", "ubj"])
-    def test_the_intercepts_of_a_later_xgboost_are_kept(self, tmp_path, demo, kind, intercepts, form):
+    @pytest.mark.parametrize("form, name", [("json", "model.json"), ("ubj", "model.ubj"), ("json", "model.model"), ("ubj", "model.bin")])
+    def test_the_intercepts_of_a_later_xgboost_are_kept(self, tmp_path, demo, kind, intercepts, form, name):
         """
-        Steps: write base_score into a file as XGBoost 3.1 does, a list: one probability, or the margins of the classes; import it.
+        Steps: write base_score into a file as XGBoost 3.1 does, a list: one probability, or the margins of the classes; import it, whatever
+        its name.
         Verify: each flow's scores are those of the trees on top of these (XGBoost 1.7 by itself takes 0.5).
         """
         ids, rows, two, three = demo
@@ -109,8 +111,8 @@ class TestXgboost:
         old = b'"base_score":"5E-1"' if form == "json" else b"base_scoreSL" + (4).to_bytes(8, "big") + b"5E-1"
         new = old.replace(b"5E-1", intercepts.encode()).replace((4).to_bytes(8, "big"), len(intercepts).to_bytes(8, "big"))
         verify(raw.count(old) == 1, "base_score is not where it was thought to be")
-        (tmp_path / f"model.{form}").write_bytes(raw.replace(old, new))
-        imported("import-xgboost", tmp_path / f"model.{form}", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        (tmp_path / name).write_bytes(raw.replace(old, new))
+        imported("import-xgboost", tmp_path / name, "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         margins = booster.predict(xgboost.DMatrix(rows), output_margin=True)
         values = np.array(json.loads(intercepts))
         if kind == "softprob":
@@ -175,6 +177,68 @@ class TestXgboost:
         done = tool("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         verify(done.returncode == 1 and "saved by XGBoost 93.1.0, newer than" in done.stderr, done.stderr)
         verify(not (tmp_path / "mine").exists(), "a bundle was left behind")
+
+    @pytest.mark.parametrize("base", [0.5, 0.2])
+    def test_margins_without_probabilities_are_logistic(self, tmp_path, demo, base):
+        """Verify: each flow's score is the logistic function of what binary:logitraw predicts, whose intercept is a margin."""
+        ids, rows, two, _ = demo
+        booster = xgboost.train({"objective": "binary:logitraw", "base_score": base}, xgboost.DMatrix(rows, label=two), num_boost_round=4)
+        booster.save_model(tmp_path / "model.json")
+        imported("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        compare(served(tmp_path / "mine", tmp_path), ids, two_columns(1 / (1 + np.exp(-booster.predict(xgboost.DMatrix(rows))))))
+
+    def test_a_model_that_stopped_early_scores_as_what_saved_it(self, tmp_path, demo):
+        """
+        Steps: stop early with XGBClassifier, and save it; save its booster by itself; import both.
+        Verify: scores are those of predict_proba(), of the rounds up to the best, and of Booster.predict(), of all; both are said.
+        """
+        ids, rows, two, _ = demo
+        model = xgboost.XGBClassifier(n_estimators=60, max_depth=8, learning_rate=0.8, early_stopping_rounds=3, eval_metric="logloss")
+        model.fit(rows[::2], two[::2], eval_set=[(rows[1::2], two[1::2])], verbose=False)
+        rounds, best = model.get_booster().num_boosted_rounds(), model.best_iteration + 1
+        verify(best < rounds, "it did not stop early: nothing is tested")
+        model.save_model(tmp_path / "wrapper.ubj")
+        model.get_booster().save_model(tmp_path / "booster.ubj")
+        for name, wanted, said in (("wrapper", model.predict_proba(rows), "the later ones are left out"),
+                                   ("booster", two_columns(model.get_booster().inplace_predict(rows)), "all are taken")):
+            done = tool("import-xgboost", tmp_path / f"{name}.ubj", "--features", ",".join(NAMES), "--out", tmp_path / name)
+            verify(f"the best of its {rounds} rounds is number {best}; {said}" in done.stderr, done.stderr)
+            compare(served(tmp_path / name, tmp_path), ids, wanted)
+
+    def test_a_number_that_stood_for_missing_values_is_refused_where_flows_have_it(self, tmp_path, demo):
+        """
+        Steps: train XGBClassifier with missing 0, then with missing -1; import both.
+        Verify: the first is refused in a line; the second scores missing values as predict_proba() does -1.
+        """
+        ids, rows, two, _ = demo
+        filled = np.nan_to_num(rows, nan=-1)
+        for missing, said in ((0, "was trained to take 0 for a missing value"), (-1, None)):
+            model = xgboost.XGBClassifier(n_estimators=5, max_depth=4, missing=missing).fit(filled, two)
+            model.save_model(tmp_path / "model.json")
+            done = tool("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+            verify(done.returncode == (said is not None) and (said or "") in done.stderr, done.stderr)
+        compare(served(tmp_path / "mine", tmp_path), ids, model.predict_proba(filled))
+
+    @pytest.mark.parametrize("form", ["json", "ubj"])
+    def test_categorical_splits_are_refused_by_their_name(self, tmp_path, demo, form):
+        """
+        Steps: train with a column of categories; import it; put it into a bundle by hand, and open that.
+        Verify: one line each that says so, the importer's with the column.
+        """
+        _, rows, two, _ = demo
+        rows = np.column_stack([rows[:, :7], np.unique(rows[:, 7], return_inverse=True)[1]]).astype(np.float32)
+        data = xgboost.DMatrix(rows, label=two, feature_names=NAMES, feature_types=["q"] * 7 + ["c"], enable_categorical=True)
+        booster = xgboost.train({"objective": "binary:logistic", "tree_method": "hist", "max_cat_to_onehot": 1}, data, num_boost_round=4)
+        booster.save_model(tmp_path / f"model.{form}")
+        done = tool("import-xgboost", tmp_path / f"model.{form}", "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and "has categorical splits, of column dst_port" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+        bundle = write_bundle(tmp_path / "hand", xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), 1), NAMES, rows[:9])
+        manifest = json.loads((bundle / "manifest.json").read_text())
+        manifest["files"]["booster"] = {"name": f"model.{form}", "sha256": sha256(tmp_path / f"model.{form}")}
+        (bundle / "manifest.json").write_text(json.dumps(manifest))
+        (bundle / f"model.{form}").write_bytes((tmp_path / f"model.{form}").read_bytes())
+        line = error_line(run("--pcap", DEMO, "--model", bundle))
+        verify(f"model.{form}" in line and "categorical" in line, line)
 
     def test_a_regression_is_refused(self, tmp_path, demo):
         """Verify: one line with its objective and those that are taken."""
@@ -255,6 +319,26 @@ class TestSklearn:
         unsure = {i for i, sure in zip(ids, clear) if not sure}
         verify(wanted and alerts - unsure == wanted, f"{len(alerts)} alerts, {len(wanted)} outliers")
 
+    def test_what_scores_as_the_threshold_is_no_outlier(self, tmp_path, demo):
+        """
+        Steps: an isolation forest of few columns, where many flows are alike, told of a share of outliers that ends among such.
+        Verify: flows lie right on its offset, which predict() calls none, and linejudge alerts on just those that it calls outliers.
+        """
+        ids, rows, _, _ = demo
+        names, filled = ["packets", "fwd_bytes", "dst_port"], np.nan_to_num(rows, nan=0).astype(np.float64)[:, [0, 2, 7]]
+        for share in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45):
+            model = IsolationForest(n_estimators=50, contamination=share, random_state=1).fit(filled)
+            beside = np.abs(model.score_samples(filled) - model.offset_)
+            if (beside < 1e-12).any() and not ((beside >= 1e-12) & (beside < 1e-6)).any():
+                break
+        verify((beside < 1e-12).any(), "no flow is right on the offset: nothing is tested")
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(names), "--out", tmp_path / "mine")
+        replay(DEMO, "--model", tmp_path / "mine", "--eve", tmp_path / "eve.json")
+        alerts = {e["flow_id"] for e in events(tmp_path / "eve.json") if e["event_type"] == "alert"}
+        wanted = {i for i, outlier in zip(ids, model.predict(filled) < 0) if outlier}
+        verify(wanted and alerts == wanted, f"{len(alerts)} alerts, {len(wanted)} outliers")
+
     def test_what_is_no_forest_is_refused(self, tmp_path, demo):
         """Verify: one line that names it and what is taken."""
         _, rows, two, _ = demo
@@ -262,6 +346,16 @@ class TestSklearn:
         (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
         done = tool("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         verify(done.returncode == 1 and "AdaBoostClassifier" in done.stderr and "RandomForestClassifier" in done.stderr, done.stderr)
+
+    def test_what_is_of_another_library_or_untrained_is_said_to_be(self, tmp_path, demo):
+        """Verify: one line that names the tool, and that it was not fitted."""
+        _, rows, two, _ = demo
+        for model, said in ((xgboost.XGBClassifier(n_estimators=2).fit(rows, two), "XGBClassifier is none of RandomForestClassifier, "),
+                            (RandomForestClassifier(3), "RandomForestClassifier was not fitted")):
+            (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+            done = tool("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+            verify(done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+            verify(("tools/import-xgboost" in done.stderr) == ("XGB" in said), done.stderr)
 
     def test_a_transform_that_is_unknown_is_refused(self, tmp_path, demo):
         """Verify: the file, the key and what it may be."""

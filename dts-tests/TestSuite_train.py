@@ -224,13 +224,22 @@ class TestCaptures:
         ("malicious", "evil", "class evil is none of benign, malicious, mixed"),
         ("scan-1.pcap", "scan-3.pcap", "scan-3.pcap is in line"),
         ("malicious\tscan", "malicious\t", "no family"),
-        ("\t", ",", "no file"),
+        ("\t", ",", "no column file: a header"),
+        ("file\tclass", "name\tclass", "no column file: a header"),
+        ("scan-1.pcap", "gone.pcap", "gone.pcap: no such capture"),
     ])
     def test_a_slip_in_the_labels_is_named_with_its_line(self, data, tmp_path, was, becomes, said):
         """Verify: file and line, and what is wrong; nothing is extracted before."""
         (tmp_path / "l.tsv").write_text((data / "LABELS.tsv").read_text().replace(was, becomes))
         line = refusal("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
         verify("l.tsv: line " in line and said in line, line)
+
+    def test_too_few_captures_are_counted(self, data, tmp_path):
+        """Verify: the label file, and how many there are of each."""
+        lines = (data / "LABELS.tsv").read_text().splitlines()
+        (tmp_path / "l.tsv").write_text("\n".join(line for line in lines if "\tmalicious\t" not in line) + "\n")
+        line = refusal("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
+        verify("l.tsv: 6 benign captures and 0 others" in line, line)
 
     def test_labels_of_no_capture_are_an_error(self, data, tmp_path):
         """Verify: an empty file and a header alone, one line each; a folder that is none, too."""
@@ -448,6 +457,38 @@ class TestMadeAttacks:
             verify(summary["flows"] >= least, f"{row['family']}: {summary['flows']} flows")
 
 
+class TestMerge:
+    def test_captures_stand_on_one_time_line(self, data, tmp_path):
+        """
+        Steps: merge office traffic with a scan that begins a minute later, by an @ in its name.
+        Verify: the flows of both, each from its offset on.
+        """
+        shutil.copy(data / "scan-1.pcap", tmp_path / "scan@1.pcap")
+        done = self.merged("--out", tmp_path / "m.pcap", data / "office-1.pcap", "--attack", f"{tmp_path}/scan@1.pcap@60")
+        verify(done.returncode == 0 and "packets of 2 captures" in done.stderr, done.stderr)
+        wanted = sum(replay(path)["flows"] for path in (data / "office-1.pcap", data / "scan-1.pcap"))
+        replay(tmp_path / "m.pcap", "--model", "none", "--features", tmp_path / "m.csv")
+        with open(tmp_path / "m.csv", encoding="ascii") as file:
+            flows = list(csv.DictReader(file))
+        begin = min(int(flow["first_seen_ns"]) for flow in flows)
+        scan = min(int(flow["first_seen_ns"]) for flow in flows if flow["src_ip"] == "203.0.113.66")
+        verify(len(flows) == wanted and 60 <= (scan - begin) / 1e9 < 61, f"{len(flows)} of {wanted} flows, the scan after {(scan - begin) / 1e9} s")
+
+    def test_what_cannot_be_merged_is_named(self, data, tmp_path):
+        """Verify: one line each of a capture that is missing, that is none, of an offset that is no number, of a folder that is missing."""
+        (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+        for out, capture, said in (("m.pcap", "gone.pcap", "gone.pcap: No such file"), ("m.pcap", tmp_path / "t.csv", "t.csv: is cut short, or no pcap"),
+                                   ("m.pcap", f"{data}/scan-1.pcap@soon", "soon is no offset in s"), ("gone/m.pcap", data / "scan-1.pcap", "No such file")):
+            done = self.merged("--out", tmp_path / out, capture)
+            verify(done.returncode == 1 and done.stderr.startswith("tools/lj_merge.py: ") and said in done.stderr, done.stderr)
+            verify(done.stderr.count("\n") == 1, done.stderr)
+
+    @staticmethod
+    def merged(*arguments):
+        return subprocess.run([os.path.join(TOOLS, "lj_merge.py"), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              check=False)
+
+
 class TestLabelFiles:
     """Labels that come in a file of their own, on a capture with web and an attack in it."""
 
@@ -488,6 +529,29 @@ class TestLabelFiles:
         (path.parent / "mixed_labeled.csv").write_text("\n".join(lines) + "\n")
         verify(self.said(path, "perpacket:labeled.csv", flows) == {True: 1, False: 0}, "not as labelled")
 
+    def test_pings_are_labelled_however_they_are_called(self, mixed):
+        """
+        Steps: label pings by packets, and by rows without ports and with their identifiers; ask of the flows of a feature table, which have
+        identifiers, and of those of EVE, which have nothing.
+        Verify: all are malicious.
+        """
+        path, capture, _ = mixed
+        generator().ping(capture, 3)
+        capture.save(path)
+        replay(path, "--model", "none", "--features", path.parent / "f.csv")
+        with open(path.parent / "f.csv", encoding="ascii") as file:
+            flows = [lj_labels.Flow(*row[1:8]) for row in csv.reader(file) if row[5] == "1"]
+        src, sport, dst, dport = next(label[:4] for label in capture.labels if label[5] == "ping")
+        header = "src_ip,src_port,dst_ip,dst_port,proto,class\n"
+        (path.parent / "ids.csv").write_text(f"{header}{src},{sport},{dst},{dport},1,malicious\n")
+        (path.parent / "zeros.csv").write_text(f"{header}{src},0,{dst},0,icmp,malicious\n")
+        frames = [frame for _, _, frame in sorted(capture.frames)]
+        (path.parent / "packets.csv").write_text("".join(f"{n};{int(frame[23] == 1)}\n" for n, frame in enumerate(frames, start=1)))
+        eve = lj_labels.Flow(src, 0, dst, 0, lj_labels.protocol("ICMP"), flows[0].first_ns, flows[0].last_ns)
+        for rule in ("flows:ids.csv", "flows:zeros.csv", "perpacket:packets.csv"):
+            said = [lj_labels.Rule(rule, str(path))(flow) for flow in (*flows, eve)]
+            verify(len(flows) == 1 and said == [1, 1], f"{rule}: {said}")
+
     def test_of_windows_that_overlap_the_first_wins(self, mixed):
         """Verify: the beacon's flows, which both windows have, are of the one that comes first."""
         path, _, flows = mixed
@@ -508,17 +572,31 @@ class TestLabelFiles:
         one, two = rule.complaints()
         verify(one.startswith("1 of the 2 flows of ") and two.startswith("1 of the 1 windows of "), f"{one}; {two}")
 
+    def test_classes_that_are_none_are_told(self, mixed):
+        """Verify: of flows and windows, how many rows have another class than the two, and which."""
+        path, capture, flows = mixed
+        (path.parent / "l.csv").write_text("src_ip,src_port,dst_ip,dst_port,proto,class\n" +
+                                           "".join(",".join(map(str, label[:5])) + ",Attack\n" for label in capture.labels[:3]))
+        (path.parent / "t.csv").write_text("start,end,class\n1700000000,1700009999,Malicous\n")
+        rule = lj_labels.Rule("flows:l.csv;times:t.csv", str(path))
+        verify(set(map(rule, flows)) == {None}, "a flow is used")
+        one, two = rule.complaints()
+        verify("3 of the 3 rows are neither benign nor malicious (attack)" in one, one)
+        verify("1 of the 1 rows are neither benign nor malicious (malicous)" in two, two)
+
     @pytest.mark.parametrize("rule, text, said", [
         ("flows:l.csv", "a,b\n1,2\n", "line 1: no column src_ip; there are a, b"),
         ("flows:l.csv", "", "no column src_ip; there are none"),
         ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80,here,90,6,benign\n", "line 2: 'here' does not appear"),
-        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80\n", "line 2: "),
+        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80\n", "line 2: no dst_ip"),
+        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80,10.0.0.2,90,quic,benign\n", "line 2: quic is no protocol"),
         ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,1,10.0.0.2,2,6,benign\n10.0.0.2,2,10.0.0.1,1,6,malicious\n",
          "10.0.0.1 1 and 10.0.0.2 2 are malicious in one row and benign in another"),
         ("times:l.csv", "start,end,class\n20,10,benign\n", "line 2: the window 20 to 10 has no length"),
         ("times:l.csv", "start,end,class\nnan,10,benign\n", "line 2: the window nan to 10"),
-        ("times:l.csv", "start,end,class\nMonday,10,benign\n", "line 2: could not convert"),
+        ("times:l.csv", "start,end,class\nMonday,10,benign\n", "line 2: Monday is no time in s since 1970"),
         ("perpacket:l.csv", "1;0\n2,1\n", "line 2: '2,1' is not n;0 or n;1"),
+        ("perpacket:l.csv", "", "is empty"),
         ("perpacket:l.csv", "99999;1\n", "names packet 99999, and "),
     ])
     def test_a_label_file_that_is_wrong_is_named(self, mixed, rule, text, said):
@@ -552,9 +630,10 @@ class TestTable:
         return out
 
     def test_a_table_becomes_a_bundle(self, table, tmp_path):
-        """Verify: it opens, has no port among its features, and the daemon takes it."""
+        """Verify: it opens, has no port among its features, its card says what captures are of a table, and the daemon takes it."""
         done = train("--csv", table, "--out", tmp_path / "cic")
         verify(done.returncode == 0, done.stderr)
+        verify("A table has no captures" in (tmp_path / "cic" / "README.md").read_text(), "the card speaks of captures")
         verify("port" not in (tmp_path / "cic" / "manifest.json").read_text(), "a port is a feature")
         check = run("model", "check", tmp_path / "cic")
         verify(check.returncode == 0, check.stderr)
@@ -574,6 +653,22 @@ class TestTable:
         verify(done.returncode == 0, done.stderr)
         check = run("model", "check", tmp_path / "cic")
         verify(check.returncode == 0, check.stderr)
+
+    def test_families_of_any_alphabet_are_named(self, table, tmp_path):
+        """
+        Steps: call the attacks by two long names of letters of two bytes each.
+        Verify: the bundle opens, and its families are these, cut to what a manifest takes.
+        """
+        with open(table, newline="", encoding="ascii") as file:
+            header, *rows = csv.reader(file)
+        with open(tmp_path / "own.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(header)
+            csv.writer(file).writerows([*row[:-1], ("\u0430" * 40, "\u0431" * 40)[i % 2] if row[-1] == "PortScan" else row[-1]]
+                                       for i, row in enumerate(rows))
+        done = train("--csv", tmp_path / "own.csv", "--out", tmp_path / "own")
+        verify(done.returncode == 0, done.stderr)
+        classes = json.loads((tmp_path / "own" / "family" / "manifest.json").read_text())["classes"]
+        verify(classes == ["benign", "\u0430" * 15, "\u0431" * 15], classes)
 
     def test_tables_of_several_days_are_one_model(self, table, tmp_path):
         """
@@ -597,13 +692,34 @@ class TestTable:
         (b"IN_BYTES,OUT_BYTES,Label\n1,2\n", "line 2: 2 cells, and the header has 3"),
         (b"IN_BYTES,OUT_BYTES,Label\nNaN,,0\nnan,inf,1\n", "no column that is a feature has a value"),
         (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n1,3,0\n", "every row is benign"),
-        (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n1,3,1\n", "folds by capture need 5 of each"),
+        (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n1,3,1\n", "t.csv: 1 benign rows and 1 others: folds need 5 of each"),
+        (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n\n,,\n1,3,\n", "t.csv: line 5: Label is empty"),
     ])
     def test_a_table_that_nothing_can_be_learnt_of_is_refused(self, tmp_path, text, said):
         """Verify: one line, and no bundle."""
         (tmp_path / "t.csv").write_bytes(text)
         line = refusal("--csv", tmp_path / "t.csv", "--out", tmp_path / "x")
         verify(said in line and not (tmp_path / "x").exists(), line)
+
+    def test_rows_of_nothing_are_passed_over(self, table, tmp_path):
+        """
+        Steps: train; add empty lines and rows of commas alone, as CIC-IDS2017's own files have them; train again.
+        Verify: the same model.
+        """
+        lines = table.read_text().splitlines()
+        commas = "," * lines[0].count(",")
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full" / "cic.csv").write_text("\n".join([*lines[:5], "", *lines[5:], *[commas] * 40]) + "\n")
+        for path, out in ((table, "a"), (tmp_path / "full" / "cic.csv", "b")):
+            done = train("--csv", path, "--out", tmp_path / out)
+            verify(done.returncode == 0, done.stderr)
+        verify((tmp_path / "a" / "model.ubj").read_bytes() == (tmp_path / "b" / "model.ubj").read_bytes(), "another model")
+
+    def test_what_is_of_captures_does_not_go_with_a_table(self, table, tmp_path):
+        """Verify: one option each, named, instead of being passed over."""
+        for option in (("--leave-out", "x"), ("--made",), ("--lone", "keep"), ("--data", tmp_path), ("--table", "t.npz")):
+            done = train("--csv", table, *option, "--out", tmp_path / "x")
+            verify(done.returncode == 2 and f"{option[0]} is of captures" in done.stderr, done.stderr)
 
     def test_a_missing_label_column_is_named_with_the_nearest(self, table, tmp_path):
         """Verify: what was asked for, and what is there."""

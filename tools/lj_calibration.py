@@ -65,6 +65,8 @@ def read_eve(lines, model):
             times, ends = (_time_s(event["flow"]["start"]), _time_s(event["flow"]["end"])), (event["src_ip"], event["dest_ip"])
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise Unfit(f"line {number} is not a flow event of linejudge's: {error!r}") from None
+        if "decided" in event["ml"].get("marks", ()):
+            raise Unfit(f"line {number}: its score was decided early, and is a bound: calibrate by EVE of model.mode exact, or by a capture")
         if model not in scores:
             raise Unfit(f"line {number} was scored by {', '.join(scores)}, not by {model}")
         if scores[model] is not None:

@@ -130,7 +130,7 @@ MADE = (
 TABLE = (
     "Calls a flow benign or malicious by columns of a ready-made table; addresses, ports, TTL and window are not used. What a table's "
     "rows say of each other is a matter of its making: this model is worth what that table is, and its folds, of consecutive rows, "
-    "flatter it.")
+    "flatter it. A table has no captures: where they are spoken of here, stretches of consecutive rows of a family are meant.")
 
 
 def unseen_section(unseen):

@@ -41,12 +41,12 @@ class Dataset:
 
     Rows of attacks that were made (tools/lj_attacks.py) are there to train on, and `real` is False of them."""
 
-    def __init__(self, captured, made=()):
+    def __init__(self, captured, made=(), folds=True):
         labels = [*captured, *made]
         self.captures = [label["file"] for label in labels]
         self.families = numpy.array([label["family"] for label in labels])
         self.publishers = numpy.array([label["file"].partition("/")[0] if "/" in label["file"] else "captures" for label in labels])
-        self.n_buckets, buckets = deal_to_buckets(captured)
+        self.n_buckets, buckets = deal_to_buckets(captured) if folds else (1, numpy.zeros(len(captured), int))
         self.buckets = numpy.append(buckets, numpy.arange(len(made)) % self.n_buckets)
         self._parts = []
 
@@ -226,7 +226,7 @@ def read_labels(folder, path, lone):
         if is_suspect(label):
             left_out.append(label["file"])
         elif not os.path.exists(os.path.join(folder, label["file"])):
-            raise ValueError(f"{path}: {label['file']}: no such capture under {folder}")
+            raise ValueError(f"{path}: line {label['line']}: {label['file']}: no such capture under {folder}")
         else:
             lj_labels.Rule(label["rule"], os.path.join(folder, label["file"]))  # reads its label files, if it has some
             labels.append(label)
@@ -246,7 +246,10 @@ def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"
     captured, left_out = read_labels(folder, labels_path, lone)
     made_in = tempfile.TemporaryDirectory(prefix="linejudge-made-")
     made = lj_attacks.write(made_in.name) if made else []
-    dataset, labels = Dataset(captured, made), captured + made
+    try:
+        dataset, labels = Dataset(captured, made), captured + made
+    except ValueError as error:
+        raise ValueError(f"{labels_path}: {error}") from None
     jobs = [([(i, label, 0, 0)], folder, sets) for i, label in enumerate(labels)]
     jobs += [(parts, folder, sets) for parts in _merges(labels, dataset.n_buckets, dataset.buckets) if len(parts) > 1]
     with tempfile.TemporaryDirectory(prefix="linejudge-train-") as folder_of_workers, \

@@ -16,8 +16,8 @@ PARAMETERS = {"objective": "multi:softprob", "tree_method": "hist", "max_depth":
 
 
 def name_of(kind):
-    """A class's name as a manifest takes it."""
-    return kind[:31]
+    """A class's name as a manifest takes it: 31 bytes at most."""
+    return kind.encode()[:31].decode(errors="ignore")
 
 
 def classes_of(dataset):

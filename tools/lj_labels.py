@@ -23,16 +23,22 @@ import lj_merge
 
 BACKGROUND_PORTS = {53, 67, 68, 123, 137, 138, 546, 547, 1900, 3702, 5353, 5355}
 FLOW_PROTOCOLS = {6, 17, 132}
-PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "icmp6": 58, "sctp": 132}
+# As EVE (lib/sink/eve.c) and people call them.
+PROTOCOLS = {"icmp": 1, "igmp": 2, "ip-in-ip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58,
+             "icmp6": 58, "icmpv6": 58, "eigrp": 88, "ospf": 89, "etherip": 97, "pim": 103, "ipcomp": 108, "vrrp": 112, "l2tp": 115, "sctp": 132,
+             "udplite": 136}
 CLASSES = {"benign": 0, "malicious": 1}
+COLUMNS = ("file", "class", "family", "rule")  # of LABELS.tsv
 
 
 class Flow:
-    """What a rule looks at; times in ns since 1970, as in the capture that the flow is from."""
+    """What a rule looks at; times in ns since 1970, as in the capture that the flow is from. What has no ports has 0: a feature table has
+    ICMP's identifiers there, EVE and other tools' labels nothing."""
 
     def __init__(self, src_ip, src_port, dst_ip, dst_port, proto, first_ns=0, last_ns=0):
-        self.ends = ((src_ip, int(src_port)), (dst_ip, int(dst_port)))
         self.proto = int(proto)
+        ports = (int(src_port), int(dst_port)) if self.proto in FLOW_PROTOCOLS else (0, 0)
+        self.ends = ((src_ip, ports[0]), (dst_ip, ports[1]))
         self.first_ns, self.last_ns = int(first_ns), int(last_ns)
 
     def key(self):
@@ -57,9 +63,27 @@ def _port(text):
     return int(text)
 
 
-def _protocol(text):
-    number = PROTOCOLS.get(text.strip().lower())
-    return int(text) if number is None else number
+def protocol(text):
+    text = text.strip()
+    if text.isdigit() and int(text) < 256:
+        return int(text)
+    if text.lower() not in PROTOCOLS:
+        raise ValueError(f"{text} is no protocol: a number, or a name as tcp")
+    return PROTOCOLS[text.lower()]
+
+
+def _seconds(text):
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text} is no time in s since 1970") from None
+
+
+def _strange(classes):
+    """What a label file calls neither benign nor malicious, said."""
+    strange = sorted(set(classes) - CLASSES.keys())
+    return f"{len([c for c in classes if c not in CLASSES])} of the {len(classes)} rows are neither benign nor malicious " \
+           f"({', '.join(strange[:3])}): what they name is not used" if strange else None
 
 
 def _peer(text):
@@ -97,6 +121,9 @@ def read_csv(path, columns, convert):
             if missing:
                 raise ValueError(f"no column {missing[0]}; there are {', '.join(reader.fieldnames or ['none'])}")
             for row in reader:
+                empty = [c for c in columns if not row[c]]
+                if empty:
+                    raise ValueError(f"no {empty[0]}")
                 yield convert(row)
         except (ValueError, TypeError, AttributeError, csv.Error) as error:
             raise ValueError(f"{path}: line {reader.line_num}: {error}") from None
@@ -116,7 +143,7 @@ class FlowFile:
 
     @staticmethod
     def _row(row):
-        flow = Flow(_address(row["src_ip"]), _port(row["src_port"]), _address(row["dst_ip"]), _port(row["dst_port"]), _protocol(row["proto"]))
+        flow = Flow(_address(row["src_ip"]), _port(row["src_port"]), _address(row["dst_ip"]), _port(row["dst_port"]), protocol(row["proto"]))
         return flow.key(), row["class"].strip().lower()
 
     def __call__(self, flow):
@@ -125,8 +152,9 @@ class FlowFile:
         return self.table.get(key)
 
     def complaint(self):
-        strange = len(self.table.keys() - self.met)
-        return f"{strange} of the {len(self.table)} flows of {self.path} are not in it" if strange else None
+        absent, strange = len(self.table.keys() - self.met), _strange(list(self.table.values()))
+        return "; ".join([f"{absent} of the {len(self.table)} flows of {self.path} are not in it"] * (absent > 0) +
+                         [f"{self.path}: {strange}"] * (strange is not None))
 
 
 class TimeFile:
@@ -137,7 +165,7 @@ class TimeFile:
 
     @staticmethod
     def _row(row):
-        start, end = float(row["start"]) * 1e9, float(row["end"]) * 1e9
+        start, end = _seconds(row["start"]) * 1e9, _seconds(row["end"]) * 1e9
         if not start <= end:
             raise ValueError(f"the window {row['start']} to {row['end']} has no length")
         return start, end, [_address(row[c]) for c in ("src_ip", "dst_ip") if row.get(c)], row["class"].strip().lower()
@@ -151,8 +179,9 @@ class TimeFile:
         return None
 
     def complaint(self):
-        empty = len(self.windows) - len(self.met)
-        return f"{empty} of the {len(self.windows)} windows of {self.path} have no flow of it" if empty else None
+        empty, strange = len(self.windows) - len(self.met), _strange([name for *_, name in self.windows])
+        return "; ".join([f"{empty} of the {len(self.windows)} windows of {self.path} have no flow of it"] * (empty > 0) +
+                         [f"{self.path}: {strange}"] * (strange is not None))
 
 
 class PacketFile:
@@ -169,7 +198,7 @@ class PacketFile:
 
     @staticmethod
     def _read(path):
-        marked = set()
+        marked, line = set(), 0
         with open(path, encoding="ascii", errors="replace") as file:
             for line, text in enumerate(file, start=1):
                 number, _, label = text.strip().partition(";")
@@ -177,6 +206,8 @@ class PacketFile:
                     raise ValueError(f"{path}: line {line}: {text.strip()[:40]!r} is not n;0 or n;1")
                 if label == "1":
                     marked.add(int(number))
+        if line == 0:
+            raise ValueError(f"{path}: is empty; a line a packet is wanted, n;0 or n;1")
         return marked
 
     def __call__(self, flow):
@@ -257,7 +288,7 @@ class Rule:
 
 
 def _check(row, before):
-    for column in ("file", "class", "family", "rule"):
+    for column in COLUMNS:
         if not row.get(column):
             raise ValueError(f"no {column}")
     if row["class"] not in (*CLASSES, "mixed"):
@@ -273,11 +304,15 @@ def read(path):
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t")
         try:
+            missing = [c for c in COLUMNS if c not in (reader.fieldnames or COLUMNS)]
+            if missing:
+                raise ValueError(f"no column {missing[0]}: a header (file, class, family, rule) with tabs between is wanted, "
+                                 f"not {', '.join(reader.fieldnames)[:80]}")
             for row in reader:
                 _check(row, before)
                 before[row["file"]] = reader.line_num
-                yield row
+                yield {**row, "line": reader.line_num}
         except (ValueError, csv.Error) as error:
-            raise ValueError(f"{path}: line {reader.line_num}: {error}") from None
+            raise ValueError(f"{path}: line {max(reader.line_num, 1)}: {error}") from None
     if not before:
         raise ValueError(f"{path}: names no captures: a header (file, class, family, rule) and a row each, tabs between")

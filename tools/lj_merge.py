@@ -15,6 +15,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import lj_capture  # noqa: E402
+import lj_tool  # noqa: E402
 
 BASE_NS = 1_600_000_000_000_000_000
 VLAN_TYPES = (b"\x81\x00", b"\x88\xa8")
@@ -81,11 +82,24 @@ def main():
     parser.add_argument("--attack", action="append", default=[], help="a capture that keeps its addresses; again for more")
     parser.add_argument("captures", nargs="+", help="CAPTURE or CAPTURE@OFFSET_S")
     arguments = parser.parse_args()
+    lj_tool.run("tools/lj_merge.py", lambda: merge_files(arguments))
+
+
+def part_of(text):
+    """(path, offset in s) of CAPTURE or CAPTURE@OFFSET_S; the path may have an @ of its own."""
+    path, _, offset = text.rpartition("@")
+    try:
+        return (path, float(offset)) if path and not os.path.exists(text) else (text, 0.0)
+    except ValueError:
+        raise ValueError(f"{text}: no such file, and {offset} is no offset in s") from None
+
+
+def merge_files(arguments):
     parts = []
     for i, text in enumerate(arguments.captures + arguments.attack):
-        path, _, offset = text.rpartition("@") if "@" in text else (text, "", "0")
+        path, offset_s = part_of(text)
         shares = arguments.shared > 0 and i < len(arguments.captures)
-        parts.append((path, float(offset), Sharing(arguments.shared, i) if shares else None))
+        parts.append((path, offset_s, Sharing(arguments.shared, i) if shares else None))
     print(f"{arguments.out}: {len(merge(parts, arguments.out)[0])} packets of {len(parts)} captures", file=sys.stderr)
 
 

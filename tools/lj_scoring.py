@@ -11,40 +11,60 @@ import tempfile
 import numpy
 import xgboost
 
+import lj_bundle
 import lj_dataset
 import lj_foreign
 import lj_labels
 import lj_measures
 import lj_table
 
-NUMBERS = {"TCP": 6, "UDP": 17, "ICMP": 1, "IPv6-ICMP": 58, "SCTP": 132}
-
 
 def _ns(text):
     return round(datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() * 1e6) * 1000
 
 
+def _score_of(event, threshold):
+    """EVE rounds scores to six digits; one that its threshold is within of is put on the side of it that the verdict says."""
+    score, alerted = event["ml"]["score"], event["flow"]["alerted"]
+    if score is None or alerted == (score >= threshold) or event["ml"]["threshold"] != float(f"{threshold:.6g}"):
+        return score
+    return threshold if alerted else numpy.nextafter(threshold, 0)
+
+
+def _waits(manifest):
+    """ns by which a verdict comes after its flow's last packet, by why it was due; linejudge's defaults where the bundle has none."""
+    flow = {**lj_bundle.FLOW, **manifest.get("flow", {})}
+    return {"idle": round(flow["idle_timeout_s"] * 1e9), **dict.fromkeys(("fin", "rst"), round(flow["tcp_linger_s"] * 1e9))}
+
+
+def _early_alerts(events):
+    """{flow: when its early alert came}."""
+    return {event["flow_id"]: _ns(event["flow"]["end"]) for event in events if event["event_type"] == "alert" and event["ml"]["early"]}
+
+
 def _replay(job):
     """[(score, y, start s, decided s)] of one capture's labelled flows, and its length in h."""
-    path, label, bundle, idle_s = job
+    path, label, bundle, waits, threshold = job
     with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as eve:
         # XGBoost's engine opens sooner, and gives the same bits.
         done = subprocess.run([lj_dataset.LINEJUDGE, "--pcap", path, "--model", bundle, "--eve", eve.name, "--summary", "none",
                                "--set", "model.engine=xgboost"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             raise ValueError(done.stderr.strip().splitlines()[-1].removeprefix("linejudge: "))
-        events = [event for event in map(json.loads, eve) if event["event_type"] == "flow"]
+        events = list(map(json.loads, eve))
     labelled, begin, end = lj_labels.Rule(label["rule"], path), None, None
-    rows = []
+    early, rows = _early_alerts(events), []
+    events = [event for event in events if event["event_type"] == "flow"]
     for event in events:
         first, last = _ns(event["flow"]["start"]), _ns(event["flow"]["end"])
         begin, end = min(begin or first, first), max(end or last, last)
         flow = lj_labels.Flow(event["src_ip"], event.get("src_port", 0), event["dest_ip"], event.get("dest_port", 0),
-                              NUMBERS.get(event["proto"], 0), first - 1000, last + 1000)
+                              lj_labels.protocol(event["proto"]), first - 1000, last + 1000)
         y = labelled(flow)
-        if y is not None and event["ml"]["score"] is not None:
-            wait = idle_s if event["ml"]["due"] == "idle" else 0
-            rows.append((event["ml"]["score"], y, first / 1e9, last / 1e9 + wait))
+        score = _score_of(event, threshold)
+        if y is not None and score is not None:
+            decided = last + waits.get(event["ml"]["due"], 0)
+            rows.append((score, y, first / 1e9, min(decided, early.get(event["flow_id"], decided)) / 1e9))
     lj_dataset.complain(label, len(events), {y for _, y, _, _ in rows}, labelled)
     return rows, (end - begin) / 3.6e12 if rows else 0
 
@@ -60,8 +80,8 @@ def captures(bundle, data, labels_path, per_family=0):
             taken.setdefault(key, []).append(label)
         labels = [label for family in taken.values() for label in family[:per_family]]
     with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
-        idle_s = json.load(file).get("flow", {}).get("idle_timeout_s", 0)
-    jobs = [(os.path.join(folder, label["file"]), label, bundle, idle_s) for label in labels]
+        manifest = json.load(file)
+    jobs = [(os.path.join(folder, label["file"]), label, bundle, _waits(manifest), manifest["threshold"]) for label in labels]
     columns, hours = [[] for _ in range(7)], {}
     with multiprocessing.Pool(2) as pool:
         for label, (rows, length) in zip(labels, pool.imap(_replay, jobs, chunksize=4)):
@@ -100,7 +120,7 @@ def tables(bundle, paths, label, benign, family):
     """Labelled tables' rows, scored in Python and proved by linejudge's engine."""
     with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
-    dataset, _ = lj_table.load(paths, label, benign, family, identity=True)
+    dataset, _ = lj_table.load(paths, label, benign, family, learn=False)
     known = lj_table.known_columns()
     have = {known[name.lower()]: i for i, name in enumerate(dataset.names)}
     wanted = [known.get(name.strip().lower(), name) for name in manifest["features"]]

@@ -180,6 +180,9 @@ def isolating(columns, model):
     samples = getattr(model, "_max_samples", None) or model.max_samples_
     made.transform = {"kind": "path_length", "divisor": float(len(model.estimators_) * expected_path(samples))}
     made.threshold = float(-model.offset_)
+    # A share that it was told of is a quantile of its training's scores, and what has just this score is no outlier to predict().
+    if model.contamination != "auto":
+        made.threshold += TOLERANCE / 2
     return made
 
 
@@ -189,8 +192,11 @@ def labels_of(model):
     if isinstance(model, IsolationForest):
         return ["benign", "anomaly"]
     if not isinstance(model, ESTIMATORS):
-        raise ImportFailed(f"{type(model).__name__} is none of {', '.join(kind.__name__ for kind in (*ESTIMATORS, IsolationForest))}")
-    labels = getattr(model, "classes_", [])
+        xgboost = "; what it keeps by save_model() is for tools/import-xgboost" if type(model).__module__.startswith("xgboost") else ""
+        raise ImportFailed(f"{type(model).__name__} is none of {', '.join(kind.__name__ for kind in (*ESTIMATORS, IsolationForest))}{xgboost}")
+    labels = getattr(model, "classes_", None)
+    if labels is None:
+        raise ImportFailed(f"{type(model).__name__} was not fitted")
     if not 2 <= len(labels) <= 16:
         raise ImportFailed(f"{type(model).__name__} tells {len(labels)} classes apart; 2 to 16 are supported")
     return list(labels)

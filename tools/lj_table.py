@@ -60,6 +60,8 @@ def _read(path):
                 raise ValueError(f"{path}: is no table: its first line is no header of columns, with commas between")
             yield header
             for row in reader:
+                if not any(row):  # CIC-IDS2017's own files have many such, of commas alone
+                    continue
                 if len(row) != len(header):
                     raise ValueError(f"{path}: line {reader.line_num}: {len(row)} cells, and the header has {len(header)}")
                 yield reader.line_num, row
@@ -87,8 +89,9 @@ class Columns:
     def left_out(self):
         return [name for i, name in enumerate(self.header) if i not in (*self.used, self.label, self.family)]
 
-    def rows_of(self, path, rows):
-        """(values float32 [n][used], what the label says, what the family is) of each row."""
+    def rows_of(self, path, rows, unlabelled):
+        """(values float32 [n][used], what the label says, what the family is) of each row; without a label only if they may be
+        `unlabelled`."""
         values, labels, families = array.array("f"), [], []
         for line, row in rows:
             try:
@@ -96,6 +99,8 @@ class Columns:
             except ValueError:
                 values.extend([_number(row[i], path, line, self.header[i]) for i in self.used])
             labels.append(sys.intern(row[self.label].strip()))
+            if not labels[-1] and not unlabelled:
+                raise ValueError(f"{path}: line {line}: {self.header[self.label]} is empty")
             families.append(sys.intern(row[self.family].strip().replace("\ufffd", "-")))
         x = numpy.frombuffer(values, numpy.float32).reshape(-1, len(self.used)).copy() if labels else None
         return x, labels, families
@@ -114,7 +119,7 @@ def _blocks(name, families, y):
 
 def _part(path, columns, rows, benign):
     """Of one table: x, y, families."""
-    x, said, families = columns.rows_of(path, rows)
+    x, said, families = columns.rows_of(path, rows, "" in benign)
     if not said:
         raise ValueError(f"{path}: no rows")
     # inf is what a division by a duration of 0 left there: missing, as NaN is.
@@ -124,27 +129,36 @@ def _part(path, columns, rows, benign):
     return x, numpy.array([label.lower() not in benign for label in said], numpy.int8), families
 
 
-def load(paths, label, benign=(), family=None, identity=False):
-    """A Dataset named as the tables' own columns are, and the columns left out; `identity`: with those of ports, TTL and windows. Several
-    tables have one header."""
+def _check_classes(paths, label, benign, y):
+    """Whether there is of both to learn from."""
+    if y.all() or not y.any():
+        raise ValueError(f"{paths[-1]}: {label}: every row is {'malicious' if y.all() else 'benign'}; "
+                         f"what counts as benign is {', '.join(sorted(benign))}, or choose with --benign")
+    attacks = int(y.sum())
+    if min(attacks, len(y) - attacks) < lj_dataset.BUCKETS_FEW:
+        raise ValueError(f"{', '.join(paths)}: {len(y) - attacks} benign rows and {attacks} others: folds need {lj_dataset.BUCKETS_FEW} of each")
+
+
+def load(paths, label, benign=(), family=None, learn=True):
+    """A Dataset named as the tables' own columns are, and the columns left out. To `learn` from, it has benign rows and others, and not
+    the columns of ports, TTL and windows. Several tables have one header."""
     benign, parts, columns = {b.lower() for b in benign} or BENIGN, [], None
     for path in paths:
         rows = _read(path)
         header = next(rows)
-        columns = columns or Columns(path, header, label, family, identity)
+        columns = columns or Columns(path, header, label, family, not learn)
         if header != columns.header:
             raise ValueError(f"{path}: has other columns than {paths[0]}")
         parts.append((path, *_part(path, columns, rows, benign)))
     y = numpy.concatenate([part[2] for part in parts])
-    if y.all() or not y.any():
-        raise ValueError(f"{paths[-1]}: {label}: every row is {'malicious' if y.all() else 'benign'}; "
-                         f"what counts as benign is {', '.join(sorted(benign))}, or choose with --benign")
+    if learn:
+        _check_classes(paths, label, benign, y)
     indices, labels = [], []
     for path, _, own, families in parts:
         index, of_table = _blocks(os.path.basename(path), families, own)
         indices.append(index + len(labels))
         labels += of_table
-    dataset = lj_dataset.Dataset(labels)
+    dataset = lj_dataset.Dataset(labels, folds=learn)
     dataset.add(numpy.concatenate([part[1] for part in parts]), y, numpy.concatenate(indices), False)
     dataset.finish([columns.header[i] for i in columns.used])
     return dataset, columns.left_out()

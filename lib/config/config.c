@@ -178,6 +178,20 @@ static int check_targets(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
+/* Lists that the command line gave piece by piece. */
+static int check_lists(const struct lj_config *c, struct lj_error *err)
+{
+	for (size_t i = 0; i < config_n_keys; i++) {
+		const struct key *key = &config_keys[i];
+		const struct lj_strings *list = RTE_PTR_ADD(c, key->offset);
+
+		if (key->type == STRINGS && list->n > key->max)
+			return lj_error_set(err, ERANGE, key->path,
+					    "has %u items; %.0f are the most", list->n, key->max);
+	}
+	return 0;
+}
+
 static int check_features(const struct lj_config *c, struct lj_error *err)
 {
 	struct lj_feature_plan *plan = lj_feature_plan_set(c->features.set, err);
@@ -215,7 +229,8 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 		return lj_error_set(err, EINVAL, "verdict.quorum",
 				    "%u votes are asked of %u models: none would ever alert",
 				    c->verdict.quorum, c->models.n);
-	if (check_mode(c, err) != 0 || check_targets(c, err) != 0 || check_features(c, err) != 0)
+	if (check_lists(c, err) != 0 || check_mode(c, err) != 0 || check_targets(c, err) != 0 ||
+	    check_features(c, err) != 0)
 		return -EINVAL;
 	return check_ports(c, err);
 }

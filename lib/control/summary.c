@@ -170,13 +170,18 @@ static void print_drift(const json_t *drift, FILE *out)
 
 	json_object_foreach ((json_t *)(uintptr_t)drift, name, model) {
 		const char *state = json_string_value(json_object_get(model, "state"));
+		const char *feature = text_of(model, "worst_feature");
 
-		for (size_t i = 0; state != NULL && i < RTE_DIM(worth); i++)
-			if (strcmp(state, worth[i]) == 0)
-				fprintf(out, "%s: %s (PSI of its scores %s, most moved: %s, %s)\n",
-					name, state, text_of(model, "score_psi"),
-					text_of(model, "worst_feature"),
+		for (size_t i = 0; state != NULL && i < RTE_DIM(worth); i++) {
+			if (strcmp(state, worth[i]) != 0)
+				continue;
+			fprintf(out, "%s: %s", name, state);
+			if (*feature != '\0') /* of too few flows, and without a reference, none */
+				fprintf(out, " (PSI of its scores %s, most moved: %s, %s)",
+					text_of(model, "score_psi"), feature,
 					text_of(model, "worst_psi"));
+			fprintf(out, "\n");
+		}
 	}
 }
 

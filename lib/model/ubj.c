@@ -103,7 +103,9 @@ static json_t *read_number(struct ubj *u, char type)
 	default:
 		memcpy(&wide, &raw, sizeof(wide));
 	}
-	return isfinite(wide) ? json_real(wide) : problem(u, "a number is not finite");
+	return isfinite(wide) ? json_real(wide)
+			      : problem(u, "a number is not finite, as where a split is "
+					   "categorical, which is not supported");
 }
 
 static bool read_count(struct ubj *u, size_t *count)

@@ -336,6 +336,18 @@ static bool has_suffix(const char *path, const char *suffix)
 	return length >= n && strcmp(path + length - n, suffix) == 0;
 }
 
+/* No number of JSON's, but what XGBoost writes as the threshold of a categorical split. */
+static void blame_nan(const char *path, struct lj_error *err)
+{
+	char said[sizeof(err->what)];
+
+	if (err == NULL || strstr(err->what, "'NaN'") == NULL)
+		return;
+	memcpy(said, err->what, sizeof(said));
+	lj_error_set(err, EILSEQ, path,
+		     "%.200s, as where a split is categorical, which is not supported", said);
+}
+
 json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_error *err)
 {
 	json_t *root;
@@ -344,6 +356,8 @@ json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_err
 		return NULL;
 	if (has_suffix(path, ".json")) {
 		root = document_read(path, 0, EILSEQ, err);
+		if (root == NULL)
+			blame_nan(path, err);
 	} else if (has_suffix(path, ".ubj")) {
 		root = ubj_load_file(path, err);
 	} else {

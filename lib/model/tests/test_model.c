@@ -245,9 +245,13 @@ static void a_threshold_that_is_no_number_is_refused(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
 	memcpy(at, "NaN", 3);
 	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on_bytes("nan.json", text, strlen(text)), "line 1"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(verdict_on_bytes("nan.json", text, strlen(text)), "categorical"));
 	free(text);
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(verdict_on_bytes("nan.ubj", nan_ubj, sizeof(nan_ubj) - 1), "not finite"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(verdict_on_bytes("nan.ubj", nan_ubj, sizeof(nan_ubj) - 1), "categorical"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("split_conditions", 0, json_null()), "finite"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(with_node("split_conditions", 0, json_string("NaN")), "finite"));
