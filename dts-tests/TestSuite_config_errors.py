@@ -180,7 +180,7 @@ class TestModels:
         (lambda m: m.pop("threshold"), "threshold"), (lambda m: m.update(threshold=2), "threshold"),
         (lambda m: m.update(feature_schema=99), "feature_schema"), (lambda m: m.update(classes=["benign"]), "classes"),
         (lambda m: m.update(tresholds=1), "tresholds: no such key; did you mean threshold"),
-        (lambda m: m["features"].pop(), "takes 50 features, the manifest names 49"),
+        (lambda m: m["features"].pop(), "takes 41 features, the manifest names 40"),
         (lambda m: m.update(classes=["benign", "a", "b"]), "gives 1 scores"),
         (lambda m: m.update(classes=["benign", "benign"]), "classes: has a name twice"),
         (lambda m: m["flow"].update(idle_timeout_s=0), "flow.idle_timeout_s: is not a number in 0.001..86400"),

@@ -5,13 +5,14 @@
 
 What such an attack is, is a matter of its mechanism: packets that nobody answers, from everywhere; one host at many ports; the same short
 talk with one service again and again; much data in questions for names; a program that calls home. Of some, on a link of asymmetric
-routes, one half alone. What is not is drawn anew for each capture, widely: rates, sizes, options of a SYN, round trips,
-addresses, who answers. So that a model learns the mechanism, and no tool. Nothing is ever measured on these captures.
+routes, one half alone. What is not is drawn anew for each capture, widely: rates, sizes, options of a SYN, timestamps, round
+trips, addresses, who answers. So that a model learns the mechanism, and no tool. Nothing is ever measured on these captures.
 """
 
 import argparse
 import csv
 import os
+import random
 import struct
 
 from lj_frames import ACK, FIN, PSH, RST, START_NS, SYN, Capture, Connection
@@ -34,6 +35,8 @@ class Attack:
         self.attacker, self.victim = self.host(), self.host()
         self.options = r.choice(SYN_OPTIONS)
         self.rtt_ms = 10 ** r.uniform(-0.7, 2.2)
+        # By the seed alone: nothing else that is drawn depends on it.
+        self.stamped = random.Random(f"timestamps {seed}").random() < 0.5
         self.now = START_NS + r.randint(0, 10**10)
 
     def host(self):
@@ -58,8 +61,10 @@ class Attack:
     def port(self):
         return self.random.randint(1024, 65535)
 
-    def connection(self, at_ns, source, sport, target, dport):
-        return Connection(self.capture, at_ns, source, sport, target, dport, self.rtt_ms * self.random.uniform(0.8, 1.3))
+    def connection(self, at_ns, source, sport, target, dport, crafted=False):
+        """`crafted`: of segments that a tool writes itself, without a system's options."""
+        rtt_ms = self.rtt_ms * self.random.uniform(0.8, 1.3)
+        return Connection(self.capture, at_ns, source, sport, target, dport, rtt_ms, self.stamped and not crafted)
 
 
 def tcp_flood(flags, spoofed, answers):
@@ -69,7 +74,7 @@ def tcp_flood(flags, spoofed, answers):
         replies, size = r.choice((0, 0, 0.1, 0.7, 1)), r.choice((0, 0, 0, r.randint(1, 1400)))
         any_port = r.random() < 0.2
         for now in a.ticks(0.02, 20):
-            c = a.connection(now, source(), a.port(), a.victim, a.port() if any_port else service)
+            c = a.connection(now, source(), a.port(), a.victim, a.port() if any_port else service, crafted=True)
             for _ in range(1 if spoofed else r.choice((1, 1, 2, 3))):
                 c.send(0, flags, size, a.options if flags & SYN else b"")
                 c.wait(0.1, 3)
@@ -140,7 +145,7 @@ def tcp_scan(flags):
         r, closed, opened, one = a.random, a.random.choice((0, 0, 0.2, 1, 1)), a.random.choice((0, 0.005, 0.05)), a.port()
         fixed, twice = r.random() < 0.5, r.random() < 0.4
         for now, port in zip(a.ticks(0.05, 3000), ports_of(a)):
-            c = a.connection(now, a.attacker, one if fixed else a.port(), a.victim, port)
+            c = a.connection(now, a.attacker, one if fixed else a.port(), a.victim, port, crafted=True)
             c.send(0, flags, 0, a.options if flags & SYN else b"")
             c.now += c.rtt
             if flags & SYN and r.random() < opened:

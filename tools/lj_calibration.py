@@ -3,7 +3,7 @@
 The estimator. Attacks may be among the traffic that a site takes for ordinary, and would push the threshold up until nothing
 alarms. They come from, or go to, few hosts, and most flows of such a host alarm; false alarms are spread thin. So a host with at
 least SUSPECT_FLOWS flows of which at least SUSPECT_SHARE alarm at the threshold as shipped is suspected, and its alarming flows
-are set aside; all together may be at most a stated share of the flows. Of the rest, n flows, the threshold lies just over
+are set aside; all together may be at most a stated share of the flows (0: nobody is suspected). Of the rest, n flows, the threshold lies just over
 the score that is k + 1 from the top, k = rate * n rounded down: at most the rate alarms. Where that is under the threshold as shipped, few hosts in
 a few hours say that nothing comes of being bolder: it is believed as far as it is sure. Of clusters, an initiator's flows in a twentieth of the
 time, as many are drawn with replacement, DRAWS times; the variance of the log odds of the threshold by each draw is set against SITES_DIFFER squared,
@@ -157,13 +157,13 @@ def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05,
     end_s = max(flow.time_s if flow.end_s is None else flow.end_s for flow in flows)
     hours = hours or max((end_s - min(flow.time_s for flow in flows)) / 3600, 1 / 3600)
     each = getattr(flows, "total", len(flows)) / len(flows)  # so many flows does one stand for
-    hosts = suspects(flows, shipped)
+    hosts = suspects(flows, shipped) if contaminated > 0 else {}
     kept = [f for f in flows if f.score < shipped or (f.source not in hosts and f.target not in hosts)]
     aside = len(flows) - len(kept)
     if aside > contaminated * len(flows):
         worst = ", ".join(sorted(hosts, key=lambda h: (-hosts[h], h))[:5])
         raise Unfit(f"{aside} of {len(flows)} flows alarm and are of hosts that do little else ({worst}): more than "
-                    f"--contaminated {contaminated:g}. Look at them first; if they are as they should be, allow more, or train on them")
+                    f"--contaminated {contaminated:g}. Look at them first; if they are as they should be, say --contaminated 0, or train on them")
     rate = fpr if fpr is not None else alerts_per_hour * hours / (len(kept) * each)
     if not 0 < rate < 0.5:
         raise Unfit(f"the budget is {rate:.4g} of all flows; over 0 and under 0.5 can be set")

@@ -96,12 +96,15 @@ def few_attacks(dataset):
     return f" Too few captures to go by: {', '.join(few)}." if few else ""
 
 
-def benign_table(dataset, scores, threshold):
-    names = [name for name, _ in sides_of(dataset)]
+def benign_table(dataset, scores, threshold, quiet):
+    """`quiet`: lj_recipe.quiet_elsewhere()."""
+    names = [name for name, _ in sides_of(dataset)] + ["never seen"] * bool(quiet)
     lines = ["| source | captures | flows | " + " | ".join(names) + " |", "|---|---:|---:|" + "---:|" * len(names)]
     for publisher in sorted(set(dataset.publisher[dataset.y == 0])):
         rows = [numpy.flatnonzero((dataset.publisher == publisher) & (dataset.y == 0) & (dataset.merged == m)) for _, m in sides_of(dataset)]
         alarms = [f"{(scores[r] >= threshold).mean():.4f}" if len(r) else "" for r in rows]
+        if quiet:
+            alarms.append(f"{(quiet[publisher] >= threshold).mean():.4f}" if publisher in quiet else "")
         lines.append(f"| {publisher} | {len(set(dataset.capture[rows[0]]))} | {len(rows[0])} | {' | '.join(alarms)} |")
     return lines
 
@@ -127,6 +130,9 @@ MERGED = (
 MADE = (
     ", and on {} captures of floods, scans, guessing, web shells, tunnels and programs that call home that `tools/lj_attacks.py` made, on "
     "which nothing is measured")
+NEVER_SEEN = (
+    "*Never seen*: plain, by a model that was trained without any benign flow of that source. That is what to expect on a network of your "
+    "own, until the threshold is set by its traffic.")
 TABLE = (
     "Calls a flow benign or malicious by columns of a ready-made table; addresses, ports, TTL and window are not used. What a table's "
     "rows say of each other is a matter of its making: this model is worth what that table is, and its folds, of consecutive rows, "
@@ -174,7 +180,7 @@ def write(out, dataset, left_out, command, facts):
         f"({lj_recipe.FOLDS} folds{f'; medians of {seeds} seeds, least and greatest' if seeds > 1 else ''}). "
         f"{int((plain & (dataset.y == 0)).sum())} benign and {int((plain & (dataset.y == 1)).sum())} malicious flows "
         f"plain{'' if facts['table'] else ', at most 3,000 of a capture'}; the bundle itself is trained on all. The threshold as shipped, "
-        f"{threshold:.6g}, is where 0.1 % of the benign flows{', plain and merged,' if merged else ''} alarm.{few_benign(dataset)}", "",
+        f"{threshold:.6g}, is where {lj_recipe.FALSE_ALARMS:.1%} of the benign flows{', plain and merged,' if merged else ''} alarm.{few_benign(dataset)}", "",
         *measure_table(dataset, facts["seeds"]), "",
         *unseen_section(facts["unseen"]),
         "## By family", "",
@@ -182,7 +188,8 @@ def write(out, dataset, left_out, command, facts):
         "Where captures or flows are few, the recall says little; a family of one capture was never seen in training when it was scored."
         f"{few_attacks(dataset)}", "",
         "## Benign traffic by source: what alarmed at the threshold as shipped", "",
-        *benign_table(dataset, scores, threshold), "",
+        *benign_table(dataset, scores, threshold, facts["quiet"]), "",
+        *([NEVER_SEEN, ""] if facts["quiet"] else []),
         *family_section(facts["families"]),
         "Thresholds do not transfer between networks: `tools/calibrate` sets this one by your own traffic.",
     ]

@@ -6,6 +6,9 @@ import struct
 START_NS = 1_700_000_000 * 10**9
 MSS = 1460
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+# MSS and window scale; the same with SACK and timestamps (RFC 7323), which all segments but an RST have when both ends do.
+PLAIN_SYN = struct.pack(">BBHBBBB", 2, 4, MSS, 1, 3, 3, 7)
+STAMPED_SYN = struct.pack(">BBHBB", 2, 4, MSS, 4, 2) + struct.pack(">BBQBBBB", 8, 10, 0, 1, 3, 3, 7)
 
 
 def checksum(data):
@@ -65,13 +68,13 @@ class Capture:
 
 
 class Connection:
-    """A TCP connection that keeps its sequence numbers and its own clock."""
+    """A TCP connection that keeps its sequence numbers and its own clock; `stamped`: both ends send timestamps."""
 
-    def __init__(self, capture, at_ns, client, cport, server, sport, rtt_ms):
+    def __init__(self, capture, at_ns, client, cport, server, sport, rtt_ms, stamped=False):
         self.capture, self.now = capture, at_ns
         self.ends = ((client, cport), (server, sport))
         self.seq = [capture.random.getrandbits(32), capture.random.getrandbits(32)]
-        self.rtt = int(rtt_ms * 10**6)
+        self.rtt, self.stamped = int(rtt_ms * 10**6), stamped
 
     def wait(self, low_ms, high_ms):
         self.now += int(self.capture.random.uniform(low_ms, high_ms) * 10**6)
@@ -79,12 +82,14 @@ class Connection:
     def send(self, side, flags, payload=0, options=b""):
         (src, sport), (dst, dport) = self.ends[side], self.ends[1 - side]
         ack = self.seq[1 - side] if flags & ACK else 0
+        if self.stamped and not flags & (SYN | RST):
+            options = struct.pack(">BBBBII", 1, 1, 8, 10, self.now // 10**6 & 0xFFFFFFFF, 1)
         head = struct.pack(">HHIIBBHHH", sport, dport, self.seq[side], ack, (20 + len(options)) // 4 << 4, flags, 64240, 0, 0)
         self.capture.transport(self.now, src, dst, 6, head + options + bytes(payload), 16)
         self.seq[side] = (self.seq[side] + payload + bool(flags & SYN) + bool(flags & FIN)) & 0xFFFFFFFF
 
     def open(self):
-        options = struct.pack(">BBHBBBB", 2, 4, MSS, 1, 3, 3, 7)
+        options = STAMPED_SYN if self.stamped else PLAIN_SYN
         self.send(0, SYN, options=options)
         self.now += self.rtt
         self.send(1, SYN | ACK, options=options)
@@ -95,7 +100,7 @@ class Connection:
         """`size` bytes in full segments, acknowledged every other one."""
         sent = 0
         while size > 0:
-            part = min(size, MSS)
+            part = min(size, MSS - 12 if self.stamped else MSS)
             size -= part
             self.send(side, ACK | (PSH if size == 0 else 0), part)
             self.wait(0.01, 0.2)
