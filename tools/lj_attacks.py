@@ -413,7 +413,7 @@ ATTACKS = {
 
 
 def write(folder, captures=CAPTURES):
-    """`captures` of each attack under `folder`; rows as LABELS.tsv has them, with `path`."""
+    """`captures` of each attack under `folder`; rows as LABELS.tsv has them, with `path` and the address of the `attacker`."""
     os.makedirs(folder, exist_ok=True)
     rows = []
     for kind, (family, make) in enumerate(ATTACKS.items()):
@@ -422,7 +422,8 @@ def write(folder, captures=CAPTURES):
             make(attack)
             path = os.path.join(folder, f"{kind:02}-{number}.pcap")
             attack.capture.save(path)
-            rows.append({"file": f"{PUBLISHER}/{os.path.basename(path)}", "class": "malicious", "family": family, "rule": "mal:*", "path": path})
+            rows.append({"file": f"{PUBLISHER}/{os.path.basename(path)}", "class": "malicious", "family": family, "rule": "mal:*", "path": path,
+                         "attacker": attack.attacker})
     return rows
 
 

@@ -138,6 +138,12 @@ def _table(path, sets):
     return header[IDENTITY_COLUMNS:], rows
 
 
+def _sharing(label, shared, shift):
+    """How a part of a merge shares addresses with others: a benign one all that are private, a made attack its attacker's."""
+    those = {bytes(map(int, label["attacker"].split(".")))} if "attacker" in label else None
+    return lj_merge.Sharing(shared, shift, those)
+
+
 def _extract(job):
     """A plain capture or a merge: (feature names, rows float32, labels, capture of each row, merged)."""
     parts, folder, sets = job  # parts: (index of the capture, its label, offset in s, addresses shared)
@@ -147,8 +153,8 @@ def _extract(job):
         names, rows = _table(paths[0], sets)
     else:
         with tempfile.NamedTemporaryFile(suffix=".pcap") as merged:
-            owner, moved = lj_merge.merge([(path, offset, lj_merge.Sharing(shared, i) if shared else None)
-                                           for i, (path, (_, _, offset, shared)) in enumerate(zip(paths, parts))], merged.name)
+            owner, moved = lj_merge.merge([(path, offset, _sharing(label, shared, i) if shared else None)
+                                           for i, (path, (_, label, offset, shared)) in enumerate(zip(paths, parts))], merged.name)
             names, rows = _table(merged.name, sets)
     rules, chosen = [lj_labels.Rule(label["rule"], path) for path, (_, label, _, _) in zip(paths, parts)], [[] for _ in parts]
     for row in rows:
@@ -198,7 +204,9 @@ def _merges_of(chosen, labels, n_buckets, buckets):
         for at in range(0, len(attacks), ATTACKS_A_MERGE):
             shared = int(rng.choice(SHARED))
             around = rng.choice(benign, min(BENIGN_A_MERGE, len(benign)), replace=False)
-            yield ([(i, labels[i], rng.uniform(0, SPREAD_S), 0) for i in attacks[at:at + ATTACKS_A_MERGE]] +
+            # Of every other made attack the attacker is one of the hosts that do ordinary things, too.
+            yield ([(i, labels[i], rng.uniform(0, SPREAD_S), shared if i % 2 and "attacker" in labels[i] else 0)
+                    for i in attacks[at:at + ATTACKS_A_MERGE]] +
                    [(int(i), labels[int(i)], rng.uniform(0, SPREAD_S), shared) for i in around])
         for at in range(0, len(benign), BENIGN_AN_OVERLAY):
             shared = int(rng.choice(SHARED))

@@ -28,16 +28,19 @@ def is_private(address):
 
 
 class Sharing:
-    """Folds one capture's private addresses into `shared` ones; the `shift`-th of them is its first."""
+    """Folds one capture's private addresses into `shared` ones, or `those` alone, if given; the `shift`-th of them is its first."""
 
-    def __init__(self, shared, shift):
-        self.shared, self.shift, self.known = shared, shift, {}
+    def __init__(self, shared, shift, those=None):
+        self.shared, self.shift, self.known, self.those = shared, shift, {}, those
 
     def _address(self, address):
         if address not in self.known:
             number = (self.shift + len(self.known)) % self.shared
             self.known[address] = bytes((100, 64, number >> 8, 1 + (number & 0xFF)))
         return self.known[address]
+
+    def _is_shared(self, address):
+        return is_private(address) if self.those is None else address in self.those
 
     def __call__(self, frame):
         at = 12
@@ -46,9 +49,9 @@ class Sharing:
         if frame[at:at + 2] != b"\x08\x00" or len(frame) < at + 22:
             return frame
         source, target = frame[at + 14:at + 18], frame[at + 18:at + 22]
-        if is_private(source):
+        if self._is_shared(source):
             source = self._address(source)
-        if is_private(target):
+        if self._is_shared(target):
             target = self._address(target)
         return frame[:at + 14] + source + target + frame[at + 22:]
 
