@@ -139,6 +139,15 @@ class TestCalibrate:
         done = calibrate(bundle, "--pcap", office[1], "--fpr", "0.005", "--contaminated", "0.01")
         verify(done.returncode == 1 and done.stderr.count("\n") == 1 and "203.0.113.66" in done.stderr, done.stderr)
 
+    def test_of_traffic_that_was_looked_at_nobody_is_suspected(self, bundle, office):
+        """
+        Steps: calibrate to 0.5 % on ordinary traffic with a scan in it, said to be clean.
+        Verify: nothing is set aside, and of all flows no more than the budget alarm: the scan does not, for the most part.
+        """
+        told(bundle, "--pcap", office[1], "--fpr", "0.005", "--contaminated", "0")
+        entry = json.loads((bundle / "calibration.json").read_text())["history"][0]
+        verify(entry["traffic"]["set_aside"] == 0 and not entry["traffic"]["suspected"] and 0 < entry["alerts"]["share"] <= 0.005, entry)
+
     def test_scores_that_are_bounds_set_no_threshold(self, bundle, office, tmp_path):
         """
         Steps: have the bundle decide early; calibrate it by a capture, as it was before; then by EVE that it wrote so.
@@ -182,6 +191,7 @@ class TestCalibrate:
         (tmp_path / "alerts.json").write_text("".join(lines))
         for arguments, said in (((bundle, "--pcap", office[0], "--fpr", "nan"), "nan is not a share"),
                                 ((bundle, "--pcap", office[0], "--alerts-per-hour", "0"), "0 is not over 0"),
+                                ((bundle, "--pcap", office[0], "--fpr", "0.01", "--contaminated", "-1"), "-1 is not a share"),
                                 ((bundle, "--iface", "eth0", "--fpr", "0.01"), "--seconds goes with"),
                                 ((tmp_path, "--pcap", office[0], "--fpr", "0.01"), "is no model's folder"),
                                 ((bundle, "--show", "--revert"), "one of traffic and a budget"),
