@@ -22,7 +22,11 @@ sys.path.insert(0, TOOLS)
 
 import lj_attacks  # noqa: E402: importable only now
 import lj_bag  # noqa: E402: importable only now
+import lj_capture  # noqa: E402: importable only now
+import lj_dataset  # noqa: E402: importable only now
 import lj_labels  # noqa: E402: importable only now
+import lj_merge  # noqa: E402: importable only now
+import lj_recipe  # noqa: E402: importable only now
 
 TRAIN = os.path.join(TOOLS, "train")
 ATTACKS = {"scan": ("port_scan", 60), "beacon": ("beacon", 12)}
@@ -455,6 +459,53 @@ class TestMadeAttacks:
             verify(parsed == summary["packets"], f"{row['family']}: {summary}")
             least = 2 if row["family"].endswith(("dnstunnel:made", "control")) else 0.7 * lj_attacks.FLOWS[0]
             verify(summary["flows"] >= least, f"{row['family']}: {summary['flows']} flows")
+
+    def test_some_are_of_systems_that_send_timestamps(self, made):
+        """
+        Steps: look at the TCP options of what is neither SYN nor RST in captures of whole connections.
+        Verify: all segments of a capture have timestamps, or none; some captures do, some do not.
+        """
+        kinds = collections.Counter()
+        for row in made:
+            if not row["family"].startswith(("brute:", "webshell:", "mta:")):
+                continue
+            tcp = [frame[34:] for _, _, frame in lj_capture.read(row["path"]) if frame[23] == 6]
+            seen = {segment[20:24] == b"\1\1\x08\x0a" for segment in tcp if not segment[13] & 0x06}
+            verify(len(seen) == 1, f"{row['family']}: some segments are stamped, some are not")
+            kinds[seen.pop()] += 1
+        verify(kinds[True] > 0 and kinds[False] > 0, kinds)
+
+    def test_the_attacker_may_be_a_host_that_does_ordinary_things(self, made, tmp_path):
+        """
+        Steps: merge two made attacks as training does, behind one shared address, the first its attacker's.
+        Verify: that attacker has the shared address, and everybody else keeps theirs.
+        """
+        shell, beacon = (next(row for row in made if row["family"] == family) for family in ("webshell:made, shell", "mta:made, beacon"))
+        parts = [(shell["path"], 0, lj_dataset.sharing(shell, 1, 0)), (beacon["path"], 1, None)]
+        lj_merge.merge(parts, tmp_path / "m.pcap")
+        hosts = {".".join(map(str, frame[at:at + 4])) for _, _, frame in lj_capture.read(tmp_path / "m.pcap") for at in (26, 30)}
+        verify("100.64.0.1" in hosts and shell["attacker"] not in hosts and beacon["attacker"] in hosts, hosts)
+
+
+class TestRecipe:
+    def test_sources_never_seen_are_scored_by_who_did_not_see_them(self):
+        """
+        Steps: three sources of benign flows, of which one looks like the attacks but for a mark of its own; a fourth is too small.
+        Verify: who was trained without that source takes it for an attack, and the others for what they are; the fourth is not there.
+        """
+        rng, labels, rows, y, captures = numpy.random.default_rng(3), [], [], [], []
+        for publisher, kind, marked, n in (("a", "benign", 0, 60), ("b", "benign", 0, 60), ("odd", "benign", 1, 60), ("few", "benign", 0, 5), ("x", "malicious", 0, 60)):
+            for number in range(6):
+                labels.append({"file": f"{publisher}/{number}.pcap", "class": kind, "family": publisher})
+                like = publisher in ("odd", "x")
+                rows.append(numpy.column_stack([rng.normal(3 * like, 0.5, (n, 4)), numpy.full((n, 4), marked)]))
+                y += [kind == "malicious"] * n
+                captures += [len(labels) - 1] * n
+        dataset = lj_dataset.Dataset(labels)
+        dataset.add(numpy.concatenate(rows).astype(numpy.float32), y, captures, False)
+        scores = lj_recipe.quiet_elsewhere(dataset.finish([f"packets_{i}" for i in range(8)]), list(range(8)), 10, 1)
+        verify(sorted(scores) == ["a", "b", "odd"] and len(scores["odd"]) == 360, sorted(scores))
+        verify(numpy.median(scores["odd"]) > 0.8 and max(numpy.median(scores[p]) for p in "ab") < 0.2, {p: numpy.median(s) for p, s in scores.items()})
 
 
 class TestMerge:

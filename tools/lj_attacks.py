@@ -413,7 +413,8 @@ ATTACKS = {
 
 
 def write(folder, captures=CAPTURES):
-    """`captures` of each attack under `folder`; rows as LABELS.tsv has them, with `path` and the address of the `attacker`."""
+    """`captures` of each attack under `folder`; rows as LABELS.tsv has them, with `path` and the address of the `attacker`, of those that come
+    from one host."""
     os.makedirs(folder, exist_ok=True)
     rows = []
     for kind, (family, make) in enumerate(ATTACKS.items()):

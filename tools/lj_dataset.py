@@ -138,8 +138,8 @@ def _table(path, sets):
     return header[IDENTITY_COLUMNS:], rows
 
 
-def _sharing(label, shared, shift):
-    """How a part of a merge shares addresses with others: a benign one all that are private, a made attack its attacker's."""
+def sharing(label, shared, shift):
+    """How a part of a merge shares addresses with others: a benign one all that are private, a made attack its attacker's, if it has one alone."""
     those = {bytes(map(int, label["attacker"].split(".")))} if "attacker" in label else None
     return lj_merge.Sharing(shared, shift, those)
 
@@ -153,7 +153,7 @@ def _extract(job):
         names, rows = _table(paths[0], sets)
     else:
         with tempfile.NamedTemporaryFile(suffix=".pcap") as merged:
-            owner, moved = lj_merge.merge([(path, offset, _sharing(label, shared, i) if shared else None)
+            owner, moved = lj_merge.merge([(path, offset, sharing(label, shared, i) if shared else None)
                                            for i, (path, (_, label, offset, shared)) in enumerate(zip(paths, parts))], merged.name)
             names, rows = _table(merged.name, sets)
     rules, chosen = [lj_labels.Rule(label["rule"], path) for path, (_, label, _, _) in zip(paths, parts)], [[] for _ in parts]
@@ -204,7 +204,7 @@ def _merges_of(chosen, labels, n_buckets, buckets):
         for at in range(0, len(attacks), ATTACKS_A_MERGE):
             shared = int(rng.choice(SHARED))
             around = rng.choice(benign, min(BENIGN_A_MERGE, len(benign)), replace=False)
-            # Of every other made attack the attacker is one of the hosts that do ordinary things, too.
+            # Of every other made attack by one host, that host is one of those that do ordinary things, too.
             yield ([(i, labels[i], rng.uniform(0, SPREAD_S), shared if i % 2 and "attacker" in labels[i] else 0)
                     for i in attacks[at:at + ATTACKS_A_MERGE]] +
                    [(int(i), labels[int(i)], rng.uniform(0, SPREAD_S), shared) for i in around])
