@@ -5,9 +5,9 @@
 #include <rte_ethdev.h>
 
 #include "capture_ethdev.h"
+#include "capture_pool.h"
 #include "lj_log.h"
 
-#define POOL_CACHE 256
 /* A cache is flushed when it holds half as much again; each queue's lcore has one. */
 #define MBUFS_BESIDE_RING (LJ_BURST_MAX * 4 + POOL_CACHE * 3 / 2)
 
@@ -57,17 +57,17 @@ static int set_up_queues(struct port_source *s, const struct lj_port_config *con
 	uint16_t descriptors = config->descriptors;
 	int socket = rte_eth_dev_socket_id(s->port);
 	int ret = rte_eth_dev_adjust_nb_rx_tx_desc(s->port, &descriptors, NULL);
+	struct pool_config buffers = {
+		.room_bytes = room_bytes, .socket_id = socket, .any_memory = config->any_memory};
 	char pool[RTE_MEMPOOL_NAMESIZE];
 
 	if (ret != 0)
 		return lj_error_set(err, -ret, config->name, "cannot have %u descriptors: %s",
 				    config->descriptors, rte_strerror(-ret));
 	snprintf(pool, sizeof(pool), "port%u_mbufs", s->port);
-	s->pool = rte_pktmbuf_pool_create(
-		pool,
-		RTE_MAX(config->mbufs,
-			config->queues * ((uint32_t)descriptors + MBUFS_BESIDE_RING)),
-		POOL_CACHE, 0, room_bytes, socket);
+	buffers.mbufs = RTE_MAX(config->mbufs,
+				config->queues * ((uint32_t)descriptors + MBUFS_BESIDE_RING));
+	s->pool = pool_create(pool, &buffers);
 	if (s->pool == NULL)
 		return lj_error_set(err, ENOMEM, config->name,
 				    "no memory for packet buffers (mbufs, descriptors, "

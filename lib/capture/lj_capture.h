@@ -132,6 +132,7 @@ struct lj_port_config {
 	bool symmetric_rss; /* ask for the symmetric key when queues > 1 */
 	struct lj_rss_request rss;
 	bool no_scatter; /* larger mbufs rather than chains for long frames */
+	bool any_memory; /* the driver takes packet buffers that the EAL does not know */
 	uint8_t leg;
 };
 

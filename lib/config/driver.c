@@ -175,6 +175,18 @@ static int read_lists(struct lj_driver *d, const json_t *root, struct lj_error *
 	return 0;
 }
 
+/* Whose memory its packet buffers may be. */
+static int read_buffers(struct lj_driver *d, const json_t *buffers, struct lj_error *err)
+{
+	static const char *const owner[] = {"eal", "any"};
+	int o = buffers != NULL ? index_of(json_string_value(buffers), owner, 2) : 0;
+
+	if (o < 0)
+		return lj_error_set(err, EINVAL, d->path, "buffers is neither eal nor any");
+	d->any_memory = o == 1;
+	return 0;
+}
+
 static int read_driver(struct lj_driver *d, const json_t *root, struct lj_error *err)
 {
 	const json_t *descriptors = json_object_get(root, "descriptors");
@@ -189,6 +201,8 @@ static int read_driver(struct lj_driver *d, const json_t *root, struct lj_error 
 	d->descriptors_multiple = number(descriptors, "multiple");
 	d->lldp_agent = json_is_true(json_object_get(root, "lldp_agent"));
 	ret = read_rss(d, json_object_get(root, "rss"), err);
+	if (ret == 0)
+		ret = read_buffers(d, json_object_get(root, "buffers"), err);
 	return ret != 0 ? ret : read_lists(d, root, err);
 }
 

@@ -36,6 +36,8 @@ struct lj_driver {
 	uint32_t queues_max;						 /* 0: unknown */
 	uint32_t descriptors_min, descriptors_max, descriptors_multiple; /* 0: unknown */
 	bool scatter;	 /* may be asked to spread a frame over several mbufs */
+	bool any_memory; /* takes packet buffers that the EAL does not know: only copies, in this
+			  * process */
 	bool lldp_agent; /* its firmware eats LLDP frames unless told otherwise */
 	struct lj_strings quirks;
 	uint32_t n_firmwares;

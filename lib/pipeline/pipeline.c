@@ -121,6 +121,7 @@ static int settle_driver(const struct lj_pipeline *p, struct lj_port_config *ope
 	if (ret != 0)
 		return ret;
 	open->no_scatter = !d.scatter;
+	open->any_memory = d.any_memory;
 	open->rss = (struct lj_rss_request){
 		.mode = mode,
 		.by = d.mode[mode].by,

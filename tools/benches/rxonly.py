@@ -31,7 +31,7 @@ def main():
         with open(config, "w", encoding="ascii") as file:
             json.dump({"capture": {"ports": [{"name": port, "mbufs": MBUFS}]}, "lcores": {"count": 1}, "idle": {"mode": "poll"},
                        "models": [], "features": {"csv": "/dev/null"}, "doctor": "off", "eal": {"file_prefix": prefix}}, file)
-        # Without hugepages for both: linejudge's tables have transparent ones all the same.
+        # Without hugepages for both: linejudge asks the kernel for transparent ones, for its tables and for net_pcap's buffers.
         testpmd = ["dpdk-testpmd", "--no-huge", "-m2048", "--no-pci", f"--lcores=(0-1)@{cpu}", f"--file-prefix={prefix}",
                    f"--vdev={port}", "--log-level=error", "--", f"--total-num-mbufs={MBUFS}", "--forward-mode=rxonly", "--auto-start",
                    "--no-mlockall"]

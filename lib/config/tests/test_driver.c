@@ -103,6 +103,24 @@ static void dpdks_names_lead_to_our_files(void)
 	lj_driver_free(&d);
 }
 
+/* A device that reads memory itself, or that another process stands behind, has to know it. */
+static void only_drivers_that_copy_take_any_memory(void)
+{
+	static const struct {
+		const char *pmd;
+		bool any;
+	} is[] = {{"net_pcap", true},  {"net_af_packet", true}, {"net_tap", true},
+		  {"net_null", true},  {"net_ring", true},	{"net_af_xdp", false},
+		  {"net_i40e", false}, {"net_virtio", false},	{"net_bnxt", false}};
+
+	use_tree();
+	for (size_t i = 0; i < RTE_DIM(is); i++) {
+		CU_ASSERT_EQUAL(lj_driver_load(&d, is[i].pmd, &err), 0);
+		CU_ASSERT_EQUAL(d.any_memory, is[i].any);
+		lj_driver_free(&d);
+	}
+}
+
 static void pci_ids_lead_to_files(void)
 {
 	use_tree();
@@ -129,6 +147,8 @@ static void what_is_wrong_in_a_file_is_said(void)
 		 "\"5tuple\": {\"by\": \"key\", \"functions\": [\"ipv5\"]}}}",
 		 "ipv5"},
 		{"{\"driver\": \"x\", \"offloads\": [\"lro\"]}", "offloads"},
+		{"{\"driver\": \"x\", \"buffers\": \"mine\"}", "buffers"},
+		{"{\"driver\": \"x\", \"buffers\": 1}", "buffers"},
 		{"{}", "names no driver"},
 	};
 
@@ -139,7 +159,7 @@ static void what_is_wrong_in_a_file_is_said(void)
 	CU_ASSERT_NOT_EQUAL(load_text("{\n\"driver\": \n}"), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.where, "generic.json:3"));
 	CU_ASSERT_EQUAL(load_text("{\"driver\": \"x\"}"), 0);
-	CU_ASSERT_FALSE(d.has_rss || d.scatter || d.lldp_agent);
+	CU_ASSERT_FALSE(d.has_rss || d.scatter || d.lldp_agent || d.any_memory);
 	lj_driver_free(&d);
 	setenv("LINEJUDGE_DRIVERS", "/nonexistent", 1);
 	CU_ASSERT_NOT_EQUAL(lj_driver_load(&d, "net_i40e", &err), 0);
@@ -151,6 +171,7 @@ int main(void)
 		{"the X710 is as its data sheet", the_x710_is_as_its_data_sheet},
 		{"every file of the tree is read", every_file_of_the_tree_is_read},
 		{"DPDK's names lead to our files", dpdks_names_lead_to_our_files},
+		{"only drivers that copy take any memory", only_drivers_that_copy_take_any_memory},
 		{"PCI ids lead to files", pci_ids_lead_to_files},
 		{"what is wrong in a file is said", what_is_wrong_in_a_file_is_said},
 	};
