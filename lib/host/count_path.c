@@ -2,36 +2,6 @@
 
 #define RHYTHM_NS (600ULL * 1000000000)
 
-/* When the thing that a mark stands for was seen last; and marks it. */
-static inline struct seen mark(struct lj_host *h, struct spot spot)
-{
-	uint32_t beat = h->clock.beat;
-
-	return seen_at(directory_claim(&h->marks, spot, spot.set, beat).before, &h->clock);
-}
-
-/* What is there has to be cleared first when it is new. */
-static inline struct place claim(struct lj_host *h, struct directory *d, struct spot spot,
-				 uint32_t expected)
-{
-	struct place p = directory_claim(d, spot, expected, h->clock.beat);
-
-	if (p.taken)
-		lj_gauge(h->counters, LJ_C_host_held, ++h->held);
-	if (p.evicted)
-		lj_count(h->counters, LJ_C_host_evicted, 1);
-	return p;
-}
-
-static inline struct host *host_at(struct lj_host *h, const struct place *at)
-{
-	struct host *host = &h->host[at->index];
-
-	if (at->before == 0)
-		host->out.beat = host->in.beat = 0;
-	return host;
-}
-
 /* A one for each of the windows, in lane `lane` of four counts of 16 bits. */
 static inline uint64_t ones(uint32_t windows, uint32_t lane)
 {
@@ -181,10 +151,9 @@ static inline void open_responder(uint16_t *count, const struct host *dst)
 }
 
 /* What stands beside the flow as it begins, kept for when it is due. */
-static inline void keep_opening(struct lj_host *h, const struct places *p, const struct things *t)
+static inline void keep_opening(const struct things *t)
 {
-	struct place at = directory_claim(&h->openings, p->opening, p->opening_at, h->clock.beat);
-	uint16_t *count = h->opening[at.index].count;
+	uint16_t *count = t->opening->count;
 	const struct service *s = t->service;
 	const struct conversation *c = t->conversation;
 
@@ -198,33 +167,32 @@ static inline void keep_opening(struct lj_host *h, const struct places *p, const
 	count[LJ_HOST_OPENING_PAIR_FLOWS_600S] = flows(&c->tally, c->past, LJ_HOST_600S);
 }
 
+static inline void clear_host(struct host *h)
+{
+	h->out.beat = h->in.beat = 0;
+}
+
 /*
  * The four things that a flow begins at, one after the other: to make room for a later one may cost
  * the earlier one its place, but never mixes them.
  */
-void host_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p)
+void host_begin(const struct clock *clock, const struct lj_host_fact *fact, struct things *t)
 {
-	const struct clock *clock = &h->clock;
-	struct seen peer = mark(h, p->mark[0]), port = mark(h, p->mark[1]);
-	struct place service = claim(h, &h->services, p->service, p->service_at);
-	struct place pair = claim(h, &h->conversations, p->conversation, p->conversation_at);
-	struct place src, dst;
-	struct seen service_seen = seen_at(service.before, clock);
-	struct seen pair_seen = seen_at(pair.before, clock);
-	struct things t = {.service = &h->service[service.index],
-			   .conversation = &h->conversation[pair.index]};
+	struct seen peer = seen_at(t->seen[PEER], clock), port = seen_at(t->seen[PORT], clock);
+	struct seen service = seen_at(t->service_seen, clock);
+	struct seen pair = seen_at(t->conversation_seen, clock);
 
-	begin_at_service(t.service, clock, service.before == 0, &pair_seen);
-	begin_at_conversation(t.conversation, clock, pair.before == 0, fact->time_ns);
-	src = claim(h, &h->hosts, p->src, p->src_at);
-	t.src = host_at(h, &src);
-	begin_at_initiator(t.src, clock, &peer, &port, &pair_seen);
-	dst = claim(h, &h->hosts, p->dst, p->dst_at);
-	t.dst = host_at(h, &dst);
-	begin_at_responder(t.dst, clock, &peer, &service_seen);
-	if (t.src == t.dst && dst.before == 0)
-		t.src = NULL;
-	keep_opening(h, p, &t);
+	begin_at_service(t->service, clock, t->service_seen == 0, &pair);
+	begin_at_conversation(t->conversation, clock, t->conversation_seen == 0, fact->time_ns);
+	if (t->src_seen == 0)
+		clear_host(t->src);
+	begin_at_initiator(t->src, clock, &peer, &port, &pair);
+	if (t->dst_seen == 0)
+		clear_host(t->dst);
+	begin_at_responder(t->dst, clock, &peer, &service);
+	if (t->src_lost)
+		t->src = NULL;
+	keep_opening(t);
 }
 
 /* A flow over, by how it went: what all four things count of it. */
@@ -247,14 +215,15 @@ static inline uint32_t units(uint32_t bytes)
 }
 
 /* Of an initiator: what it tried, and how alike. */
-static void count_trials(struct lj_host *h, struct host *src, const struct places *p)
+static void count_trials(struct host *src, const struct clock *clock, const struct things *t)
 {
-	struct seen size = mark(h, p->mark[0]);
+	struct seen size = seen_at(t->seen[SIZE], clock);
 	uint64_t all = ones(trials_distinct(&src->out, src->trials_past, LJ_HOST_SIZES, &size),
 			    LJ_HOST_SIZES - LJ_HOST_COMMON);
 
-	if (p->marks > 2) {
-		struct seen peer = mark(h, p->mark[2]), port = mark(h, p->mark[3]);
+	if (t->failed) {
+		struct seen peer = seen_at(t->seen[PEER], clock);
+		struct seen port = seen_at(t->seen[PORT], clock);
 
 		all |= ones(
 			trials_distinct(&src->out, src->trials_past, LJ_HOST_FAILED_PEERS, &peer),
@@ -267,13 +236,15 @@ static void count_trials(struct lj_host *h, struct host *src, const struct place
 		add_trials(&src->trials[w], ones_of(all, w));
 }
 
-static void end_at_initiator(struct lj_host *h, struct host *src, const struct lj_host_fact *fact,
-			     const struct places *p)
+static void end_at_initiator(const struct clock *clock, const struct lj_host_fact *fact,
+			     const struct things *t)
 {
+	struct host *src = turned_out(t->src, clock);
+
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
 		tally_add(&src->out, w, ended(fact));
 	add_bytes(src->out_bytes, units(fact->bytes[0]), units(fact->bytes[1]));
-	count_trials(h, src, p);
+	count_trials(src, clock, t);
 }
 
 static void end_at_responder(struct host *dst, const struct lj_host_fact *fact)
@@ -283,10 +254,10 @@ static void end_at_responder(struct host *dst, const struct lj_host_fact *fact)
 	add_bytes(dst->in_bytes, units(fact->bytes[1]), units(fact->bytes[0]));
 }
 
-static void end_at_service(struct lj_host *h, struct service *s, const struct lj_host_fact *fact,
-			   const struct places *p)
+static void end_at_service(struct service *s, const struct clock *clock,
+			   const struct lj_host_fact *fact, uint32_t size_seen)
 {
-	struct seen size = mark(h, p->mark[1]);
+	struct seen size = seen_at(size_seen, clock);
 	uint32_t sizes = tally_distinct(&s->tally, s->past, SERVICE_SIZES, &size);
 
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
@@ -302,36 +273,15 @@ static void end_at_conversation(struct conversation *c, const struct lj_host_fac
 		(struct episode){{fact->bytes[0], fact->bytes[1]}, fact->duration_ms, fact->size};
 }
 
-struct things host_find(struct lj_host *h, const struct places *p)
-{
-	uint32_t beat = h->clock.beat;
-	uint32_t src = directory_find(&h->hosts, p->src, p->src_at, beat);
-	uint32_t dst = directory_find(&h->hosts, p->dst, p->dst_at, beat);
-	uint32_t service = directory_find(&h->services, p->service, p->service_at, beat);
-	uint32_t pair =
-		directory_find(&h->conversations, p->conversation, p->conversation_at, beat);
-	struct things t = {0};
-
-	if (src != NONE)
-		t.src = turned_out(&h->host[src], &h->clock);
-	if (dst != NONE)
-		t.dst = turned_in(&h->host[dst], &h->clock);
-	if (service != NONE)
-		t.service = turned_service(&h->service[service], &h->clock);
-	if (pair != NONE)
-		t.conversation = turned_conversation(&h->conversation[pair], &h->clock);
-	return t;
-}
-
-void host_end(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p,
-	      const struct things *t)
+void host_end(const struct clock *clock, const struct lj_host_fact *fact, const struct things *t)
 {
 	if (t->src != NULL)
-		end_at_initiator(h, t->src, fact, p);
+		end_at_initiator(clock, fact, t);
 	if (t->dst != NULL)
-		end_at_responder(t->dst, fact);
+		end_at_responder(turned_in(t->dst, clock), fact);
 	if (t->service != NULL)
-		end_at_service(h, t->service, fact, p);
+		end_at_service(turned_service(t->service, clock), clock, fact,
+			       t->seen[SERVICE_SIZE]);
 	if (t->conversation != NULL)
-		end_at_conversation(t->conversation, fact);
+		end_at_conversation(turned_conversation(t->conversation, clock), fact);
 }

@@ -104,40 +104,20 @@ static inline uint32_t index_of(const struct directory *d, struct spot spot, uin
 	return way << d->shift | spot.set;
 }
 
-/* The way of a tag that was expected at `index` of its set. */
-static inline uint32_t way_near(const struct directory *d, const struct place_set *s,
-				struct spot spot, uint32_t index)
-{
-	uint32_t way = index >> d->shift;
-
-	return s->tag[way] == spot.tag ? way : way_of(s, spot.tag);
-}
-
-/* Where it is, or would be if it were the next that is claimed. */
-static inline uint32_t directory_expect(const struct directory *d, struct spot spot, uint32_t beat)
+/* Where it is, or NONE; not a use. */
+static inline uint32_t directory_find(const struct directory *d, struct spot spot, uint32_t beat)
 {
 	const struct place_set *s = set_of(d, spot);
 	uint32_t way = way_of(s, spot.tag);
-
-	return index_of(d, spot, way != NONE ? way : weakest(s, beat));
-}
-
-/* Where it is, or NONE; not a use. */
-static inline uint32_t directory_find(const struct directory *d, struct spot spot,
-				      uint32_t expected, uint32_t beat)
-{
-	const struct place_set *s = set_of(d, spot);
-	uint32_t way = way_near(d, s, spot, expected);
 
 	return way != NONE && !outlived(s->used[way], beat) ? index_of(d, spot, way) : NONE;
 }
 
 /* Where it is or from now on is. A use: whoever is met a second time is established. */
-static inline struct place directory_claim(struct directory *d, struct spot spot, uint32_t expected,
-					   uint32_t beat)
+static inline struct place directory_claim(struct directory *d, struct spot spot, uint32_t beat)
 {
 	struct place_set *s = set_of(d, spot);
-	uint32_t way = way_near(d, s, spot, expected);
+	uint32_t way = way_of(s, spot.tag);
 	struct place p = {0};
 
 	if (way != NONE && !outlived(s->used[way], beat)) {

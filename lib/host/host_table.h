@@ -61,29 +61,37 @@ struct lj_host {
 	struct conversation *conversation;
 	struct opening *opening;
 	struct lj_counters *counters;
-	struct clock clock;
+	uint64_t now_ns; /* the clock, of the fact whose places were taken last */
+	uint32_t beat;
+	struct clock clock; /* of the fact that was counted last */
 	struct lj_host_config config;
 	uint64_t held; /* places taken, of hosts, services and conversations */
 };
 
-/* Where the tables have what a fact is about. */
-struct places {
-	struct spot src, dst, service, conversation, opening;
-	/* Of a begin the peer and the port; of an end the size among the initiator's and among the
-	 * service's, and when it failed the peer and the port. */
-	struct spot mark[4];
-	uint32_t marks;
-	bool begin, look;
-	/* Expected, some facts before: where they are or, of a begin, will be. */
-	uint32_t src_at, dst_at, service_at, conversation_at, opening_at;
-} __rte_cache_aligned;
-LJ_ASSERT_LINES(struct places, 2);
+/* What distinct things are marked by: of a begin peer and port, of an end all; peer and port when
+ * it failed. */
+enum { PEER, PORT, SIZE, SERVICE_SIZE, MARKS };
 
-/* What a fact is about, where it is remembered. */
+/* Where the directories have what a fact is about. */
+struct keys {
+	struct spot src, dst, service, conversation, opening;
+	struct spot mark[MARKS];
+	bool failed; /* an end that did */
+};
+
+/* What it is about, where that is remembered; else NULL: ends and looks only. */
 struct things {
 	struct host *src, *dst;
 	struct service *service;
 	struct conversation *conversation;
+	struct opening *opening; /* of ends: when there is to be a look */
+	uint32_t beat;		 /* of the fact */
+	/* Of a begin: the latest use before this one; 0: new here, what is there is somebody
+	 * else's. */
+	uint32_t src_seen, dst_seen, service_seen, conversation_seen;
+	uint32_t seen[MARKS]; /* the same of marks; of begins, and of ends of what is remembered */
+	bool failed;	      /* an end that did */
+	bool src_lost;	      /* a begin whose initiator has to make room for the responder */
 };
 
 /* Two words into one, all bits of both in each of it (wyhash's multiply and fold). */
@@ -131,15 +139,18 @@ static inline struct conversation *turned_conversation(struct conversation *c,
 	return c;
 }
 
-/* Counts a flow's begin, at its four things, and keeps its opening. */
-void host_begin(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p);
-/* Finds a flow's things and turns what is counted of them: src->out, dst->in. */
-struct things host_find(struct lj_host *h, const struct places *p);
+/* Makes a fact's keys and asks for the sets that they lead to. */
+void host_ask_sets(const struct lj_host *h, struct keys *k, const struct lj_host_fact *fact);
+/* Follows the clock, and finds a fact's things: a begin takes places for them. */
+void host_find(struct lj_host *h, struct things *t, const struct keys *k,
+	       const struct lj_host_step *step);
+
+/* Counts a flow's begin, at its four things, and keeps its opening. An initiator that has to make
+ * room is no longer among the things then. */
+void host_begin(const struct clock *clock, const struct lj_host_fact *fact, struct things *t);
 /* Counts a flow's end, at those that are remembered: an end makes nobody known. */
-void host_end(struct lj_host *h, const struct lj_host_fact *fact, const struct places *p,
-	      const struct things *things);
+void host_end(const struct clock *clock, const struct lj_host_fact *fact, const struct things *t);
 /* What stands beside a flow. */
-void host_view(struct lj_host *h, const struct places *p, const struct things *things,
-	       struct lj_host_context *context);
+void host_view(const struct clock *clock, const struct things *t, struct lj_host_context *context);
 
 #endif

@@ -26,8 +26,9 @@
  * in one line for each role of a thing; past ones have a line a window, read only where a bit says
  * that they hold anything, and written only when the clock comes to another sub-window. Counts are
  * added, and sums made, eight at a time. Facts are followed in bursts: twelve ahead of the one at
- * hand its keys are made and its places asked for, eight ahead the things there, four ahead their
- * past.
+ * hand its keys are made and the sets of its places asked for, eight ahead the places are found or
+ * taken and the things there asked for, four ahead their past. Places are taken in the order of the
+ * facts and counted at in the same order, so that one that changes hands between is cleared between.
  *
  * Every inference lcore that scores with host context has a stage of its own and observes the facts
  * of all flows (a worker sends a flow to the lcore that owns its initiator and the fact alone to

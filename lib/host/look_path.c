@@ -58,8 +58,10 @@ static void view_responder(struct host *dst, const struct clock *clock,
 		view_out(dst, w, &context->dst_out[w]);
 }
 
-static void view_service(const struct service *s, struct lj_host_view views[LJ_HOST_WINDOWS])
+static void view_service(struct service *s, const struct clock *clock,
+			 struct lj_host_view views[LJ_HOST_WINDOWS])
 {
+	turned_service(s, clock);
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
 		view_common(&views[w], &s->tally, s->past, w);
 		views[w].count[LJ_HOST_SIZES] = views[w].count[SERVICE_SIZES];
@@ -81,8 +83,10 @@ static void view_rhythm(const struct conversation *c, struct lj_host_rhythm *r)
 	}
 }
 
-static void view_conversation(const struct conversation *c, struct lj_host_context *context)
+static void view_conversation(struct conversation *c, const struct clock *clock,
+			      struct lj_host_context *context)
 {
+	turned_conversation(c, clock);
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
 		view_common(&context->pair[w], &c->tally, c->past, w);
 	view_rhythm(c, &context->rhythm);
@@ -93,37 +97,35 @@ static void forget(struct lj_host_view views[LJ_HOST_WINDOWS])
 	memset(views, 0, LJ_HOST_WINDOWS * sizeof(*views));
 }
 
-static void view_hosts(struct lj_host *h, const struct things *t, struct lj_host_context *context)
+static void view_hosts(const struct clock *clock, const struct things *t,
+		       struct lj_host_context *context)
 {
 	forget(context->src_in);
 	forget(context->dst_out);
 	if (t->src != NULL)
-		view_initiator(t->src, &h->clock, context);
+		view_initiator(t->src, clock, context);
 	else
 		forget(context->src);
 	if (t->dst != NULL)
-		view_responder(t->dst, &h->clock, context);
+		view_responder(t->dst, clock, context);
 	else
 		forget(context->dst);
 }
 
-void host_view(struct lj_host *h, const struct places *p, const struct things *t,
-	       struct lj_host_context *context)
+void host_view(const struct clock *clock, const struct things *t, struct lj_host_context *context)
 {
-	uint32_t opening = directory_find(&h->openings, p->opening, p->opening_at, h->clock.beat);
-
-	view_hosts(h, t, context);
+	view_hosts(clock, t, context);
 	if (t->service != NULL)
-		view_service(t->service, context->service);
+		view_service(t->service, clock, context->service);
 	else
 		forget(context->service);
 	if (t->conversation != NULL) {
-		view_conversation(t->conversation, context);
+		view_conversation(t->conversation, clock, context);
 	} else {
 		forget(context->pair);
 		context->rhythm.gaps = context->rhythm.ends = 0;
 	}
-	context->opened = opening != NONE;
+	context->opened = t->opening != NULL;
 	if (context->opened)
-		memcpy(context->opening, h->opening[opening].count, sizeof(context->opening));
+		memcpy(context->opening, t->opening->count, sizeof(context->opening));
 }

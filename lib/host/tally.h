@@ -46,7 +46,6 @@ _Static_assert(LJ_HOST_WINDOWS == 3, "windows");
 
 struct clock {
 	uint32_t from[SLOTS] __rte_aligned(32); /* the beat at which each has begun */
-	uint64_t ns;
 	uint32_t beat;
 	uint32_t sub[LJ_HOST_WINDOWS]; /* the sub-window of each window that is under way */
 	uint32_t now;		       /* the slots of those */
