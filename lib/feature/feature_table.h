@@ -26,7 +26,7 @@ extern const size_t n_missing_columns;
 
 struct lj_feature_plan {
 	size_t size;
-	uint32_t keep;
+	uint32_t keep, context;
 	feature_value **value; /* [size] */
 	char **name;	       /* [size], as asked for */
 };

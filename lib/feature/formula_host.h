@@ -6,8 +6,11 @@
 
 #include "formula.h"
 
-/* What the outcomes of a flow are told from. */
-#define LJ_KEEP_CONTEXT (LJ_KEEP_HOST | LJ_KEEP_TCP | LJ_KEEP_PAYLOAD)
+/* Of a row that reads that part of a context; and what the outcomes of a flow are told from. */
+#define LJ_KEEP_CONTEXT(part)                                                                      \
+	(LJ_KEEP_HOST | LJ_KEEP_TCP | LJ_KEEP_PAYLOAD |                                            \
+	 (uint64_t)LJ_HOST_PART_##part << CONTEXT_SHIFT)
+#define CONTEXT_SHIFT 32
 
 static inline uint32_t host_failed(const struct lj_host_view *v)
 {

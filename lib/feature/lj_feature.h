@@ -31,8 +31,9 @@ struct lj_feature_info {
 	const char *formula; /* the expression's text */
 	const char *help;
 	const char *const
-		*names; /* the canonical one, then aliases: data-set spellings; NULL ends */
-	uint32_t keep;	/* LJ_KEEP_* that must be on */
+		*names;	  /* the canonical one, then aliases: data-set spellings; NULL ends */
+	uint32_t keep;	  /* LJ_KEEP_* that must be on */
+	uint32_t context; /* LJ_HOST_PART_*: the one of a context that is read */
 };
 
 /* All features, in the table's order. */
@@ -64,6 +65,8 @@ size_t lj_feature_plan_size(const struct lj_feature_plan *plan);
 const char *lj_feature_plan_name(const struct lj_feature_plan *plan, size_t i);
 /* LJ_KEEP_* bits that tables must keep for this plan. */
 uint32_t lj_feature_plan_keep(const struct lj_feature_plan *plan);
+/* LJ_HOST_PART_* of a context that this plan reads. */
+uint32_t lj_feature_plan_context(const struct lj_feature_plan *plan);
 
 /* One flow's values into values[size]. `context` may be NULL when LJ_KEEP_HOST is not in the plan's
  * keep. Path. */

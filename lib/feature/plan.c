@@ -101,6 +101,7 @@ static int add(struct lj_feature_plan *plan, size_t at, const char *name, struct
 			return lj_error_set(err, EINVAL, name, "the feature is named twice");
 	plan->value[at] = feature_values[i];
 	plan->keep |= feature_info[i].keep;
+	plan->context |= feature_info[i].context;
 	plan->name[at] = strdup(name);
 	return plan->name[at] != NULL ? 0 : lj_error_set(err, ENOMEM, name, "not enough memory");
 }
@@ -199,4 +200,9 @@ const char *lj_feature_plan_name(const struct lj_feature_plan *plan, size_t i)
 uint32_t lj_feature_plan_keep(const struct lj_feature_plan *plan)
 {
 	return plan->keep;
+}
+
+uint32_t lj_feature_plan_context(const struct lj_feature_plan *plan)
+{
+	return plan->context;
 }

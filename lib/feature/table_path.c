@@ -14,7 +14,14 @@
 
 const struct lj_feature_info feature_info[] = {
 #define LJ_FEATURE(set, name, unit, keep, expression, help, ...)                                   \
-	{#name, #set, unit, #expression, help, name##_names, keep},
+	{#name,                                                                                    \
+	 #set,                                                                                     \
+	 unit,                                                                                     \
+	 #expression,                                                                              \
+	 help,                                                                                     \
+	 name##_names,                                                                             \
+	 (uint32_t)(keep),                                                                         \
+	 (uint32_t)((uint64_t)(keep) >> CONTEXT_SHIFT)},
 #include "features.def"
 #undef LJ_FEATURE
 };

@@ -54,6 +54,32 @@ static void close_directory(struct directory *d)
 	lj_memory_unmap(d->sets, (d->mask + 1) * sizeof(*d->sets));
 }
 
+/* What has to be counted. */
+static uint32_t counts_for(uint32_t wanted)
+{
+	static const struct {
+		uint32_t wanted, counts;
+	} rows[] = {
+		{LJ_HOST_PART_SRC_ENDED, OUT_ENDED},
+		{LJ_HOST_PART_SRC_OUTCOMES | LJ_HOST_PART_OPENING_OUTCOMES,
+		 OUT_ENDED | OUT_OUTCOMES},
+		{LJ_HOST_PART_DST_ENDED, IN_ENDED},
+		{LJ_HOST_PART_DST_OUTCOMES, IN_ENDED | IN_OUTCOMES},
+		{LJ_HOST_PART_SRC_BYTES | LJ_HOST_PART_DST_BYTES, BYTES},
+		{LJ_HOST_PART_SERVICE_BEGUN | LJ_HOST_PART_OPENING_SERVICE, SERVICE_BEGUN},
+		{LJ_HOST_PART_SERVICE_ENDED, SERVICE_BEGUN | SERVICE_ENDED},
+		{LJ_HOST_PART_SERVICE_OUTCOMES, SERVICE_BEGUN | SERVICE_ENDED | SERVICE_OUTCOMES},
+		{LJ_HOST_PART_PAIR_BEGUN | LJ_HOST_PART_OPENING_PAIR, PAIR_BEGUN},
+		{LJ_HOST_PART_PAIR_OUTCOMES, PAIR_BEGUN | PAIR_OUTCOMES},
+	};
+	uint32_t counts = 0;
+
+	for (size_t i = 0; i < RTE_DIM(rows); i++)
+		if (wanted & rows[i].wanted)
+			counts |= rows[i].counts;
+	return counts;
+}
+
 struct lj_host *lj_host_create(const struct lj_host_config *config, struct lj_counters *counters)
 {
 	struct lj_host *h = aligned_alloc(_Alignof(struct lj_host), sizeof(*h));
@@ -64,6 +90,8 @@ struct lj_host *lj_host_create(const struct lj_host_config *config, struct lj_co
 		return NULL;
 	memset(h, 0, sizeof(*h));
 	h->config = *config;
+	h->wanted = config->wanted;
+	h->counts = counts_for(config->wanted);
 	h->counters = counters;
 	h->host = lj_memory_map("host", s.hosts * WAYS * sizeof(*h->host), socket_id);
 	h->service = lj_memory_map("host", s.services * WAYS * sizeof(*h->service), socket_id);

@@ -7,51 +7,64 @@
 #include "directory.h"
 #include "tally.h"
 
-/* Windows that have bytes: from 60 s on. */
-#define BYTES_FROM    LJ_HOST_60S
-#define BYTES_WINDOWS (LJ_HOST_WINDOWS - BYTES_FROM)
-/* Windows in which a flow's ends are seen in their other role. */
-#define REVERSED_FROM LJ_HOST_60S
-
-/* What is counted at the moment comes first, what is past behind it. */
+/* What only some facts or looks touch comes later. */
 struct host {
-	struct tally out, in; /* as initiator, as responder */
-	union aside trials[LJ_HOST_WINDOWS];
-	union aside out_bytes[BYTES_WINDOWS], in_bytes[BYTES_WINDOWS];
-	uint64_t reserved;
-	struct past out_past[LJ_HOST_WINDOWS], in_past[LJ_HOST_WINDOWS];
-	struct aside_past trials_past[LJ_HOST_WINDOWS], unused;
-	struct aside_past out_bytes_past[BYTES_WINDOWS], in_bytes_past[BYTES_WINDOWS];
+	struct { /* as initiator */
+		struct leaf flows_peers, ports_pairs, sizes_ended, outcomes[2], failed;
+		struct bytes bytes;
+	} out;
+	struct { /* as responder */
+		struct leaf flows_peers, ports_ended, outcomes[2];
+		struct bytes bytes;
+	} in;
 };
-LJ_ASSERT_LINES(struct host, 13);
-
-/* The place that distinct sizes have among the common counts: a service is one port. */
-#define SERVICE_SIZES LJ_HOST_PORTS
+LJ_ASSERT_LINES(struct host, 12);
 
 struct service {
-	struct tally tally;
-	struct past past[LJ_HOST_WINDOWS];
+	struct leaf flows_peers, sizes_ended, outcomes[2];
 };
+LJ_ASSERT_LINES(struct service, 4);
 
 /* One flow of a conversation that is over. */
 struct episode {
 	uint32_t bytes[2], duration_ms, size;
 };
 
-/* Of a rhythm's gaps and ends tally.gaps and .ends are known, LJ_HOST_RHYTHM at most, and the next
- * goes where that many before it say, modulo. */
-struct conversation {
-	struct tally tally;
-	struct past past[LJ_HOST_WINDOWS];
-	struct episode episode[LJ_HOST_RHYTHM];
+/* Of gaps and ends that many are known, LJ_HOST_RHYTHM at most, and the next goes where that many
+ * before it say, modulo. */
+struct rhythm {
+	uint64_t begun_ns; /* the latest flow; 0: none */
+	uint8_t gaps, ends;
 	uint32_t gap_us[LJ_HOST_RHYTHM];
-	uint32_t reserved[8];
+	uint32_t reserved[5];
 };
-LJ_ASSERT_LINES(struct conversation, 7);
+LJ_ASSERT_LINES(struct rhythm, 1);
+
+struct conversation {
+	struct rhythm rhythm;
+	struct leaf flows_ended, outcomes[2];
+	struct episode episode[LJ_HOST_RHYTHM];
+};
+LJ_ASSERT_LINES(struct conversation, 6);
 
 /* A flow that has begun and is not over, and what stood beside it. */
 struct opening {
 	uint16_t count[LJ_HOST_OPENINGS];
+};
+
+/* What has to be counted for what is wanted, bits; of hosts flows, peers, ports and pairs always. A
+ * tally's first leaf, BEGUN, says whose the others are. */
+enum {
+	OUT_ENDED = 0x001,
+	OUT_OUTCOMES = 0x002,
+	IN_ENDED = 0x004,
+	IN_OUTCOMES = 0x008,
+	BYTES = 0x010, /* of hosts in both roles */
+	SERVICE_BEGUN = 0x020,
+	SERVICE_ENDED = 0x040,
+	SERVICE_OUTCOMES = 0x080,
+	PAIR_BEGUN = 0x100, /* and ended */
+	PAIR_OUTCOMES = 0x200,
 };
 
 struct lj_host {
@@ -61,8 +74,10 @@ struct lj_host {
 	struct conversation *conversation;
 	struct opening *opening;
 	struct lj_counters *counters;
-	uint64_t now_ns; /* the clock, of the fact whose places were taken last */
+	uint64_t now_ns; /* the clock, of the fact whose things were found last */
 	uint32_t beat;
+	uint32_t wanted;    /* LJ_HOST_PART_*: what looks read */
+	uint32_t counts;    /* and what is counted for them */
 	struct clock clock; /* of the fact that was counted last */
 	struct lj_host_config config;
 	uint64_t held; /* places taken, of hosts, services and conversations */
@@ -103,40 +118,20 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }
 
-/* Forgets what has left the windows. Of tallies that are not of the clock's beat already. */
-void host_turn_out(struct host *h, const struct clock *clock);
-void host_turn_in(struct host *h, const struct clock *clock);
-void host_turn_service(struct service *s, const struct clock *clock);
-void host_turn_conversation(struct conversation *c, const struct clock *clock);
-
-/* First of all, each time before anything is counted or read. */
-static inline struct host *turned_out(struct host *h, const struct clock *clock)
+/* Where the next of a rhythm's gaps or ends goes; how many there are goes on in the second eight.
+ */
+static inline uint32_t rhythm_next(uint8_t *n)
 {
-	if (h->out.beat != clock->beat)
-		host_turn_out(h, clock);
-	return h;
+	uint32_t at = *n % LJ_HOST_RHYTHM;
+
+	*n = (uint8_t)(*n < 2 * LJ_HOST_RHYTHM - 1 ? *n + 1 : LJ_HOST_RHYTHM);
+	return at;
 }
 
-static inline struct host *turned_in(struct host *h, const struct clock *clock)
+static inline void host_renew(struct host *h, const struct clock *clock)
 {
-	if (h->in.beat != clock->beat)
-		host_turn_in(h, clock);
-	return h;
-}
-
-static inline struct service *turned_service(struct service *s, const struct clock *clock)
-{
-	if (s->tally.beat != clock->beat)
-		host_turn_service(s, clock);
-	return s;
-}
-
-static inline struct conversation *turned_conversation(struct conversation *c,
-						       const struct clock *clock)
-{
-	if (c->tally.beat != clock->beat)
-		host_turn_conversation(c, clock);
-	return c;
+	tally_renew(&h->out.flows_peers, clock);
+	tally_renew(&h->in.flows_peers, clock);
 }
 
 /* Makes a fact's keys and asks for the sets that they lead to. */
@@ -147,10 +142,10 @@ void host_find(struct lj_host *h, struct things *t, const struct keys *k,
 
 /* Counts a flow's begin, at its four things, and keeps its opening. An initiator that has to make
  * room is no longer among the things then. */
-void host_begin(const struct clock *clock, const struct lj_host_fact *fact, struct things *t);
+void host_begin(const struct lj_host *h, const struct lj_host_fact *fact, struct things *t);
 /* Counts a flow's end, at those that are remembered: an end makes nobody known. */
-void host_end(const struct clock *clock, const struct lj_host_fact *fact, const struct things *t);
+void host_end(const struct lj_host *h, const struct lj_host_fact *fact, const struct things *t);
 /* What stands beside a flow. */
-void host_view(const struct clock *clock, const struct things *t, struct lj_host_context *context);
+void host_view(const struct lj_host *h, const struct things *t, struct lj_host_context *context);
 
 #endif

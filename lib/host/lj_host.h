@@ -22,13 +22,16 @@
  * one established in each set. What is forgotten early is counted as host_evicted. A
  * forgotten mark makes a distinct count larger by one.
  *
- * What a fact costs is lines of memory, so these are few. Counts of the sub-windows under way stand
- * in one line for each role of a thing; past ones have a line a window, read only where a bit says
- * that they hold anything, and written only when the clock comes to another sub-window. Counts are
- * added, and sums made, eight at a time. Facts are followed in bursts: twelve ahead of the one at
- * hand its keys are made and the sets of its places asked for, eight ahead the places are found or
- * taken and the things there asked for, four ahead their past. Places are taken in the order of the
- * facts and counted at in the same order, so that one that changes hands between is cleared between.
+ * What a fact costs is lines of memory, so these are few, and what is done with them asks nothing
+ * of what they hold. A count has all its sub-windows in one vector: to count, to move a distinct
+ * thing to where it is seen now, and to forget what has left the windows is an instruction or two
+ * each. Two counts share a line, and a fact touches those alone that it counts in. Counts that
+ * nobody reads (the features that models and tables are made of say which) are not kept.
+ *
+ * Facts are followed in bursts: eight ahead of the one at hand its keys are made and the sets of
+ * its places asked for, four ahead the places are found or taken and the things there asked for.
+ * Places are taken in the order of the facts and counted at in the same order, so that one that
+ * changes hands between is cleared between.
  *
  * Every inference lcore that scores with host context has a stage of its own and observes the facts
  * of all flows (a worker sends a flow to the lcore that owns its initiator and the fact alone to
@@ -144,13 +147,14 @@ struct lj_host_rhythm {
 	uint32_t size[LJ_HOST_RHYTHM]; /* as in the facts */
 };
 
-/* All that stands beside one flow. What the stage has forgotten, or never saw, is 0. */
+/* All that stands beside one flow. What the stage has forgotten, or never saw, is 0. What it was
+ * not asked for, or does not keep, is anything or as it was. */
 struct lj_host_context {
-	struct lj_host_view src[LJ_HOST_WINDOWS];     /* the initiator's own flows */
-	struct lj_host_view src_in[LJ_HOST_WINDOWS];  /* flows to the initiator, from 60 s on */
-	struct lj_host_view dst[LJ_HOST_WINDOWS];     /* flows to the responder */
-	struct lj_host_view dst_out[LJ_HOST_WINDOWS]; /* the responder's own flows, from 60 s on;
-						       * what only initiators have is 0 */
+	struct lj_host_view src[LJ_HOST_WINDOWS]; /* the initiator's own flows */
+	struct lj_host_view dst[LJ_HOST_WINDOWS]; /* flows to the responder */
+	/* In their other role, from 60 s on: flows begun, peers and bytes alone. */
+	struct lj_host_view src_in[LJ_HOST_WINDOWS];  /* flows to the initiator */
+	struct lj_host_view dst_out[LJ_HOST_WINDOWS]; /* the responder's own flows */
 	struct lj_host_view service[LJ_HOST_WINDOWS];
 	struct lj_host_view pair[LJ_HOST_WINDOWS]; /* of the conversation */
 	struct lj_host_rhythm rhythm;
@@ -158,10 +162,38 @@ struct lj_host_context {
 	bool opened;			    /* opening[] is known; else it is anything */
 };
 
-#define LJ_HOST_HOSTS 65536 /* that an inference lcore remembers, in 107 MiB */
+/* Parts of a context, bits. */
+enum lj_host_part {
+	LJ_HOST_PART_SRC_BEGUN = 1 << 0, /* flows, peers, ports and pairs */
+	LJ_HOST_PART_SRC_ENDED = 1 << 1, /* ended and sizes */
+	LJ_HOST_PART_SRC_OUTCOMES = 1
+				    << 2, /* ended, how, and peers and ports of those that failed */
+	LJ_HOST_PART_SRC_BYTES = 1 << 3,  /* of src and of src_in */
+	LJ_HOST_PART_SRC_IN_BEGUN = 1 << 4,
+	LJ_HOST_PART_DST_BEGUN = 1 << 5, /* and so on, as far as they have it */
+	LJ_HOST_PART_DST_ENDED = 1 << 6,
+	LJ_HOST_PART_DST_OUTCOMES = 1 << 7,
+	LJ_HOST_PART_DST_BYTES = 1 << 8,
+	LJ_HOST_PART_DST_OUT_BEGUN = 1 << 9,
+	LJ_HOST_PART_SERVICE_BEGUN = 1 << 10,
+	LJ_HOST_PART_SERVICE_ENDED = 1 << 11,
+	LJ_HOST_PART_SERVICE_OUTCOMES = 1 << 12,
+	LJ_HOST_PART_PAIR_BEGUN = 1 << 13,
+	LJ_HOST_PART_PAIR_OUTCOMES = 1 << 14,
+	LJ_HOST_PART_GAPS = 1 << 15,	 /* of the rhythm */
+	LJ_HOST_PART_EPISODES = 1 << 16, /* the rest of it */
+	LJ_HOST_PART_OPENING_HOSTS = 1 << 17,
+	LJ_HOST_PART_OPENING_OUTCOMES = 1 << 18, /* SRC_ENDED_60S and SRC_FAILED_60S */
+	LJ_HOST_PART_OPENING_SERVICE = 1 << 19,
+	LJ_HOST_PART_OPENING_PAIR = 1 << 20,
+	LJ_HOST_PART_ALL = (1 << 21) - 1
+};
+
+#define LJ_HOST_HOSTS 65536 /* that an inference lcore remembers, in 100 MiB */
 
 struct lj_host_config {
-	uint32_t hosts; /* remembered; conversations as many, services half: 1024..2^24 */
+	uint32_t hosts;	 /* remembered; conversations as many, services half: 1024..2^24 */
+	uint32_t wanted; /* LJ_HOST_PART_*: what is read of contexts; the rest is not counted */
 	int socket_id;
 };
 

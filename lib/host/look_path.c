@@ -1,80 +1,138 @@
 #include "host_table.h"
 
-/* Stores a window's common counts; what only some things have is 0 for now. */
-static inline void view_common(struct lj_host_view *v, const struct tally *t,
-			       const struct past *past, enum lj_host_window w)
+static const struct rings nothing;
+
+/* Of a part that is not wanted, nothing. */
+static inline struct rings read_if(bool wanted, const struct leaf *l, uint64_t stamp,
+				   const struct clock *clock)
 {
-	_mm256_storeu_si256((__m256i *)&v->count[0], tally_sums(t, past, w));
-	_mm256_storeu_si256((__m256i *)&v->count[LJ_HOST_COMMON], _mm256_setzero_si256());
+	return wanted ? leaf_read(l, stamp, clock) : nothing;
 }
 
-static inline void view_bytes(struct lj_host_view *v, const union aside *now,
-			      const struct aside_past *past, bool live)
+/* Stores four counts, from `at` on, in the windows from `first` on. */
+static inline void view_sums(struct lj_host_view *v, enum lj_host_window first,
+			     enum lj_host_count at, struct sums s)
 {
-	_mm_storeu_si128((__m128i *)&v->sent, bytes_sums(now, past, live));
+	if (first == LJ_HOST_5S)
+		_mm_storeu_si128((__m128i *)&v[LJ_HOST_5S].count[at], sums_5s(&s));
+	_mm_storeu_si128((__m128i *)&v[LJ_HOST_60S].count[at], sums_60s(&s));
+	_mm_storeu_si128((__m128i *)&v[LJ_HOST_600S].count[at], sums_600s(&s));
 }
 
-static inline void view_out(const struct host *h, enum lj_host_window w, struct lj_host_view *v)
+static inline void view_outcomes(struct lj_host_view *v, const struct leaf outcomes[2],
+				 uint64_t stamp, const struct clock *clock)
 {
-	view_common(v, &h->out, h->out_past, w);
-	if (w >= BYTES_FROM)
-		view_bytes(v, &h->out_bytes[w - BYTES_FROM], &h->out_bytes_past[w - BYTES_FROM],
-			   any_live(&h->out, w));
+	struct rings first = leaf_read(&outcomes[0], stamp, clock);
+	struct rings second = leaf_read(&outcomes[1], stamp, clock);
+
+	view_sums(v, LJ_HOST_5S, LJ_HOST_UNANSWEREDS,
+		  sums_of(first.a, first.b, second.a, second.b));
 }
 
-static inline void view_trials(const struct host *h, enum lj_host_window w, struct lj_host_view *v)
+static inline void view_bytes(struct lj_host_view *v, const struct bytes *b,
+			      const struct leaf *first, const struct clock *clock)
 {
-	_mm_storeu_si128((__m128i *)&v->count[LJ_HOST_COMMON],
-			 trials_sums(&h->trials[w], &h->trials_past[w], any_live(&h->out, w)));
+	for (uint32_t w = 0; w < BYTES_WINDOWS; w++)
+		_mm_storeu_si128((__m128i *)&v[BYTES_FROM + w].sent,
+				 bytes_sums(bytes_read(b, first, w, clock)));
 }
 
-static inline void view_in(const struct host *h, enum lj_host_window w, struct lj_host_view *v)
+static inline void view_src(const struct lj_host *h, struct host *src, struct lj_host_view *v)
 {
-	view_common(v, &h->in, h->in_past, w);
-	if (w >= BYTES_FROM)
-		view_bytes(v, &h->in_bytes[w - BYTES_FROM], &h->in_bytes_past[w - BYTES_FROM],
-			   any_live(&h->in, w));
+	const struct clock *clock = &h->clock;
+	struct leaf *first = &src->out.flows_peers;
+	uint64_t stamp;
+	struct rings flows = tally_touch(first, clock, &stamp);
+	bool outcomes = h->wanted & LJ_HOST_PART_SRC_OUTCOMES;
+	struct rings ports =
+		read_if(h->wanted & LJ_HOST_PART_SRC_BEGUN, &src->out.ports_pairs, stamp, clock);
+	struct rings ended = read_if(h->counts & OUT_ENDED, &src->out.sizes_ended, stamp, clock);
+	struct rings failed = read_if(outcomes, &src->out.failed, stamp, clock);
+
+	view_sums(v, LJ_HOST_5S, LJ_HOST_FLOWS, sums_of(flows.a, flows.b, ports.a, ended.b));
+	view_sums(v, LJ_HOST_5S, LJ_HOST_PAIRS, sums_of(ports.b, failed.a, failed.b, ended.a));
+	if (outcomes)
+		view_outcomes(v, src->out.outcomes, stamp, clock);
+	if (h->wanted & LJ_HOST_PART_SRC_BYTES)
+		view_bytes(v, &src->out.bytes, first, clock);
 }
 
-static void view_initiator(struct host *src, const struct clock *clock,
-			   struct lj_host_context *context)
+static inline void view_dst(const struct lj_host *h, struct host *dst, struct lj_host_view *v)
 {
-	turned_in(turned_out(src, clock), clock);
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		view_out(src, w, &context->src[w]);
-		view_trials(src, w, &context->src[w]);
-	}
-	for (enum lj_host_window w = REVERSED_FROM; w < LJ_HOST_WINDOWS; w++)
-		view_in(src, w, &context->src_in[w]);
+	const struct clock *clock = &h->clock;
+	struct leaf *first = &dst->in.flows_peers;
+	uint64_t stamp;
+	struct rings flows = tally_touch(first, clock, &stamp);
+	struct rings ports = read_if(h->wanted & LJ_HOST_PART_DST_BEGUN || h->counts & IN_ENDED,
+				     &dst->in.ports_ended, stamp, clock);
+
+	view_sums(v, LJ_HOST_5S, LJ_HOST_FLOWS, sums_of(flows.a, flows.b, ports.a, ports.b));
+	if (h->wanted & LJ_HOST_PART_DST_OUTCOMES)
+		view_outcomes(v, dst->in.outcomes, stamp, clock);
+	if (h->wanted & LJ_HOST_PART_DST_BYTES)
+		view_bytes(v, &dst->in.bytes, first, clock);
 }
 
-static void view_responder(struct host *dst, const struct clock *clock,
-			   struct lj_host_context *context)
+/* A host in the other role than it has in this flow. */
+static inline void view_reversed(const struct clock *clock, struct leaf *first,
+				 const struct bytes *bytes, struct lj_host_view *v)
 {
-	turned_in(turned_out(dst, clock), clock);
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
-		view_in(dst, w, &context->dst[w]);
-	for (enum lj_host_window w = REVERSED_FROM; w < LJ_HOST_WINDOWS; w++)
-		view_out(dst, w, &context->dst_out[w]);
+	uint64_t stamp;
+	struct rings flows = tally_touch(first, clock, &stamp);
+
+	view_sums(v, LJ_HOST_60S, LJ_HOST_FLOWS, sums_of(flows.a, flows.b, nothing.a, nothing.a));
+	if (bytes != NULL)
+		view_bytes(v, bytes, first, clock);
 }
 
-static void view_service(struct service *s, const struct clock *clock,
-			 struct lj_host_view views[LJ_HOST_WINDOWS])
+static inline void view_src_in(const struct lj_host *h, struct host *src, struct lj_host_view *v)
 {
-	turned_service(s, clock);
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		view_common(&views[w], &s->tally, s->past, w);
-		views[w].count[LJ_HOST_SIZES] = views[w].count[SERVICE_SIZES];
-		views[w].count[SERVICE_SIZES] = 0;
-	}
+	bool bytes = h->wanted & LJ_HOST_PART_SRC_BYTES;
+
+	if (bytes || h->wanted & LJ_HOST_PART_SRC_IN_BEGUN)
+		view_reversed(&h->clock, &src->in.flows_peers, bytes ? &src->in.bytes : NULL, v);
 }
 
-static void view_rhythm(const struct conversation *c, struct lj_host_rhythm *r)
+static inline void view_dst_out(const struct lj_host *h, struct host *dst, struct lj_host_view *v)
 {
-	r->gaps = RTE_MIN(c->tally.gaps, LJ_HOST_RHYTHM);
-	r->ends = RTE_MIN(c->tally.ends, LJ_HOST_RHYTHM);
-	if (r->gaps > 0)
-		memcpy(r->gap_us, c->gap_us, sizeof(r->gap_us));
+	bool bytes = h->wanted & LJ_HOST_PART_DST_BYTES;
+
+	if (bytes || h->wanted & LJ_HOST_PART_DST_OUT_BEGUN)
+		view_reversed(&h->clock, &dst->out.flows_peers, bytes ? &dst->out.bytes : NULL, v);
+}
+
+static inline void view_service(const struct lj_host *h, struct service *s, struct lj_host_view *v)
+{
+	const struct clock *clock = &h->clock;
+	struct leaf *first = &s->flows_peers;
+	uint64_t stamp;
+	struct rings flows = tally_touch(first, clock, &stamp);
+	bool ended_too = h->counts & SERVICE_ENDED;
+	struct rings ended = read_if(ended_too, &s->sizes_ended, stamp, clock);
+
+	view_sums(v, LJ_HOST_5S, LJ_HOST_FLOWS, sums_of(flows.a, flows.b, nothing.a, ended.b));
+	if (ended_too)
+		view_sums(v, LJ_HOST_5S, LJ_HOST_PAIRS,
+			  sums_of(nothing.a, nothing.a, nothing.a, ended.a));
+	if (h->wanted & LJ_HOST_PART_SERVICE_OUTCOMES)
+		view_outcomes(v, s->outcomes, stamp, clock);
+}
+
+static inline void view_pair(const struct lj_host *h, struct conversation *c,
+			     struct lj_host_view *v)
+{
+	struct leaf *first = &c->flows_ended;
+	uint64_t stamp;
+	struct rings flows = tally_touch(first, &h->clock, &stamp);
+
+	view_sums(v, LJ_HOST_5S, LJ_HOST_FLOWS, sums_of(flows.a, nothing.a, nothing.a, flows.b));
+	if (h->wanted & LJ_HOST_PART_PAIR_OUTCOMES)
+		view_outcomes(v, c->outcomes, stamp, &h->clock);
+}
+
+static void view_episodes(const struct conversation *c, struct lj_host_rhythm *r)
+{
+	r->ends = RTE_MIN(c->rhythm.ends, LJ_HOST_RHYTHM);
 	for (uint32_t i = 0; i < r->ends; i++) {
 		r->bytes[0][i] = c->episode[i].bytes[0];
 		r->bytes[1][i] = c->episode[i].bytes[1];
@@ -83,13 +141,15 @@ static void view_rhythm(const struct conversation *c, struct lj_host_rhythm *r)
 	}
 }
 
-static void view_conversation(struct conversation *c, const struct clock *clock,
-			      struct lj_host_context *context)
+static inline void view_rhythm(const struct lj_host *h, const struct conversation *c,
+			       struct lj_host_rhythm *r)
 {
-	turned_conversation(c, clock);
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
-		view_common(&context->pair[w], &c->tally, c->past, w);
-	view_rhythm(c, &context->rhythm);
+	if (h->wanted & LJ_HOST_PART_GAPS) {
+		r->gaps = RTE_MIN(c->rhythm.gaps, LJ_HOST_RHYTHM);
+		memcpy(r->gap_us, c->rhythm.gap_us, sizeof(r->gap_us));
+	}
+	if (h->wanted & LJ_HOST_PART_EPISODES)
+		view_episodes(c, r);
 }
 
 static void forget(struct lj_host_view views[LJ_HOST_WINDOWS])
@@ -97,30 +157,36 @@ static void forget(struct lj_host_view views[LJ_HOST_WINDOWS])
 	memset(views, 0, LJ_HOST_WINDOWS * sizeof(*views));
 }
 
-static void view_hosts(const struct clock *clock, const struct things *t,
-		       struct lj_host_context *context)
+static inline void view_hosts(const struct lj_host *h, const struct things *t,
+			      struct lj_host_context *context)
 {
-	forget(context->src_in);
-	forget(context->dst_out);
-	if (t->src != NULL)
-		view_initiator(t->src, clock, context);
-	else
+	if (t->src != NULL) {
+		view_src(h, t->src, context->src);
+		view_src_in(h, t->src, context->src_in);
+	} else {
 		forget(context->src);
-	if (t->dst != NULL)
-		view_responder(t->dst, clock, context);
-	else
+		forget(context->src_in);
+	}
+	if (t->dst != NULL) {
+		view_dst(h, t->dst, context->dst);
+		view_dst_out(h, t->dst, context->dst_out);
+	} else {
 		forget(context->dst);
+		forget(context->dst_out);
+	}
 }
 
-void host_view(const struct clock *clock, const struct things *t, struct lj_host_context *context)
+void host_view(const struct lj_host *h, const struct things *t, struct lj_host_context *context)
 {
-	view_hosts(clock, t, context);
-	if (t->service != NULL)
-		view_service(t->service, clock, context->service);
-	else
+	view_hosts(h, t, context);
+	if (t->service == NULL)
 		forget(context->service);
+	else if (h->counts & SERVICE_BEGUN)
+		view_service(h, t->service, context->service);
 	if (t->conversation != NULL) {
-		view_conversation(t->conversation, clock, context);
+		if (h->counts & PAIR_BEGUN)
+			view_pair(h, t->conversation, context->pair);
+		view_rhythm(h, t->conversation, &context->rhythm);
 	} else {
 		forget(context->pair);
 		context->rhythm.gaps = context->rhythm.ends = 0;

@@ -1,15 +1,19 @@
 /*
  * Private: windowed counts of one role of one thing.
  *
- * What the sub-windows under way hold stands together in a line, with the beat they are of: to
- * count is to touch that line, whatever the windows. When the clock has come to another sub-window,
- * what the last one held is put into the window's ring of past ones, a line a window, which is read
- * when all is summed up. A bit says which of those hold anything, so that rings are neither cleared
- * nor read where there is nothing.
+ * A ring is one count over all sub-windows of all windows, a vector: to count is one addition, and
+ * to move a distinct thing from where it was seen to where it is seen now is one subtraction more,
+ * whatever the windows. Two rings are a leaf, which is a line, with the beat that they are as of:
+ * what has left the windows since is masked out when the leaf is read, and gone when it is written.
+ * So a fact touches the leaves that it counts in and no others, and nothing there depends on what
+ * they hold.
+ *
+ * A tally is some leaves. The first says who its owner is: leaves that name another hold nothing.
  */
 #ifndef TALLY_H
 #define TALLY_H
 
+#include <rte_branch_prediction.h>
 #include <rte_vect.h>
 
 #include "lj_host.h"
@@ -24,226 +28,247 @@
 #define BEATS_60S  12
 #define BEATS_600S 120
 
-static inline uint32_t subwindow_beats(enum lj_host_window w)
-{
-	return w == LJ_HOST_5S ? BEATS_5S : w == LJ_HOST_60S ? BEATS_60S : BEATS_600S;
-}
+/* All sub-windows of all windows, the one under way and the past ones: that with number n of window
+ * w is at w * SUBWINDOWS + n % SUBWINDOWS. */
+#define SLOTS (LJ_HOST_WINDOWS * SUBWINDOWS)
 
-/* The number of the sub-window that a beat is in. */
-static inline uint32_t subwindow(enum lj_host_window w, uint32_t beat)
-{
-	return beat / subwindow_beats(w);
-}
+/* A vector has a few lanes more, for notes. */
+#define LANES 16
+#define NOTES 0xc0 /* as lanes of 32 bits */
 
-/* All sub-windows of all windows, the one under way and the past ones, as the bits of tally.live:
- * that with number n of window w is w * SUBWINDOWS + n % SUBWINDOWS. */
-#define SLOTS	  (LJ_HOST_WINDOWS * SUBWINDOWS)
-#define LIVE_BITS ((1u << SUBWINDOWS) - 1)
+/* More beats than any window has, and few enough for lanes of 16 bits to count on from there. */
+#define LONG_AGO 1000
 
-/* A bit for each window: that of its first slot. */
-#define ALL_WINDOWS (1u << 0 * SUBWINDOWS | 1u << 1 * SUBWINDOWS | 1u << 2 * SUBWINDOWS)
-_Static_assert(LJ_HOST_WINDOWS == 3, "windows");
+/* Windows that have bytes: from 60 s on. */
+#define BYTES_FROM    LJ_HOST_60S
+#define BYTES_WINDOWS (LJ_HOST_WINDOWS - BYTES_FROM)
 
+/* Lanes as in a ring; those of notes are such that nothing happens to them. */
 struct clock {
-	uint32_t from[SLOTS] __rte_aligned(32); /* the beat at which each has begun */
+	uint16_t age[LANES] __rte_aligned(32); /* beats since each sub-window has begun */
+	uint16_t now[LANES];		       /* 1 where it is under way */
+	uint16_t past[LANES];		       /* 1 where it is over */
+	uint64_t bytes_age[BYTES_WINDOWS][SUBWINDOWS];
+	uint64_t bytes_now[BYTES_WINDOWS][SUBWINDOWS]; /* all bits where it is under way */
 	uint32_t beat;
-	uint32_t sub[LJ_HOST_WINDOWS]; /* the sub-window of each window that is under way */
-	uint32_t now;		       /* the slots of those */
 };
 
-/* By enum lj_host_count, as far as they go. */
-struct counts {
-	uint16_t of[LJ_HOST_COMMON];
-};
-_Static_assert(sizeof(struct counts) == 16, "a vector");
+void host_set_clock(struct clock *clock, uint32_t beat);
 
-/* Where one of the sub-windows is live, those that are not are zero; where none is, all are
- * anything. */
-struct past {
-	struct counts sub[SUBWINDOWS]; /* number % SUBWINDOWS; not the one under way */
-};
-LJ_ASSERT_LINES(struct past, 1);
-
-/* Empty when `beat` is 0, whatever else is there. */
-struct tally {
-	uint32_t beat;	    /* all is as of this */
-	uint16_t live;	    /* past sub-windows that hold something: SUBWINDOWS bits a window */
-	uint8_t gaps, ends; /* of a conversation's rhythm: see there */
+struct leaf {
+	uint16_t a[SLOTS];
 	union {
-		uint32_t since; /* beat of the first count: what was marked before is not in here */
-		uint64_t begun_ns; /* conversations, which count nothing distinct: latest flow */
+		struct {
+			uint32_t beat; /* both are as of this */
+			uint32_t owner;
+		};
+		uint64_t stamp; /* of both: the owner in its upper half */
 	};
-	struct counts now[LJ_HOST_WINDOWS];
+	uint16_t b[SLOTS];
+	/* Of a tally's first: */
+	uint32_t since;	     /* what was marked before is not in here */
+	uint32_t bytes_beat; /* that its bytes are as of */
 };
-LJ_ASSERT_LINES(struct tally, 1);
+LJ_ASSERT_LINES(struct leaf, 1);
 
-/* Further counts of the same sub-windows, beside a tally. */
-union aside {
-	uint16_t trials[LJ_HOST_COUNTS - LJ_HOST_COMMON]; /* from LJ_HOST_COMMON on */
-	uint32_t bytes[2];				  /* sent, received */
-	uint64_t all;
-};
-_Static_assert(sizeof(union aside) == 8, "half a vector");
-
-struct aside_past {
-	union aside sub[SUBWINDOWS];
+/* Two rings, in registers. */
+struct rings {
+	__m256i a, b;
 };
 
-/* Of a window, from the lowest bit on. */
-static inline uint32_t live_of(const struct tally *t, enum lj_host_window w)
+static inline __m256i lanes_of(const uint16_t *at)
 {
-	return (uint32_t)t->live >> w * SUBWINDOWS & LIVE_BITS;
+	return _mm256_load_si256((const __m256i *)at);
 }
 
-static inline bool any_live(const struct tally *t, enum lj_host_window w)
+static inline uint32_t ago(const struct clock *clock, uint32_t beat)
 {
-	return (t->live & LIVE_BITS << w * SUBWINDOWS) != 0;
+	/* Unsigned: also of a clock that has gone back. */
+	return RTE_MIN(clock->beat - beat, (uint32_t)LONG_AGO);
+}
+
+static inline uint64_t stamp_of(uint32_t owner, const struct clock *clock)
+{
+	return (uint64_t)owner << 32 | clock->beat;
+}
+
+/* What a leaf holds, now, of the owner that is in the stamp. */
+static inline struct rings leaf_read(const struct leaf *l, uint64_t stamp,
+				     const struct clock *clock)
+{
+	/* Of another owner it is long ago too, whichever of both was later. */
+	uint64_t beats = RTE_MIN(stamp - l->stamp, (uint64_t)LONG_AGO);
+	__m256i age = lanes_of(clock->age), since = _mm256_set1_epi16((short)beats);
+	/* Unsigned: sub-windows that had begun by then, and not anew since. */
+	__m256i live = _mm256_cmpeq_epi16(_mm256_max_epu16(age, since), age);
+
+	return (struct rings){_mm256_and_si256(lanes_of(l->a), live),
+			      _mm256_and_si256(lanes_of(l->b), live)};
+}
+
+static inline __m256i with_notes(__m256i ring, uint64_t notes)
+{
+	return _mm256_blend_epi32(ring, _mm256_set1_epi64x((long long)notes), NOTES);
+}
+
+static inline void leaf_write(struct leaf *l, struct rings r, uint64_t stamp)
+{
+	_mm256_store_si256((__m256i *)l->a, with_notes(r.a, stamp));
+	_mm256_store_si256((__m256i *)l->b, r.b);
+}
+
+/* A tally that is somebody else's from now on. */
+static inline void tally_renew(struct leaf *first, const struct clock *clock)
+{
+	__m256i none = _mm256_setzero_si256();
+
+	leaf_write(first, (struct rings){none, with_notes(none, clock->beat)},
+		   stamp_of(first->owner + 1, clock));
+}
+
+/* First of all, each time before anything is counted or read: a clock that has gone back finds
+ * nothing. Returns the stamp of what is its owner's, now. */
+static inline uint64_t tally_check(struct leaf *first, const struct clock *clock)
+{
+	if (unlikely(first->beat > clock->beat))
+		tally_renew(first, clock);
+	return stamp_of(first->owner, clock);
+}
+
+/* The same, where the first leaf is not counted in. Returns what that holds. */
+static inline struct rings tally_touch(struct leaf *first, const struct clock *clock,
+				       uint64_t *stamp)
+{
+	struct rings r;
+
+	*stamp = tally_check(first, clock);
+	r = leaf_read(first, *stamp, clock);
+	leaf_write(first, r, *stamp);
+	return r;
 }
 
 /* Counts stop at the top. */
-static inline void tally_add(struct tally *t, enum lj_host_window w, __m128i more)
+static inline __m256i count(__m256i ring, const struct clock *clock)
 {
-	__m128i *now = (__m128i *)&t->now[w];
-
-	_mm_store_si128(now, _mm_adds_epu16(_mm_load_si128(now), more));
+	return _mm256_adds_epu16(ring, lanes_of(clock->now));
 }
 
-static inline void add_trials(union aside *now, __m128i more)
+/* The lanes that a beat is in, if it is one of a tally's. */
+static inline __m256i lanes_at(uint32_t beat, uint32_t since, const struct clock *clock)
 {
-	_mm_storel_epi64((__m128i *)now, _mm_adds_epu16(_mm_loadl_epi64((__m128i *)now), more));
-}
-
-/* Bytes of both windows, which stop at the top as well. */
-static inline void add_bytes(union aside now[2], uint32_t sent, uint32_t received)
-{
-	__m128i more = _mm_set1_epi64x((long long)((uint64_t)received << 32 | sent));
-	__m128i old = _mm_loadu_si128((const __m128i *)now), sum = _mm_add_epi32(old, more);
-	/* All bits where the sum has not gone round. */
-	__m128i right = _mm_cmpeq_epi32(_mm_min_epu32(sum, old), old);
-	__m128i top = _mm_xor_si128(right, _mm_set1_epi32(-1));
-
-	_mm_storeu_si128((__m128i *)now, _mm_or_si128(sum, top));
-}
-
-/* One less in the past sub-window where a thing was seen. */
-static inline void take_back(uint16_t *count)
-{
-	*count = (uint16_t)(*count - (*count > 0));
-}
-
-/* Where a thing that is seen now counts until now. */
-struct seen {
-	uint32_t before; /* beat; 0: never */
-	uint16_t moved;	 /* windows (as in ALL_WINDOWS): not in the sub-window under way */
-	uint16_t past;	 /* slots of the past ones that it is in */
-};
-
-/* The slots that a beat is in. */
-static inline uint32_t slots_at(const struct clock *clock, uint32_t beat)
-{
-	static const uint32_t last[SLOTS] __rte_aligned(32) = {
+	static const uint16_t last[LANES] __rte_aligned(32) = {
 		BEATS_5S - 1,	BEATS_5S - 1,	BEATS_5S - 1,	BEATS_5S - 1,
 		BEATS_60S - 1,	BEATS_60S - 1,	BEATS_60S - 1,	BEATS_60S - 1,
 		BEATS_600S - 1, BEATS_600S - 1, BEATS_600S - 1, BEATS_600S - 1};
-	__m256i since = _mm256_sub_epi32(_mm256_set1_epi32((int)beat),
-					 _mm256_load_si256((const __m256i *)clock->from));
-	__m128i since_600s = _mm_sub_epi32(_mm_set1_epi32((int)beat),
-					   _mm_load_si128((const __m128i *)&clock->from[8]));
-	/* Unsigned: from the first beat to the last. */
-	__m256i in = _mm256_cmpeq_epi32(
-		_mm256_min_epu32(since, _mm256_load_si256((const __m256i *)last)), since);
-	__m128i in_600s = _mm_cmpeq_epi32(
-		_mm_min_epu32(since_600s, _mm_load_si128((const __m128i *)&last[8])), since_600s);
+	uint32_t beats = beat >= since ? ago(clock, beat) : LONG_AGO;
+	__m256i into = _mm256_sub_epi16(lanes_of(clock->age), _mm256_set1_epi16((short)beats));
 
-	return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(in)) |
-	       (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(in_600s)) << 8;
+	/* Unsigned: from a sub-window's first beat to its last. */
+	return _mm256_cmpeq_epi16(_mm256_min_epu16(into, lanes_of(last)), into);
 }
 
-static inline struct seen seen_at(uint32_t before, const struct clock *clock)
+/* Counts a distinct thing where it is seen now, and no more where it was seen before; 0: never. */
+static inline __m256i count_distinct(__m256i ring, uint32_t before, uint32_t since,
+				     const struct clock *clock)
 {
-	uint32_t slots = slots_at(clock, before), now = slots & clock->now;
+	__m256i in = lanes_at(before, since, clock);
+	__m256i less = _mm256_and_si256(in, lanes_of(clock->past));
+	__m256i more = _mm256_andnot_si256(in, lanes_of(clock->now));
 
-	/* To the lowest bit of each window's. */
-	now |= now >> 2;
-	now |= now >> 1;
-	return (struct seen){.before = before,
-			     .moved = (uint16_t)(~now & ALL_WINDOWS),
-			     .past = (uint16_t)(slots & ~clock->now)};
+	return _mm256_adds_epu16(_mm256_subs_epu16(ring, less), more);
 }
 
-/* The windows where a thing is to be counted; in `*past` the slots where it then no longer is. */
-static inline uint32_t moves(const struct tally *t, const struct seen *s, uint32_t *past)
-{
-	/* Marked before this tally began: as good as new. */
-	bool known = s->before >= t->since;
+/* Sums over windows of four rings, 32 bits each. */
+struct sums {
+	__m256i first; /* of 5 s in the lower half, of 600 s in the upper */
+	__m256i other; /* of 60 s in the lower half */
+};
 
-	*past = known ? s->past & t->live : 0;
-	return known ? s->moved : ALL_WINDOWS;
+/* Sums of neighbours, each less by 65536: products are of signed numbers. */
+static inline __m256i pairs_of(__m256i ring)
+{
+	__m256i halved = _mm256_xor_si256(ring, _mm256_set1_epi16(INT16_MIN));
+
+	return _mm256_madd_epi16(halved, _mm256_set1_epi16(1));
 }
 
-/* A common count of distinct things, of one that is seen: the windows where it is to be counted. */
-static inline uint32_t tally_distinct(const struct tally *t, struct past *past,
-				      enum lj_host_count what, const struct seen *s)
+/* Sums over the windows of two rings, which alternate. */
+static inline __m256i windows_of(__m256i a, __m256i b)
 {
-	uint32_t slots, windows = moves(t, s, &slots);
+	return _mm256_add_epi32(_mm256_hadd_epi32(pairs_of(a), pairs_of(b)),
+				_mm256_set1_epi32(2 * 65536));
+}
 
-	for (; slots != 0; slots &= slots - 1) {
-		uint32_t slot = (uint32_t)__builtin_ctz(slots);
+static inline struct sums sums_of(__m256i a, __m256i b, __m256i c, __m256i d)
+{
+	__m256 ab = _mm256_castsi256_ps(windows_of(a, b));
+	__m256 cd = _mm256_castsi256_ps(windows_of(c, d));
 
-		take_back(&past[slot / SUBWINDOWS].sub[slot % SUBWINDOWS].of[what]);
+	return (struct sums){_mm256_castps_si256(_mm256_shuffle_ps(ab, cd, 0x88)),
+			     _mm256_castps_si256(_mm256_shuffle_ps(ab, cd, 0xdd))};
+}
+
+static inline __m128i sums_5s(const struct sums *s)
+{
+	return _mm256_castsi256_si128(s->first);
+}
+
+static inline __m128i sums_60s(const struct sums *s)
+{
+	return _mm256_castsi256_si128(s->other);
+}
+
+static inline __m128i sums_600s(const struct sums *s)
+{
+	return _mm256_extracti128_si256(s->first, 1);
+}
+
+/* Bytes sent and received, of the windows that have them. As of when, the tally's first leaf says.
+ */
+struct bytes {
+	uint32_t sub[BYTES_WINDOWS][SUBWINDOWS][2];
+};
+LJ_ASSERT_LINES(struct bytes, 1);
+
+/* One window's sub-windows; of those that have begun anew since: nothing. */
+static inline __m256i bytes_read(const struct bytes *b, const struct leaf *first, uint32_t w,
+				 const struct clock *clock)
+{
+	uint32_t beats = ago(clock, first->bytes_beat);
+	__m256i age = _mm256_load_si256((const __m256i *)clock->bytes_age[w]);
+	__m256i gone = _mm256_cmpgt_epi64(_mm256_set1_epi64x(beats), age);
+
+	return _mm256_andnot_si256(gone, _mm256_load_si256((const __m256i *)b->sub[w]));
+}
+
+/* Bytes stop at the top as well. */
+static inline void bytes_add(struct bytes *b, struct leaf *first, uint32_t sent, uint32_t received,
+			     const struct clock *clock)
+{
+	__m256i more = _mm256_set1_epi64x((long long)((uint64_t)received << 32 | sent));
+
+	for (uint32_t w = 0; w < BYTES_WINDOWS; w++) {
+		__m256i now = _mm256_load_si256((const __m256i *)clock->bytes_now[w]);
+		__m256i old = bytes_read(b, first, w, clock);
+		__m256i sum = _mm256_add_epi32(old, _mm256_and_si256(more, now));
+		/* All bits where the sum has not gone round. */
+		__m256i right = _mm256_cmpeq_epi32(_mm256_min_epu32(sum, old), old);
+		__m256i top = _mm256_xor_si256(right, _mm256_set1_epi32(-1));
+
+		_mm256_store_si256((__m256i *)b->sub[w], _mm256_or_si256(sum, top));
 	}
-	return windows;
-}
-
-/* The same for one of the trials. */
-static inline uint32_t trials_distinct(const struct tally *t, struct aside_past *past,
-				       enum lj_host_count what, const struct seen *s)
-{
-	uint32_t slots, windows = moves(t, s, &slots);
-
-	for (; slots != 0; slots &= slots - 1) {
-		uint32_t slot = (uint32_t)__builtin_ctz(slots);
-		union aside *sub = &past[slot / SUBWINDOWS].sub[slot % SUBWINDOWS];
-
-		take_back(&sub->trials[what - LJ_HOST_COMMON]);
-	}
-	return windows;
-}
-
-/* Sums of the common counts, 32 bits each. */
-static inline __m256i tally_sums(const struct tally *t, const struct past *past,
-				 enum lj_host_window w)
-{
-	const __m128i *sub = (const __m128i *)past[w].sub;
-	__m256i sums = _mm256_cvtepu16_epi32(_mm_load_si128((const __m128i *)&t->now[w]));
-
-	if (!any_live(t, w))
-		return sums;
-	for (uint32_t i = 0; i < SUBWINDOWS; i++)
-		sums = _mm256_add_epi32(sums, _mm256_cvtepu16_epi32(_mm_load_si128(&sub[i])));
-	return sums;
-}
-
-/* Sums of the trials, 32 bits each. */
-static inline __m128i trials_sums(const union aside *now, const struct aside_past *past, bool live)
-{
-	__m128i sums = _mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)now));
-
-	for (uint32_t i = 0; live && i < SUBWINDOWS; i++)
-		sums = _mm_add_epi32(
-			sums, _mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)&past->sub[i])));
-	return sums;
+	/* A word that is stored in a vector keeps the next who loads that waiting. */
+	if (first->bytes_beat != clock->beat)
+		first->bytes_beat = clock->beat;
 }
 
 /* Sums of the bytes sent and received, 64 bits each. */
-static inline __m128i bytes_sums(const union aside *now, const struct aside_past *past, bool live)
+static inline __m128i bytes_sums(__m256i subs)
 {
-	__m128i sums = _mm_cvtepu32_epi64(_mm_loadl_epi64((const __m128i *)now));
+	__m256i sums = _mm256_add_epi64(_mm256_cvtepu32_epi64(_mm256_castsi256_si128(subs)),
+					_mm256_cvtepu32_epi64(_mm256_extracti128_si256(subs, 1)));
 
-	for (uint32_t i = 0; live && i < SUBWINDOWS; i++)
-		sums = _mm_add_epi64(
-			sums, _mm_cvtepu32_epi64(_mm_loadl_epi64((const __m128i *)&past->sub[i])));
-	return sums;
+	return _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
 }
 
 #endif

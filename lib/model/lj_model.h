@@ -118,6 +118,8 @@ int lj_model_keep(const char *dir, uint32_t *keep, struct lj_error *err);
 
 const struct lj_model_info *lj_model_info(const struct lj_model *m);
 const struct lj_feature_plan *lj_model_plan(const struct lj_model *m);
+/* LJ_HOST_PART_* of a context that it reads, to name the family too. */
+uint32_t lj_model_context(const struct lj_model *m);
 const char *lj_model_dir(const struct lj_model *m);
 /* Name of column i, as the bundle spells it. */
 const char *lj_model_feature(const struct lj_model *m, uint32_t i);

@@ -171,6 +171,13 @@ const struct lj_feature_plan *lj_model_plan(const struct lj_model *m)
 	return m->plan;
 }
 
+uint32_t lj_model_context(const struct lj_model *m)
+{
+	uint32_t family = m->family != NULL ? lj_feature_plan_context(m->family->plan) : 0;
+
+	return lj_feature_plan_context(m->plan) | family;
+}
+
 const struct lj_model_info *lj_model_family(const struct lj_model *m)
 {
 	return m->family != NULL ? &m->family->manifest.info : NULL;

@@ -72,6 +72,7 @@ struct shared {
 	bool explain;			  /* alerts carry the rows of their models */
 	uint32_t drift_every;		  /* and one in so many verdicts; 0: none */
 	bool hosts;			  /* a model or the evidence needs host context */
+	uint32_t context;		  /* and LJ_HOST_PART_*: of it these */
 	uint64_t host_seed;		  /* of the facts' hashes */
 };
 

@@ -129,6 +129,18 @@ static uint32_t kept_parts(const struct lj_pipeline *p)
 	return keep;
 }
 
+/* LJ_HOST_PART_* of a context that somebody reads. */
+static uint32_t context_parts(const struct lj_pipeline *p)
+{
+	uint32_t parts = 0;
+
+	for (uint16_t m = 0; m < p->shared.models.n; m++)
+		parts |= lj_model_context(p->shared.models.model[m]);
+	if (p->shared.evidence != NULL)
+		parts |= lj_feature_plan_context(p->shared.evidence);
+	return parts;
+}
+
 /* A worker without a spreader parses for its own table. */
 static int open_own_receiver(struct lj_pipeline *p, struct worker *w, struct lj_error *err)
 {
@@ -181,7 +193,8 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, const struct lj_route 
 /* Everything the inference lcore needs to know of hosts. */
 static int open_host(struct inferrer *r)
 {
-	const struct lj_host_config config = {.hosts = LJ_HOST_HOSTS, .socket_id = r->role.node};
+	const struct lj_host_config config = {
+		.hosts = LJ_HOST_HOSTS, .wanted = r->shared->context, .socket_id = r->role.node};
 
 	r->host = lj_host_create(&config, &r->role.counters);
 	r->contexts = calloc(LJ_BATCH_MAX, sizeof(*r->contexts));
@@ -330,6 +343,7 @@ int open_roles(struct lj_pipeline *p, struct lj_error *err)
 	int ret = 0;
 
 	p->shared.hosts = (kept_parts(p) & LJ_KEEP_HOST) != 0;
+	p->shared.context = context_parts(p);
 	lj_pipeline_routes(p->config, p->shared.hosts, routes);
 	/* Nobody can aim at a place who does not know the seed; a replay has to give the same. */
 	if (p->shared.hosts && !p->shared.replay &&

@@ -108,7 +108,7 @@ TABLES = (
                                ("ns/packet", "ns_per_packet", one), ("rte_net_get_ptype, ns", "rte_net_get_ptype_ns", one))),
     Table("queue", "queue", (("what", "name", str), ("times rte_ring", "ratio", bold), ("ns/record", "ns_per_record", one),
                              ("rte_ring, ns", "rte_ring_ns", one))),
-    Table("host", "host", (("hosts", "hosts", whole), ("times rte_hash alone", "ratio", bold), ("ns/flow", "flow_ns", whole),
+    Table("host", "host", (("hosts", "hosts", whole), ("features", "read", str), ("times rte_hash alone", "ratio", bold), ("ns/flow", "flow_ns", whole),
                            ("rte_hash alone, ns", "rte_hash_ns", whole))),
     Table("toeplitz", "toeplitz", (("bytes", "bytes", str), ("GFNI, times rte_softrss_be", "gfni_ratio", bold),
                                    ("table, times", "table_ratio", bold), ("GFNI, ns", "gfni_ns", one), ("table, ns", "table_ns", one),

@@ -14,7 +14,8 @@ static struct lj_counters counters;
 
 static inline struct lj_host *stage_of(uint32_t hosts)
 {
-	struct lj_host_config config = {.hosts = hosts, .socket_id = SOCKET_ID_ANY};
+	struct lj_host_config config = {
+		.hosts = hosts, .wanted = LJ_HOST_PART_ALL, .socket_id = SOCKET_ID_ANY};
 	struct lj_host *h;
 
 	memset(&counters, 0, sizeof(counters));

@@ -104,10 +104,11 @@ static void twin_view(struct lj_host_view *v, enum thing thing, const struct eve
 {
 	static struct set peers, ports, pairs, failed_peers, failed_ports, sizes;
 	bool answers = thing == SRC_IN || thing == DST || thing == SERVICE;
+	bool reversed = thing == SRC_IN || thing == DST_OUT;
 
 	peers.n = ports.n = pairs.n = failed_peers.n = failed_ports.n = sizes.n = 0;
 	memset(v, 0, sizeof(*v));
-	if ((thing == SRC_IN || thing == DST_OUT) && w == LJ_HOST_5S)
+	if (reversed && w == LJ_HOST_5S)
 		return;
 	for (uint32_t i = known_since(thing, q); i < n_events; i++) {
 		const struct event *e = &events[i];
@@ -122,15 +123,17 @@ static void twin_view(struct lj_host_view *v, enum thing thing, const struct eve
 			put(&pairs, (uint64_t)e->to << 16 | e->port);
 			continue;
 		}
+		if (thing < SERVICE && w != LJ_HOST_5S) {
+			v->sent += (e->bytes[answers] + 15) / 16;
+			v->received += (e->bytes[!answers] + 15) / 16;
+		}
+		if (reversed)
+			continue;
 		v->count[LJ_HOST_ENDED]++;
 		v->count[LJ_HOST_UNANSWEREDS] += e->outcome == LJ_HOST_UNANSWERED;
 		v->count[LJ_HOST_HALF_OPENS] += e->outcome == LJ_HOST_HALF_OPEN;
 		v->count[LJ_HOST_REJECTEDS] += e->outcome == LJ_HOST_REJECTED;
 		v->count[LJ_HOST_SILENTS] += e->outcome == LJ_HOST_SILENT;
-		if (thing < SERVICE && w != LJ_HOST_5S) {
-			v->sent += (e->bytes[answers] + 15) / 16;
-			v->received += (e->bytes[!answers] + 15) / 16;
-		}
 		put(&sizes, e->size);
 		if (failed(e)) {
 			put(&failed_peers, peer);
@@ -142,7 +145,7 @@ static void twin_view(struct lj_host_view *v, enum thing thing, const struct eve
 	if (thing == PAIR)
 		return;
 	v->count[LJ_HOST_PEERS] = peers.n;
-	if (thing == SERVICE)
+	if (thing == SERVICE || reversed)
 		return;
 	v->count[LJ_HOST_PORTS] = ports.n;
 	if (thing != SRC)
@@ -229,7 +232,7 @@ static struct event random_event(uint64_t time_ns)
 static void compare(uint64_t seed, uint64_t gap_ns)
 {
 	struct lj_host *h = stage_of(4096);
-	struct lj_host_context context;
+	struct lj_host_context context = {0};
 	uint64_t now = START;
 	uint32_t differ = 0;
 
