@@ -22,7 +22,7 @@ static inline struct rings begin_flow(struct leaf *first, uint64_t stamp, uint32
 static inline struct begun begin_at_initiator(struct host *src, const struct things *t,
 					      const struct clock *clock)
 {
-	uint64_t stamp = tally_check(&src->out.flows_peers, clock);
+	uint64_t stamp = check_out(src, clock);
 	uint32_t since = src->out.flows_peers.since;
 	struct rings first = begin_flow(&src->out.flows_peers, stamp, t->seen[PEER], clock);
 	struct rings more = leaf_read(&src->out.ports_pairs, stamp, clock);
@@ -36,7 +36,7 @@ static inline struct begun begin_at_initiator(struct host *src, const struct thi
 static inline struct begun begin_at_responder(struct host *dst, const struct things *t,
 					      const struct clock *clock)
 {
-	uint64_t stamp = tally_check(&dst->in.flows_peers, clock);
+	uint64_t stamp = check_in(dst, clock);
 	uint32_t since = dst->in.flows_peers.since;
 	struct rings first = begin_flow(&dst->in.flows_peers, stamp, t->seen[PEER], clock);
 	struct rings more = leaf_read(&dst->in.ports_ended, stamp, clock);
@@ -51,21 +51,19 @@ static inline __m256i begin_at_service(struct service *s, const struct things *t
 {
 	if (t->service_seen == 0)
 		tally_renew(&s->flows_peers, clock);
-	return begin_flow(&s->flows_peers, tally_check(&s->flows_peers, clock),
-			  t->conversation_seen, clock)
-		.a;
+	return begin_flow(&s->flows_peers, check_service(s, clock), t->conversation_seen, clock).a;
 }
 
 static inline __m256i begin_at_conversation(struct conversation *c, const struct things *t,
 					    const struct clock *clock)
 {
-	struct leaf *first = &c->flows_ended;
+	struct leaf *first = &c->pair.flows_ended;
 	struct rings r;
 	uint64_t stamp;
 
 	if (t->conversation_seen == 0)
 		tally_renew(first, clock);
-	stamp = tally_check(first, clock);
+	stamp = check_pair(c, clock);
 	r = leaf_read(first, stamp, clock);
 	r.a = count(r.a, clock);
 	leaf_write(first, r, stamp);
@@ -165,10 +163,10 @@ static inline void begin_at_hosts(const struct lj_host *h, struct things *t)
 	struct begun begun;
 
 	if (t->src_seen == 0)
-		host_renew(t->src, &h->clock);
+		leave_host(t->src);
 	begun = begin_at_initiator(t->src, t, &h->clock);
 	if (t->dst_seen == 0)
-		host_renew(t->dst, &h->clock);
+		leave_host(t->dst);
 	if (t->src_lost) {
 		t->src = NULL;
 		memset(&begun, 0, sizeof(begun));

@@ -64,9 +64,9 @@ static inline void end_at_initiator(const struct lj_host *h, const struct lj_hos
 	const struct clock *clock = &h->clock;
 	struct host *src = t->src;
 	struct leaf *first = &src->out.flows_peers;
-	uint64_t stamp;
+	uint64_t stamp = check_out(src, clock);
 
-	tally_touch(first, clock, &stamp);
+	tally_touch(first, stamp, clock);
 	if (h->counts & OUT_ENDED)
 		count_ended_size(&src->out.sizes_ended, stamp, t->seen[SIZE], first->since, clock);
 	if (h->counts & BYTES)
@@ -83,9 +83,9 @@ static inline void end_at_responder(const struct lj_host *h, const struct lj_hos
 {
 	const struct clock *clock = &h->clock;
 	struct leaf *first = &dst->in.flows_peers;
-	uint64_t stamp;
+	uint64_t stamp = check_in(dst, clock);
 
-	tally_touch(first, clock, &stamp);
+	tally_touch(first, stamp, clock);
 	if (h->counts & IN_ENDED)
 		count_ended(&dst->in.ports_ended, stamp, clock);
 	if (h->counts & BYTES)
@@ -99,9 +99,9 @@ static inline void end_at_service(const struct lj_host *h, const struct lj_host_
 {
 	const struct clock *clock = &h->clock;
 	struct leaf *first = &t->service->flows_peers;
-	uint64_t stamp;
+	uint64_t stamp = check_service(t->service, clock);
 
-	tally_touch(first, clock, &stamp);
+	tally_touch(first, stamp, clock);
 	if (h->counts & SERVICE_ENDED)
 		count_ended_size(&t->service->sizes_ended, stamp, t->seen[SERVICE_SIZE],
 				 first->since, clock);
@@ -122,11 +122,11 @@ static inline void end_at_conversation(const struct lj_host *h, const struct lj_
 	const struct clock *clock = &h->clock;
 
 	if (h->counts & PAIR_BEGUN) {
-		uint64_t stamp = tally_check(&c->flows_ended, clock);
+		uint64_t stamp = check_pair(c, clock);
 
-		count_ended(&c->flows_ended, stamp, clock);
+		count_ended(&c->pair.flows_ended, stamp, clock);
 		if (h->counts & PAIR_OUTCOMES && fact->outcome != LJ_HOST_ANSWERED)
-			count_outcome(c->outcomes, stamp, fact->outcome, clock);
+			count_outcome(c->pair.outcomes, stamp, fact->outcome, clock);
 	}
 	if (h->wanted & LJ_HOST_PART_EPISODES)
 		keep_episode(c, fact);

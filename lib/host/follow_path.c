@@ -19,7 +19,7 @@ static inline void ask_begin(const struct lj_host *h, const struct things *t)
 	if (h->counts & SERVICE_BEGUN)
 		rte_prefetch0(&t->service->flows_peers);
 	if (h->counts & PAIR_BEGUN)
-		rte_prefetch0(&t->conversation->flows_ended);
+		rte_prefetch0(&t->conversation->pair.flows_ended);
 	if (h->wanted & (LJ_HOST_PART_GAPS | LJ_HOST_PART_EPISODES))
 		rte_prefetch0(&t->conversation->rhythm);
 	rte_prefetch0(t->opening);
@@ -88,10 +88,10 @@ static inline void ask_conversation(const struct lj_host *h, const struct conver
 	if (h->wanted & (LJ_HOST_PART_GAPS | LJ_HOST_PART_EPISODES))
 		rte_prefetch0(&c->rhythm);
 	if (h->counts & PAIR_BEGUN)
-		rte_prefetch0(&c->flows_ended);
+		rte_prefetch0(&c->pair.flows_ended);
 	if (h->counts & PAIR_OUTCOMES && failed) {
-		rte_prefetch0(&c->outcomes[0]);
-		rte_prefetch0(&c->outcomes[1]);
+		rte_prefetch0(&c->pair.outcomes[0]);
+		rte_prefetch0(&c->pair.outcomes[1]);
 	}
 	if (h->wanted & LJ_HOST_PART_EPISODES) {
 		rte_prefetch0(&c->episode[0]);
@@ -131,6 +131,8 @@ static inline void follow(struct lj_host *h, const struct lj_host_step *step, st
 	} else if (fact->event == LJ_HOST_END) {
 		lj_count(h->counters, LJ_C_host_ended, 1);
 		host_end(h, fact, t);
+	} else if (step->context == NULL) {
+		host_touch(h, t);
 	}
 	if (step->context != NULL)
 		host_view(h, t, step->context);

@@ -42,7 +42,9 @@ LJ_ASSERT_LINES(struct rhythm, 1);
 
 struct conversation {
 	struct rhythm rhythm;
-	struct leaf flows_ended, outcomes[2];
+	struct {
+		struct leaf flows_ended, outcomes[2];
+	} pair;
 	struct episode episode[LJ_HOST_RHYTHM];
 };
 LJ_ASSERT_LINES(struct conversation, 6);
@@ -128,10 +130,32 @@ static inline uint32_t rhythm_next(uint8_t *n)
 	return at;
 }
 
-static inline void host_renew(struct host *h, const struct clock *clock)
+/* Of a host as initiator and as responder, of a service and of a conversation; see tally_check().
+ */
+static inline uint64_t check_out(struct host *h, const struct clock *clock)
 {
-	tally_renew(&h->out.flows_peers, clock);
-	tally_renew(&h->in.flows_peers, clock);
+	return tally_check((struct leaf *)&h->out, 6, &h->out.bytes, clock);
+}
+
+static inline uint64_t check_in(struct host *h, const struct clock *clock)
+{
+	return tally_check((struct leaf *)&h->in, 4, &h->in.bytes, clock);
+}
+
+static inline uint64_t check_service(struct service *s, const struct clock *clock)
+{
+	return tally_check((struct leaf *)s, 4, NULL, clock);
+}
+
+static inline uint64_t check_pair(struct conversation *c, const struct clock *clock)
+{
+	return tally_check((struct leaf *)&c->pair, 3, NULL, clock);
+}
+
+static inline void leave_host(struct host *h)
+{
+	tally_leave(&h->out.flows_peers);
+	tally_leave(&h->in.flows_peers);
 }
 
 /* Makes a fact's keys and asks for the sets that they lead to. */
@@ -145,6 +169,8 @@ void host_find(struct lj_host *h, struct things *t, const struct keys *k,
 void host_begin(const struct lj_host *h, const struct lj_host_fact *fact, struct things *t);
 /* Counts a flow's end, at those that are remembered: an end makes nobody known. */
 void host_end(const struct lj_host *h, const struct lj_host_fact *fact, const struct things *t);
+/* A flow that goes on, and is scored elsewhere: what it is among is as of now here too. */
+void host_touch(const struct lj_host *h, const struct things *t);
 /* What stands beside a flow. */
 void host_view(const struct lj_host *h, const struct things *t, struct lj_host_context *context);
 

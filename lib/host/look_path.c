@@ -41,8 +41,8 @@ static inline void view_src(const struct lj_host *h, struct host *src, struct lj
 {
 	const struct clock *clock = &h->clock;
 	struct leaf *first = &src->out.flows_peers;
-	uint64_t stamp;
-	struct rings flows = tally_touch(first, clock, &stamp);
+	uint64_t stamp = check_out(src, clock);
+	struct rings flows = tally_touch(first, stamp, clock);
 	bool outcomes = h->wanted & LJ_HOST_PART_SRC_OUTCOMES;
 	struct rings ports =
 		read_if(h->wanted & LJ_HOST_PART_SRC_BEGUN, &src->out.ports_pairs, stamp, clock);
@@ -61,8 +61,8 @@ static inline void view_dst(const struct lj_host *h, struct host *dst, struct lj
 {
 	const struct clock *clock = &h->clock;
 	struct leaf *first = &dst->in.flows_peers;
-	uint64_t stamp;
-	struct rings flows = tally_touch(first, clock, &stamp);
+	uint64_t stamp = check_in(dst, clock);
+	struct rings flows = tally_touch(first, stamp, clock);
 	struct rings ports = read_if(h->wanted & LJ_HOST_PART_DST_BEGUN || h->counts & IN_ENDED,
 				     &dst->in.ports_ended, stamp, clock);
 
@@ -74,11 +74,10 @@ static inline void view_dst(const struct lj_host *h, struct host *dst, struct lj
 }
 
 /* A host in the other role than it has in this flow. */
-static inline void view_reversed(const struct clock *clock, struct leaf *first,
+static inline void view_reversed(const struct clock *clock, struct leaf *first, uint64_t stamp,
 				 const struct bytes *bytes, struct lj_host_view *v)
 {
-	uint64_t stamp;
-	struct rings flows = tally_touch(first, clock, &stamp);
+	struct rings flows = tally_touch(first, stamp, clock);
 
 	view_sums(v, LJ_HOST_60S, LJ_HOST_FLOWS, sums_of(flows.a, flows.b, nothing.a, nothing.a));
 	if (bytes != NULL)
@@ -90,7 +89,8 @@ static inline void view_src_in(const struct lj_host *h, struct host *src, struct
 	bool bytes = h->wanted & LJ_HOST_PART_SRC_BYTES;
 
 	if (bytes || h->wanted & LJ_HOST_PART_SRC_IN_BEGUN)
-		view_reversed(&h->clock, &src->in.flows_peers, bytes ? &src->in.bytes : NULL, v);
+		view_reversed(&h->clock, &src->in.flows_peers, check_in(src, &h->clock),
+			      bytes ? &src->in.bytes : NULL, v);
 }
 
 static inline void view_dst_out(const struct lj_host *h, struct host *dst, struct lj_host_view *v)
@@ -98,15 +98,16 @@ static inline void view_dst_out(const struct lj_host *h, struct host *dst, struc
 	bool bytes = h->wanted & LJ_HOST_PART_DST_BYTES;
 
 	if (bytes || h->wanted & LJ_HOST_PART_DST_OUT_BEGUN)
-		view_reversed(&h->clock, &dst->out.flows_peers, bytes ? &dst->out.bytes : NULL, v);
+		view_reversed(&h->clock, &dst->out.flows_peers, check_out(dst, &h->clock),
+			      bytes ? &dst->out.bytes : NULL, v);
 }
 
 static inline void view_service(const struct lj_host *h, struct service *s, struct lj_host_view *v)
 {
 	const struct clock *clock = &h->clock;
 	struct leaf *first = &s->flows_peers;
-	uint64_t stamp;
-	struct rings flows = tally_touch(first, clock, &stamp);
+	uint64_t stamp = check_service(s, clock);
+	struct rings flows = tally_touch(first, stamp, clock);
 	bool ended_too = h->counts & SERVICE_ENDED;
 	struct rings ended = read_if(ended_too, &s->sizes_ended, stamp, clock);
 
@@ -121,13 +122,13 @@ static inline void view_service(const struct lj_host *h, struct service *s, stru
 static inline void view_pair(const struct lj_host *h, struct conversation *c,
 			     struct lj_host_view *v)
 {
-	struct leaf *first = &c->flows_ended;
-	uint64_t stamp;
-	struct rings flows = tally_touch(first, &h->clock, &stamp);
+	struct leaf *first = &c->pair.flows_ended;
+	uint64_t stamp = check_pair(c, &h->clock);
+	struct rings flows = tally_touch(first, stamp, &h->clock);
 
 	view_sums(v, LJ_HOST_5S, LJ_HOST_FLOWS, sums_of(flows.a, nothing.a, nothing.a, flows.b));
 	if (h->wanted & LJ_HOST_PART_PAIR_OUTCOMES)
-		view_outcomes(v, c->outcomes, stamp, &h->clock);
+		view_outcomes(v, c->pair.outcomes, stamp, &h->clock);
 }
 
 static void view_episodes(const struct conversation *c, struct lj_host_rhythm *r)
@@ -194,4 +195,19 @@ void host_view(const struct lj_host *h, const struct things *t, struct lj_host_c
 	context->opened = t->opening != NULL;
 	if (context->opened)
 		memcpy(context->opening, t->opening->count, sizeof(context->opening));
+}
+
+void host_touch(const struct lj_host *h, const struct things *t)
+{
+	const struct clock *clock = &h->clock;
+
+	if (t->src != NULL)
+		tally_touch(&t->src->out.flows_peers, check_out(t->src, clock), clock);
+	if (t->dst != NULL)
+		tally_touch(&t->dst->in.flows_peers, check_in(t->dst, clock), clock);
+	if (t->service != NULL && h->counts & SERVICE_BEGUN)
+		tally_touch(&t->service->flows_peers, check_service(t->service, clock), clock);
+	if (t->conversation != NULL && h->counts & PAIR_BEGUN)
+		tally_touch(&t->conversation->pair.flows_ended, check_pair(t->conversation, clock),
+			    clock);
 }

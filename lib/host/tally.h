@@ -76,6 +76,13 @@ struct rings {
 	__m256i a, b;
 };
 
+/* Bytes sent and received, of the windows that have them. As of when, the tally's first leaf says.
+ */
+struct bytes {
+	uint32_t sub[BYTES_WINDOWS][SUBWINDOWS][2];
+};
+LJ_ASSERT_LINES(struct bytes, 1);
+
 static inline __m256i lanes_of(const uint16_t *at)
 {
 	return _mm256_load_si256((const __m256i *)at);
@@ -117,7 +124,13 @@ static inline void leaf_write(struct leaf *l, struct rings r, uint64_t stamp)
 	_mm256_store_si256((__m256i *)l->b, r.b);
 }
 
-/* A tally that is somebody else's from now on. */
+/* A tally that is somebody else's, from the first fact on that touches it. */
+static inline void tally_leave(struct leaf *first)
+{
+	first->beat = 0;
+}
+
+/* And from now on. */
 static inline void tally_renew(struct leaf *first, const struct clock *clock)
 {
 	__m256i none = _mm256_setzero_si256();
@@ -126,24 +139,29 @@ static inline void tally_renew(struct leaf *first, const struct clock *clock)
 		   stamp_of(first->owner + 1, clock));
 }
 
-/* First of all, each time before anything is counted or read: a clock that has gone back finds
- * nothing. Returns the stamp of what is its owner's, now. */
-static inline uint64_t tally_check(struct leaf *first, const struct clock *clock)
+/* Of a tally that was left to whoever comes first: renews it. Of a clock that has gone back:
+ * forgets windows of which an earlier sub-window is under way. */
+void host_turn_back(struct leaf *first, uint32_t leaves, struct bytes *bytes,
+		    const struct clock *clock);
+
+/* First of all, each time before anything is counted or read. Of a tally with so many leaves, and
+ * bytes or NULL. Returns the stamp of what is its owner's, now. */
+static inline uint64_t tally_check(struct leaf *first, uint32_t leaves, struct bytes *bytes,
+				   const struct clock *clock)
 {
-	if (unlikely(first->beat > clock->beat))
-		tally_renew(first, clock);
+	/* Unsigned: never before, or later than now. */
+	if (unlikely(first->beat - 1 >= clock->beat))
+		host_turn_back(first, leaves, bytes, clock);
 	return stamp_of(first->owner, clock);
 }
 
-/* The same, where the first leaf is not counted in. Returns what that holds. */
-static inline struct rings tally_touch(struct leaf *first, const struct clock *clock,
-				       uint64_t *stamp)
+/* Where the first leaf is not counted in; returns what it holds. */
+static inline struct rings tally_touch(struct leaf *first, uint64_t stamp,
+				       const struct clock *clock)
 {
-	struct rings r;
+	struct rings r = leaf_read(first, stamp, clock);
 
-	*stamp = tally_check(first, clock);
-	r = leaf_read(first, *stamp, clock);
-	leaf_write(first, r, *stamp);
+	leaf_write(first, r, stamp);
 	return r;
 }
 
@@ -223,13 +241,6 @@ static inline __m128i sums_600s(const struct sums *s)
 	return _mm256_extracti128_si256(s->first, 1);
 }
 
-/* Bytes sent and received, of the windows that have them. As of when, the tally's first leaf says.
- */
-struct bytes {
-	uint32_t sub[BYTES_WINDOWS][SUBWINDOWS][2];
-};
-LJ_ASSERT_LINES(struct bytes, 1);
-
 /* One window's sub-windows; of those that have begun anew since: nothing. */
 static inline __m256i bytes_read(const struct bytes *b, const struct leaf *first, uint32_t w,
 				 const struct clock *clock)
@@ -239,6 +250,11 @@ static inline __m256i bytes_read(const struct bytes *b, const struct leaf *first
 	__m256i gone = _mm256_cmpgt_epi64(_mm256_set1_epi64x(beats), age);
 
 	return _mm256_andnot_si256(gone, _mm256_load_si256((const __m256i *)b->sub[w]));
+}
+
+static inline void bytes_write(struct bytes *b, uint32_t w, __m256i subs)
+{
+	_mm256_store_si256((__m256i *)b->sub[w], subs);
 }
 
 /* Bytes stop at the top as well. */
@@ -255,7 +271,7 @@ static inline void bytes_add(struct bytes *b, struct leaf *first, uint32_t sent,
 		__m256i right = _mm256_cmpeq_epi32(_mm256_min_epu32(sum, old), old);
 		__m256i top = _mm256_xor_si256(right, _mm256_set1_epi32(-1));
 
-		_mm256_store_si256((__m256i *)b->sub[w], _mm256_or_si256(sum, top));
+		bytes_write(b, w, _mm256_or_si256(sum, top));
 	}
 	/* A word that is stored in a vector keeps the next who loads that waiting. */
 	if (first->bytes_beat != clock->beat)

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "tally.h"
 
 static inline uint32_t subwindow_beats(enum lj_host_window w)
@@ -31,4 +33,39 @@ void host_set_clock(struct clock *clock, uint32_t beat)
 	/* Notes have begun before anything, and are never over. */
 	for (uint32_t lane = SLOTS; lane < LANES; lane++)
 		clock->age[lane] = UINT16_MAX;
+}
+
+/* What is cut is the tally as it was when it was touched last. */
+void host_turn_back(struct leaf *first, uint32_t leaves, struct bytes *bytes,
+		    const struct clock *clock)
+{
+	uint64_t stamp = (uint64_t)first->owner << 32 | first->beat;
+	uint16_t kept[LANES] __rte_aligned(32);
+	struct clock then = {0};
+
+	if (first->beat == 0) {
+		tally_renew(first, clock);
+		return;
+	}
+	host_set_clock(&then, first->beat);
+	memset(kept, 0xff, sizeof(kept));
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
+		uint32_t length = subwindow_beats(w);
+		bool same = clock->beat / length == then.beat / length;
+
+		if (!same)
+			memset(&kept[w * SUBWINDOWS], 0, SUBWINDOWS * sizeof(*kept));
+		if (w >= BYTES_FROM && bytes != NULL)
+			bytes_write(bytes, w - BYTES_FROM,
+				    same ? bytes_read(bytes, first, w - BYTES_FROM, &then)
+					 : _mm256_setzero_si256());
+	}
+	for (uint32_t i = 0; i < leaves; i++) {
+		struct rings r = leaf_read(&first[i], stamp, &then);
+
+		r.a = _mm256_and_si256(r.a, lanes_of(kept));
+		r.b = _mm256_and_si256(r.b, lanes_of(kept));
+		leaf_write(&first[i], r, stamp_of(first->owner, clock));
+	}
+	first->since = first->bytes_beat = clock->beat;
 }
