@@ -156,6 +156,13 @@ static inline void open_conversation(uint16_t *count, __m256i service, __m256i c
 		stop((uint32_t)_mm_extract_epi32(sums_600s(&s), 1));
 }
 
+/* A new host, in the role that it is met in. */
+static inline void begin_anew(struct leaf *role, struct leaf *other, const struct clock *clock)
+{
+	tally_renew(role, clock);
+	tally_leave(other);
+}
+
 static inline void begin_at_hosts(const struct lj_host *h, struct things *t)
 {
 	uint16_t *count = t->opening->count;
@@ -163,10 +170,10 @@ static inline void begin_at_hosts(const struct lj_host *h, struct things *t)
 	struct begun begun;
 
 	if (t->src_seen == 0)
-		leave_host(t->src);
+		begin_anew(&t->src->out.flows_peers, &t->src->in.flows_peers, &h->clock);
 	begun = begin_at_initiator(t->src, t, &h->clock);
 	if (t->dst_seen == 0)
-		leave_host(t->dst);
+		begin_anew(&t->dst->in.flows_peers, &t->dst->out.flows_peers, &h->clock);
 	if (t->src_lost) {
 		t->src = NULL;
 		memset(&begun, 0, sizeof(begun));

@@ -66,7 +66,6 @@ static inline void end_at_initiator(const struct lj_host *h, const struct lj_hos
 	struct leaf *first = &src->out.flows_peers;
 	uint64_t stamp = check_out(src, clock);
 
-	tally_touch(first, stamp, clock);
 	if (h->counts & OUT_ENDED)
 		count_ended_size(&src->out.sizes_ended, stamp, t->seen[SIZE], first->since, clock);
 	if (h->counts & BYTES)
@@ -85,7 +84,6 @@ static inline void end_at_responder(const struct lj_host *h, const struct lj_hos
 	struct leaf *first = &dst->in.flows_peers;
 	uint64_t stamp = check_in(dst, clock);
 
-	tally_touch(first, stamp, clock);
 	if (h->counts & IN_ENDED)
 		count_ended(&dst->in.ports_ended, stamp, clock);
 	if (h->counts & BYTES)
@@ -101,7 +99,6 @@ static inline void end_at_service(const struct lj_host *h, const struct lj_host_
 	struct leaf *first = &t->service->flows_peers;
 	uint64_t stamp = check_service(t->service, clock);
 
-	tally_touch(first, stamp, clock);
 	if (h->counts & SERVICE_ENDED)
 		count_ended_size(&t->service->sizes_ended, stamp, t->seen[SERVICE_SIZE],
 				 first->since, clock);

@@ -131,11 +131,11 @@ static inline void follow(struct lj_host *h, const struct lj_host_step *step, st
 	} else if (fact->event == LJ_HOST_END) {
 		lj_count(h->counters, LJ_C_host_ended, 1);
 		host_end(h, fact, t);
-	} else if (step->context == NULL) {
-		host_touch(h, t);
 	}
 	if (step->context != NULL)
 		host_view(h, t, step->context);
+	else if (fact->event != LJ_HOST_BEGIN)
+		host_touch(h, t);
 }
 
 /* In each turn one fact comes into sight, and the one at hand is that far behind it. */

@@ -152,12 +152,6 @@ static inline uint64_t check_pair(struct conversation *c, const struct clock *cl
 	return tally_check((struct leaf *)&c->pair, 3, NULL, clock);
 }
 
-static inline void leave_host(struct host *h)
-{
-	tally_leave(&h->out.flows_peers);
-	tally_leave(&h->in.flows_peers);
-}
-
 /* Makes a fact's keys and asks for the sets that they lead to. */
 void host_ask_sets(const struct lj_host *h, struct keys *k, const struct lj_host_fact *fact);
 /* Follows the clock, and finds a fact's things: a begin takes places for them. */
@@ -169,9 +163,9 @@ void host_find(struct lj_host *h, struct things *t, const struct keys *k,
 void host_begin(const struct lj_host *h, const struct lj_host_fact *fact, struct things *t);
 /* Counts a flow's end, at those that are remembered: an end makes nobody known. */
 void host_end(const struct lj_host *h, const struct lj_host_fact *fact, const struct things *t);
-/* A flow that goes on, and is scored elsewhere: what it is among is as of now here too. */
-void host_touch(const struct lj_host *h, const struct things *t);
-/* What stands beside a flow. */
+/* After an end or a look: what stands beside the flow; */
 void host_view(const struct lj_host *h, const struct things *t, struct lj_host_context *context);
+/* or, where nobody asks, its things are no less as of now. */
+void host_touch(const struct lj_host *h, const struct things *t);
 
 #endif

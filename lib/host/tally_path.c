@@ -35,37 +35,49 @@ void host_set_clock(struct clock *clock, uint32_t beat)
 		clock->age[lane] = UINT16_MAX;
 }
 
+/* Which windows are still under way in the same sub-window, as lanes. */
+static __m256i same_windows(uint32_t a, uint32_t b)
+{
+	uint16_t same[LANES] __rte_aligned(32);
+
+	memset(same, 0xff, sizeof(same));
+	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
+		if (a / subwindow_beats(w) != b / subwindow_beats(w))
+			memset(&same[w * SUBWINDOWS], 0, SUBWINDOWS * sizeof(*same));
+	return lanes_of(same);
+}
+
 /* What is cut is the tally as it was when it was touched last. */
-void host_turn_back(struct leaf *first, uint32_t leaves, struct bytes *bytes,
-		    const struct clock *clock)
+static void cut_back(struct leaf *first, uint32_t leaves, struct bytes *bytes,
+		     const struct clock *clock)
 {
 	uint64_t stamp = (uint64_t)first->owner << 32 | first->beat;
-	uint16_t kept[LANES] __rte_aligned(32);
+	__m256i kept = same_windows(clock->beat, first->beat);
 	struct clock then = {0};
 
-	if (first->beat == 0) {
-		tally_renew(first, clock);
-		return;
-	}
 	host_set_clock(&then, first->beat);
-	memset(kept, 0xff, sizeof(kept));
-	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++) {
-		uint32_t length = subwindow_beats(w);
+	for (uint32_t w = 0; bytes != NULL && w < BYTES_WINDOWS; w++) {
+		uint32_t length = subwindow_beats(BYTES_FROM + w);
 		bool same = clock->beat / length == then.beat / length;
 
-		if (!same)
-			memset(&kept[w * SUBWINDOWS], 0, SUBWINDOWS * sizeof(*kept));
-		if (w >= BYTES_FROM && bytes != NULL)
-			bytes_write(bytes, w - BYTES_FROM,
-				    same ? bytes_read(bytes, first, w - BYTES_FROM, &then)
-					 : _mm256_setzero_si256());
+		bytes_write(bytes, w,
+			    same ? bytes_read(bytes, first, w, &then) : _mm256_setzero_si256());
 	}
 	for (uint32_t i = 0; i < leaves; i++) {
 		struct rings r = leaf_read(&first[i], stamp, &then);
 
-		r.a = _mm256_and_si256(r.a, lanes_of(kept));
-		r.b = _mm256_and_si256(r.b, lanes_of(kept));
+		r.a = _mm256_and_si256(r.a, kept);
+		r.b = _mm256_and_si256(r.b, kept);
 		leaf_write(&first[i], r, stamp_of(first->owner, clock));
 	}
 	first->since = first->bytes_beat = clock->beat;
+}
+
+void host_turn_back(struct leaf *first, uint32_t leaves, struct bytes *bytes,
+		    const struct clock *clock)
+{
+	if (first->beat == 0)
+		tally_renew(first, clock);
+	else
+		cut_back(first, leaves, bytes, clock);
 }
