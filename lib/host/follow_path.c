@@ -93,10 +93,8 @@ static inline void ask_conversation(const struct lj_host *h, const struct conver
 		rte_prefetch0(&c->pair.outcomes[0]);
 		rte_prefetch0(&c->pair.outcomes[1]);
 	}
-	if (h->wanted & LJ_HOST_PART_EPISODES) {
+	if (h->wanted & LJ_HOST_PART_EPISODES)
 		rte_prefetch0(&c->episode[0]);
-		rte_prefetch0(&c->episode[LJ_HOST_RHYTHM / 2]);
-	}
 }
 
 static inline void ask_things(const struct lj_host *h, const struct things *t,
