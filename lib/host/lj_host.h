@@ -107,7 +107,7 @@ enum lj_host_count {
 	LJ_HOST_COUNTS
 };
 
-/* One window's sums; 0 where a count is not kept. */
+/* One window's sums, of the counts that are kept. */
 struct lj_host_view {
 	uint32_t count[LJ_HOST_COUNTS];
 	uint64_t sent, received; /* IP bytes of flows over, in units of LJ_HOST_BYTES each rounded

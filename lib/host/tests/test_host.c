@@ -1,4 +1,3 @@
-#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "host_fixture.h"
@@ -130,6 +129,27 @@ static void one_wrong_time_does_not_stop_the_clock(void)
 	lj_host_destroy(h);
 }
 
+static void a_clock_that_goes_back_forgets_what_is_later(void)
+{
+	struct lj_host *h = stage_of(1024);
+	const struct lj_host_context *c;
+
+	begin(h, 1, 2, 80, START);
+	end(h, 1, 2, 80, START + 590 * SECOND, LJ_HOST_REJECTED);
+	CU_ASSERT_EQUAL(look(h, 1, 2, 80, START + 590 * SECOND)->src[2].count[LJ_HOST_ENDED], 1);
+	begin(h, 8, 9, 80, START + 620 * SECOND);
+	begin(h, 8, 9, 80, START + 10 * SECOND);
+	c = look(h, 1, 2, 80, START + 10 * SECOND);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_600S].count[LJ_HOST_FLOWS], 0);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_600S].count[LJ_HOST_ENDED], 0);
+	CU_ASSERT_EQUAL(c->service[LJ_HOST_600S].count[LJ_HOST_REJECTEDS], 0);
+	begin(h, 1, 2, 80, START + 11 * SECOND);
+	c = look(h, 1, 2, 80, START + 11 * SECOND);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_600S].count[LJ_HOST_FLOWS], 1);
+	CU_ASSERT_EQUAL(c->src[LJ_HOST_600S].count[LJ_HOST_PEERS], 1);
+	lj_host_destroy(h);
+}
+
 static void counts_stop_at_the_top(void)
 {
 	struct lj_host *h = stage_of(1024);
@@ -257,109 +277,6 @@ static void memory_is_what_was_said_whatever_comes(void)
 	CU_ASSERT_TRUE(lj_host_memory(&large) > 60 * lj_host_memory(&small));
 }
 
-static struct lj_flow tcp_flow(void)
-{
-	struct lj_flow f = {.key = {.addr = {{1}, {2}}, .port = {80, 40000}, .proto = IPPROTO_TCP},
-			    .initiator = 1,
-			    .first_ns = START,
-			    .last_ns = START + SECOND,
-			    .closed_ns = START + SECOND / 2,
-			    .due = LJ_DUE_FIN,
-			    .syn_ns = START};
-
-	f.side[0].packets = f.side[1].packets = 3;
-	return f;
-}
-
-static struct lj_host_fact fact_of(const struct lj_flow *f)
-{
-	struct lj_host_fact made;
-
-	lj_host_fact_due(&made, f, 120 * SECOND, SECOND, 5);
-	return made;
-}
-
-static void a_due_flow_says_how_it_went(void)
-{
-	struct lj_flow f = tcp_flow();
-
-	f.synack_ns = f.ack_ns = START + 1;
-	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_SILENT);
-	f.side[1].payload_sum = 10;
-	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_ANSWERED);
-	f.side[1].payload_sum = 0;
-	f.ack_ns = 0;
-	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_HALF_OPEN);
-	f.synack_ns = 0;
-	f.tcp[1].flags_all = LJ_TCP_RST;
-	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_REJECTED);
-	f.side[1].packets = 0;
-	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_UNANSWERED);
-	f.key.proto = IPPROTO_UDP;
-	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_UNANSWERED);
-	f.side[1].packets = 1;
-	f.side[0].payload_sum = 1;
-	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_ANSWERED);
-}
-
-static void an_end_stands_where_packet_times_say_it_was_over(void)
-{
-	struct lj_flow f = tcp_flow();
-
-	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + SECOND * 3 / 2);
-	f.due = LJ_DUE_IDLE;
-	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + 121 * SECOND);
-	f.due = LJ_DUE_FLUSHED;
-	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + 121 * SECOND);
-	f.due = LJ_DUE_ACTIVE;
-	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + SECOND);
-	CU_ASSERT_EQUAL(fact_of(&f).event, LJ_HOST_END);
-}
-
-static void early_verdicts_and_later_parts_only_look(void)
-{
-	struct lj_flow f = tcp_flow();
-
-	f.due = LJ_DUE_EARLY_PACKETS;
-	f.early_ns = START + 7;
-	CU_ASSERT_EQUAL(fact_of(&f).event, LJ_HOST_LOOK);
-	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + 7);
-	f.due = LJ_DUE_IDLE;
-	CU_ASSERT_EQUAL(fact_of(&f).event, LJ_HOST_END);
-	f.part = 1;
-	CU_ASSERT_EQUAL(fact_of(&f).event, LJ_HOST_LOOK);
-}
-
-static void begin_and_end_name_the_same_ends(void)
-{
-	struct lj_flow f = tcp_flow();
-	struct lj_flow_begun begun = {.key = f.key, .initiator = f.initiator, .first_ns = START};
-	struct lj_host_fact first, last = fact_of(&f);
-
-	lj_host_fact_begin(&first, &begun, 5);
-	CU_ASSERT_EQUAL(first.initiator, last.initiator);
-	CU_ASSERT_EQUAL(first.responder, last.responder);
-	CU_ASSERT_NOT_EQUAL(first.initiator, first.responder);
-	CU_ASSERT_EQUAL(first.port, 80);
-	CU_ASSERT_EQUAL(last.port, 80);
-	f.key.proto = IPPROTO_ICMP;
-	CU_ASSERT_EQUAL(fact_of(&f).port, 0);
-}
-
-static void nearly_equal_sizes_are_one_size(void)
-{
-	struct lj_flow a = tcp_flow(), b = tcp_flow();
-
-	a.side[0].payload_sum = 1000;
-	b.side[0].payload_sum = 1010;
-	CU_ASSERT_EQUAL(fact_of(&a).size, fact_of(&b).size);
-	b.side[0].payload_sum = 1300;
-	CU_ASSERT_NOT_EQUAL(fact_of(&a).size, fact_of(&b).size);
-	b = a;
-	b.side[0].packets++;
-	CU_ASSERT_NOT_EQUAL(fact_of(&a).size, fact_of(&b).size);
-}
-
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -373,19 +290,14 @@ int main(void)
 		 the_opening_is_what_stood_beside_the_flow_as_it_began},
 		{"an end makes nobody known", an_end_makes_nobody_known},
 		{"one wrong time does not stop the clock", one_wrong_time_does_not_stop_the_clock},
+		{"a clock that goes back forgets what is later",
+		 a_clock_that_goes_back_forgets_what_is_later},
 		{"counts stop at the top", counts_stop_at_the_top},
 		{"bytes stop at the top", bytes_stop_at_the_top},
 		{"a burst counts as its facts one by one", a_burst_counts_as_its_facts_one_by_one},
 		{"a spoofed flood wears out newcomers and not the established",
 		 a_spoofed_flood_wears_out_newcomers_and_not_the_established},
 		{"memory is what was said", memory_is_what_was_said_whatever_comes},
-		{"a due flow says how it went", a_due_flow_says_how_it_went},
-		{"an end stands where packet times say it was over",
-		 an_end_stands_where_packet_times_say_it_was_over},
-		{"early verdicts and later parts only look",
-		 early_verdicts_and_later_parts_only_look},
-		{"begin and end name the same ends", begin_and_end_name_the_same_ends},
-		{"nearly equal sizes are one size", nearly_equal_sizes_are_one_size},
 	};
 
 	return lj_test_run("host", tests, RTE_DIM(tests));
