@@ -4,14 +4,12 @@
 
 #include <stdint.h>
 
-#include <immintrin.h>
-
 static inline uint64_t key_fold(uint64_t a, uint64_t b)
 {
-	unsigned long long high;
-	/* Not by __int128, whose halves gcc 12 takes through the stack. */
-	uint64_t low = _mulx_u64(a, b, &high);
+	uint64_t low, high;
 
+	/* The halves of an __int128 gcc 12 takes through the stack, as it does _mulx_u64()'s. */
+	__asm__("mulx %3, %0, %1" : "=r"(low), "=r"(high) : "d"(a), "rm"(b));
 	return low ^ high;
 }
 

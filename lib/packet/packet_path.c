@@ -17,6 +17,9 @@
 #define IPV6_BYTES     40
 #define TCP_BYTES      20
 #define UDP_BYTES      8
+#define L4_BYTES_MAX   60
+/* Of what is plain the least: UDP over IPv4, in an untagged frame. */
+#define PLAIN_BYTES (ETHER_BYTES + IPV4_BYTES + UDP_BYTES)
 
 static inline uint16_t load16(const uint8_t *p)
 {
@@ -46,12 +49,6 @@ static inline uint64_t load64(const uint8_t *p)
 #define NO2 -1, -1
 #define NO4 NO2, NO2
 
-/* Lower endpoint first, or the other way round: `swapped`, that is where the packet goes to. */
-struct turn {
-	_Alignas(16) int8_t ends[16]; /* addresses, as ::ffff:a.b.c.d: their second words */
-	_Alignas(16) int8_t last[16]; /* the key's last word: ports and protocol */
-};
-
 /* Who takes the packet looks there first: lj_parser_feed(). */
 static inline void ask_for_index(const struct lj_parser *p, uint64_t hash)
 {
@@ -64,64 +61,68 @@ static inline void put_hash(const struct lj_parser *p, struct lj_packet *packet,
 	ask_for_index(p, packet->hash);
 }
 
-static inline bool put_key_ipv4(const struct lj_parser *p, struct lj_packet *packet,
+/* Lower endpoint first; which it is, is as good as random, so nothing here branches. */
+static inline void put_key_ipv4(const struct lj_parser *p, struct lj_packet *packet,
 				const uint8_t *ip)
 {
-	/* From the TTL on: TTL, protocol, checksum, both addresses, both ports. */
-	const __m128i order = _mm_setr_epi8(13, 12, 7, 6, 5, 4, NO2, 15, 14, 11, 10, 9, 8, NO2);
-	static const struct turn turns[2] = {
-		{{NO4, 4, 5, 6, 7, NO4, 8, 9, 10, 11}, {13, 12, 15, 14, 1, -1, NO2, NO4, NO4}},
-		{{NO4, 8, 9, 10, 11, NO4, 4, 5, 6, 7}, {15, 14, 13, 12, 1, -1, NO2, NO4, NO4}},
-	};
-	/* What no packet says: ::ffff:, and version 4. */
-	static const _Alignas(16) uint8_t fixed[2][16] = {
-		{[2] = 0xff, [3] = 0xff, [10] = 0xff, [11] = 0xff}, {[5] = 4}};
+	/* From the TTL on: TTL, protocol, checksum, both addresses, both ports. An endpoint is a
+	 * number of 48 bits, and here twice. */
+	const __m128i from_order = _mm_setr_epi8(13, 12, 7, 6, 5, 4, NO2, 13, 12, 7, 6, 5, 4, NO2);
+	const __m128i to_order =
+		_mm_setr_epi8(15, 14, 11, 10, 9, 8, NO2, 15, 14, 11, 10, 9, 8, NO2);
+	const __m128i as_is = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	/* What changes in the order of bytes when addresses and ports change places. */
+	const __m128i turned =
+		_mm_setr_epi8(0, 0, 0, 0, 12, 12, 12, 12, 12, 12, 12, 12, 2, 2, 2, 2);
+	const __m128i last_order = _mm_setr_epi8(13, 12, 15, 14, 1, -1, NO2, NO4, NO4);
+	const __m256i address = _mm256_setr_epi32(0, 0, 0, 1, 0, 0, 0, 2);
+	const __m256i mapped =
+		_mm256_setr_epi32(0, 0, (int32_t)0xffff0000, 0, 0, 0, (int32_t)0xffff0000, 0);
+	const __m128i version = _mm_setr_epi32(0, 4 << 8, 0, 0);
 	__m128i all = _mm_loadu_si128((const __m128i *)(ip + 8));
-	__m128i from_to = _mm_shuffle_epi8(all, order);
-	bool swapped = _mm_cvtsi128_si64(from_to) > _mm_extract_epi64(from_to, 1);
-	const struct turn *turn = &turns[swapped];
-	__m128i ends = _mm_shuffle_epi8(all, _mm_load_si128((const __m128i *)turn->ends));
-	__m128i last = _mm_shuffle_epi8(all, _mm_load_si128((const __m128i *)turn->last));
-	uint8_t *key = (uint8_t *)&packet->key;
+	__m128i swapped =
+		_mm_cmpgt_epi64(_mm_shuffle_epi8(all, from_order), _mm_shuffle_epi8(all, to_order));
+	__m128i sorted =
+		_mm_shuffle_epi8(all, _mm_xor_si128(as_is, _mm_and_si128(swapped, turned)));
+	__m256i ends = _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(sorted), address);
+	__m128i last = _mm_or_si128(_mm_shuffle_epi8(sorted, last_order), version);
 
-	ends = _mm_or_si128(ends, _mm_load_si128((const __m128i *)fixed[0]));
-	last = _mm_or_si128(last, _mm_load_si128((const __m128i *)fixed[1]));
-	_mm_storeu_si128((__m128i *)key, _mm_unpacklo_epi64(_mm_setzero_si128(), ends));
-	_mm_storeu_si128((__m128i *)(key + 16), _mm_unpackhi_epi64(_mm_setzero_si128(), ends));
-	_mm_storel_epi64((__m128i *)(key + 32), last);
+	ends = _mm256_blend_epi32(mapped, ends, 0x88);
+	_mm256_storeu_si256((__m256i *)packet->key.addr, ends);
+	_mm_storel_epi64((__m128i *)packet->key.port, last);
+	packet->side = _mm_movemask_pd(_mm_castsi128_pd(swapped)) & 1;
 	put_hash(p, packet,
-		 (struct key_words){.b = (uint64_t)_mm_cvtsi128_si64(ends),
-				    .d = (uint64_t)_mm_extract_epi64(ends, 1),
+		 (struct key_words){.b = (uint64_t)_mm256_extract_epi64(ends, 1),
+				    .d = (uint64_t)_mm256_extract_epi64(ends, 3),
 				    .e = (uint64_t)_mm_cvtsi128_si64(last)});
-	return swapped;
 }
 
-/* Without a branch: which endpoint is lower is as good as random. */
-static inline void swap_if(bool swapped, uint64_t *a, uint64_t *b)
-{
-	uint64_t differ = (*a ^ *b) & -(uint64_t)swapped;
-
-	*a ^= differ;
-	*b ^= differ;
-}
-
-static inline bool put_key_ipv6(const struct lj_parser *p, struct lj_packet *packet,
+static inline void put_key_ipv6(const struct lj_parser *p, struct lj_packet *packet,
 				const uint8_t *ip)
 {
-	struct key_words w = {load64(ip + 8), load64(ip + 16), load64(ip + 24), load64(ip + 32), 0};
-	uint32_t ports = rte_be_to_cpu_32(load32(ip + IPV6_BYTES));
-	bool same = w.a == w.c, swapped;
-	uint64_t from = rte_be_to_cpu_64(same ? w.b : w.a);
-	uint64_t to = rte_be_to_cpu_64(same ? w.d : w.c);
+	const __m128i src = _mm_loadu_si128((const __m128i *)(ip + 8));
+	const __m128i dst = _mm_loadu_si128((const __m128i *)(ip + 24));
+	const uint32_t ports = rte_be_to_cpu_32(load32(ip + IPV6_BYTES));
+	/* A bit a byte, and one more for the ports: where they differ, and where dst is lower. */
+	uint32_t differ = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(src, dst));
+	uint32_t lower = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(src, dst), src));
+	const uint8_t *first, *second;
+	struct key_words w;
+	bool swapped;
 
-	swapped = from != to ? from > to : ports >> 16 > (uint16_t)ports;
-	swap_if(swapped, &w.a, &w.c);
-	swap_if(swapped, &w.b, &w.d);
+	lower = (lower & 0xffff) | (uint32_t)(ports >> 16 > (uint16_t)ports) << 16;
+	swapped = lower >> __builtin_ctz(differ) & 1;
+	first = ip + 8 + 16 * swapped;
+	second = ip + 24 - 16 * swapped;
+	_mm_storeu_si128((__m128i *)packet->key.addr[0], _mm_loadu_si128((const __m128i *)first));
+	_mm_storeu_si128((__m128i *)packet->key.addr[1], _mm_loadu_si128((const __m128i *)second));
+	w = (struct key_words){load64(first), load64(first + 8), load64(second),
+			       load64(second + 8)};
 	w.e = (swapped ? ports : ports << 16 | ports >> 16) | (uint64_t)ip[6] << 32 |
 	      UINT64_C(6) << 40;
-	memcpy(&packet->key, &w, sizeof(w));
+	memcpy(packet->key.port, &w.e, sizeof(w.e));
+	packet->side = swapped;
 	put_hash(p, packet, w);
-	return swapped;
 }
 
 #define TWICE(port) (short)RTE_BE16(port), (short)RTE_BE16(port)
@@ -140,65 +141,63 @@ static inline bool is_special(uint32_t ports)
 /* What an IP header tells of the packet. */
 struct plain {
 	const uint8_t *l4;
-	int32_t have;  /* bytes there are at l4 */
-	int32_t bytes; /* that there should be, by the IP header */
+	int32_t have;	/* bytes there are at l4 */
+	uint32_t bytes; /* that there should be, by the IP header */
 	uint32_t l3_header_bytes;
-	uint8_t proto, ttl;
+	const uint8_t *proto, *ttl;
 };
 
-/* Which of two, without a branch: TCP and UDP come in no order. */
-static inline const uint8_t *choose(bool first, const uint8_t *a, const uint8_t *b)
-{
-	return (const uint8_t *)((uintptr_t)b ^
-				 (((uintptr_t)a ^ (uintptr_t)b) & -(uintptr_t)first));
-}
+/* How TCP and UDP are read: UDP as a TCP header of two words and nothing else. */
+struct l4 {
+	_Alignas(32) int8_t to_log[16]; /* sequence number, flags and window of TCP; zeros */
+	uint32_t mask, fixed;		/* TCP's words, flags and window in its header; or words */
+	int32_t least;			/* bytes */
+};
 
-/* The fields of the second line that the capture and the IP header give, and zeros. */
-static inline void put_facts(struct lj_packet *packet, const struct plain *x, uint32_t header)
-{
-	packet->l3_bytes = x->l3_header_bytes + (uint32_t)x->bytes;
-	packet->payload_bytes = (uint32_t)x->bytes - header;
-	packet->l4_header_bytes = (uint16_t)header;
-	memset(&packet->leg, 0, sizeof(*packet) - offsetof(struct lj_packet, leg));
-}
-
-/* TCP or UDP: all facts but those of the capture and the key. UDP is read as a TCP header of two
- * words and nothing else. */
+/* TCP or UDP: all facts but those of the capture and the key. They come in no order, so nothing
+ * branches on which it is. */
 static inline bool plain_l4(const struct plain *x, struct lj_packet *packet)
 {
-	static const uint8_t udp_as_tcp[TCP_BYTES] = {[12] = UDP_BYTES / 4 << 4};
-	/* From the sequence number on: that, acknowledgment, offset, flags, window. */
-	const __m128i to_log = _mm_setr_epi8(NO4, 3, 2, 1, 0, NO2, 11, 10, 9, -1, NO2);
-	static const uint8_t least_of[UINT8_MAX + 1] = {
-		[IPPROTO_TCP] = TCP_BYTES, [IPPROTO_UDP] = UDP_BYTES};
-	int32_t least = least_of[x->proto], header;
-	const uint8_t *tcp = choose(least == TCP_BYTES, x->l4, udp_as_tcp);
-	uint32_t words, all;
+	enum { NEITHER, TCP, UDP };
+	static const struct l4 kinds[] = {
+		[NEITHER] = {.least = INT32_MAX},
+		[TCP] = {{NO4, 3, 2, 1, 0, NO2, 11, 10, 9, -1, NO2}, UINT32_MAX, 0, TCP_BYTES},
+		[UDP] = {{NO4, NO4, NO4, NO4}, 0, UDP_BYTES / 4 << 4, UDP_BYTES},
+	};
+	static const uint8_t kind_of[UINT8_MAX + 1] = {[IPPROTO_TCP] = TCP, [IPPROTO_UDP] = UDP};
+	const struct l4 *kind = &kinds[kind_of[*x->proto]];
+	uint32_t words, header, payload, all;
+	const uint8_t *end;
 	__m128i log;
 
-	/* One question: not too few bytes, nor too many for what is called plain. */
-	if (least == 0 || (uint32_t)(x->bytes - least) > INT16_MAX - IPV6_BYTES - TCP_BYTES ||
-	    x->have < least || unlikely(is_special(load32(x->l4))))
+	if (x->have < kind->least || unlikely(is_special(load32(x->l4))))
 		return false;
-	words = tcp[12] >> 4;
-	header = (int32_t)words * 4;
-	if (header < least || header > x->bytes)
+	/* Of a TCP header without options, or of UDP's: there are always 16 bytes before it. */
+	end = x->l4 + kind->least;
+	words = (load32(end - 8) & kind->mask) | kind->fixed;
+	header = (words & 0xf0) / 4;
+	payload = x->bytes - header;
+	/* Not too few bytes, nor too many for what is called plain. */
+	if (header < (uint32_t)kind->least || payload > INT16_MAX - IPV6_BYTES - L4_BYTES_MAX)
 		return false;
-	log = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(tcp + 4)), to_log);
-	log = _mm_insert_epi8(log, x->ttl, 13);
-	put_facts(packet, x, (uint32_t)header);
-	if (unlikely(tcp[13] & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST))) {
+	log = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(end - 16)),
+			       _mm_load_si128((const __m128i *)kind->to_log));
+	log = _mm_insert_epi8(log, *x->ttl, 13);
+	packet->l3_bytes = x->l3_header_bytes + x->bytes;
+	packet->payload_bytes = payload;
+	packet->l4_header_bytes = (uint16_t)header;
+	if (unlikely(words & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST) << 8)) {
 		_mm_storeu_si128((__m128i *)&packet->log_gap, log);
-		if (!(tcp[13] & LJ_TCP_SYN) || header == TCP_BYTES)
+		if (!(words & LJ_TCP_SYN << 8) || header == TCP_BYTES)
 			return true;
-		if (x->have < header)
+		if (x->have < (int32_t)header)
 			return false;
-		parse_tcp_options(tcp + TCP_BYTES, (uint32_t)header - TCP_BYTES, packet);
+		parse_tcp_options(x->l4 + TCP_BYTES, header - TCP_BYTES, packet);
 		return true;
 	}
-	all = x->l3_header_bytes + (uint32_t)header;
+	all = x->l3_header_bytes + header;
 	log = _mm_insert_epi16(log, (int)packet->l3_bytes, 4);
-	log = _mm_insert_epi16(log, (int)(all | words << 8), 7);
+	log = _mm_insert_epi16(log, (int)(all + (header / 4 << 8)), 7);
 	_mm_storeu_si128((__m128i *)&packet->log_gap, log);
 	packet->plain = 1;
 	return true;
@@ -211,17 +210,17 @@ static inline bool plain_ipv4(const struct lj_parser *p, const uint8_t *ip, int3
 	const uint64_t fixed = 0xff3f0000000000ff, wanted = 0x45;
 	struct plain x;
 
-	if (have < IPV4_BYTES || (load64(ip) & fixed) != wanted)
+	if ((load64(ip) & fixed) != wanted)
 		return false;
 	x = (struct plain){.l4 = ip + IPV4_BYTES,
 			   .have = have - IPV4_BYTES,
-			   .bytes = (int32_t)(rte_be_to_cpu_32(load32(ip)) & 0xffff) - IPV4_BYTES,
+			   .bytes = rte_be_to_cpu_16(load16(ip + 2)) - (uint32_t)IPV4_BYTES,
 			   .l3_header_bytes = IPV4_BYTES,
-			   .proto = ip[9],
-			   .ttl = ip[8]};
+			   .proto = ip + 9,
+			   .ttl = ip + 8};
 	if (!plain_l4(&x, packet))
 		return false;
-	packet->side = put_key_ipv4(p, packet, ip);
+	put_key_ipv4(p, packet, ip);
 	return true;
 }
 
@@ -236,11 +235,11 @@ static inline bool plain_ipv6(const struct lj_parser *p, const uint8_t *ip, int3
 			   .have = have - IPV6_BYTES,
 			   .bytes = rte_be_to_cpu_16(load16(ip + 4)),
 			   .l3_header_bytes = IPV6_BYTES,
-			   .proto = ip[6],
-			   .ttl = ip[7]};
+			   .proto = ip + 6,
+			   .ttl = ip + 7};
 	if (!plain_l4(&x, packet))
 		return false;
-	packet->side = put_key_ipv6(p, packet, ip);
+	put_key_ipv6(p, packet, ip);
 	return true;
 }
 
@@ -257,6 +256,24 @@ static inline uint64_t time_of(const struct lj_burst *burst, uint16_t i)
 	return RTE_MAX(burst->time_ns[i], UINT64_C(1));
 }
 
+/* What the capture tells, and zeros for the fields behind it in the same word and the same half of
+ * a line. */
+static inline void put_capture(struct lj_packet *packet, const struct lj_burst *burst, uint16_t i)
+{
+	const uint64_t wire = burst->wire_bytes[i];
+	const __m128i leg = _mm_cvtsi32_si128(burst->leg[i]);
+
+	_Static_assert(offsetof(struct lj_packet, vlan) + 2 ==
+			       offsetof(struct lj_packet, wire_bytes) + sizeof(wire),
+		       "a word");
+	_Static_assert(offsetof(struct lj_packet, leg) + sizeof(__m256i) == sizeof(*packet),
+		       "half a line");
+	packet->time_ns = time_of(burst, i);
+	packet->seq = 0;
+	memcpy(&packet->wire_bytes, &wire, sizeof(wire));
+	_mm256_storeu_si256((__m256i *)&packet->leg, _mm256_zextsi128_si256(leg));
+}
+
 /*
  * The packet that nearly all are: TCP or UDP over IPv4 without options or IPv6 without extensions,
  * no fragment, at most one VLAN tag, its headers in one segment, and nothing special. False, and
@@ -268,36 +285,31 @@ static inline bool parse_plain(const struct lj_parser *p, const struct lj_burst 
 	const struct rte_mbuf *m = burst->mbuf[i];
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 	int32_t have = m->data_len - ETHER_BYTES;
-	uint16_t type, vlan = 0;
-	bool good;
+	uint16_t type;
 
-	if (unlikely(have < TAG_BYTES))
+	put_capture(packet, burst, i);
+	if (unlikely(m->ol_flags & LJ_VLAN_STRIPPED))
+		packet->vlan = stripped_vlan(m);
+	if (unlikely(m->data_len < PLAIN_BYTES))
 		return false;
 	type = load16(data + 12);
 	if (type == RTE_BE16(TYPE_VLAN)) {
-		vlan = rte_be_to_cpu_16(load16(data + 14)) & 0x0fff;
+		if (packet->vlan == 0)
+			packet->vlan = rte_be_to_cpu_16(load16(data + 14)) & 0x0fff;
 		type = load16(data + 16);
 		data += TAG_BYTES;
 		have -= TAG_BYTES;
 	}
 	if (likely(type == RTE_BE16(TYPE_IPV4)))
-		good = plain_ipv4(p, data + ETHER_BYTES, have, packet);
-	else if (type == RTE_BE16(TYPE_IPV6))
-		good = plain_ipv6(p, data + ETHER_BYTES, have, packet);
-	else
-		return false;
-	if (unlikely(m->ol_flags & LJ_VLAN_STRIPPED) && stripped_vlan(m) != 0)
-		vlan = stripped_vlan(m);
-	packet->time_ns = time_of(burst, i);
-	packet->seq = 0;
-	packet->wire_bytes = burst->wire_bytes[i];
-	packet->vlan = vlan;
-	packet->leg = burst->leg[i];
-	return good;
+		return plain_ipv4(p, data + ETHER_BYTES, have, packet);
+	if (type == RTE_BE16(TYPE_IPV6))
+		return plain_ipv6(p, data + ETHER_BYTES, have, packet);
+	return false;
 }
 
-static int parse_any(struct lj_parser *p, const struct lj_burst *burst, uint16_t i,
-		     struct lj_packet *packet)
+/* Any packet. False when it is refused, which is counted. */
+static __rte_noinline bool parse_any(struct lj_parser *p, const struct lj_burst *burst, uint16_t i,
+				     struct lj_packet *packet)
 {
 	const struct rte_mbuf *m = burst->mbuf[i];
 	struct frame f = {.parser = p,
@@ -315,36 +327,32 @@ static int parse_any(struct lj_parser *p, const struct lj_burst *burst, uint16_t
 	if (m->ol_flags & LJ_VLAN_STRIPPED)
 		packet->vlan = stripped_vlan(m);
 	refused = parse_layers(&f, packet);
-	if (refused == ACCEPTED) {
-		packet->hash = lj_flow_key_hash(&packet->key, p->seed);
-		ask_for_index(p, packet->hash);
-		lj_packet_tell_plain(packet);
+	if (unlikely(refused != ACCEPTED)) {
+		lj_count(p->counters, refused, 1);
+		return false;
 	}
-	return refused;
+	packet->hash = lj_flow_key_hash(&packet->key, p->seed);
+	ask_for_index(p, packet->hash);
+	lj_packet_tell_plain(packet);
+	return true;
 }
 
 uint16_t lj_packet_parse_part(struct lj_parser *p, const struct lj_burst *burst, uint16_t from,
 			      uint16_t to, struct lj_packet *packets)
 {
+	const uint16_t n = burst->count;
 	struct lj_packet *packet = packets;
-	uint16_t n = burst->count, accepted;
+	uint16_t accepted;
 	uint64_t bytes = 0;
 
-	for (uint16_t i = from; i < to; i++)
-		bytes += burst->wire_bytes[i];
 	for (uint16_t i = 0; i < RTE_MIN(n, PREFETCH_AHEAD) && from == 0; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i], void *));
-	for (uint16_t i = from; i < to; i++, packet++) {
+	for (uint16_t i = from; i < to; i++) {
 		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(burst->mbuf[i + PREFETCH_AHEAD], void *));
-		if (unlikely(!parse_plain(p, burst, i, packet))) {
-			int refused = parse_any(p, burst, i, packet);
-
-			if (unlikely(refused != ACCEPTED)) {
-				lj_count(p->counters, refused, 1);
-				bytes -= burst->wire_bytes[i];
-				packet--;
-			}
+		if (likely(parse_plain(p, burst, i, packet)) || parse_any(p, burst, i, packet)) {
+			bytes += packet->wire_bytes;
+			packet++;
 		}
 	}
 	accepted = (uint16_t)(packet - packets);
