@@ -17,7 +17,7 @@ static inline struct flow_slot *bucket_find(const struct lj_flow_table *t,
 	struct bucket *b = home_of(t, hash);
 
 	for (;;) {
-		for (uint32_t hit = matches(b, signature_of(hash)); hit != 0;) {
+		for (uint32_t hit = matches(b, &hash); hit != 0;) {
 			uint32_t slot = (uint32_t)__builtin_ctz(hit) / 2;
 			uint32_t record = b->record[slot];
 

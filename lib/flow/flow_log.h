@@ -33,11 +33,10 @@ static inline bool is_loggable(const struct flow_slot *s, const struct lj_packet
 static inline void put_logged(struct logged *l, const struct lj_packet *p, uint32_t gap_ns,
 			      uint32_t side)
 {
-	__m128i noted = _mm_loadu_si128((const __m128i *)&p->log_gap);
+	/* Where the packet has zeros. */
+	__m128i own = _mm_insert_epi32(_mm_cvtsi32_si128((int)gap_ns), (int)(side << 31), 3);
+	__m128i noted = _mm_or_si128(own, _mm_loadu_si128((const __m128i *)&p->log_gap));
 
-	noted = _mm_insert_epi32(noted, (int)gap_ns, 0);
-	noted = _mm_or_si128(noted,
-			     _mm_slli_si128(_mm_cvtsi64_si128((int64_t)((uint64_t)side << 63)), 8));
 	_mm_store_si128((__m128i *)l, noted);
 }
 

@@ -190,8 +190,8 @@ static void follow_tcp(struct lj_flow_table *t, struct flow_slot *s, const struc
 struct collected {
 	struct lj_flow **due;
 	uint16_t n;
-	uint16_t hits; /* packets that met their record: counted once an update */
-	uint64_t tie;  /* n-th of the packet at hand */
+	uint16_t others; /* packets that met no record of theirs */
+	uint64_t tie;	 /* n-th of the packet at hand */
 };
 
 static void collect(struct collected *c, struct lj_flow *f)
@@ -264,10 +264,21 @@ static void tell_begun(struct lj_flow_table *t, const struct flow_slot *s,
 	};
 }
 
-/* False when the packet has to wait until what is due has been settled. */
-static inline bool update_one(struct lj_flow_table *t, struct flow_slot *s,
-			      const struct lj_packet *p, struct collected *c)
+/* The guess holds unless the slot is another's, or its flow has ended meanwhile. */
+static inline struct flow_slot *slot_of(const struct lj_flow_table *t, const struct lj_packet *p,
+					struct flow_slot *guess)
 {
+	if (likely(guess != NULL && same_key(&guess->key, &p->key) && is_live(guess)))
+		return guess;
+	return bucket_find(t, &p->key, p->hash);
+}
+
+/* Any packet; `guess` is the slot it seems to be of. False when it has to wait until what is due
+ * has been settled. Not inlined: what is quick has its registers for itself. */
+static __rte_noinline bool update_one(struct lj_flow_table *t, struct flow_slot *guess,
+				      const struct lj_packet *p, struct collected *c)
+{
+	struct flow_slot *s = slot_of(t, p, guess);
 	const struct lj_flow *before = NULL;
 	int side;
 
@@ -279,6 +290,7 @@ static inline bool update_one(struct lj_flow_table *t, struct flow_slot *s,
 
 		if (room == ROOM_LATER)
 			return false;
+		c->others++;
 		s = room == ROOM ? slot_take(t) : NULL;
 		if (s == NULL) {
 			lj_count(t->counters, LJ_C_flow_refused, 1);
@@ -287,8 +299,6 @@ static inline bool update_one(struct lj_flow_table *t, struct flow_slot *s,
 		begin_flow(t, s, p, before);
 		if (t->config.begun && before == NULL)
 			tell_begun(t, s, p, c);
-	} else {
-		c->hits++;
 	}
 	side = p->side ^ s->initiator;
 	add_packet(t, s, p, side);
@@ -300,39 +310,34 @@ static inline bool update_one(struct lj_flow_table *t, struct flow_slot *s,
 	return true;
 }
 
-/* The guess holds unless the slot is another's, or its flow has ended meanwhile. */
-static inline struct flow_slot *slot_of(const struct lj_flow_table *t, const struct lj_packet *p,
-					struct flow_slot *guess)
-{
-	if (likely(guess != NULL && same_key(&guess->key, &p->key) && is_live(guess)))
-		return guess;
-	return bucket_find(t, &p->key, p->hash);
-}
-
 void lj_flow_ask(const struct lj_flow_table *t, struct lj_packet *packets, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		const struct bucket *b = home_of(t, packets[i].hash);
-		uint32_t hit = matches(b, signature_of(packets[i].hash));
-		uint32_t record = hit != 0 ? b->record[__builtin_ctz(hit) / 2] : 0;
+		uint32_t hit = matches(b, &packets[i].hash), record = 0;
 
+		/* A signature's two bits are as many as its record has half words. */
+		if (hit != 0)
+			memcpy(&record, (const uint16_t *)b->record + (uint32_t)__builtin_ctz(hit),
+			       sizeof(record));
 		packets[i].record = record;
 		if (record != 0)
-			rte_prefetch0(slot_at(t, record - 1));
+			rte_prefetch0(slot_of_record(t, record));
 	}
 }
 
 uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets, uint16_t n,
 			struct lj_flow **due, uint16_t *n_due)
 {
-	struct lookahead l = {
-		.packets = packets,
-		.n = n,
-		.evict = t->active + n > t->config.capacity ? wheel_first(t) : NONE,
-	};
 	struct collected c = {.due = due};
+	struct lookahead l;
 	int i;
 
+	/* Not all of it: its guesses are made on the way. */
+	l.packets = packets;
+	l.n = n;
+	l.begins = 0;
+	l.evict = t->active + n > t->config.capacity ? wheel_first(t) : NONE;
 	t->n_begun = 0;
 	for (i = -AHEAD; i < 0; i++)
 		lookahead_step(&l, t, i);
@@ -342,16 +347,14 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 		lookahead_step(&l, t, i);
 		guess = l.guess[i];
 		if (likely(guess != NULL && same_key(&guess->key, &packets[i].key) &&
-			   log_quickly(t, guess, &packets[i]))) {
-			c.hits++;
+			   log_quickly(t, guess, &packets[i])))
 			continue;
-		}
 		/* Room for what the next may make due. */
-		if (c.n >= n || !update_one(t, slot_of(t, &packets[i], guess), &packets[i], &c))
+		if (c.n >= n || !update_one(t, guess, &packets[i], &c))
 			break;
 		lookahead_pass(&l, i);
 	}
-	lj_count(t->counters, LJ_C_flow_hit, c.hits);
+	lj_count(t->counters, LJ_C_flow_hit, (uint64_t)(i - c.others));
 	*n_due = c.n;
 	return (uint16_t)i;
 }

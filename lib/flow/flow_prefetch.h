@@ -22,8 +22,8 @@ static inline void prefetch_side(const struct lj_flow *f, int side, bool tcp, ui
 }
 
 /* What is touched when log or packet go into the record. */
-static inline void prefetch_record(const struct flow_slot *s, const struct lj_flow *f,
-				   uint32_t keep)
+static __rte_noinline void prefetch_record(const struct flow_slot *s, const struct lj_flow *f,
+					   uint32_t keep)
 {
 	bool tcp = s->key.proto == IPPROTO_TCP;
 
@@ -51,11 +51,11 @@ static inline void prefetch_record(const struct flow_slot *s, const struct lj_fl
 static inline void prefetch_rest(const struct lj_flow_table *t, struct flow_slot *s,
 				 const struct lj_packet *p)
 {
-	uint64_t tail = tail_of(s);
+	uint32_t upper = (uint32_t)(tail_of(s) >> TAIL_UPPER);
 
-	rte_prefetch0(place_of(s, tail));
+	rte_prefetch0((const uint8_t *)s->log + place_of(upper));
 	/* As log_quickly() will find it, nearly always. */
-	if (likely(p->plain && !is_nearly_full(tail)))
+	if (likely(p->plain && !is_nearly_full(upper)))
 		return;
 	if (s->young && s->packets < FIRST_PACKETS)
 		rte_prefetch0(s->log);
@@ -123,7 +123,7 @@ static inline void lookahead_step(struct lookahead *l, const struct lj_flow_tabl
 		return;
 	record = l->packets[lines].record;
 	if (likely(record != 0)) {
-		l->guess[lines] = slot_at(t, record - 1);
+		l->guess[lines] = slot_of_record(t, record);
 		prefetch_rest(t, l->guess[lines], &l->packets[lines]);
 	} else {
 		l->guess[lines] = NULL;

@@ -11,21 +11,26 @@
 #include "flow_log.h"
 
 /*
- * The end of a head, from `packets` on, as a word: what decides about a packet and
- * what it changes are read at once and written at once.
+ * The end of a head, from `packets` on, as a word: what decides about a packet and what it changes
+ * are read at once and written at once. Bits of the upper half are named from its own first.
  */
-#define TAIL_PACKET    1ULL /* one more in `packets` */
-#define TAIL_STATE     (0x7fULL << 32)
-#define TAIL_INITIATOR 40 /* bits from here on */
-#define TAIL_HEARD     42
-#define TAIL_PENDING   44
-#define TAIL_PENDINGS  (0xfULL << TAIL_PENDING)
-#define TAIL_DUE       (0xffULL << 48)
-#define TAIL_LEGS      56
+#define TAIL_UPPER     32
+#define TAIL_STATE     0x7fU
+#define TAIL_INITIATOR 8 /* bits from here on */
+#define TAIL_HEARD     10
+#define TAIL_HEARDS    (3U << TAIL_HEARD)
+#define TAIL_PENDING   12
+#define TAIL_PENDINGS  (0xfU << TAIL_PENDING)
+#define TAIL_DUE       16
+#define TAIL_DUES      (0xffU << TAIL_DUE)
+#define TAIL_LEGS      24
+#define LEGS	       8 /* that have a bit each, the last for all above, too */
 _Static_assert(offsetof(struct lj_flow_head, due) == offsetof(struct lj_flow_head, packets) + 6 &&
 		       offsetof(struct lj_flow_head, legs) ==
 			       offsetof(struct lj_flow_head, packets) + 7,
 	       "as TAIL_ has them");
+/* One packet more, and one more of them in the log. */
+#define TAIL_MORE (1ULL | 1ULL << (TAIL_UPPER + TAIL_PENDING))
 
 static inline uint64_t tail_of(const struct flow_slot *s)
 {
@@ -35,19 +40,28 @@ static inline uint64_t tail_of(const struct flow_slot *s)
 	return tail;
 }
 
-/* Where the log goes on. */
-static inline struct logged *place_of(struct flow_slot *s, uint64_t tail)
+/* Where the log goes on, in bytes. */
+static inline uint32_t place_of(uint32_t upper)
 {
-	const uint64_t bytes = tail >> (TAIL_PENDING - 4) & 0xf0;
-
-	_Static_assert(sizeof(struct logged) == 16, "as far as that shift");
-	return (struct logged *)((uint8_t *)s->log + bytes);
+	_Static_assert(sizeof(struct logged) == 1 << 4, "as far as that shift");
+	return (upper & TAIL_PENDINGS) >> (TAIL_PENDING - 4);
 }
 
 /* Whether one more fills it. */
-static inline bool is_nearly_full(uint64_t tail)
+static inline bool is_nearly_full(uint32_t upper)
 {
-	return (~tail & TAIL_PENDINGS) == 0;
+	return (~upper & TAIL_PENDINGS) == 0;
+}
+
+/* Whether the flow goes on, is not due and has heard the side of bit 0 before. */
+static inline bool is_quick(uint32_t upper, uint32_t side)
+{
+	const uint32_t decides = TAIL_STATE | TAIL_DUES;
+
+	/* Nearly always both have spoken. */
+	if (likely((upper & (decides | TAIL_HEARDS)) == (LJ_FLOW_OPEN | TAIL_HEARDS)))
+		return true;
+	return (upper & decides) == LJ_FLOW_OPEN && (upper >> (TAIL_HEARD + (side & 1)) & 1);
 }
 
 /*
@@ -57,22 +71,26 @@ static inline bool is_nearly_full(uint64_t tail)
 static inline bool log_quickly(struct lj_flow_table *t, struct flow_slot *s,
 			       const struct lj_packet *p)
 {
-	uint64_t tail = tail_of(s), gap_ns = p->time_ns - s->last_ns, more = tail + TAIL_PACKET;
-	uint32_t side = (uint32_t)(p->side ^ tail >> TAIL_INITIATOR) & 1;
+	const uint64_t tail = tail_of(s), time_ns = p->time_ns, gap_ns = time_ns - s->last_ns;
+	const uint32_t upper = (uint32_t)(tail >> TAIL_UPPER);
+	const uint32_t side = p->side ^ upper >> TAIL_INITIATOR; /* bit 0 */
+	uint64_t more = tail + TAIL_MORE;
 
-	if ((tail & (TAIL_STATE | TAIL_DUE)) != (uint64_t)LJ_FLOW_OPEN << 32 ||
-	    !(p->plain & tail >> (TAIL_HEARD + side)) || gap_ns > t->quick.gap_ns ||
-	    p->time_ns - s->first_ns > t->quick.age_ns || (uint32_t)tail >= t->quick.packets)
+	if (!p->plain || !is_quick(upper, side) || gap_ns > t->quick.gap_ns ||
+	    time_ns - s->first_ns > t->quick.age_ns || (uint32_t)tail >= t->quick.packets ||
+	    p->leg >= LEGS)
 		return false;
-	put_logged(place_of(s, tail), p, (uint32_t)gap_ns, side);
-	more |= 1ULL << (TAIL_LEGS + RTE_MIN(p->leg, 7));
-	/* The count has four bits: a log that is full is emptied at once. */
-	if (likely(!is_nearly_full(tail)))
-		more += 1ULL << TAIL_PENDING;
+	put_logged((struct logged *)((uint8_t *)s->log + place_of(upper)), p, (uint32_t)gap_ns,
+		   side);
+	more |= 1ULL << (TAIL_UPPER + TAIL_LEGS + p->leg);
+	s->last_ns = time_ns;
 	memcpy(&s->packets, &more, sizeof(more));
-	s->last_ns = p->time_ns;
-	if (unlikely(is_nearly_full(tail)))
+	/* The count has four bits: a log that is full is emptied at once, and what it carried over
+	 * is taken back. */
+	if (unlikely(more & 1ULL << (TAIL_UPPER + TAIL_DUE))) {
+		s->due = LJ_DUE_NOT;
 		slot_fold(t, s, FLOW_LOG);
+	}
 	return true;
 }
 

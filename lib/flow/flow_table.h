@@ -91,6 +91,12 @@ static inline struct flow_slot *slot_at(const struct lj_flow_table *t, uint32_t 
 	return &t->slots[index];
 }
 
+/* As the index has it: 1 + its place. */
+static inline struct flow_slot *slot_of_record(const struct lj_flow_table *t, uint32_t record)
+{
+	return t->slots + (size_t)record - 1;
+}
+
 static inline uint32_t index_of(const struct lj_flow_table *t, const struct flow_slot *s)
 {
 	return (uint32_t)(s - t->slots);
@@ -139,25 +145,29 @@ static inline uint16_t signature_of(uint64_t hash)
 	return (uint16_t)(hash >> 32);
 }
 
-/* Slots whose signature is the same, as two bits each. */
-static inline uint32_t matches(const struct bucket *b, uint16_t signature)
+/* Slots whose signature is that of *hash, as two bits each. */
+static inline uint32_t matches(const struct bucket *b, const uint64_t *hash)
 {
 	__m128i all = _mm_load_si128((const __m128i *)b->signature);
+	int16_t signature;
 
-	return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi16((short)signature)));
+	/* From memory at once to all lanes, not through a register of another kind. */
+	memcpy(&signature, (const uint8_t *)hash + sizeof(uint32_t), sizeof(signature));
+	return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi16(signature)));
 }
 
 static inline bool same_key(const struct lj_flow_key *a, const struct lj_flow_key *b)
 {
-	__m256i x = _mm256_loadu_si256((const __m256i *)a);
-	__m256i y = _mm256_loadu_si256((const __m256i *)b);
-	__m256i differ = _mm256_xor_si256(x, y);
+	const uint8_t *x = (const uint8_t *)a, *y = (const uint8_t *)b;
+	__m256i differ = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)x),
+					  _mm256_loadu_si256((const __m256i *)y));
 	uint64_t last[2];
 
-	_Static_assert(sizeof(*a) == sizeof(x) + sizeof(last[0]), "addresses, and a word more");
-	memcpy(&last[0], (const uint8_t *)a + sizeof(x), sizeof(last[0]));
-	memcpy(&last[1], (const uint8_t *)b + sizeof(x), sizeof(last[1]));
-	return _mm256_testz_si256(differ, differ) && last[0] == last[1];
+	_Static_assert(sizeof(*a) == sizeof(differ) + sizeof(last[0]),
+		       "addresses, and a word more");
+	memcpy(&last[0], x + sizeof(differ), sizeof(last[0]));
+	memcpy(&last[1], y + sizeof(differ), sizeof(last[1]));
+	return last[0] == last[1] && _mm256_testz_si256(differ, differ);
 }
 
 /* Brings a flow's record up to date with its slot, whose log ends before place `to`, and empties
