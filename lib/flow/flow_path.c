@@ -4,9 +4,8 @@
 
 #include "bucket.h"
 #include "flow_log.h"
-#include "flow_prefetch.h"
-#include "flow_quick.h"
 #include "flow_table.h"
+#include "lookahead.h"
 #include "slot.h"
 #include "wheel.h"
 
@@ -330,6 +329,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 			struct lj_flow **due, uint16_t *n_due)
 {
 	struct collected c = {.due = due};
+	struct filled filled;
 	struct lookahead l;
 	int i;
 
@@ -339,6 +339,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	l.begins = 0;
 	l.evict = t->active + n > t->config.capacity ? wheel_first(t) : NONE;
 	t->n_begun = 0;
+	filled.n = 0;
 	for (i = -AHEAD; i < 0; i++)
 		lookahead_step(&l, t, i);
 	for (i = 0; i < n; i++) {
@@ -347,13 +348,16 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 		lookahead_step(&l, t, i);
 		guess = l.guess[i];
 		if (likely(guess != NULL && same_key(&guess->key, &packets[i].key) &&
-			   log_quickly(t, guess, &packets[i])))
+			   log_quickly(t, guess, &packets[i], &filled)))
 			continue;
+		if (filled.n > 0)
+			fold_filled(t, &filled);
 		/* Room for what the next may make due. */
 		if (c.n >= n || !update_one(t, guess, &packets[i], &c))
 			break;
 		lookahead_pass(&l, i);
 	}
+	fold_filled(t, &filled);
 	lj_count(t->counters, LJ_C_flow_hit, (uint64_t)(i - c.others));
 	*n_due = c.n;
 	return (uint16_t)i;

@@ -1,13 +1,14 @@
 /*
- * Private: asking for the cache lines that a burst will touch, before it does. Inlined into the
- * update of a burst.
+ * Private: asking for the cache lines that a flow's packets, its fold or its end will touch, before
+ * they do.
  */
 #ifndef FLOW_PREFETCH_H
 #define FLOW_PREFETCH_H
 
+#include <netinet/in.h>
+
 #include <rte_prefetch.h>
 
-#include "flow_quick.h"
 #include "flow_table.h"
 
 static inline void prefetch_side(const struct lj_flow *f, int side, bool tcp, uint32_t keep)
@@ -21,20 +22,20 @@ static inline void prefetch_side(const struct lj_flow *f, int side, bool tcp, ui
 		rte_prefetch0(&f->bulk[side]);
 }
 
-/* What is touched when log or packet go into the record. */
-static __rte_noinline void prefetch_record(const struct flow_slot *s, const struct lj_flow *f,
-					   uint32_t keep)
+/* What is touched when a log of `pending` packets, or one packet, goes into the record. */
+static inline void prefetch_record(const struct flow_slot *s, const struct lj_flow *f,
+				   uint32_t pending, uint32_t keep)
 {
 	bool tcp = s->key.proto == IPPROTO_TCP;
 
-	for (uint32_t place = 0; place < s->pending; place += LOG_LINE)
+	for (uint32_t place = 0; place < pending; place += LOG_LINE)
 		rte_prefetch0(&s->log[place]);
 	rte_prefetch0(&f->gap_sumsq);
 	for (int side = 0; side < 2; side++)
 		prefetch_side(f, side, tcp, keep);
 	if (keep & LJ_KEEP_SIZES)
 		rte_prefetch0(&f->sizes);
-	if ((keep & LJ_KEEP_SPLT) && s->packets - s->pending < LJ_SPLT_MAX) {
+	if ((keep & LJ_KEEP_SPLT) && s->packets - pending < LJ_SPLT_MAX) {
 		rte_prefetch0(&f->splt.length);
 		rte_prefetch0(&f->splt.gap_us);
 	}
@@ -44,23 +45,6 @@ static __rte_noinline void prefetch_record(const struct flow_slot *s, const stru
 	rte_prefetch0(&f->history);
 	if (keep & LJ_KEEP_ACTIVITY)
 		rte_prefetch0(&f->activity);
-}
-
-/* The lines that the packet will touch beside the slot's first: one more of it, or the record's,
- * too. */
-static inline void prefetch_rest(const struct lj_flow_table *t, struct flow_slot *s,
-				 const struct lj_packet *p)
-{
-	uint32_t upper = (uint32_t)(tail_of(s) >> TAIL_UPPER);
-
-	rte_prefetch0((const uint8_t *)s->log + place_of(upper));
-	/* As log_quickly() will find it, nearly always. */
-	if (likely(p->plain && !is_nearly_full(upper)))
-		return;
-	if (s->young && s->packets < FIRST_PACKETS)
-		rte_prefetch0(s->log);
-	else
-		prefetch_record(s, record_of(t, s), t->config.keep);
 }
 
 static inline void prefetch_young(const struct flow_slot *s)
@@ -86,55 +70,7 @@ static inline uint32_t prefetch_ending(const struct lj_flow_table *t, uint32_t i
 	return link->next;
 }
 
-/*
- * The misses of a burst in a pipeline, so that memory works while the processor does: the parser
- * asks for a packet's bucket, lj_flow_ask() for its slot's first line while others are parsed,
- * and the update for the other lines while the packets before it are accounted, `AHEAD` of them,
- * which is never on more lines than can be under way.
- */
+/* Flows looked at before those whose turn it is: never more lines than can be under way. */
 #define AHEAD 8
-
-struct lookahead {
-	const struct lj_packet *packets;
-	int n;
-	/* The flow each packet seems to be of, or NULL. */
-	struct flow_slot *guess[LJ_BURST_MAX];
-	uint32_t begins; /* packets without, whose lines are on their way */
-	uint32_t evict;	 /* what a full table will evict for the next of them; NONE */
-};
-
-/* The slot that the packet's new flow will take: what has been free, or what it evicts. */
-static inline void prefetch_begin(struct lookahead *l, const struct lj_flow_table *t)
-{
-	if (l->evict != NONE)
-		l->evict = prefetch_ending(t, l->evict);
-	else
-		prefetch_free(t, l->begins);
-	l->begins++;
-}
-
-/* Before packet `i` is accounted; the first is -AHEAD. */
-static inline void lookahead_step(struct lookahead *l, const struct lj_flow_table *t, int i)
-{
-	int lines = i + AHEAD;
-	uint32_t record;
-
-	if (lines >= l->n)
-		return;
-	record = l->packets[lines].record;
-	if (likely(record != 0)) {
-		l->guess[lines] = slot_of_record(t, record);
-		prefetch_rest(t, l->guess[lines], &l->packets[lines]);
-	} else {
-		l->guess[lines] = NULL;
-		prefetch_begin(l, t);
-	}
-}
-
-/* Packet `i` is accounted. */
-static inline void lookahead_pass(struct lookahead *l, int i)
-{
-	l->begins -= l->guess[i] == NULL;
-}
 
 #endif

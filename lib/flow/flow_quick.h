@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "flow_log.h"
+#include "flow_prefetch.h"
 
 /*
  * The end of a head, from `packets` on, as a word: what decides about a packet and what it changes
@@ -47,12 +48,6 @@ static inline uint32_t place_of(uint32_t upper)
 	return (upper & TAIL_PENDINGS) >> (TAIL_PENDING - 4);
 }
 
-/* Whether one more fills it. */
-static inline bool is_nearly_full(uint32_t upper)
-{
-	return (~upper & TAIL_PENDINGS) == 0;
-}
-
 /* Whether the flow goes on, is not due and has heard the side of bit 0 before. */
 static inline bool is_quick(uint32_t upper, uint32_t side)
 {
@@ -65,11 +60,37 @@ static inline bool is_quick(uint32_t upper, uint32_t side)
 }
 
 /*
+ * Flows whose logs have been filled, to be emptied when the packets at hand are through, and before
+ * anything else is done with any flow. Until then what the count of such a log has carried over
+ * stands in `due`, so that a packet more of it is not quick.
+ */
+struct filled {
+	uint32_t n;
+	struct flow_slot *slot[LJ_BURST_MAX];
+};
+
+static inline void note_filled(const struct lj_flow_table *t, struct filled *filled,
+			       struct flow_slot *s)
+{
+	filled->slot[filled->n++] = s;
+	prefetch_record(s, record_of(t, s), FLOW_LOG, t->config.keep);
+}
+
+static inline void fold_filled(struct lj_flow_table *t, struct filled *filled)
+{
+	for (uint32_t i = 0; i < filled->n; i++) {
+		filled->slot[i]->due = LJ_DUE_NOT;
+		slot_fold(t, filled->slot[i], FLOW_LOG);
+	}
+	filled->n = 0;
+}
+
+/*
  * Logs the packet of a flow when that is all there is to do about it, as nearly always: nothing
  * is due, over or special. False, and nothing done, otherwise.
  */
-static inline bool log_quickly(struct lj_flow_table *t, struct flow_slot *s,
-			       const struct lj_packet *p)
+static inline bool log_quickly(const struct lj_flow_table *t, struct flow_slot *s,
+			       const struct lj_packet *p, struct filled *filled)
 {
 	const uint64_t tail = tail_of(s), time_ns = p->time_ns, gap_ns = time_ns - s->last_ns;
 	const uint32_t upper = (uint32_t)(tail >> TAIL_UPPER);
@@ -85,12 +106,9 @@ static inline bool log_quickly(struct lj_flow_table *t, struct flow_slot *s,
 	more |= 1ULL << (TAIL_UPPER + TAIL_LEGS + p->leg);
 	s->last_ns = time_ns;
 	memcpy(&s->packets, &more, sizeof(more));
-	/* The count has four bits: a log that is full is emptied at once, and what it carried over
-	 * is taken back. */
-	if (unlikely(more & 1ULL << (TAIL_UPPER + TAIL_DUE))) {
-		s->due = LJ_DUE_NOT;
-		slot_fold(t, s, FLOW_LOG);
-	}
+	/* The count has four bits. */
+	if (unlikely(more & 1ULL << (TAIL_UPPER + TAIL_DUE)))
+		note_filled(t, filled, s);
 	return true;
 }
 

@@ -91,6 +91,7 @@ static const struct lj_flow *by_way_of_its_slot(const struct lj_packet *packets,
 	static _Alignas(64) struct flow_slot slot;
 	static struct lj_flow record;
 	static struct flow_link link;
+	struct filled filled = {0};
 
 	memset(&slot, 0, sizeof(slot));
 	memset(&record, 0, sizeof(record));
@@ -102,11 +103,14 @@ static const struct lj_flow *by_way_of_its_slot(const struct lj_packet *packets,
 	slot.young = 1;
 	slot.pending = YOUNG_LOG;
 	for (uint32_t i = 0; i < n; i++) {
-		if (one_in(4) || !log_quickly(&table, &slot, &packets[i]))
-			add_packet(&table, &slot, &packets[i], packets[i].side);
+		if (!one_in(4) && log_quickly(&table, &slot, &packets[i], &filled))
+			continue;
+		fold_filled(&table, &filled);
+		add_packet(&table, &slot, &packets[i], packets[i].side);
 		if (one_in(20))
 			slot_fold(&table, &slot, slot.pending);
 	}
+	fold_filled(&table, &filled);
 	slot_fold(&table, &slot, slot.pending);
 	CU_ASSERT_EQUAL(slot.pending, 0);
 	*head_of(&record) = slot.head;
