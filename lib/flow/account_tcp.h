@@ -111,57 +111,63 @@ static inline void account_sequence(struct lj_flow_tcp *t, uint32_t seq, uint8_t
 	}
 }
 
-static inline uint8_t history_kinds(const struct lj_packet *p, bool again)
+static inline uint8_t history_kinds(uint8_t flags, uint32_t payload_bytes, uint16_t window,
+				    bool again)
 {
-	uint8_t flags = p->tcp_flags, kinds = 0;
+	uint8_t kinds = 0;
 
 	if (flags & LJ_TCP_SYN)
 		kinds = flags & LJ_TCP_ACK ? HISTORY_SYN_ACK : HISTORY_SYN;
 	else if ((flags & (LJ_TCP_ACK | LJ_TCP_FIN | LJ_TCP_RST)) == LJ_TCP_ACK &&
-		 p->payload_bytes == 0)
+		 payload_bytes == 0)
 		kinds = HISTORY_ACK;
-	if (p->payload_bytes > 0)
+	if (payload_bytes > 0)
 		kinds |= HISTORY_DATA | (again ? HISTORY_RETRANSMITTED : 0);
 	if (flags & LJ_TCP_FIN)
 		kinds |= HISTORY_FIN;
 	if (flags & LJ_TCP_RST)
 		kinds |= HISTORY_RST;
-	else if (p->tcp_window == 0)
+	else if (window == 0)
 		kinds |= HISTORY_ZERO_WINDOW;
 	return kinds;
 }
 
-/* Puts the letters of kinds not yet noted into the record's history. */
-static void note_history(struct lj_flow *f, int side, uint8_t kinds)
+/* Puts the letters of kinds that the side has not had into the record's history, from `at` on. */
+static inline void put_history(struct lj_flow *f, int side, uint32_t kinds, uint32_t at)
 {
 	static const char letters[2][9] = {"SHADFRTW", "shadfrtw"};
-	int at = 0;
 
-	kinds &= (uint8_t)~f->tcp[side].history;
-	f->tcp[side].history |= kinds;
-	if (f->flipped)
-		f->history[0] = '^';
-	while (f->history[at] != '\0')
-		at++;
-	for (; kinds != 0; kinds &= (uint8_t)(kinds - 1))
+	f->tcp[side].history |= (uint8_t)kinds;
+	for (; kinds != 0; kinds &= kinds - 1)
 		f->history[at++] = letters[side][__builtin_ctz(kinds)];
 }
 
-/* First SYN, first SYN-ACK after it, and the initiator's ACK of that. */
-static inline void account_handshake(struct lj_flow *f, const struct lj_packet *p, int side)
+/* The same of those that it has not. Each has a letter already, behind the ^ of what is flipped. */
+static inline void note_history(struct lj_flow *f, int side, uint32_t kinds)
 {
-	switch (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_ACK)) {
+	const uint32_t noted = f->tcp[0].history | (uint32_t)f->tcp[1].history << 8;
+
+	if (f->flipped)
+		f->history[0] = '^';
+	put_history(f, side, kinds & ~(uint32_t)f->tcp[side].history,
+		    f->flipped + (uint32_t)__builtin_popcount(noted));
+}
+
+/* First SYN, first SYN-ACK after it, and the initiator's ACK of that. */
+static inline void account_handshake(struct lj_flow *f, uint64_t time_ns, uint8_t flags, int side)
+{
+	switch (flags & (LJ_TCP_SYN | LJ_TCP_ACK)) {
 	case LJ_TCP_SYN:
 		if (side == 0 && f->syn_ns == 0)
-			f->syn_ns = p->time_ns;
+			f->syn_ns = time_ns;
 		break;
 	case LJ_TCP_SYN | LJ_TCP_ACK:
 		if (side == 1 && f->synack_ns == 0)
-			f->synack_ns = p->time_ns;
+			f->synack_ns = time_ns;
 		break;
 	case LJ_TCP_ACK:
 		if (side == 0 && f->synack_ns != 0 && f->ack_ns == 0)
-			f->ack_ns = p->time_ns;
+			f->ack_ns = time_ns;
 		break;
 	}
 }
@@ -187,8 +193,9 @@ static __rte_always_inline void account_tcp(struct lj_flow *f, const struct lj_p
 	t->zero_windows += p->tcp_window == 0 && !(flags & LJ_TCP_RST);
 	if (p->payload_bytes > 0 && (t->min_header == 0 || p->l4_header_bytes < t->min_header))
 		t->min_header = (uint8_t)p->l4_header_bytes;
-	account_handshake(f, p, side);
-	kinds = history_kinds(p, t->retransmitted_packets != retransmitted_before);
+	account_handshake(f, p->time_ns, flags, side);
+	kinds = history_kinds(flags, p->payload_bytes, p->tcp_window,
+			      t->retransmitted_packets != retransmitted_before);
 	if (kinds & ~t->history)
 		note_history(f, side, kinds);
 }

@@ -74,24 +74,21 @@ static inline bool stays_young(const struct flow_slot *s, const struct lj_packet
 static inline void keep_first(struct flow_slot *s, const struct lj_packet *p, int side)
 {
 	struct first_packet *y = &s->first[s->packets];
+	/* Lanes of 16 bits: those that the packet has otherwise, or not there. */
+	const uint32_t bytes = (p->l3_bytes & UINT16_MAX) | p->payload_bytes << 16;
+	const uint32_t rest = (p->l4_header_bytes / 4u & 0xf) | (p->application & 3u) << 4 |
+			      ((uint32_t)side & 1) << 6;
+	__m128i kept = _mm_loadu_si128((const __m128i *)&p->log_gap);
 
-	y->l3_bytes = (uint16_t)p->l3_bytes;
-	y->payload_bytes = (uint16_t)p->payload_bytes;
-	if (p->application == LJ_APPLICATION_NONE) {
-		y->tcp_seq = p->tcp_seq;
-		y->tcp_window = p->tcp_window;
-		y->tcp_mss = p->tcp_mss;
-	} else {
+	kept = _mm_insert_epi32(kept, (int)bytes, 0);
+	kept = _mm_insert_epi16(kept, p->tcp_mss, 4);
+	kept = _mm_insert_epi16(kept, (int)(p->tcp_wscale | rest << 8), 7);
+	_mm_store_si128((__m128i *)y, kept);
+	if (p->application != LJ_APPLICATION_NONE) {
 		y->dns_ttl = p->dns_ttl;
 		y->dns_id = p->dns_id;
 		y->dns_type = p->dns_type;
 	}
-	y->tcp_flags = p->tcp_flags;
-	y->tcp_wscale = p->tcp_wscale;
-	y->ttl = p->ttl;
-	y->l4_header_units = p->l4_header_bytes / 4 & 0xf;
-	y->application = p->application & 3;
-	y->side = side & 1;
 	s->heard |= (uint8_t)(1u << side) & 3;
 	count_packet(s, p);
 }

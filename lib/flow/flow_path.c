@@ -105,6 +105,7 @@ static void begin_flow(struct lj_flow_table *t, struct flow_slot *s, const struc
 		       const struct lj_flow *before)
 {
 	struct lj_flow_identity *identity = &s->identity;
+	const uint32_t index = index_of(t, s);
 
 	s->head = (struct lj_flow_head){
 		.key = p->key,
@@ -116,7 +117,7 @@ static void begin_flow(struct lj_flow_table *t, struct flow_slot *s, const struc
 	};
 	*identity = (struct lj_flow_identity){
 		.hash = p->hash,
-		.index = index_of(t, s),
+		.index = index,
 		.vlan = p->vlan,
 		.loss_epoch = t->loss_epoch,
 		.tunnel = p->tunnel,
@@ -140,8 +141,8 @@ static void begin_flow(struct lj_flow_table *t, struct flow_slot *s, const struc
 		s->initiator = initiator_of(p, identity);
 		lj_count(t->counters, LJ_C_flow_created, 1);
 	}
-	bucket_insert(t, index_of(t, s), p->hash);
-	wheel_file(t, s);
+	bucket_insert(t, index, p->hash);
+	wheel_file(t, s, index);
 	t->active++;
 }
 
@@ -169,6 +170,7 @@ static void follow_tcp(struct lj_flow_table *t, struct flow_slot *s, const struc
 		       int side)
 {
 	struct lj_flow_identity *identity = identity_at(t, s);
+	uint32_t index;
 
 	if (p->tcp_flags & LJ_TCP_FIN)
 		identity->fin_sides |= (uint8_t)(1 << side);
@@ -181,8 +183,9 @@ static void follow_tcp(struct lj_flow_table *t, struct flow_slot *s, const struc
 	s->state = LJ_FLOW_CLOSING;
 	if (!s->young)
 		record_of(t, s)->closed_ns = p->time_ns;
-	wheel_remove(t, index_of(t, s));
-	wheel_file(t, s);
+	index = index_of(t, s);
+	wheel_remove(t, index);
+	wheel_file(t, s, index);
 }
 
 /* The collecting of one update. */

@@ -21,25 +21,34 @@ struct logged {
 	uint8_t l4_header_and_side; /* header bytes / 4 in bits 0..3, side in bit 7 */
 };
 
-/* A packet that a flow begins with, whatever it is: all that is accounted of it. */
+/* A packet that a flow begins with, whatever it is: all that is accounted of it. What a log has,
+ * too, is where it has it. */
 struct first_packet {
 	uint16_t l3_bytes, payload_bytes;
 	union {
 		struct {
 			uint32_t tcp_seq;
-			uint16_t tcp_window, tcp_mss;
+			uint16_t tcp_mss, tcp_window;
 		};
 		struct {
 			uint32_t dns_ttl;
-			uint16_t dns_id, dns_type;
+			uint16_t dns_type, dns_id;
 		};
 	};
-	uint8_t tcp_flags, tcp_wscale;
+	uint8_t tcp_flags;
 	uint8_t ttl;
+	uint8_t tcp_wscale;
 	uint8_t l4_header_units : 4; /* of 4 bytes */
 	uint8_t application : 2;     /* enum lj_application */
 	uint8_t side : 1;
 };
+_Static_assert(offsetof(struct first_packet, tcp_seq) == offsetof(struct logged, tcp_seq) &&
+		       offsetof(struct first_packet, tcp_window) ==
+			       offsetof(struct logged, tcp_window) &&
+		       offsetof(struct first_packet, tcp_flags) ==
+			       offsetof(struct logged, tcp_flags) &&
+		       offsetof(struct first_packet, ttl) == offsetof(struct logged, ttl),
+	       "a packet has them so already");
 #define FIRST_PACKETS 2
 
 #define FLOW_LOG 16

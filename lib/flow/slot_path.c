@@ -69,12 +69,16 @@ static inline void write_side(struct lj_flow_side *s, const struct first_packet 
 	s->ttl_min = s->ttl_max = s->ttl_last = y->ttl;
 }
 
-static inline void write_tcp(struct lj_flow *f, const struct lj_packet *p, int side)
+/* Packet `i`, of TCP: then there is nothing of an application in it. */
+static inline void write_tcp(struct lj_flow *f, const struct first_packet *y, uint32_t i,
+			     uint64_t time_ns)
 {
-	const bool reset = (p->tcp_flags & LJ_TCP_RST) != 0;
-	const uint32_t space = p->payload_bytes + ((p->tcp_flags & LJ_TCP_SYN) != 0) +
-			       ((p->tcp_flags & LJ_TCP_FIN) != 0);
-	const uint32_t first = reset ? 0 : p->tcp_seq, next = reset ? 0 : p->tcp_seq + space;
+	const uint8_t flags = y->tcp_flags;
+	const int side = y->side;
+	const bool reset = (flags & LJ_TCP_RST) != 0;
+	const uint32_t space = y->payload_bytes + (uint32_t)((flags & LJ_TCP_SYN) != 0) +
+			       ((flags & LJ_TCP_FIN) != 0);
+	const uint32_t first = reset ? 0 : y->tcp_seq, next = reset ? 0 : y->tcp_seq + space;
 
 	f->tcp[side] = (struct lj_flow_tcp){
 		.first_seq = first,
@@ -82,30 +86,34 @@ static inline void write_tcp(struct lj_flow *f, const struct lj_packet *p, int s
 		.gap_begin = next,
 		.gap_end = next,
 		.seen = !reset,
-		.flag_ack = (p->tcp_flags & LJ_TCP_ACK) != 0,
-		.zero_windows = p->tcp_window == 0 && !reset,
-		.window_first = p->tcp_window,
-		.window_max = p->tcp_window,
-		.window_min = p->tcp_window,
-		.window_last = p->tcp_window,
-		.mss = p->tcp_mss,
-		.wscale_plus1 = p->tcp_wscale,
-		.flags_first = p->tcp_flags,
-		.flags_all = p->tcp_flags,
-		.min_header = p->payload_bytes > 0 ? (uint8_t)p->l4_header_bytes : 0,
+		.flag_ack = (flags & LJ_TCP_ACK) != 0,
+		.zero_windows = y->tcp_window == 0 && !reset,
+		.window_first = y->tcp_window,
+		.window_max = y->tcp_window,
+		.window_min = y->tcp_window,
+		.window_last = y->tcp_window,
+		.mss = y->tcp_mss,
+		.wscale_plus1 = y->tcp_wscale,
+		.flags_first = flags,
+		.flags_all = flags,
+		.min_header = y->payload_bytes > 0 ? (uint8_t)(4 * y->l4_header_units) : 0,
 	};
-	account_handshake(f, p, side);
-	note_history(f, side, history_kinds(p, false));
+	account_handshake(f, time_ns, flags, side);
+	if (f->flipped)
+		f->history[0] = '^';
+	/* The other side's is there when its packet has been. */
+	put_history(f, side, history_kinds(flags, y->payload_bytes, y->tcp_window, false),
+		    f->flipped + (i > 0 ? (uint32_t)__builtin_popcount(f->tcp[!side].history) : 0));
 }
 
-static inline void write_dns(struct lj_flow *f, const struct lj_packet *p)
+static inline void write_dns(struct lj_flow *f, const struct first_packet *y)
 {
 	if (f->dns_id == 0 && f->dns_type == 0) {
-		f->dns_id = p->dns_id;
-		f->dns_type = p->dns_type;
+		f->dns_id = y->dns_id;
+		f->dns_type = y->dns_type;
 	}
 	if (f->dns_ttl == 0)
-		f->dns_ttl = p->dns_ttl;
+		f->dns_ttl = y->dns_ttl;
 }
 
 /* The first packet of its side, to a record whose other parts are of zeros. */
@@ -113,13 +121,12 @@ static inline void write_packet(const struct flow_slot *s, struct lj_flow *f, ui
 				uint64_t time_ns, uint32_t keep)
 {
 	const struct first_packet *y = &s->first[i];
-	const struct lj_packet p = packet_of(y, time_ns);
 	const uint64_t gap = time_ns - s->first_ns;
 	const struct before before = {i, s->first_ns};
 
 	write_side(&f->side[y->side], y, time_ns, keep);
 	if ((keep & LJ_KEEP_TCP) && s->key.proto == IPPROTO_TCP)
-		write_tcp(f, &p, y->side);
+		write_tcp(f, y, i, time_ns);
 	if ((keep & LJ_KEEP_ACTIVITY) && (i == 0 || gap > SUBFLOW_GAP_NS))
 		account_activity(&f->activity, &before, time_ns, gap);
 	if ((keep & LJ_KEEP_BULK) && y->payload_bytes > 0)
@@ -129,7 +136,7 @@ static inline void write_packet(const struct flow_slot *s, struct lj_flow *f, ui
 	if (keep & LJ_KEEP_SIZES)
 		account_size(f->sizes, y->l3_bytes);
 	if ((keep & LJ_KEEP_APP) && y->application != LJ_APPLICATION_NONE)
-		write_dns(f, &p);
+		write_dns(f, y);
 }
 
 /* One packet, or one of each side. */
@@ -187,7 +194,8 @@ static void write_young(struct lj_flow_table *t, const struct flow_slot *s, stru
 		write_sides(t, s, f, n, second_ns);
 	else
 		account_first(t, s, f, n, second_ns);
-	account_log(&s->head, f, s->log, YOUNG_LOG, to, t->config.keep);
+	if (to > YOUNG_LOG)
+		account_log(&s->head, f, s->log, YOUNG_LOG, to, t->config.keep);
 }
 
 void slot_fold(struct lj_flow_table *t, struct flow_slot *s, uint32_t to)

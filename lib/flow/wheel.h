@@ -31,9 +31,9 @@ static inline uint64_t deadline_tick(const struct lj_flow_table *t, const struct
 	return wheel_deadline(t, s) / LJ_FLOW_TICK_NS + 1;
 }
 
-static inline void wheel_file(struct lj_flow_table *t, const struct flow_slot *s)
+/* `index` is the slot's. */
+static inline void wheel_file(struct lj_flow_table *t, const struct flow_slot *s, uint32_t index)
 {
-	uint32_t index = index_of(t, s);
 	struct flow_link *link = &t->links[index];
 	uint64_t tick = deadline_tick(t, s);
 	uint32_t slot, *first;

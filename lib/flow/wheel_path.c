@@ -34,15 +34,16 @@ struct flow_slot *wheel_nearest(struct lj_flow_table *t)
 
 	for (int looks = 0; looks < EVICT_LOOKS && t->active > 0; looks++) {
 		uint64_t tick = first_tick(t);
-		struct flow_slot *s = slot_at(t, t->slot[tick % WHEEL_SLOTS]);
+		uint32_t index = t->slot[tick % WHEEL_SLOTS];
+		struct flow_slot *s = slot_at(t, index);
 
 		if (deadline_tick(t, s) <= tick)
 			return s;
 		/* It has lived on since it was filed. */
 		if (oldest == NULL || s->last_ns < oldest->last_ns)
 			oldest = s;
-		wheel_remove(t, index_of(t, s));
-		wheel_file(t, s);
+		wheel_remove(t, index);
+		wheel_file(t, s, index);
 	}
 	return oldest;
 }
@@ -66,8 +67,9 @@ static struct lj_order order_at(const struct lj_flow_table *t, struct flow_slot 
 }
 
 /* A flow filed under a tick that has come: it is due, or filed anew. */
-static void look_at(struct lj_flow_table *t, struct flow_slot *s, struct visit *v)
+static void look_at(struct lj_flow_table *t, uint32_t index, struct visit *v)
 {
+	struct flow_slot *s = slot_at(t, index);
 	uint64_t early_ns = s->first_ns + t->config.classify_after_ns;
 	enum lj_due reason = over_at(t, s, v->clock_ns);
 
@@ -76,10 +78,10 @@ static void look_at(struct lj_flow_table *t, struct flow_slot *s, struct visit *
 		expire(t, flow_end(t, s, reason, order_at(t, s, v->seq)), v);
 		return;
 	}
-	wheel_remove(t, index_of(t, s));
+	wheel_remove(t, index);
 	if (!s->early && t->config.classify_after_ns > 0 && early_ns < v->clock_ns)
 		expire(t, flow_early(t, s, LJ_DUE_EARLY_AGE, early_ns, order_at(t, s, v->seq)), v);
-	wheel_file(t, s);
+	wheel_file(t, s, index);
 }
 
 /* Up to tick `target`, as far as looks and room last. */
@@ -92,11 +94,9 @@ static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
 		for (int i = 0; i < AHEAD && ahead != NONE; i++)
 			ahead = prefetch_ending(t, ahead);
 		while (*first != NONE && v->looks > 0 && v->room > 0) {
-			struct flow_slot *s = slot_at(t, *first);
-
 			if (ahead != NONE)
 				ahead = prefetch_ending(t, ahead);
-			look_at(t, s, v);
+			look_at(t, *first, v);
 		}
 		if (*first != NONE)
 			break;
