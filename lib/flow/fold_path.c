@@ -369,22 +369,29 @@ static __rte_always_inline void fold(struct lj_flow *f, struct lanes *v, uint32_
 		fold_rest(f, v, packets, keep);
 }
 
+/* False, and nothing done, when they took longer than the lanes can tell. Not inlined: most flows
+ * end with few packets in their log, or none. */
+static __rte_noinline bool fold_log(const struct lj_flow_head *head, struct lj_flow *f,
+				    const struct logged *log, uint32_t from, uint32_t to,
+				    uint32_t keep)
+{
+	struct lanes v;
+
+	spread(&v, log, from, to);
+	v.begin_ns = head->last_ns - v.span_ns;
+	if (unlikely(v.span_ns >= UINT32_MAX))
+		return false;
+	fold(f, &v, head->packets - (to - from), head->key.proto == IPPROTO_TCP, keep);
+	return true;
+}
+
 void account_log(const struct lj_flow_head *head, struct lj_flow *f, const struct logged *log,
 		 uint32_t from, uint32_t to, uint32_t keep)
 {
-	const bool tcp = head->key.proto == IPPROTO_TCP;
-	struct before b = {.packets = head->packets - (to - from)};
-	struct lanes v;
+	struct before b;
 
-	if (to - from >= FOLD_LEAST) {
-		spread(&v, log, from, to);
-		b.last_ns = v.begin_ns = head->last_ns - v.span_ns;
-		if (likely(v.span_ns < UINT32_MAX)) {
-			fold(f, &v, b.packets, tcp, keep);
-			return;
-		}
-	} else {
-		b.last_ns = head->last_ns - span_of(log, from, to);
-	}
-	account_singly(f, log + from, to - from, b, tcp, keep);
+	if (to == from || (to - from >= FOLD_LEAST && fold_log(head, f, log, from, to, keep)))
+		return;
+	b = (struct before){head->packets - (to - from), head->last_ns - span_of(log, from, to)};
+	account_singly(f, log + from, to - from, b, head->key.proto == IPPROTO_TCP, keep);
 }

@@ -194,8 +194,7 @@ static void write_young(struct lj_flow_table *t, const struct flow_slot *s, stru
 		write_sides(t, s, f, n, second_ns);
 	else
 		account_first(t, s, f, n, second_ns);
-	if (to > YOUNG_LOG)
-		account_log(&s->head, f, s->log, YOUNG_LOG, to, t->config.keep);
+	account_log(&s->head, f, s->log, YOUNG_LOG, to, t->config.keep);
 }
 
 void slot_fold(struct lj_flow_table *t, struct flow_slot *s, uint32_t to)
