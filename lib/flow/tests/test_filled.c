@@ -1,0 +1,48 @@
+/* Logs that the quick packets of a burst fill, whose flow goes on in the same burst. */
+#include "flow_fixture.h"
+
+/* 60 packets of one flow, of which the first and the 42nd cannot be logged; its record then. */
+static void feed_in_bursts_of(struct lj_flow_table *t, uint16_t most, struct lj_flow *record)
+{
+	struct lj_packet packets[60];
+	uint16_t n;
+
+	for (uint16_t i = 0; i < RTE_DIM(packets); i++) {
+		packets[i] = packet(1, i % 3 == 1, START + 1000 * i,
+				    i % 41 == 0 ? LJ_TCP_SYN : LJ_TCP_ACK, i);
+		packets[i].tcp_seq = 5 * i;
+	}
+	for (uint16_t at = 0; at < RTE_DIM(packets); at += n) {
+		n = (uint16_t)RTE_MIN(most, RTE_DIM(packets) - at);
+		lj_flow_ask(t, packets + at, n);
+		CU_ASSERT_EQUAL(lj_flow_update(t, packets + at, n, due, &n_due), n);
+	}
+	CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, 0, due, 1), 1);
+	*record = *due[0];
+	lj_flow_settle(t, due, 1);
+}
+
+static void a_log_that_fills_within_a_burst_is_emptied_in_time(void)
+{
+	for (uint16_t most = 2; most <= 60; most++) {
+		struct lj_flow_table *t = table_with(standard);
+		struct lj_flow one_by_one, together;
+
+		feed_in_bursts_of(t, 1, &one_by_one);
+		CU_ASSERT_EQUAL(one_by_one.packets, 60);
+		seq = 1;
+		feed_in_bursts_of(t, most, &together);
+		CU_ASSERT_EQUAL(memcmp(&one_by_one, &together, sizeof(together)), 0);
+		lj_flow_destroy(t);
+	}
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"a log that fills within a burst is emptied in time",
+		 a_log_that_fills_within_a_burst_is_emptied_in_time},
+	};
+
+	return lj_test_run("filled", tests, RTE_DIM(tests));
+}
