@@ -118,7 +118,6 @@ void account_singly(struct lj_flow *f, const struct logged *log, uint32_t n, str
 		    bool tcp, uint32_t keep)
 {
 	for (const struct logged *l = log; l < log + n; l++) {
-		const int side = l->l4_header_and_side >> 7;
 		const struct lj_packet p = {
 			.time_ns = b.last_ns + l->gap_ns,
 			.l3_bytes = l->l3_bytes,
@@ -130,11 +129,10 @@ void account_singly(struct lj_flow *f, const struct logged *log, uint32_t n, str
 			.ttl = l->ttl,
 		};
 
-		/* As is_loggable() saw: the compiler need not ask again. */
-		if (b.packets == 0 || f->side[side].packets == 0 ||
-		    (p.tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) != 0)
+		/* What is logged is plain: the compiler need not ask again. */
+		if ((p.tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) != 0)
 			__builtin_unreachable();
-		account(f, &p, side, &b, tcp, keep);
+		account(f, &p, l->l4_header_and_side >> 7, &b, tcp, keep);
 		b.last_ns = p.time_ns;
 		b.packets++;
 	}
