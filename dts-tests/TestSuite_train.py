@@ -481,10 +481,29 @@ class TestMadeAttacks:
         Verify: that attacker has the shared address, and everybody else keeps theirs.
         """
         shell, beacon = (next(row for row in made if row["family"] == family) for family in ("webshell:made, shell", "mta:made, beacon"))
-        parts = [(shell["path"], 0, lj_dataset.sharing(shell, 1, 0)), (beacon["path"], 1, None)]
+        attacker = bytes(map(int, shell["attacker"].split(".")))
+        parts = [(shell["path"], 0, lj_dataset.shares(1, 0, {attacker})), (beacon["path"], 1, None)]
         lj_merge.merge(parts, tmp_path / "m.pcap")
         hosts = {".".join(map(str, frame[at:at + 4])) for _, _, frame in lj_capture.read(tmp_path / "m.pcap") for at in (26, 30)}
         verify("100.64.0.1" in hosts and shell["attacker"] not in hosts and beacon["attacker"] in hosts, hosts)
+
+    def test_an_attacker_and_its_victim_may_be_two_ordinary_hosts(self, made, data, tmp_path):
+        """
+        Steps: merge a made attack with two office captures as training does of every other one.
+        Verify: attacker and victim are known by other addresses, and each of them talks with hosts of an office, too.
+        """
+        labels = [{}, {}, next(row for row in made if row["family"] == "webshell:made, shell")]
+        paths = [data / "office-1.pcap", data / "office-2.pcap", labels[2]["path"]]
+        renamed = lj_dataset.renamings([2], [0, 1], 0, labels, numpy.random.default_rng(1))
+        lj_merge.merge([(path, 0, renamed[i]) for i, path in enumerate(paths)], tmp_path / "m.pcap")
+        peers = collections.defaultdict(set)
+        for _, _, frame in lj_capture.read(tmp_path / "m.pcap"):
+            one, other = (".".join(map(str, frame[at:at + 4])) for at in (26, 30))
+            peers[one].add(other)
+            peers[other].add(one)
+        attacker, victim = "100.65.0.1", "100.65.0.2"
+        verify(not {labels[2]["attacker"], labels[2]["victim"]} & set(peers), sorted(peers))
+        verify(victim in peers[attacker] and len(peers[attacker]) > 1 and len(peers[victim]) > 1, (peers[attacker], peers[victim]))
 
 
 class TestRecipe:

@@ -44,8 +44,10 @@ class Attack:
         return f"{r.choice((10, 172, 192, r.randint(11, 126), r.randint(128, 223)))}.{r.randint(0, 255)}.{r.randint(0, 255)}.{r.randint(1, 254)}"
 
     def sources(self, spoofed):
-        """A function that names each flow's source: any at all, or one of a few."""
+        """A function that names each flow's source: any at all, or one of a few, of which the attacker is one."""
         few = [self.host() for _ in range(self.random.choice((1, 2, 10, 40)))]
+        if not spoofed:
+            self.attacker = few[0]
         return self.host if spoofed else lambda: self.random.choice(few)
 
     def ticks(self, low_ms, high_ms):
@@ -303,19 +305,36 @@ def finish(a, c):
     # Otherwise nobody says farewell before the capture ends.
 
 
+def idle_out(a, c, patience_ms):
+    """The connection stays, and nobody says anything, until the server has waited long enough."""
+    c.wait(patience_ms, patience_ms * 1.02)
+    c.send(1, FIN | ACK)
+    c.now += c.rtt
+    c.send(0, (RST if a.random.random() < 0.4 else FIN) | ACK)
+
+
 def web_shell(a):
-    """A program left on a web server, driven by hand: commands in bursts, each a post to one page, what they print coming back."""
+    """A program left on a web server: commands, each a post to one page, what they print coming back; now and then a file, either way. Some
+    send the code with every command, some once; some are typed at, some asked by a program at its own pace."""
     r, service = a.random, a.random.choice((80, 443, 8080, 7001, a.port()))
-    padding, wrapped, kept = int(a.between(200, 6000)), int(a.between(60, 800)), a.random.choice((1, 1, 1, 3))
-    for now in a.ticks(150, 6000):
-        c = a.connection(now, a.attacker, a.port(), a.victim, service)
+    code, wrapped, printed = int(a.between(30, 15000)), int(a.between(20, 1500)), a.between(50, 30000)
+    once, head = r.choice((0, 0, int(a.between(5000, 60000)))), r.choice((0, r.randint(150, 700)))
+    kept, patience_ms, moved = r.choice((1, 1, 1, 3, 20)), r.choice((0, 0, a.between(1000, 70000))), r.choice((0, 0.01, 0.05))
+    pace_ms, jitter, think_ms = a.between(150, 20000), r.choice((None, None, a.between(0.001, 0.3))), r.choice((20, 400))
+    for _ in range(a.flows):
+        a.now += int((r.expovariate(1 / pace_ms) if jitter is None else pace_ms * r.uniform(1 - jitter, 1 + jitter)) * 10**6)
+        c = a.connection(a.now, a.attacker, a.port(), a.victim, service)
         c.open()
         for _ in range(r.randint(1, kept)):
-            c.say(0, padding + int(a.between(10, 600)))
-            c.wait(1, r.choice((20, 400)))
-            c.say(1, wrapped + int(a.between(1, 12000)))
-            c.wait(5, 300)
-        finish(a, c)
+            files = [int(a.between(5000, 300000)) if r.random() < moved / 2 else 0 for _ in range(2)]
+            if head:  # in a segment of its own
+                c.say(0, head)
+            c.say(0, code + once + int(a.between(10, 600)) + files[0])
+            once = 0
+            c.wait(1, think_ms)
+            c.say(1, wrapped + int(a.between(1, printed)) + files[1])
+            c.wait(5, min(pace_ms, 3000))
+        idle_out(a, c, patience_ms) if patience_ms else finish(a, c)
 
 
 def sealed(r):
@@ -413,8 +432,8 @@ ATTACKS = {
 
 
 def write(folder, captures=CAPTURES):
-    """`captures` of each attack under `folder`; rows as LABELS.tsv has them, with `path` and the address of the `attacker`, of those that come
-    from one host."""
+    """`captures` of each attack under `folder`; rows as LABELS.tsv has them, with `path` and the addresses of `attacker` and `victim`, where
+    there are such: an attacker is nobody where sources are spoofed or others are made to answer, a victim where a program calls home."""
     os.makedirs(folder, exist_ok=True)
     rows = []
     for kind, (family, make) in enumerate(ATTACKS.items()):
@@ -424,7 +443,7 @@ def write(folder, captures=CAPTURES):
             path = os.path.join(folder, f"{kind:02}-{number}.pcap")
             attack.capture.save(path)
             rows.append({"file": f"{PUBLISHER}/{os.path.basename(path)}", "class": "malicious", "family": family, "rule": "mal:*", "path": path,
-                         "attacker": attack.attacker})
+                         "attacker": attack.attacker, "victim": attack.victim})
     return rows
 
 

@@ -138,23 +138,16 @@ def _table(path, sets):
     return header[IDENTITY_COLUMNS:], rows
 
 
-def sharing(label, shared, shift):
-    """How a part of a merge shares addresses with others: a benign one all that are private, a made attack its attacker's, if it has one alone."""
-    those = {bytes(map(int, label["attacker"].split(".")))} if "attacker" in label else None
-    return lj_merge.Sharing(shared, shift, those)
-
-
 def _extract(job):
     """A plain capture or a merge: (feature names, rows float32, labels, capture of each row, merged)."""
-    parts, folder, sets = job  # parts: (index of the capture, its label, offset in s, addresses shared)
+    parts, folder, sets = job  # parts: (index of the capture, its label, offset in s, None or a lj_merge.Renaming)
     owner, moved = None, [0]
     paths = [label.get("path") or os.path.join(folder, label["file"]) for _, label, _, _ in parts]
     if len(parts) == 1:
         names, rows = _table(paths[0], sets)
     else:
         with tempfile.NamedTemporaryFile(suffix=".pcap") as merged:
-            owner, moved = lj_merge.merge([(path, offset, sharing(label, shared, i) if shared else None)
-                                           for i, (path, (_, label, offset, shared)) in enumerate(zip(paths, parts))], merged.name)
+            owner, moved = lj_merge.merge([(path, offset, renaming) for path, (_, _, offset, renaming) in zip(paths, parts)], merged.name)
             names, rows = _table(merged.name, sets)
     rules, chosen = [lj_labels.Rule(label["rule"], path) for path, (_, label, _, _) in zip(paths, parts)], [[] for _ in parts]
     for row in rows:
@@ -203,14 +196,42 @@ def _merges_of(chosen, labels, n_buckets, buckets):
         rng.shuffle(benign)
         for at in range(0, len(attacks), ATTACKS_A_MERGE):
             shared = int(rng.choice(SHARED))
-            around = rng.choice(benign, min(BENIGN_A_MERGE, len(benign)), replace=False)
-            # Of every other made attack by one host, that host is one of those that do ordinary things, too.
-            yield ([(i, labels[i], rng.uniform(0, SPREAD_S), shared if i % 2 and "attacker" in labels[i] else 0)
-                    for i in attacks[at:at + ATTACKS_A_MERGE]] +
-                   [(int(i), labels[int(i)], rng.uniform(0, SPREAD_S), shared) for i in around])
+            within = attacks[at:at + ATTACKS_A_MERGE]
+            around = [int(i) for i in rng.choice(benign, min(BENIGN_A_MERGE, len(benign)), replace=False)]
+            renamed = renamings(within, around, shared, labels, rng)
+            yield [(i, labels[i], rng.uniform(0, SPREAD_S), renamed[i]) for i in within + around]
         for at in range(0, len(benign), BENIGN_AN_OVERLAY):
             shared = int(rng.choice(SHARED))
-            yield [(i, labels[i], rng.uniform(0, SPREAD_S), shared) for i in benign[at:at + BENIGN_AN_OVERLAY]]
+            part = benign[at:at + BENIGN_AN_OVERLAY]
+            yield [(i, labels[i], rng.uniform(0, SPREAD_S), shares(shared, n)) for n, i in enumerate(part)]
+
+
+def shares(shared, shift, those=None):
+    """A lj_merge.Sharing, or None where no addresses are `shared`."""
+    return lj_merge.Sharing(shared, shift, those) if shared else None
+
+
+def renamings(attacks, around, shared, labels, rng):
+    """{capture: None or a lj_merge.Renaming} of a merge of `attacks` and benign captures `around` them, that share `shared` addresses.
+
+    Attackers that do nothing else, and victims that nothing else is done to, are few. So of a made attack the attacker is behind a shared
+    address, or else it and its victim are each the busiest host of a benign capture or two."""
+    renamed = {i: shares(shared, n) for n, i in enumerate(around, start=len(attacks))}
+    free = list(around)
+    for n, i in enumerate(attacks):
+        renamed[i] = None
+        if "attacker" not in labels[i]:
+            continue
+        attacker, victim = (bytes(map(int, labels[i][who].split("."))) for who in ("attacker", "victim"))
+        if i % 2:
+            renamed[i] = shares(shared, n, {attacker})
+            continue
+        hosts = [bytes((100, 65, n, who)) for who in (1, 2)]
+        renamed[i] = lj_merge.Renaming(dict(zip((attacker, victim), hosts)))
+        for host in hosts * int(rng.integers(1, 3)):
+            if free:
+                renamed[free.pop()] = lj_merge.Standing(host)
+    return renamed
 
 
 def check_families(path, labels, lone):
@@ -258,7 +279,7 @@ def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"
         dataset, labels = Dataset(captured, made), captured + made
     except ValueError as error:
         raise ValueError(f"{labels_path}: {error}") from None
-    jobs = [([(i, label, 0, 0)], folder, sets) for i, label in enumerate(labels)]
+    jobs = [([(i, label, 0, None)], folder, sets) for i, label in enumerate(labels)]
     jobs += [(parts, folder, sets) for parts in _merges(labels, dataset.n_buckets, dataset.buckets) if len(parts) > 1]
     with tempfile.TemporaryDirectory(prefix="linejudge-train-") as folder_of_workers, \
             multiprocessing.Pool(2, _begin, (folder_of_workers,)) as pool:

@@ -9,6 +9,7 @@ nanosecond, so that a flow's first_seen_ns tells which capture it came from. Che
 """
 
 import argparse
+import collections
 import os
 import struct
 import sys
@@ -27,45 +28,80 @@ def is_private(address):
     return address[3] != 255 and (first == 10 or (first == 192 and second == 168) or (first == 172 and second & 0xF0 == 16))
 
 
-class Sharing:
+def ipv4_at(frame):
+    """Where the addresses of an IPv4 packet begin; None of other frames."""
+    at = 12
+    while frame[at:at + 2] in VLAN_TYPES:
+        at += 4
+    return at + 14 if frame[at:at + 2] == b"\x08\x00" and len(frame) >= at + 22 else None
+
+
+def busiest_host(path):
+    """The private address that sends most packets of a capture; None where there is none."""
+    sent = collections.Counter()
+    for _, _, frame in lj_capture.read(path):
+        at = ipv4_at(frame)
+        if at is not None and is_private(frame[at:at + 4]):
+            sent[frame[at:at + 4]] += 1
+    return max(sent, key=lambda address: (sent[address], address), default=None)
+
+
+class Renaming:
+    """Gives a capture's hosts other addresses: `names`, {address: address}, of 4 bytes each."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def begin(self, path):
+        """Called before the first frame of the capture `path`."""
+
+    def name_of(self, address):
+        return self.names.get(address, address)
+
+    def __call__(self, frame):
+        at = ipv4_at(frame)
+        if at is None:
+            return frame
+        return frame[:at] + self.name_of(frame[at:at + 4]) + self.name_of(frame[at + 4:at + 8]) + frame[at + 8:]
+
+
+class Sharing(Renaming):
     """Folds one capture's private addresses into `shared` ones, or `those` alone, if given; the `shift`-th of them is its first."""
 
     def __init__(self, shared, shift, those=None):
-        self.shared, self.shift, self.known, self.those = shared, shift, {}, those
+        super().__init__({})
+        self.shared, self.shift, self.those = shared, shift, those
 
-    def _address(self, address):
-        if address not in self.known:
-            number = (self.shift + len(self.known)) % self.shared
-            self.known[address] = bytes((100, 64, number >> 8, 1 + (number & 0xFF)))
-        return self.known[address]
+    def name_of(self, address):
+        if address not in self.names and (is_private(address) if self.those is None else address in self.those):
+            number = (self.shift + len(self.names)) % self.shared
+            self.names[address] = bytes((100, 64, number >> 8, 1 + (number & 0xFF)))
+        return super().name_of(address)
 
-    def _is_shared(self, address):
-        return is_private(address) if self.those is None else address in self.those
 
-    def __call__(self, frame):
-        at = 12
-        while frame[at:at + 2] in VLAN_TYPES:
-            at += 4
-        if frame[at:at + 2] != b"\x08\x00" or len(frame) < at + 22:
-            return frame
-        source, target = frame[at + 14:at + 18], frame[at + 18:at + 22]
-        if self._is_shared(source):
-            source = self._address(source)
-        if self._is_shared(target):
-            target = self._address(target)
-        return frame[:at + 14] + source + target + frame[at + 22:]
+class Standing(Renaming):
+    """Gives a capture's busiest private host the address of somebody in another capture: they are one host then."""
+
+    def __init__(self, address):
+        super().__init__({})
+        self.address = address
+
+    def begin(self, path):
+        self.names = {busiest_host(path): self.address}
 
 
 def merge(parts, out):
-    """`parts`: (path, offset in s, None or a Sharing). Returns {time_ns: index of the part} of every packet written, and by how many
+    """`parts`: (path, offset in s, None or a Renaming). Returns {time_ns: index of the part} of every packet written, and by how many
     ns each part was moved."""
     packets, moved = [], []
-    for index, (path, offset_s, sharing) in enumerate(parts):
+    for index, (path, offset_s, renaming) in enumerate(parts):
         begin_ns = None
+        if renaming:
+            renaming.begin(path)
         for time_ns, wire, frame in lj_capture.read(path):
             begin_ns = time_ns if begin_ns is None else begin_ns
             at_ns = max(BASE_NS + time_ns - begin_ns + int(offset_s * 1e9), BASE_NS)
-            packets.append((at_ns, index, wire, sharing(frame) if sharing else frame))
+            packets.append((at_ns, index, wire, renaming(frame) if renaming else frame))
         moved.append(BASE_NS + int(offset_s * 1e9) - (begin_ns or 0))
     packets.sort(key=lambda packet: packet[:2])
     owner, latest = {}, 0
