@@ -481,20 +481,20 @@ class TestMadeAttacks:
         Verify: that attacker has the shared address, and everybody else keeps theirs.
         """
         shell, beacon = (next(row for row in made if row["family"] == family) for family in ("webshell:made, shell", "mta:made, beacon"))
-        attacker = bytes(map(int, shell["attacker"].split(".")))
-        parts = [(shell["path"], 0, lj_dataset.shares(1, 0, {attacker})), (beacon["path"], 1, None)]
+        renamed = lj_dataset.renamings([0], [], 1, [shell], 1, numpy.random.default_rng(1))
+        parts = [(shell["path"], 0, renamed[0]), (beacon["path"], 1, None)]
         lj_merge.merge(parts, tmp_path / "m.pcap")
         hosts = {".".join(map(str, frame[at:at + 4])) for _, _, frame in lj_capture.read(tmp_path / "m.pcap") for at in (26, 30)}
         verify("100.64.0.1" in hosts and shell["attacker"] not in hosts and beacon["attacker"] in hosts, hosts)
 
     def test_an_attacker_and_its_victim_may_be_two_ordinary_hosts(self, made, data, tmp_path):
         """
-        Steps: merge a made attack with two office captures as training does of every other one.
+        Steps: merge a made attack with two office captures as training does every other time.
         Verify: attacker and victim are known by other addresses, and each of them talks with hosts of an office, too.
         """
         labels = [{}, {}, next(row for row in made if row["family"] == "webshell:made, shell")]
         paths = [data / "office-1.pcap", data / "office-2.pcap", labels[2]["path"]]
-        renamed = lj_dataset.renamings([2], [0, 1], 0, labels, numpy.random.default_rng(1))
+        renamed = lj_dataset.renamings([2], [0, 1], 0, labels, 0, numpy.random.default_rng(1))
         lj_merge.merge([(path, 0, renamed[i]) for i, path in enumerate(paths)], tmp_path / "m.pcap")
         peers = collections.defaultdict(set)
         for _, _, frame in lj_capture.read(tmp_path / "m.pcap"):

@@ -32,6 +32,7 @@ CAPTURE_CAP = 3000
 BUCKETS = 10  # captures of one bucket are merged with each other and with no others
 BUCKETS_FEW = 5  # where a class has fewer than BUCKETS captures; it has to have these
 ATTACKS_A_MERGE, BENIGN_A_MERGE, BENIGN_AN_OVERLAY = 3, 12, 24
+MADE_TURNS = 2  # merges that a made attack is in: of one its attacker is behind a shared address, of the other an ordinary host
 SPREAD_S = 300
 SHARED = (0, 1, 2, 4, 8)
 
@@ -181,14 +182,16 @@ def _merges(labels, n_buckets, buckets):
     captured = sum("path" not in label for label in labels)
     yield from _merges_of(range(captured), labels, n_buckets, buckets)
     made = range(captured, len(labels))
-    for parts in _merges_of([i for i in range(captured) if labels[i]["class"] == "benign"] + list(made), labels, n_buckets, buckets):
-        if any(index in made for index, *_ in parts):
-            yield parts
+    around = [i for i in range(captured) if labels[i]["class"] == "benign"]
+    for turn in range(MADE_TURNS):
+        for parts in _merges_of(around + list(made), labels, n_buckets, buckets, turn):
+            if any(index in made for index, *_ in parts):
+                yield parts
 
 
-def _merges_of(chosen, labels, n_buckets, buckets):
+def _merges_of(chosen, labels, n_buckets, buckets, turn=0):
     for bucket in range(n_buckets):
-        rng = numpy.random.default_rng(1000 + bucket)
+        rng = numpy.random.default_rng(1000 + bucket + 100 * turn)
         here = [i for i in chosen if buckets[i] == bucket]
         benign = [i for i in here if labels[i]["class"] == "benign"]
         attacks = [i for i in here if labels[i]["class"] != "benign"]
@@ -198,7 +201,7 @@ def _merges_of(chosen, labels, n_buckets, buckets):
             shared = int(rng.choice(SHARED))
             within = attacks[at:at + ATTACKS_A_MERGE]
             around = [int(i) for i in rng.choice(benign, min(BENIGN_A_MERGE, len(benign)), replace=False)]
-            renamed = renamings(within, around, shared, labels, rng)
+            renamed = renamings(within, around, shared, labels, turn, rng)
             yield [(i, labels[i], rng.uniform(0, SPREAD_S), renamed[i]) for i in within + around]
         for at in range(0, len(benign), BENIGN_AN_OVERLAY):
             shared = int(rng.choice(SHARED))
@@ -211,11 +214,11 @@ def shares(shared, shift, those=None):
     return lj_merge.Sharing(shared, shift, those) if shared else None
 
 
-def renamings(attacks, around, shared, labels, rng):
+def renamings(attacks, around, shared, labels, turn, rng):
     """{capture: None or a lj_merge.Renaming} of a merge of `attacks` and benign captures `around` them, that share `shared` addresses.
 
-    Attackers that do nothing else, and victims that nothing else is done to, are few. So of a made attack the attacker is behind a shared
-    address, or else it and its victim are each the busiest host of a benign capture or two."""
+    Few attackers do nothing else, and few victims nothing but suffer. So of a made attack the attacker is behind a shared address in one
+    `turn`, and in the next it and its victim are each the busiest host of a benign capture or two."""
     renamed = {i: shares(shared, n) for n, i in enumerate(around, start=len(attacks))}
     free = list(around)
     for n, i in enumerate(attacks):
@@ -223,12 +226,12 @@ def renamings(attacks, around, shared, labels, rng):
         if "attacker" not in labels[i]:
             continue
         attacker, victim = (bytes(map(int, labels[i][who].split("."))) for who in ("attacker", "victim"))
-        if i % 2:
+        if (i + turn) % 2:
             renamed[i] = shares(shared, n, {attacker})
             continue
         hosts = [bytes((100, 65, n, who)) for who in (1, 2)]
         renamed[i] = lj_merge.Renaming(dict(zip((attacker, victim), hosts)))
-        for host in hosts * int(rng.integers(1, 3)):
+        for host in hosts * (2 if rng.random() < 0.5 else 1):
             if free:
                 renamed[free.pop()] = lj_merge.Standing(host)
     return renamed
