@@ -67,6 +67,9 @@ int open_sources(struct lj_pipeline *p, struct lj_error *err);
 int open_roles(struct lj_pipeline *p, struct lj_error *err);
 int open_sinks(struct lj_pipeline *p, struct lj_error *err);
 void close_roles(struct lj_pipeline *p);
+/* Deals the roles to lcores 1, 2, 3 ... as config's EAL arguments have placed them; of opening them
+ * the last. */
+int deal_roles(struct lj_pipeline *p, struct lj_error *err);
 
 /* The loop of one lcore: until all its roles are finished. */
 int lcore_main(void *lcore);
