@@ -42,8 +42,7 @@ int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 	if (info->outputs != info->classes)
 		return lj_error_set(err, EINVAL, dir, "gives %u scores for its %u classes",
 				    info->outputs, info->classes);
-	/* What is kept of a flow, and asked of its hosts, follows from the first model's features.
-	 */
+	/* What is kept of a flow follows from the first model's features. */
 	if (lj_feature_plan_keep(m->family->plan) & ~lj_feature_plan_keep(m->plan))
 		return lj_error_set(
 			err, EINVAL, dir,
