@@ -61,31 +61,30 @@ static uint16_t parse(struct path *p, const struct lj_burst *burst, struct lj_pa
 static uint16_t receive_and_parse(struct path *p, const struct frames *f, struct lj_packet *packets)
 {
 	static struct lj_burst burst;
-	uint32_t sent[LJ_BURST_MAX];
+	const uint32_t first = p->at, pass = p->pass;
 	uint16_t n;
 
 	burst.count = LJ_BURST_MAX;
 	for (uint16_t i = 0; i < LJ_BURST_MAX; i++) {
 		struct rte_mbuf *m = &p->mbuf[i];
 
-		m->buf_addr = f->slot + (size_t)p->at * FRAME_SLOT;
-		m->data_len = f->bytes[p->at];
+		m->buf_addr = f->slot + (size_t)(first + i) * FRAME_SLOT;
+		m->data_len = f->bytes[first + i];
 		m->pkt_len = m->data_len;
 		burst.mbuf[i] = m;
 		burst.time_ns[i] = p->time_ns += f->gap_ns;
 		burst.wire_bytes[i] = m->data_len;
-		sent[i] = f->stride[p->at] * p->pass;
-		p->at++;
-		if (p->at == f->n) {
-			p->at = 0;
-			p->pass++;
-		}
+	}
+	p->at += LJ_BURST_MAX;
+	if (p->at == f->n) {
+		p->at = 0;
+		p->pass++;
 	}
 	/* All are accepted: packet i is frame i of the burst. */
 	n = parse(p, &burst, packets);
 	for (uint16_t i = 0; i < n; i++) {
 		packets[i].seq = ++p->seq;
-		packets[i].tcp_seq += sent[i];
+		packets[i].tcp_seq += f->stride[first + i] * pass;
 	}
 	return n;
 }
@@ -270,15 +269,18 @@ struct result {
 	double own, hash, ratio;
 };
 
-/* Where each flow is to be new, so many that the first are gone when the frames begin again: the
- * table evicts the latest of the oldest tick, so a flow may stay for two ticks and more. */
+/* Whole bursts. Where each flow is to be new, so many that the first are gone when the frames begin
+ * again: the table evicts the latest of the oldest tick, so a flow may stay for two ticks and more.
+ */
 static uint32_t frames_of(enum traffic_kind kind, uint32_t flows)
 {
-	uint32_t ticks = (uint32_t)(4 * LJ_FLOW_TICK_NS / GAP_NS);
+	uint32_t ticks = (uint32_t)(4 * LJ_FLOW_TICK_NS / GAP_NS), n;
 
 	if (kind <= TRAFFIC_ZIPF)
-		return RTE_MAX(flows * 2, 1u << 16);
-	return RTE_MAX(flows * (kind == TRAFFIC_SMALL ? 2 * SMALL_PACKETS : 4), ticks);
+		n = RTE_MAX(flows * 2, 1u << 16);
+	else
+		n = RTE_MAX(flows * (kind == TRAFFIC_SMALL ? 2 * SMALL_PACKETS : 4), ticks);
+	return RTE_ALIGN_CEIL(n, LJ_BURST_MAX);
 }
 
 static bool measure(enum traffic_kind kind, uint32_t flows, uint32_t keep, double seconds,
