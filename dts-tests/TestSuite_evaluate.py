@@ -15,14 +15,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
 from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, replay, verify
+from framework.training import evaluate
 
 COLUMNS = ["packets", "bytes", "duration_us", "fwd_payload_bytes"]
 BENIGN = {"web", "dns", "ntp", "ping", "ssh"}
-
-
-def evaluate(*arguments):
-    return subprocess.run([os.path.join(TOOLS, "evaluate"), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          check=False)
 
 
 @pytest.fixture

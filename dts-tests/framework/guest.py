@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from framework.linejudge import ROOT, TIMEOUT_S, run, verify
+from framework.linejudge import ROOT, TIMEOUT_S, verify
 
 OVERLAY = os.path.join(ROOT, "dts-tests", "appliance", "overlay")
 BOOT_S = 240

@@ -1,0 +1,138 @@
+"""Labels that come in files of their own."""
+
+import csv
+import sys
+
+import pytest
+
+from framework.linejudge import TOOLS, replay, verify
+from framework.training import benign, generator
+
+sys.path.insert(0, TOOLS)
+
+import lj_labels  # noqa: E402: importable only now
+
+
+class TestLabelFiles:
+    """Labels that come in a file of their own, on a capture with web and an attack in it."""
+
+    @pytest.fixture
+    def mixed(self, tmp_path):
+        pcapgen = generator()
+        capture = pcapgen.Capture(7)
+        benign(pcapgen, capture, 8)
+        pcapgen.beacon(capture, 200, 5)
+        capture.save(tmp_path / "mixed.pcap")
+        replay(tmp_path / "mixed.pcap", "--model", "none", "--features", tmp_path / "f.csv")
+        with open(tmp_path / "f.csv", encoding="ascii") as file:
+            rows = list(csv.reader(file))[1:]
+        return tmp_path / "mixed.pcap", capture, [lj_labels.Flow(*row[1:8]) for row in rows]
+
+    def said(self, path, rule, flows):
+        verdict = lj_labels.Rule(rule, str(path))
+        return {(flow.ends[1][1] == 8080): verdict(flow) for flow in flows}
+
+    def test_a_row_a_flow(self, mixed):
+        """Verify: the listed flows are as listed, the others as the next clause says."""
+        path, capture, flows = mixed
+        lines = [",".join(map(str, (*label[:5], "malicious"))) for label in capture.labels if label[5] == "beacon"]
+        (path.parent / "l.csv").write_text("src_ip,src_port,dst_ip,dst_port,proto,class\n" + "\n".join(lines) + "\n")
+        verify(self.said(path, "flows:l.csv;benign:*", flows) == {True: 1, False: 0}, "not as labelled")
+
+    def test_a_row_a_time_window(self, mixed):
+        """Verify: the window's flows of its host are malicious."""
+        path, _, flows = mixed
+        (path.parent / "l.csv").write_text("start,end,class,dst_ip\n1700000199,1700001000,malicious,192.0.2.44\n")
+        verify(self.said(path, "times:l.csv;benign:*", flows) == {True: 1, False: 0}, "not as labelled")
+
+    def test_a_line_a_packet(self, mixed):
+        """Verify: a flow with one malicious packet is malicious."""
+        path, capture, flows = mixed
+        frames = [frame for _, _, frame in sorted(capture.frames)]
+        lines = [f"{n};{int(frame[30:34] == bytes((192, 0, 2, 44)))}" for n, frame in enumerate(frames, start=1)]
+        (path.parent / "mixed_labeled.csv").write_text("\n".join(lines) + "\n")
+        verify(self.said(path, "perpacket:labeled.csv", flows) == {True: 1, False: 0}, "not as labelled")
+
+    def test_pings_are_labelled_however_they_are_called(self, mixed):
+        """
+        Steps: label pings by packets, and by rows without ports and with their identifiers; ask of the flows of a feature table, which have
+        identifiers, and of those of EVE, which have nothing.
+        Verify: all are malicious.
+        """
+        path, capture, _ = mixed
+        generator().ping(capture, 3)
+        capture.save(path)
+        replay(path, "--model", "none", "--features", path.parent / "f.csv")
+        with open(path.parent / "f.csv", encoding="ascii") as file:
+            flows = [lj_labels.Flow(*row[1:8]) for row in csv.reader(file) if row[5] == "1"]
+        src, sport, dst, dport = next(label[:4] for label in capture.labels if label[5] == "ping")
+        header = "src_ip,src_port,dst_ip,dst_port,proto,class\n"
+        (path.parent / "ids.csv").write_text(f"{header}{src},{sport},{dst},{dport},1,malicious\n")
+        (path.parent / "zeros.csv").write_text(f"{header}{src},0,{dst},0,icmp,malicious\n")
+        frames = [frame for _, _, frame in sorted(capture.frames)]
+        (path.parent / "packets.csv").write_text("".join(f"{n};{int(frame[23] == 1)}\n" for n, frame in enumerate(frames, start=1)))
+        eve = lj_labels.Flow(src, 0, dst, 0, lj_labels.protocol("ICMP"), flows[0].first_ns, flows[0].last_ns)
+        for rule in ("flows:ids.csv", "flows:zeros.csv", "perpacket:packets.csv"):
+            said = [lj_labels.Rule(rule, str(path))(flow) for flow in (*flows, eve)]
+            verify(len(flows) == 1 and said == [1, 1], f"{rule}: {said}")
+
+    def test_of_windows_that_overlap_the_first_wins(self, mixed):
+        """Verify: the beacon's flows, which both windows have, are of the one that comes first."""
+        path, _, flows = mixed
+        rows = ["1700000199,1700001000,malicious,192.0.2.44", "1700000000,1700001000,benign,192.0.2.44"]
+        for order, wanted in ((rows, 1), (rows[::-1], 0)):
+            (path.parent / "l.csv").write_text("\n".join(["start,end,class,dst_ip", *order]) + "\n")
+            verify(self.said(path, "times:l.csv;benign:*", flows) == {True: wanted, False: 0}, "not as labelled")
+
+    def test_what_label_files_say_of_no_flow_is_told(self, mixed):
+        """Verify: how many of the rows, of flows and of windows, came true of none."""
+        path, capture, flows = mixed
+        src, sport, dst, dport, _, _ = next(label for label in capture.labels if label[5] == "beacon")
+        (path.parent / "l.csv").write_text("src_ip,src_port,dst_ip,dst_port,proto,class\n"
+                                           f"{src},{sport},{dst},{dport},tcp,Malicious\n10.9.9.9,1,10.9.9.8,2,udp,malicious\n")
+        (path.parent / "t.csv").write_text("start,end,class\n1,2,malicious\n")
+        rule = lj_labels.Rule("flows:l.csv;times:t.csv;benign:*", str(path))
+        verify(sorted(map(rule, flows)).count(1) == 1, "a flow of the file is malicious")
+        one, two = rule.complaints()
+        verify(one.startswith("1 of the 2 flows of ") and two.startswith("1 of the 1 windows of "), f"{one}; {two}")
+
+    def test_classes_that_are_none_are_told(self, mixed):
+        """Verify: of flows and windows, how many rows have another class than the two, and which."""
+        path, capture, flows = mixed
+        (path.parent / "l.csv").write_text("src_ip,src_port,dst_ip,dst_port,proto,class\n" +
+                                           "".join(",".join(map(str, label[:5])) + ",Attack\n" for label in capture.labels[:3]))
+        (path.parent / "t.csv").write_text("start,end,class\n1700000000,1700009999,Malicous\n")
+        rule = lj_labels.Rule("flows:l.csv;times:t.csv", str(path))
+        verify(set(map(rule, flows)) == {None}, "a flow is used")
+        one, two = rule.complaints()
+        verify("3 of the 3 rows are neither benign nor malicious (attack)" in one, one)
+        verify("1 of the 1 rows are neither benign nor malicious (malicous)" in two, two)
+
+    @pytest.mark.parametrize("rule, text, said", [
+        ("flows:l.csv", "a,b\n1,2\n", "line 1: no column src_ip; there are a, b"),
+        ("flows:l.csv", "", "no column src_ip; there are none"),
+        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80,here,90,6,benign\n", "line 2: 'here' does not appear"),
+        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80\n", "line 2: no dst_ip"),
+        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80,10.0.0.2,90,quic,benign\n", "line 2: quic is no protocol"),
+        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,1,10.0.0.2,2,6,benign\n10.0.0.2,2,10.0.0.1,1,6,malicious\n",
+         "10.0.0.1 1 and 10.0.0.2 2 are malicious in one row and benign in another"),
+        ("times:l.csv", "start,end,class\n20,10,benign\n", "line 2: the window 20 to 10 has no length"),
+        ("times:l.csv", "start,end,class\nnan,10,benign\n", "line 2: the window nan to 10"),
+        ("times:l.csv", "start,end,class\nMonday,10,benign\n", "line 2: Monday is no time in s since 1970"),
+        ("perpacket:l.csv", "1;0\n2,1\n", "line 2: '2,1' is not n;0 or n;1"),
+        ("perpacket:l.csv", "", "is empty"),
+        ("perpacket:l.csv", "99999;1\n", "names packet 99999, and "),
+    ])
+    def test_a_label_file_that_is_wrong_is_named(self, mixed, rule, text, said):
+        """Verify: the file, the line where there is one, and what is wrong."""
+        path, _, _ = mixed
+        (path.parent / "l.csv").write_text(text)
+        with pytest.raises(ValueError) as error:
+            lj_labels.Rule(rule, str(path))
+        verify("l.csv: " in str(error.value) and said in str(error.value), error.value)
+
+    def test_an_address_may_be_of_ipv6(self):
+        """Verify: with and without a port, however it is written."""
+        flow = lj_labels.Flow("2001:db8::1", 40000, "2001:db8::2", 80, 6)
+        for rule, wanted in (("mal:peer=2001:DB8:0::2", 1), ("mal:peer=[2001:db8::2]:80", 1), ("mal:peer=[2001:db8::2]:81", None)):
+            verify(lj_labels.Rule(rule)(flow) == wanted, rule)
