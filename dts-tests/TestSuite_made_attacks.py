@@ -15,6 +15,7 @@ from framework.linejudge import TOOLS, replay, verify
 
 sys.path.insert(0, TOOLS)
 
+import lj_attack  # noqa: E402: importable only now
 import lj_attacks  # noqa: E402: importable only now
 import lj_capture  # noqa: E402: importable only now
 import lj_dataset  # noqa: E402: importable only now
@@ -45,7 +46,7 @@ class TestMadeAttacks:
             summary = replay(row["path"], "--model", "none")
             parsed = summary["ledger"]["parse_accepted = flow_hit + flow_created + flow_refused + spread_refused"]["left"]
             verify(parsed == summary["packets"], f"{row['family']}: {summary}")
-            least = 2 if row["family"].endswith(("dnstunnel:made", "control")) else 0.7 * lj_attacks.FLOWS[0]
+            least = 2 if row["family"].endswith(("dnstunnel:made", "control")) else 0.7 * lj_attack.FLOWS[0]
             verify(summary["flows"] >= least, f"{row['family']}: {summary['flows']} flows")
 
     def test_some_are_of_systems_that_send_timestamps(self, made):
