@@ -85,15 +85,15 @@ struct lj_host {
 	uint64_t held; /* places taken, of hosts, services and conversations */
 };
 
-/* What distinct things are marked by: of a begin peer and port, of an end all; peer and port when
- * it failed. */
+/* What distinct things are marked by: of a begin peer and port; of an end what is counted, peer and
+ * port when it failed. */
 enum { PEER, PORT, SIZE, SERVICE_SIZE, MARKS };
 
 /* Where the directories have what a fact is about. */
 struct keys {
 	struct spot src, dst, service, conversation, opening;
 	struct spot mark[MARKS];
-	bool failed; /* an end that did */
+	bool failed; /* an end that did, and that is counted */
 };
 
 /* What it is about, where that is remembered; else NULL: ends and looks only. */

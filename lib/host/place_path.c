@@ -53,9 +53,11 @@ void host_ask_sets(const struct lj_host *h, struct keys *k, const struct lj_host
 		k->mark[PEER] = ask(marks, key_of(MARK_PEER, f->initiator, f->responder));
 		k->mark[PORT] = ask(marks, key_of(MARK_PORT, f->initiator, port));
 	} else if (f->event == LJ_HOST_END) {
-		k->mark[SIZE] = ask(marks, key_of(MARK_SIZE, f->initiator, size));
-		k->mark[SERVICE_SIZE] = ask(marks, key_of(MARK_SIZE, service, size));
-		k->failed = failed(f);
+		if (h->counts & OUT_ENDED)
+			k->mark[SIZE] = ask(marks, key_of(MARK_SIZE, f->initiator, size));
+		if (h->counts & SERVICE_ENDED)
+			k->mark[SERVICE_SIZE] = ask(marks, key_of(MARK_SIZE, service, size));
+		k->failed = h->counts & OUT_OUTCOMES && failed(f);
 		if (!k->failed)
 			return;
 		k->mark[PEER] = ask(marks, key_of(MARK_FAILED_PEER, f->initiator, f->responder));
@@ -137,14 +139,13 @@ static inline void mark_end(struct lj_host *h, struct things *t, const struct ke
 			    uint32_t beat)
 {
 	t->failed = k->failed;
-	if (t->src != NULL) {
+	if (t->src != NULL && h->counts & OUT_ENDED)
 		t->seen[SIZE] = mark(h, k->mark[SIZE], beat);
-		if (k->failed) {
-			t->seen[PEER] = mark(h, k->mark[PEER], beat);
-			t->seen[PORT] = mark(h, k->mark[PORT], beat);
-		}
+	if (t->src != NULL && k->failed) {
+		t->seen[PEER] = mark(h, k->mark[PEER], beat);
+		t->seen[PORT] = mark(h, k->mark[PORT], beat);
 	}
-	if (t->service != NULL)
+	if (t->service != NULL && h->counts & SERVICE_ENDED)
 		t->seen[SERVICE_SIZE] = mark(h, k->mark[SERVICE_SIZE], beat);
 }
 
