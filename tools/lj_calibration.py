@@ -8,7 +8,7 @@ the score that is k + 1 from the top, k = rate * n rounded down: at most the rat
 a few hours say that nothing comes of being bolder: it is believed as far as it is sure. Of clusters, an initiator's flows in a twentieth of the
 time, as many are drawn with replacement, DRAWS times; the variance of the log odds of the threshold by each draw is set against SITES_DIFFER squared,
 that of sites around the threshold as shipped, and the threshold lies between the two as they weigh. Over the shipped one nothing is changed: there
-the alarms were seen. What all that is worth on other traffic is measured on halves of the initiators: set on one, counted on the other, SPLITS times.
+the alarms were seen. What all that is worth on other traffic is measured on halves of the clusters: set on one, counted on the other, SPLITS times.
 """
 
 import collections
@@ -131,16 +131,13 @@ def between(threshold, shipped, believed):
 
 
 def spread(flows, rate, shipped, believed, seed=1):
-    """5 %, 50 % and 95 % of the share that alarms on other initiators than the threshold was set by."""
-    hosts = collections.defaultdict(list)
-    for flow in flows:
-        hosts[flow.source].append(flow.score)
-    if len(hosts) < 2:
+    """5 %, 50 % and 95 % of the share that alarms on other clusters than the threshold was set by."""
+    drawn, shares, draw = clusters(flows), [], random.Random(seed)
+    if len(drawn) < 2:
         return None
-    names, shares, draw = sorted(hosts), [], random.Random(seed)
     for _ in range(SPLITS):
-        draw.shuffle(names)
-        sides = [[s for name in part for s in hosts[name]] for part in (names[:len(names) // 2], names[len(names) // 2:])]
+        draw.shuffle(drawn)
+        sides = [[s for scores in part for s in scores] for part in (drawn[:len(drawn) // 2], drawn[len(drawn) // 2:])]
         threshold = between(threshold_for(sides[0], rate), shipped, believed)
         shares.append(sum(s >= threshold for s in sides[1]) / len(sides[1]))
     shares.sort()
@@ -194,10 +191,10 @@ def report(entry, shipped):
              f"as shipped {alerts['shipped_per_hour']:.4g}"]
     low, _, high = alerts["share_elsewhere"]
     if low is None:
-        lines.append("uncertainty: unknown, all flows are of one initiator")
+        lines.append("uncertainty: unknown, all flows are of one initiator at one time")
     else:
         lines.append(f"uncertainty: {low * per_hour:.4g} to {high * per_hour:.4g} an hour, {low:.4%} to {high:.4%} of flows (90 % of "
-                     f"{SPLITS} splits by initiator, set on one half and counted on the other)")
+                     f"{SPLITS} splits by initiator and time, set on one half and counted on the other)")
     if entry["threshold"] < shipped:
         lines.append(f"this traffic by itself is believed to {entry['believed']:.0%}; for the rest, the threshold as shipped")
     if traffic["set_aside"]:
