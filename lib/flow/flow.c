@@ -56,6 +56,7 @@ struct lj_flow_table *lj_flow_create(const char *name, const struct lj_flow_conf
 	t->counters = counters;
 	t->bucket_mask = buckets - 1;
 	t->capacity = config->capacity + SPARE_SLOTS;
+	t->evict_next = NONE;
 	memset(t->slot, 0xff, sizeof(t->slot));
 	while (t->n_spare < SPARE_RECORDS) {
 		t->spare[t->n_spare] = t->capacity + t->n_spare;

@@ -210,19 +210,28 @@ enum room {
 
 /*
  * Makes room for one record more. What is evicted stays lent until it is settled; the newcomer
- * takes one of the spare records.
+ * takes one of the spare records. Who goes is not asked again for a packet that has waited: looking
+ * for one files flows anew.
  */
 static enum room make_room(struct lj_flow_table *t, const struct lj_packet *p, struct collected *c)
 {
-	struct flow_slot *nearest;
+	uint32_t chosen = t->evict_next;
+	struct flow_slot *s;
 
+	t->evict_next = NONE;
 	if (t->active < t->config.capacity)
 		return ROOM;
-	nearest = wheel_nearest(t);
-	if (nearest == NULL || nearest->due != LJ_DUE_NOT)
-		return c->n > 0 ? ROOM_LATER : ROOM_NONE;
-	collect(c, flow_end(t, nearest, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie}));
-	return ROOM;
+	s = chosen != NONE && is_live(slot_at(t, chosen)) ? slot_at(t, chosen) : wheel_nearest(t);
+	if (s == NULL)
+		return ROOM_NONE;
+	if (s->due == LJ_DUE_NOT) {
+		collect(c, flow_end(t, s, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie}));
+		return ROOM;
+	}
+	if (c->n == 0)
+		return ROOM_NONE;
+	t->evict_next = index_of(t, s);
+	return ROOM_LATER;
 }
 
 /*

@@ -70,6 +70,7 @@ struct lj_flow_table {
 	uint32_t n_spare;
 	uint32_t spare[SPARE_RECORDS]; /* free ones beyond `capacity`, for young flows that end */
 	uint32_t active;
+	uint32_t evict_next; /* who goes for the packet that waits; NONE */
 	uint16_t loss_epoch; /* goes up when packets were lost on their way here */
 
 	uint64_t tick;			  /* the wheel has been visited up to here */

@@ -209,6 +209,49 @@ static void the_next_to_go_is_found_wherever_the_wheel_stands(void)
 	lj_flow_destroy(t);
 }
 
+/* A full table's flows: 40 ask for their early verdicts, the latest begun first, and then there is
+ * one more. Who goes for it. */
+static uint16_t gone_in_bursts_of(uint16_t most)
+{
+	enum { EARLY = 40 };
+	struct lj_flow_config config = standard;
+	struct lj_packet packets[EARLY + 1];
+	struct lj_flow_table *t;
+	uint16_t at = 0, gone = 0;
+
+	config.capacity = CAPACITY;
+	config.classify_at = 2;
+	t = table_with(config);
+	for (uint16_t i = 0; i < CAPACITY; i++)
+		feed(t, packet(i, false, START + i, S, 0));
+	for (uint16_t i = 0; i < EARLY; i++)
+		packets[i] = packet(CAPACITY - 1 - i, false, START + SECOND + i, A, 0);
+	packets[EARLY] = packet(CAPACITY, false, START + 2 * SECOND, S, 0);
+	while (at < EARLY + 1) {
+		uint16_t n = (uint16_t)RTE_MIN(most, EARLY + 1 - at);
+
+		at += lj_flow_update(t, packets + at, n, due, &n_due);
+		for (uint16_t i = 0; i < n_due; i++)
+			if (due[i]->due == LJ_DUE_EVICTED)
+				gone = due[i]->key.port[0];
+		lj_flow_settle(t, due, n_due);
+	}
+	CU_ASSERT_EQUAL(counters.value[LJ_C_flow_ended_evicted], 1);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_flow_refused], 0);
+	lj_flow_destroy(t);
+	return gone;
+}
+
+/* Not even when all that are looked at have lived on, and the one to go is lent. */
+static void who_goes_does_not_depend_on_the_bursts(void)
+{
+	uint16_t one_by_one = gone_in_bursts_of(1);
+
+	CU_ASSERT_EQUAL(one_by_one, 20000 + CAPACITY - 1);
+	for (uint16_t most = 2; most <= LJ_BURST_MAX; most++)
+		CU_ASSERT_EQUAL(gone_in_bursts_of(most), one_by_one);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -224,6 +267,7 @@ int main(void)
 		{"a young flow that closes lingers", a_young_flow_that_closes_lingers},
 		{"the next to go is found wherever the wheel stands",
 		 the_next_to_go_is_found_wherever_the_wheel_stands},
+		{"who goes does not depend on the bursts", who_goes_does_not_depend_on_the_bursts},
 	};
 
 	return lj_test_run("young", tests, RTE_DIM(tests));
