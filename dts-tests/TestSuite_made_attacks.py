@@ -113,13 +113,38 @@ class TestMerge:
         verify(len(flows) == wanted and 60 <= (scan - begin) / 1e9 < 61, f"{len(flows)} of {wanted} flows, the scan after {(scan - begin) / 1e9} s")
 
     def test_what_cannot_be_merged_is_named(self, data, tmp_path):
-        """Verify: one line each of a capture that is missing, that is none, of an offset that is no number, of a folder that is missing."""
+        """Verify: one line each of a capture that is missing, that is none, of offsets that are no time, of a folder that is missing."""
         (tmp_path / "t.csv").write_text("a,b\n1,2\n")
         for out, capture, said in (("m.pcap", "gone.pcap", "gone.pcap: No such file"), ("m.pcap", tmp_path / "t.csv", "t.csv: is cut short, or no pcap"),
-                                   ("m.pcap", f"{data}/scan-1.pcap@soon", "soon is no offset in s"), ("gone/m.pcap", data / "scan-1.pcap", "No such file")):
+                                   ("m.pcap", f"{data}/scan-1.pcap@soon", "soon is no offset in s"),
+                                   ("m.pcap", f"{data}/scan-1.pcap@nan", "nan is no offset in s"),
+                                   ("m.pcap", f"{data}/scan-1.pcap@1e12", "1e12 is no offset in s"), ("gone/m.pcap", data / "scan-1.pcap", "No such file")):
             done = self.merged("--out", tmp_path / out, capture)
             verify(done.returncode == 1 and done.stderr.startswith("tools/lj_merge.py: ") and said in done.stderr, done.stderr)
             verify(done.stderr.count("\n") == 1, done.stderr)
+
+    def test_a_capture_that_is_cut_off_gives_its_whole_packets(self, data, tmp_path):
+        """
+        Steps: merge a capture of which the last packet lacks a byte.
+        Verify: all packets but that one are there.
+        """
+        whole = (data / "office-1.pcap").read_bytes()
+        (tmp_path / "cut.pcap").write_bytes(whole[:-1])
+        packets = len(list(lj_capture.read(data / "office-1.pcap")))
+        done = self.merged("--out", tmp_path / "m.pcap", tmp_path / "cut.pcap")
+        verify(done.returncode == 0 and f"m.pcap: {packets - 1} packets of 1 captures" in done.stderr, done.stderr)
+
+    def test_more_hosts_than_a_byte_tells_share_addresses(self, tmp_path):
+        """
+        Steps: fold 600 private addresses into 300; ask for one more than there may be.
+        Verify: 300 are left; that is refused.
+        """
+        frame = bytes(12) + b"\x08\x00" + bytes(12)
+        sharing = lj_merge.Sharing(300, 5)
+        hosts = {sharing(frame + bytes((10, 0, i >> 8, i & 0xFE)) + bytes(4))[26:30] for i in range(1200)}
+        verify(len(hosts) == 300 and {host[:2] for host in hosts} == {b"\x64\x40"}, len(hosts))
+        done = self.merged("--out", tmp_path / "m.pcap", "--shared", "65536", "none.pcap")
+        verify(done.returncode == 2 and "65536 is not in 0..65535" in done.stderr, done.stderr)
 
     @staticmethod
     def merged(*arguments):

@@ -34,6 +34,8 @@ def _pcap(path, data):
     while at + 16 <= len(data):
         seconds, fraction, captured, wire = record.unpack_from(data, at)
         at += 16
+        if at + captured > len(data):
+            return
         yield seconds * 1_000_000_000 + fraction * scale, wire, data[at:at + captured]
         at += captured
 

@@ -10,6 +10,7 @@ nanosecond, so that a flow's first_seen_ns tells which capture it came from. Che
 
 import argparse
 import collections
+import math
 import os
 import struct
 import sys
@@ -20,6 +21,8 @@ import lj_tool  # noqa: E402
 
 BASE_NS = 1_600_000_000_000_000_000
 VLAN_TYPES = (b"\x81\x00", b"\x88\xa8")
+SHARED_MAX = 65535  # 100.64.0.0/16
+OFFSET_MAX_S = 10**9  # a pcap's seconds end in 2106
 
 
 def is_private(address):
@@ -74,8 +77,8 @@ class Sharing(Renaming):
 
     def name_of(self, address):
         if address not in self.names and (is_private(address) if self.those is None else address in self.those):
-            number = (self.shift + len(self.names)) % self.shared
-            self.names[address] = bytes((100, 64, number >> 8, 1 + (number & 0xFF)))
+            number = 1 + (self.shift + len(self.names)) % self.shared
+            self.names[address] = bytes((100, 64, number >> 8, number & 0xFF))
         return super().name_of(address)
 
 
@@ -114,10 +117,17 @@ def merge(parts, out):
     return owner, moved
 
 
+def shared(text):
+    number = int(text)
+    if not 0 <= number <= SHARED_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0..{SHARED_MAX}")
+    return number
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--shared", type=int, default=0, help="addresses that private ones are folded into; 0: none are")
+    parser.add_argument("--shared", type=shared, default=0, help="addresses that private ones are folded into; 0: none are")
     parser.add_argument("--attack", action="append", default=[], help="a capture that keeps its addresses; again for more")
     parser.add_argument("captures", nargs="+", help="CAPTURE or CAPTURE@OFFSET_S")
     arguments = parser.parse_args()
@@ -127,10 +137,15 @@ def main():
 def part_of(text):
     """(path, offset in s) of CAPTURE or CAPTURE@OFFSET_S; the path may have an @ of its own."""
     path, _, offset = text.rpartition("@")
+    if not path or os.path.exists(text):
+        return text, 0.0
     try:
-        return (path, float(offset)) if path and not os.path.exists(text) else (text, 0.0)
+        offset_s = float(offset)
     except ValueError:
-        raise ValueError(f"{text}: no such file, and {offset} is no offset in s") from None
+        offset_s = math.nan
+    if not abs(offset_s) <= OFFSET_MAX_S:
+        raise ValueError(f"{text}: no such file, and {offset} is no offset in s")
+    return path, offset_s
 
 
 def merge_files(arguments):
