@@ -83,13 +83,15 @@ static uint32_t size_of(const struct lj_flow *f)
 /* When packet times say that the flow was over. */
 static uint64_t over_ns(const struct lj_flow *f, uint64_t idle_timeout_ns, uint64_t tcp_linger_ns)
 {
+	uint64_t idle_ns = f->last_ns + idle_timeout_ns;
+
 	switch (f->due) {
 	case LJ_DUE_IDLE:
 	case LJ_DUE_FLUSHED:
-		return f->last_ns + idle_timeout_ns;
+		return idle_ns;
 	case LJ_DUE_FIN:
 	case LJ_DUE_RST:
-		return f->closed_ns + tcp_linger_ns;
+		return RTE_MIN(idle_ns, f->closed_ns + tcp_linger_ns);
 	default:
 		return f->last_ns;
 	}

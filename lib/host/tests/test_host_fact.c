@@ -21,12 +21,17 @@ static struct lj_flow tcp_flow(void)
 	return f;
 }
 
-static struct lj_host_fact fact_of(const struct lj_flow *f)
+static struct lj_host_fact fact_with(const struct lj_flow *f, uint64_t linger_ns)
 {
 	struct lj_host_fact made;
 
-	lj_host_fact_due(&made, f, 120 * SECOND, SECOND, 5);
+	lj_host_fact_due(&made, f, 120 * SECOND, linger_ns, 5);
 	return made;
+}
+
+static struct lj_host_fact fact_of(const struct lj_flow *f)
+{
+	return fact_with(f, SECOND);
 }
 
 static void a_due_flow_says_how_it_went(void)
@@ -57,6 +62,8 @@ static void an_end_stands_where_packet_times_say_it_was_over(void)
 	struct lj_flow f = tcp_flow();
 
 	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + SECOND * 3 / 2);
+	/* Who is closed may be silent for too long before it has lingered for long enough. */
+	CU_ASSERT_EQUAL(fact_with(&f, 3600 * SECOND).time_ns, START + 121 * SECOND);
 	f.due = LJ_DUE_IDLE;
 	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + 121 * SECOND);
 	f.due = LJ_DUE_FLUSHED;
