@@ -124,9 +124,7 @@ static void begin_flow(struct lj_flow_table *t, struct flow_slot *s, const struc
 		.icmp_type = p->icmp_type,
 		.icmp_code = p->icmp_code,
 	};
-	/* The wheel begins to turn with the first packet, or the first tick before it. */
-	if (t->tick == 0)
-		t->tick = p->time_ns / LJ_FLOW_TICK_NS;
+	wheel_begin(t, p->time_ns / LJ_FLOW_TICK_NS);
 	if (before != NULL) {
 		identity->flow_id = before->flow_id;
 		identity->flipped = before->flipped;

@@ -5,6 +5,14 @@
 
 #include "flow_table.h"
 
+/* The wheel begins to turn with the first packet, or the first tick before it. Once it has flows,
+ * 0 is a tick as any other: captures may begin at the epoch. */
+static inline void wheel_begin(struct lj_flow_table *t, uint64_t tick)
+{
+	if (t->tick == 0 && t->active == 0)
+		t->tick = tick;
+}
+
 /* When the flow would be over if nothing more came. */
 static inline uint64_t over_ns(const struct lj_flow_table *t, const struct flow_slot *s)
 {

@@ -171,8 +171,7 @@ uint16_t lj_flow_advance(struct lj_flow_table *t, uint64_t clock_ns, uint64_t se
 
 	if (t->config.ordered)
 		v.looks = v.room = UINT32_MAX;
-	if (t->tick == 0)
-		t->tick = target;
+	wheel_begin(t, target);
 	/* After a long silence one turn of the wheel looks at every record. */
 	if (target > t->tick + WHEEL_SLOTS)
 		t->tick = target - WHEEL_SLOTS;

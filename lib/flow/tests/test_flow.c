@@ -179,6 +179,21 @@ static void an_early_verdict_by_age_has_what_was_known_then(void)
 	}
 }
 
+static void a_capture_may_begin_at_the_epoch(void)
+{
+	struct lj_flow_table *t = lj_flow_create("test", &standard, &counters);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	feed(t, packet(1, false, 1, S, 0));
+	feed(t, packet(2, false, SECOND / 100, S, 0));
+	/* The first tick is past both their ends. */
+	tick(t, 121 * SECOND);
+	CU_ASSERT_EQUAL_FATAL(n_due, 2);
+	CU_ASSERT_EQUAL(due[0]->due, LJ_DUE_IDLE);
+	lj_flow_settle(t, due, n_due);
+	lj_flow_destroy(t);
+}
+
 static void a_full_table_evicts_the_record_nearest_its_timeout(void)
 {
 	struct lj_flow_config config = standard;
@@ -357,6 +372,7 @@ int main(void)
 		 an_early_verdict_is_asked_once_at_the_nth_packet},
 		{"an early verdict by age has what was known then",
 		 an_early_verdict_by_age_has_what_was_known_then},
+		{"a capture may begin at the epoch", a_capture_may_begin_at_the_epoch},
 		{"a full table evicts the record nearest its timeout",
 		 a_full_table_evicts_the_record_nearest_its_timeout},
 		{"who answers is the responder", who_answers_is_the_responder},
