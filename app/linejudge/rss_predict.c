@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,6 +283,7 @@ int rss_predict_main(int argc, char **argv)
 {
 	static struct prediction p = {.driver = "i40e"};
 	struct lj_error err = {0};
+	char runtime_dir[PATH_MAX];
 	int ret;
 
 	p.pcap = calloc((size_t)argc, sizeof(*p.pcap));
@@ -294,7 +296,9 @@ int rss_predict_main(int argc, char **argv)
 		ret = start_eal(&err);
 	if (ret == 0) {
 		ret = predict(&p, &err);
+		snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
 		rte_eal_cleanup();
+		rmdir(runtime_dir);
 	}
 	spread_free(&p.spread);
 	free(p.pcap);
