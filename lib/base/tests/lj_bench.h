@@ -116,10 +116,12 @@ static inline void lj_bench_eal(const char *name, unsigned int memory_mb)
 
 	snprintf(prefix, sizeof(prefix), "--file-prefix=lj-%s-%d", name, getpid());
 	snprintf(memory, sizeof(memory), "-m%u", memory_mb);
-	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])), argv) >= 0)
-		return;
-	fprintf(stderr, "%s: the EAL does not start\n", name);
-	exit(EXIT_FAILURE);
+	if (rte_eal_init((int)(sizeof(argv) / sizeof(argv[0])), argv) < 0) {
+		fprintf(stderr, "%s: the EAL does not start\n", name);
+		exit(EXIT_FAILURE);
+	}
+	/* Its folder is empty, and nobody else will use it. */
+	rmdir(rte_eal_get_runtime_dir());
 }
 
 static inline int lj_bench_by_value(const void *a, const void *b)
