@@ -36,6 +36,26 @@ static inline struct spot ask(const struct directory *d, uint64_t hash)
 	return spot;
 }
 
+/*
+ * The sets of marks, in eighths. What is marked for different readers has sets of its own: what
+ * nobody reads is not marked, and a context must not depend on who else reads what.
+ */
+struct share {
+	uint32_t first, bits; /* 8 >> bits of them */
+};
+static const struct share begun = {0, 1}, of_failed = {4, 2}, of_sizes = {6, 3},
+			  of_service_sizes = {7, 3};
+
+static inline struct spot ask_mark(const struct directory *marks, struct share share, uint64_t hash)
+{
+	struct spot spot = spot_of(marks, hash);
+
+	spot.set = (spot.set & (uint32_t)(marks->mask >> share.bits)) |
+		   share.first << (marks->shift - 3);
+	rte_prefetch0(set_of(marks, spot));
+	return spot;
+}
+
 void host_ask_sets(const struct lj_host *h, struct keys *k, const struct lj_host_fact *f)
 {
 	uint64_t port = (uint64_t)f->protocol << 16 | f->port;
@@ -50,18 +70,23 @@ void host_ask_sets(const struct lj_host *h, struct keys *k, const struct lj_host
 	k->opening = ask(&h->openings, key_of(KEY_OPENING, f->flow_id, 0));
 	k->failed = false;
 	if (f->event == LJ_HOST_BEGIN) {
-		k->mark[PEER] = ask(marks, key_of(MARK_PEER, f->initiator, f->responder));
-		k->mark[PORT] = ask(marks, key_of(MARK_PORT, f->initiator, port));
+		k->mark[PEER] =
+			ask_mark(marks, begun, key_of(MARK_PEER, f->initiator, f->responder));
+		k->mark[PORT] = ask_mark(marks, begun, key_of(MARK_PORT, f->initiator, port));
 	} else if (f->event == LJ_HOST_END) {
 		if (h->counts & OUT_ENDED)
-			k->mark[SIZE] = ask(marks, key_of(MARK_SIZE, f->initiator, size));
+			k->mark[SIZE] =
+				ask_mark(marks, of_sizes, key_of(MARK_SIZE, f->initiator, size));
 		if (h->counts & SERVICE_ENDED)
-			k->mark[SERVICE_SIZE] = ask(marks, key_of(MARK_SIZE, service, size));
+			k->mark[SERVICE_SIZE] =
+				ask_mark(marks, of_service_sizes, key_of(MARK_SIZE, service, size));
 		k->failed = h->counts & OUT_OUTCOMES && failed(f);
 		if (!k->failed)
 			return;
-		k->mark[PEER] = ask(marks, key_of(MARK_FAILED_PEER, f->initiator, f->responder));
-		k->mark[PORT] = ask(marks, key_of(MARK_FAILED_PORT, f->initiator, port));
+		k->mark[PEER] = ask_mark(marks, of_failed,
+					 key_of(MARK_FAILED_PEER, f->initiator, f->responder));
+		k->mark[PORT] =
+			ask_mark(marks, of_failed, key_of(MARK_FAILED_PORT, f->initiator, port));
 	}
 }
 
