@@ -194,7 +194,7 @@ static void remove_runtime_dir(const struct lj_config *c, const char *dir)
 {
 	char path[PATH_MAX];
 
-	if (!lj_config_replay(c) || c->eal.file_prefix[0] != '\0')
+	if (dir[0] == '\0' || !lj_config_replay(c) || c->eal.file_prefix[0] != '\0')
 		return;
 	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", dir);
 	unlink(path);
