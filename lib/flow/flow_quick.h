@@ -18,6 +18,7 @@
 #define TAIL_UPPER     32
 #define TAIL_STATE     0x7fU
 #define TAIL_INITIATOR 8 /* bits from here on */
+#define TAIL_EARLY     (1U << 9)
 #define TAIL_HEARD     10
 #define TAIL_HEARDS    (3U << TAIL_HEARD)
 #define TAIL_PENDING   12
@@ -59,6 +60,15 @@ static inline bool is_quick(uint32_t upper, uint32_t side)
 	return (upper & decides) == LJ_FLOW_OPEN && (upper >> (TAIL_HEARD + (side & 1)) & 1);
 }
 
+/* Whether a flow of that age and with that many packets is over, or due for its early verdict. */
+static inline bool is_due_now(const struct lj_flow_table *t, uint32_t upper, uint32_t packets,
+			      uint64_t age_ns)
+{
+	if (likely(packets < t->quick.packets && age_ns <= t->quick.age_ns))
+		return false;
+	return !(upper & TAIL_EARLY) || age_ns > t->config.active_timeout_ns;
+}
+
 /*
  * Flows whose logs have been filled, to be emptied when the packets at hand are through, and before
  * anything else is done with any flow. Until then what the count of such a log has carried over
@@ -98,8 +108,7 @@ static inline bool log_quickly(const struct lj_flow_table *t, struct flow_slot *
 	uint64_t more = tail + TAIL_MORE;
 
 	if (!p->plain || !is_quick(upper, side) || gap_ns > t->quick.gap_ns ||
-	    time_ns - s->first_ns > t->quick.age_ns || (uint32_t)tail >= t->quick.packets ||
-	    p->leg >= LEGS)
+	    is_due_now(t, upper, (uint32_t)tail, time_ns - s->first_ns) || p->leg >= LEGS)
 		return false;
 	put_logged((struct logged *)((uint8_t *)s->log + place_of(upper)), p, (uint32_t)gap_ns,
 		   side);

@@ -30,7 +30,8 @@ struct bucket {
 };
 LJ_ASSERT_LINES(struct bucket, 1);
 
-/* What a packet may not exceed to be nothing but logged; from the configuration. */
+/* What a packet may not exceed to be nothing but logged, unless its flow has had its early verdict;
+ * from the configuration. */
 struct quick_limits {
 	uint64_t gap_ns;  /* since the flow's packet before */
 	uint64_t age_ns;  /* since its first */

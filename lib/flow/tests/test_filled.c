@@ -37,11 +37,59 @@ static void a_log_that_fills_within_a_burst_is_emptied_in_time(void)
 	}
 }
 
+/* 60 packets, 1 us apart, of a flow that asks for its early verdict and is cut after 40 us; the
+ * records that were due. `asked`: so that packets are logged quickly where they can be. */
+static uint32_t feed_early(struct lj_flow_config config, bool asked, struct lj_flow records[4])
+{
+	struct lj_packet packets[60];
+	struct lj_flow_table *t;
+	uint32_t n = 0;
+
+	config.active_timeout_ns = 40000;
+	seq = 1;
+	for (uint16_t i = 0; i < RTE_DIM(packets); i++)
+		packets[i] = packet(1, i & 1, START + 1000 * i, LJ_TCP_ACK, 5);
+	t = table_with(config);
+	for (uint16_t at = 0; at < RTE_DIM(packets);) {
+		uint16_t left = (uint16_t)(RTE_DIM(packets) - at);
+
+		if (asked)
+			lj_flow_ask(t, packets + at, left);
+		at += lj_flow_update(t, packets + at, left, due, &n_due);
+		for (uint16_t i = 0; i < n_due; i++)
+			records[n++] = *due[i];
+		lj_flow_settle(t, due, n_due);
+	}
+	CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, 0, due, 1), 1);
+	records[n++] = *due[0];
+	lj_flow_settle(t, due, 1);
+	lj_flow_destroy(t);
+	return n;
+}
+
+static void after_its_early_verdict_a_flow_goes_on_as_any_other(void)
+{
+	for (uint32_t packets = 0; packets < 10; packets++) {
+		struct lj_flow_config config = standard;
+		struct lj_flow quick[4] = {0}, slow[4] = {0};
+
+		config.classify_at = packets;
+		config.classify_after_ns = packets == 0 ? 7500 : 0;
+		CU_ASSERT_EQUAL(feed_early(config, false, slow), 3);
+		CU_ASSERT_EQUAL(feed_early(config, true, quick), 3);
+		CU_ASSERT_EQUAL(memcmp(quick, slow, sizeof(slow)), 0);
+		CU_ASSERT_EQUAL(quick[1].due, LJ_DUE_ACTIVE);
+		CU_ASSERT_EQUAL(quick[1].packets + quick[2].packets, 60);
+	}
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
 		{"a log that fills within a burst is emptied in time",
 		 a_log_that_fills_within_a_burst_is_emptied_in_time},
+		{"after its early verdict a flow goes on as any other",
+		 after_its_early_verdict_a_flow_goes_on_as_any_other},
 	};
 
 	return lj_test_run("filled", tests, RTE_DIM(tests));
