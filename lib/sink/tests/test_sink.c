@@ -1,9 +1,7 @@
 #include <math.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -188,21 +186,6 @@ static void write_some(struct lj_sink *s, uint32_t n)
 		lj_sink_write(s, &one, 1);
 }
 
-static uint32_t lines_of(const char *path, bool *whole)
-{
-	FILE *f = fopen(path, "rb");
-	uint32_t lines = 0;
-	int c, last = '\n';
-
-	while ((c = fgetc(f)) != EOF) {
-		lines += c == '\n';
-		last = c;
-	}
-	fclose(f);
-	*whole = last == '\n';
-	return lines;
-}
-
 static void what_is_suppressed_is_counted(void)
 {
 	char path[128];
@@ -214,37 +197,6 @@ static void what_is_suppressed_is_counted(void)
 	CU_ASSERT_EQUAL(s->counts.offered, 3);
 	CU_ASSERT_EQUAL(s->counts.suppressed, 3);
 	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
-}
-
-static void a_full_disk_leaves_whole_lines_and_a_count(void)
-{
-	const struct rlimit small = {100000, 100000};
-	struct lj_sink_counts counts;
-	struct lj_error err;
-	struct lj_sink *s;
-	struct rlimit before;
-	char path[128];
-	bool whole;
-
-	snprintf(path, sizeof(path), "%s/full.json", dir);
-	s = open_eve(path, LJ_EVE_FLOWS_ALL);
-	signal(SIGXFSZ, SIG_IGN);
-	getrlimit(RLIMIT_FSIZE, &before);
-	setrlimit(RLIMIT_FSIZE, &(struct rlimit){small.rlim_cur, before.rlim_max});
-	write_some(s, 1000);
-	CU_ASSERT_NOT_EQUAL(lj_sink_flush(s), 0);
-	setrlimit(RLIMIT_FSIZE, &before);
-	/* There is room again: it goes on at a line's beginning. */
-	write_some(s, 10);
-	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
-	counts = s->counts;
-	CU_ASSERT_EQUAL(counts.offered, 1010);
-	CU_ASSERT_EQUAL(counts.offered, counts.written + counts.lost);
-	CU_ASSERT(counts.lost > 0 && counts.written > 10);
-	CU_ASSERT_NOT_EQUAL(lj_sink_close(s, &err), 0);
-	CU_ASSERT_STRING_EQUAL(err.where, path);
-	CU_ASSERT_EQUAL(lines_of(path, &whole), counts.written);
-	CU_ASSERT(whole);
 }
 
 static void a_table_keeps_every_bit_of_its_numbers(void)
@@ -284,15 +236,6 @@ static void a_table_keeps_every_bit_of_its_numbers(void)
 	lj_feature_plan_destroy(plan);
 }
 
-static void a_target_that_cannot_be_written_is_named(void)
-{
-	struct lj_eve_config config = {.target = "/nonexistent/eve.json", .models = &no_models};
-	struct lj_error err;
-
-	CU_ASSERT_PTR_NULL(lj_sink_open_eve(&config, &err));
-	CU_ASSERT_STRING_EQUAL(err.where, "/nonexistent/eve.json");
-}
-
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -305,11 +248,7 @@ int main(void)
 		{"community IDs are those of the specification",
 		 community_ids_are_those_of_the_specification},
 		{"what is suppressed is counted", what_is_suppressed_is_counted},
-		{"a full disk leaves whole lines and a count",
-		 a_full_disk_leaves_whole_lines_and_a_count},
 		{"a table keeps every bit of its numbers", a_table_keeps_every_bit_of_its_numbers},
-		{"a target that cannot be written is named",
-		 a_target_that_cannot_be_written_is_named},
 	};
 
 	if (mkdtemp(dir) == NULL)
