@@ -103,6 +103,31 @@ static void what_goes_on_has_no_reason_and_what_is_rare_a_name(void)
 	json_decref(event);
 }
 
+static void a_name_that_is_no_utf8_leaves_json(void)
+{
+	static const struct {
+		const char *name, *written;
+	} names[] = {
+		{"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80.pcap",
+		 "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80.pcap"},
+		{"caf\xe9.pcap", "caf\xef\xbf\xbd.pcap"},
+		{"a\"b\\c\x01\x7f", "a\"b\\c\x01\x7f"},
+		{"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+		{"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+		{"\xf0\x9f", "\xef\xbf\xbd\xef\xbf\xbd"},
+	};
+	struct lj_verdict v = sample();
+
+	for (size_t i = 0; i < RTE_DIM(names); i++) {
+		struct lj_eve_config config = {.pcap_filename = names[i].name,
+					       .models = &no_models};
+		json_t *event = encode(&v, &config);
+
+		CU_ASSERT_STRING_EQUAL(text(event, "pcap_filename"), names[i].written);
+		json_decref(event);
+	}
+}
+
 static void a_flow_that_was_shed_leaves_a_marked_record(void)
 {
 	const struct lj_eve_config config = {.models = &no_models, .decision_time = true};
@@ -242,6 +267,7 @@ int main(void)
 		{"an event is JSON with Suricata's fields", an_event_is_json_with_suricatas_fields},
 		{"what goes on has no reason, and what is rare a name",
 		 what_goes_on_has_no_reason_and_what_is_rare_a_name},
+		{"a name that is no UTF-8 leaves JSON", a_name_that_is_no_utf8_leaves_json},
 		{"a flow that was shed leaves a marked record",
 		 a_flow_that_was_shed_leaves_a_marked_record},
 		{"a line that does not fit is none", a_line_that_does_not_fit_is_none},
