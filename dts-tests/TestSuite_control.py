@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -103,6 +104,24 @@ class TestTelemetry:
             wait_for(decided, process)
             bars = telemetry.ask("/linejudge/show/latency/histogram")
         verify(abs(sum(float(bar["percent"]) for bar in bars.values()) - 100) < 0.01, bars)
+
+    def test_any_name_of_a_port_is_told(self, tmp_path):
+        """
+        Steps: watch a capture whose name has characters that telemetry does not take; ask about its port; ask with such characters.
+        Verify: the port is there under its name, cleaned, and every answer is JSON.
+        """
+        capture = tmp_path / "caf\u00e9 @[1]~#%.pcap"
+        shutil.copy(DEMO, capture)
+        port = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={capture}"}]}, "models": []}
+        with appliance(tmp_path, port, "lj-dts-names") as (_, telemetry):
+            for words in ("show/port/stats", "show/port/failover", "show/port/info", "show/rss"):
+                rows = telemetry.ask(f"/linejudge/{words}")
+                names = [name for name in rows if name.startswith("net_pcap0_rx_pcap_")]
+                verify(len(names) == 1 and names[0].endswith("_1_____pcap"), f"{words}: {rows}")
+            verify("is not a number" in telemetry.ask("/linejudge/set/batch/size,\u00e9\u20ac")["error"], "no reason")
+            telemetry.socket.send(b"/linejudge/set/batch/size,\xe9")
+            answer = json.loads(telemetry.socket.recv(1 << 16))
+            verify("error" in answer["/linejudge/set/batch/size"], answer)
 
     def test_ten_clients_and_one_that_dies(self, tmp_path):
         """

@@ -47,6 +47,15 @@ void lj_control_attend(struct lj_control *c, uint64_t now_ns)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* JSON, and so an answer about it, has text alone. */
+static bool is_text(const char *param)
+{
+	json_t *text = json_string(param);
+
+	json_decref(text);
+	return text != NULL;
+}
+
 int command_call(struct lj_control *c, const struct command *command, const char *param,
 		 json_t *reply)
 {
@@ -58,6 +67,8 @@ int command_call(struct lj_control *c, const struct command *command, const char
 				   command->param);
 	else if (command->param == NULL && param != NULL && param[0] != '\0')
 		ret = lj_error_set(&err, EINVAL, command->words, "takes no parameter");
+	else if (param != NULL && !is_text(param))
+		ret = lj_error_set(&err, EINVAL, command->words, "takes text alone (UTF-8)");
 	else {
 		pthread_mutex_lock(&c->lock);
 		ret = command->run(c, param, reply, &err);

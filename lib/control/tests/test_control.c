@@ -100,6 +100,7 @@ static void a_bad_setting_is_refused_with_its_range(void)
 		{"set timeout linger -1", "linger"},
 		{"set batch size", "needs a parameter"},
 		{"show tuning 5", "takes no parameter"},
+		{"set batch size \xe9", "takes text alone"},
 	};
 
 	ask("set batch size 33");
