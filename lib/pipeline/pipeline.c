@@ -287,9 +287,14 @@ void lj_pipeline_end(struct lj_pipeline *p)
 
 void lj_pipeline_pause(struct lj_pipeline *p, bool paused)
 {
-	if (p->shared.command != COMMAND_END)
-		atomic_store_explicit(&p->shared.command, paused ? COMMAND_PAUSE : COMMAND_RUN,
-				      memory_order_relaxed);
+	int was = atomic_load_explicit(&p->shared.command, memory_order_relaxed);
+
+	/* Asked by telemetry's thread, it must not undo the end that main asks for meanwhile. */
+	while (was != COMMAND_END &&
+	       !atomic_compare_exchange_weak_explicit(&p->shared.command, &was,
+						      paused ? COMMAND_PAUSE : COMMAND_RUN,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 bool lj_pipeline_finished(const struct lj_pipeline *p)
