@@ -231,6 +231,16 @@ class TestWriting:
         line = error_line(run("--pcap", DEMO, "--eve", f"unix:{tmp_path}/nobody"))
         verify(f"{tmp_path}/nobody" in line, line)
 
+    @pytest.mark.parametrize("option", [("--pcap", DEMO), ("--dump-config",), ("--pcap", DEMO, "--dry-run")])
+    def test_what_cannot_be_printed_is_an_error(self, option):
+        """
+        Steps: print the summary, the configuration, the dry run to a full disk.
+        Verify: one line that says so.
+        """
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([BINARY, *option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        verify("stdout: cannot be written" in error_line(done), done.stderr)
+
     def test_an_interrupt_loses_nothing_accepted(self, tmp_path):
         """
         Steps: send SIGINT in the middle of a long replay.
