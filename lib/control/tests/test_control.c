@@ -200,6 +200,8 @@ static void numbers_are_those_of_the_run_and_count_from_clear(void)
 	CU_ASSERT_EQUAL(bars_sum(), 2062);
 	CU_ASSERT(says("show latency models", "default.decision"));
 	CU_ASSERT(says("show model", "default"));
+	CU_ASSERT(says("show keepalive", "finished"));
+	CU_ASSERT_PTR_NULL(strstr(answer, "alive  "));
 	ask("clear stats");
 	CU_ASSERT_EQUAL(result, 0);
 	CU_ASSERT_PTR_NULL(strstr(ask("show packet stats"), "12124"));
