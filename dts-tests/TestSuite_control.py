@@ -258,11 +258,15 @@ class TestDryRun:
         verify(out.count("flows: by initiator to infer0 infer1") == 3, f"the default model needs host context: {out}")
 
     def test_a_replay_leaves_nothing_behind(self):
-        """Verify: no runtime folder of this run stays."""
-        with subprocess.Popen([BINARY, "--pcap", DEMO, "--summary", "none"]) as process:
-            verify(process.wait(60) == 0, "the replay fails")
-        folder = os.path.join(runtime_dir(), f"linejudge-{process.pid}")
-        verify(not os.path.exists(folder), f"{folder} stays")
+        """
+        Steps: replay; replay with a device that the EAL does not know.
+        Verify: no runtime folder of either run stays.
+        """
+        for further, status in (((), 0), (("--", "--vdev=nothing"), 1)):
+            with subprocess.Popen([BINARY, "--pcap", DEMO, "--summary", "none", *further], stderr=subprocess.DEVNULL) as process:
+                verify(process.wait(60) == status, f"exit {process.returncode}")
+            folder = os.path.join(runtime_dir(), f"linejudge-{process.pid}")
+            verify(not os.path.exists(folder), f"{folder} stays")
 
 
 class TestEnd:

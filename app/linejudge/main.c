@@ -215,11 +215,13 @@ out:
 	return ret;
 }
 
-/* What the EAL leaves of a run whose folder nobody else will use. */
-static void remove_runtime_dir(const char *dir)
+/* What the EAL leaves of a replay, whose folder nobody else will use. */
+static void remove_runtime_dir(const struct lj_config *c, const char *dir)
 {
 	char path[PATH_MAX];
 
+	if (!lj_config_replay(c) || c->eal.file_prefix[0] != '\0' || dir[0] == '\0')
+		return;
 	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", dir);
 	unlink(path);
 	rmdir(dir);
@@ -270,6 +272,7 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = start_eal(&o.config, &eal_args, &err);
 	if (ret != 0) {
+		remove_runtime_dir(&o.config, rte_eal_get_runtime_dir());
 		lj_config_eal_free(eal_args);
 		options_free(&o);
 		return fail(&err);
@@ -283,8 +286,7 @@ int main(int argc, char **argv)
 		ret = fail(&close_err);
 	rte_eal_cleanup();
 	lj_config_eal_free(eal_args);
-	if (lj_config_replay(&o.config) && o.config.eal.file_prefix[0] == '\0')
-		remove_runtime_dir(runtime_dir);
+	remove_runtime_dir(&o.config, runtime_dir);
 	options_free(&o);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
