@@ -231,6 +231,15 @@ class TestWriting:
         line = error_line(run("--pcap", DEMO, "--eve", f"unix:{tmp_path}/nobody"))
         verify(f"{tmp_path}/nobody" in line, line)
 
+    @pytest.mark.parametrize("lcore", [1, 3])
+    def test_an_lcore_that_the_eal_has_not(self, lcore):
+        """
+        Steps: make the first, then the last lcore of the roles the EAL's main one.
+        Verify: one line that names it; nothing falls.
+        """
+        line = error_line(run("--pcap", DEMO, "--", f"--main-lcore={lcore}"))
+        verify(f"lcore {lcore}: cannot be launched" in line, line)
+
     @pytest.mark.parametrize("option", [("--pcap", DEMO), ("--dump-config",), ("--pcap", DEMO, "--dry-run")])
     def test_what_cannot_be_printed_is_an_error(self, option):
         """
