@@ -40,10 +40,10 @@ void lj_control_destroy(struct lj_control *c)
 
 void lj_control_attend(struct lj_control *c, uint64_t now_ns)
 {
-	if (!lj_pipeline_failover_due(c->pipeline, now_ns))
-		return;
+	/* What is decided is a text, too, which show port failover may just be reading. */
 	pthread_mutex_lock(&c->lock);
-	lj_pipeline_failover(c->pipeline);
+	if (lj_pipeline_failover_due(c->pipeline, now_ns))
+		lj_pipeline_failover(c->pipeline);
 	pthread_mutex_unlock(&c->lock);
 }
 
