@@ -208,7 +208,8 @@ int show_lcores(struct lj_control *c, const char *param, json_t *reply, struct l
 			json_pack("{s:i, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "lcore",
 				  (int)role.lcore, "node", role.node, "flows_to", to, "state",
 				  role.finished ? "finished" : "running", "busy_percent",
-				  (json_int_t)(busy * 100 / RTE_MAX(busy + idle + refused, 1ULL)),
+				  (json_int_t)(100.0 * (double)busy /
+					       (double)RTE_MAX(busy + idle + refused, 1ULL)),
 				  "busy_cycles", (json_int_t)busy, "idle_cycles", (json_int_t)idle,
 				  "refused_cycles", (json_int_t)refused, "polls",
 				  (json_int_t)lj_counter_read(role.counters, LJ_C_polls)));
