@@ -16,6 +16,7 @@
 
 #include "command.h"
 #include "lj_driver.h"
+#include "place.h"
 #include "spread.h"
 
 struct prediction {
@@ -49,6 +50,8 @@ static int parse_options(struct prediction *p, int argc, char **argv, struct lj_
 		{"mode", required_argument, NULL, 'm'}, {"driver", required_argument, NULL, 'd'},
 		{"key", required_argument, NULL, 'k'},	{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},	{NULL, 0, NULL, 0}};
+	unsigned long queues;
+	char *end;
 	int option;
 
 	opterr = 0;
@@ -58,7 +61,9 @@ static int parse_options(struct prediction *p, int argc, char **argv, struct lj_
 			p->pcap[p->n_pcaps++] = optarg;
 			break;
 		case 'q':
-			p->queues = (uint32_t)strtoul(optarg, NULL, 10);
+			queues = strtoul(optarg, &end, 10);
+			p->queues =
+				*end == '\0' && queues <= LJ_SOURCE_QUEUES ? (uint32_t)queues : 0;
 			break;
 		case 'm':
 			if (strcmp(optarg, "ip") != 0 && strcmp(optarg, "5tuple") != 0)
@@ -296,6 +301,7 @@ int rss_predict_main(int argc, char **argv)
 		ret = predict(&p, &err);
 		rte_eal_cleanup();
 	}
+	place_of_run_remove();
 	spread_free(&p.spread);
 	free(p.pcap);
 	return ret >= 0 ? EXIT_SUCCESS : program_fail("rss-predict", &err);
