@@ -250,9 +250,10 @@ class TestWriting:
             done = subprocess.run([BINARY, *option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
         verify("stdout: cannot be written" in error_line(done), done.stderr)
 
-    def test_an_interrupt_loses_nothing_accepted(self, tmp_path):
+    @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda asked: asked.name)
+    def test_an_interrupt_loses_nothing_accepted(self, asked, tmp_path):
         """
-        Steps: send SIGINT in the middle of a long replay.
+        Steps: send the signal in the middle of a long replay.
         Verify: one line, exit 1, the ledger balances, every event a whole line.
         """
         pieces = [a for _ in range(400) for a in ("--pcap", DEMO)]
@@ -261,9 +262,9 @@ class TestWriting:
             while not (tmp_path / "eve.json").exists() or (tmp_path / "eve.json").stat().st_size == 0:
                 verify(process.poll() is None, "ended before it could be interrupted")
                 time.sleep(0.01)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(asked)
             out, err = process.communicate(timeout=60)
-        verify(process.returncode == 1 and "interrupted by signal 2" in err, err)
+        verify(process.returncode == 1 and f"interrupted by signal {asked:d}" in err, err)
         summary = json.loads(out)
         verify(summary["ledger"]["balanced"], "does not balance")
         verify(sum(e["event_type"] == "flow" for e in events(tmp_path / "eve.json")) == summary["flows"], "events were lost")

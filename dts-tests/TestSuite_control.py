@@ -10,6 +10,7 @@ import threading
 import time
 
 import pexpect
+import pytest
 
 from framework.linejudge import BINARY, DEMO, Telemetry, appliance, replay, run, runtime_dir, verify, wait_for
 
@@ -257,16 +258,17 @@ class TestDryRun:
         out = run("--pcap", DEMO, "--workers", "3", "--set", "lcores.infer=2", "--dry-run").stdout
         verify(out.count("flows: by initiator to infer0 infer1") == 3, f"the default model needs host context: {out}")
 
-    def test_a_replay_leaves_nothing_behind(self):
-        """
-        Steps: replay; replay with a device that the EAL does not know.
-        Verify: no runtime folder of either run stays.
-        """
-        for further, status in (((), 0), (("--", "--vdev=nothing"), 1)):
-            with subprocess.Popen([BINARY, "--pcap", DEMO, "--summary", "none", *further], stderr=subprocess.DEVNULL) as process:
-                verify(process.wait(60) == status, f"exit {process.returncode}")
-            folder = os.path.join(runtime_dir(), f"linejudge-{process.pid}")
-            verify(not os.path.exists(folder), f"{folder} stays")
+    @pytest.mark.parametrize("arguments, prefix, ended", [
+        (("--pcap", DEMO, "--summary", "none"), "linejudge", 0),
+        (("--pcap", DEMO, "--", "-m", "99999999"), "linejudge", 1),
+        (("rss-predict", "--pcap", DEMO, "--queues", "4"), "linejudge-predict", 0),
+    ], ids=("replay", "replay-without-memory", "rss-predict"))
+    def test_what_reads_files_leaves_nothing_behind(self, arguments, prefix, ended):
+        """Verify: no runtime folder of this run stays, not even when the EAL does not start."""
+        with subprocess.Popen([BINARY, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            verify(process.wait(60) == ended, "ends otherwise")
+        folder = os.path.join(runtime_dir(), f"{prefix}-{process.pid}")
+        verify(not os.path.exists(folder), f"{folder} stays")
 
 
 class TestEnd:

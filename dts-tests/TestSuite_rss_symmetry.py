@@ -1,14 +1,12 @@
 """How flows spread over queues and workers: both directions to one."""
 
 import json
-import os
 import random
 import struct
-import subprocess
 
 import pytest
 
-from framework.linejudge import BINARY, DEMO, appliance, error_line, flows, read_pcap, replay, run, runtime_dir, verify, wait_for, write_pcap
+from framework.linejudge import DEMO, appliance, error_line, flows, read_pcap, replay, run, verify, wait_for, write_pcap
 from framework.toeplitz import toeplitz
 
 PUBLISHED_KEY = "6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa"
@@ -74,16 +72,6 @@ class TestPredict:
         Verify: one line that names it.
         """
         verify(says in error_line(run("rss-predict", *arguments)), "not named")
-
-
-    def test_it_leaves_nothing_behind(self):
-        """Verify: no runtime folder of a prediction stays, nor of one that fails."""
-        for capture, status in ((DEMO, 0), ("/nonexistent", 1)):
-            with subprocess.Popen([BINARY, "rss-predict", "--queues", "4", "--pcap", capture], stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL) as process:
-                verify(process.wait(60) == status, process.returncode)
-            folder = os.path.join(runtime_dir(), f"linejudge-predict-{process.pid}")
-            verify(not os.path.exists(folder), f"{folder} stays")
 
 
 class TestShow:

@@ -26,7 +26,6 @@
 #include "lj_pipeline.h"
 #include "lj_service.h"
 #include "options.h"
-#include "place.h"
 #include "watch.h"
 
 /* A signal this long after the first is impatience; timeout(1) sends two at once. */
@@ -52,12 +51,12 @@ static void on_signal(int number)
 
 static void catch_signals(void)
 {
-	struct sigaction action = {.sa_handler = on_signal}, hangup;
+	struct sigaction action = {.sa_handler = on_signal}, given;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	/* A terminal that is closed; not with nohup. */
-	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+	/* The terminal has gone; under nohup it may. */
+	if (sigaction(SIGHUP, NULL, &given) == 0 && given.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -216,16 +215,22 @@ out:
 	return ret;
 }
 
-/* Nobody else will use a replay's folder, unless it was named. */
-static void leave_nothing(const struct lj_config *c)
+/* What the EAL leaves of a run whose folder nobody else will use. */
+static void remove_runtime_dir(const struct lj_config *c, const char *dir)
 {
-	if (lj_config_replay(c) && c->eal.file_prefix[0] == '\0')
-		place_of_run_remove();
+	char path[PATH_MAX];
+
+	if (dir[0] == '\0' || !lj_config_replay(c) || c->eal.file_prefix[0] != '\0')
+		return;
+	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", dir);
+	unlink(path);
+	rmdir(dir);
 }
 
 int main(int argc, char **argv)
 {
 	struct lj_error err = {0}, close_err = {0};
+	char runtime_dir[PATH_MAX] = "";
 	struct lj_identity identity;
 	struct lj_pipeline *p;
 	char **eal_args = NULL; /* the EAL's, until it is cleaned up */
@@ -267,11 +272,12 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = start_eal(&o.config, &eal_args, &err);
 	if (ret != 0) {
-		leave_nothing(&o.config);
+		remove_runtime_dir(&o.config, rte_eal_get_runtime_dir());
 		lj_config_eal_free(eal_args);
 		options_free(&o);
 		return fail(&err);
 	}
+	snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
 	p = lj_pipeline_create(&o.config, &err);
 	ret = p != NULL ? run(&o, &identity, p, &err) : -EINVAL;
 	if (ret != 0)
@@ -280,7 +286,7 @@ int main(int argc, char **argv)
 		ret = fail(&close_err);
 	rte_eal_cleanup();
 	lj_config_eal_free(eal_args);
-	leave_nothing(&o.config);
+	remove_runtime_dir(&o.config, runtime_dir);
 	options_free(&o);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
-
 #include "lj_base.h"
 
 bool place_of_program(char path[PATH_MAX])
@@ -50,16 +48,4 @@ bool place_of_calibrate(char path[PATH_MAX])
 					      "../lib/linejudge/calibrate"};
 
 	return find(places, path);
-}
-
-void place_of_run_remove(void)
-{
-	const char *folder = rte_eal_get_runtime_dir();
-	char socket[PATH_MAX];
-
-	if (folder[0] == '\0')
-		return;
-	snprintf(socket, sizeof(socket), "%s/dpdk_telemetry.v2", folder);
-	unlink(socket);
-	rmdir(folder);
 }

@@ -12,8 +12,4 @@ bool place_of_program(char path[PATH_MAX]);
 bool place_of_model(char path[PATH_MAX]);
 bool place_of_calibrate(char path[PATH_MAX]);
 
-/* Removes what the EAL leaves of a run whose runtime folder nobody else will use; also when it did
- * not come up. */
-void place_of_run_remove(void);
-
 #endif

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,6 @@
 
 #include "command.h"
 #include "lj_driver.h"
-#include "place.h"
 #include "spread.h"
 
 struct prediction {
@@ -287,6 +287,7 @@ int rss_predict_main(int argc, char **argv)
 {
 	static struct prediction p = {.driver = "i40e"};
 	struct lj_error err = {0};
+	char runtime_dir[PATH_MAX];
 	int ret;
 
 	p.pcap = calloc((size_t)argc, sizeof(*p.pcap));
@@ -299,9 +300,10 @@ int rss_predict_main(int argc, char **argv)
 		ret = start_eal(&err);
 	if (ret == 0) {
 		ret = predict(&p, &err);
+		snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
 		rte_eal_cleanup();
+		rmdir(runtime_dir);
 	}
-	place_of_run_remove();
 	spread_free(&p.spread);
 	free(p.pcap);
 	return ret >= 0 ? EXIT_SUCCESS : program_fail("rss-predict", &err);
