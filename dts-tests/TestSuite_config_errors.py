@@ -226,11 +226,6 @@ class TestWriting:
         verify(summary["ledger"]["balanced"], "does not balance")
         verify(summary["refused"]["sink_lost"] == summary["flows"] + summary["alerts"], "lost lines are not counted")
 
-    def test_a_socket_nobody_listens_on(self, tmp_path):
-        """Verify: the socket's path."""
-        line = error_line(run("--pcap", DEMO, "--eve", f"unix:{tmp_path}/nobody"))
-        verify(f"{tmp_path}/nobody" in line, line)
-
     @pytest.mark.parametrize("lcore", [1, 3])
     def test_an_lcore_that_the_eal_has_not(self, lcore):
         """
@@ -249,6 +244,11 @@ class TestWriting:
         with open("/dev/full", "w", encoding="ascii") as full:
             done = subprocess.run([BINARY, *option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
         verify("stdout: cannot be written" in error_line(done), done.stderr)
+
+    def test_a_socket_nobody_listens_on(self, tmp_path):
+        """Verify: the socket's path."""
+        line = error_line(run("--pcap", DEMO, "--eve", f"unix:{tmp_path}/nobody"))
+        verify(f"{tmp_path}/nobody" in line, line)
 
     @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda asked: asked.name)
     def test_an_interrupt_loses_nothing_accepted(self, asked, tmp_path):

@@ -218,6 +218,46 @@ class TestPrompt:
         verify(shell.exitstatus == 0, shell.exitstatus)
 
 
+class TestEnd:
+    def test_a_terminal_that_is_closed_ends_the_run_well(self, tmp_path):
+        """
+        Steps: send SIGHUP; the same to a run that nohup has started, then SIGTERM.
+        Verify: the first ends with its summary and exit 0; the second runs on until SIGTERM.
+        """
+        with appliance(tmp_path, NULL, "lj-dts-hangup") as (process, _):
+            process.send_signal(signal.SIGHUP)
+            out, err = process.communicate(timeout=60)
+            verify(process.returncode == 0 and json.loads(out)["ledger"]["balanced"], f"{process.returncode}: {err}")
+        with appliance(tmp_path, NULL, "lj-dts-nohup", within=("nohup",)) as (process, telemetry):
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.2)
+            verify(telemetry.ask("/linejudge/show/tuning")["batch_size"] == 64, "no answer")
+
+    def test_who_is_impatient_need_not_wait_for_the_reader_of_a_pipe(self, tmp_path):
+        """
+        Steps: write EVE to a pipe that nobody empties until the sink stalls; send SIGTERM twice at once, and after three seconds.
+        Verify: it waits for its reader until the last one, which ends it.
+        """
+        pipe = tmp_path / "eve.fifo"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        endless = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1"}]}, "eve": {"target": str(pipe)}, "models": [],
+                   "flow": {"idle_timeout_s": 0.001, "active_timeout_s": 0.1, "tcp_linger_s": 0.01}}
+        with appliance(tmp_path, endless, "lj-dts-impatient") as (process, telemetry):
+            def stalled():
+                if telemetry.ask("/linejudge/show/keepalive")["lcore3"]["state"] != "stalled":
+                    raise OSError("the pipe is not full yet")
+
+            wait_for(stalled, process)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(3)
+            verify(process.poll() is None, "did not wait")
+            process.send_signal(signal.SIGTERM)
+            verify(process.wait(30) == -signal.SIGTERM, process.returncode)
+        os.close(reader)
+
+
 class TestDatagrams:
     def test_a_line_a_datagram(self, tmp_path):
         """
@@ -269,43 +309,3 @@ class TestDryRun:
             verify(process.wait(60) == ended, "ends otherwise")
         folder = os.path.join(runtime_dir(), f"{prefix}-{process.pid}")
         verify(not os.path.exists(folder), f"{folder} stays")
-
-
-class TestEnd:
-    def test_a_terminal_that_is_closed_ends_the_run_well(self, tmp_path):
-        """
-        Steps: send SIGHUP; the same to a run that nohup has started, then SIGTERM.
-        Verify: the first ends with its summary and exit 0; the second runs on until SIGTERM.
-        """
-        with appliance(tmp_path, NULL, "lj-dts-hangup") as (process, _):
-            process.send_signal(signal.SIGHUP)
-            out, err = process.communicate(timeout=60)
-            verify(process.returncode == 0 and json.loads(out)["ledger"]["balanced"], f"{process.returncode}: {err}")
-        with appliance(tmp_path, NULL, "lj-dts-nohup", within=("nohup",)) as (process, telemetry):
-            process.send_signal(signal.SIGHUP)
-            time.sleep(0.2)
-            verify(telemetry.ask("/linejudge/show/tuning")["batch_size"] == 64, "no answer")
-
-    def test_who_is_impatient_need_not_wait_for_the_reader_of_a_pipe(self, tmp_path):
-        """
-        Steps: write EVE to a pipe that nobody empties until the sink stalls; send SIGTERM twice at once, and after three seconds.
-        Verify: it waits for its reader until the last one, which ends it.
-        """
-        pipe = tmp_path / "eve.fifo"
-        os.mkfifo(pipe)
-        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        endless = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1"}]}, "eve": {"target": str(pipe)}, "models": [],
-                   "flow": {"idle_timeout_s": 0.001, "active_timeout_s": 0.1, "tcp_linger_s": 0.01}}
-        with appliance(tmp_path, endless, "lj-dts-impatient") as (process, telemetry):
-            def stalled():
-                if telemetry.ask("/linejudge/show/keepalive")["lcore3"]["state"] != "stalled":
-                    raise OSError("the pipe is not full yet")
-
-            wait_for(stalled, process)
-            process.send_signal(signal.SIGTERM)
-            process.send_signal(signal.SIGTERM)
-            time.sleep(3)
-            verify(process.poll() is None, "did not wait")
-            process.send_signal(signal.SIGTERM)
-            verify(process.wait(30) == -signal.SIGTERM, process.returncode)
-        os.close(reader)
