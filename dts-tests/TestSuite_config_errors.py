@@ -226,6 +226,25 @@ class TestWriting:
         verify(summary["ledger"]["balanced"], "does not balance")
         verify(summary["refused"]["sink_lost"] == summary["flows"] + summary["alerts"], "lost lines are not counted")
 
+    @pytest.mark.parametrize("lcore", [1, 3])
+    def test_an_lcore_that_the_eal_has_not(self, lcore):
+        """
+        Steps: make the first, then the last lcore of the roles the EAL's main one.
+        Verify: one line that names it; nothing falls.
+        """
+        line = error_line(run("--pcap", DEMO, "--", f"--main-lcore={lcore}"))
+        verify(f"lcore {lcore}: cannot be launched" in line, line)
+
+    @pytest.mark.parametrize("option", [("--pcap", DEMO), ("--dump-config",), ("--pcap", DEMO, "--dry-run")])
+    def test_what_cannot_be_printed_is_an_error(self, option):
+        """
+        Steps: print the summary, the configuration, the dry run to a full disk.
+        Verify: one line that says so.
+        """
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([BINARY, *option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        verify("stdout: cannot be written" in error_line(done), done.stderr)
+
     def test_a_socket_nobody_listens_on(self, tmp_path):
         """Verify: the socket's path."""
         line = error_line(run("--pcap", DEMO, "--eve", f"unix:{tmp_path}/nobody"))

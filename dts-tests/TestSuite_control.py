@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -105,6 +106,24 @@ class TestTelemetry:
             bars = telemetry.ask("/linejudge/show/latency/histogram")
         verify(abs(sum(float(bar["percent"]) for bar in bars.values()) - 100) < 0.01, bars)
 
+    def test_any_name_of_a_port_is_told(self, tmp_path):
+        """
+        Steps: watch a capture whose name has characters that telemetry does not take; ask about its port; ask with such characters.
+        Verify: the port is there under its name, cleaned, and every answer is JSON.
+        """
+        capture = tmp_path / "caf\u00e9 @[1]~#%.pcap"
+        shutil.copy(DEMO, capture)
+        port = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={capture}"}]}, "models": []}
+        with appliance(tmp_path, port, "lj-dts-names") as (_, telemetry):
+            for words in ("show/port/stats", "show/port/failover", "show/port/info", "show/rss"):
+                rows = telemetry.ask(f"/linejudge/{words}")
+                names = [name for name in rows if name.startswith("net_pcap0_rx_pcap_")]
+                verify(len(names) == 1 and names[0].endswith("_1_____pcap"), f"{words}: {rows}")
+            verify("is not a number" in telemetry.ask("/linejudge/set/batch/size,\u00e9\u20ac")["error"], "no reason")
+            telemetry.socket.send(b"/linejudge/set/batch/size,\xe9")
+            answer = json.loads(telemetry.socket.recv(1 << 16))
+            verify("error" in answer["/linejudge/set/batch/size"], answer)
+
     def test_ten_clients_and_one_that_dies(self, tmp_path):
         """
         Steps: eight clients ask at once, over and over; another one asks and closes without reading.
@@ -197,6 +216,46 @@ class TestPrompt:
         shell.expect(pexpect.EOF)
         shell.close()
         verify(shell.exitstatus == 0, shell.exitstatus)
+
+
+class TestEnd:
+    def test_a_terminal_that_is_closed_ends_the_run_well(self, tmp_path):
+        """
+        Steps: send SIGHUP; the same to a run that nohup has started, then SIGTERM.
+        Verify: the first ends with its summary and exit 0; the second runs on until SIGTERM.
+        """
+        with appliance(tmp_path, NULL, "lj-dts-hangup") as (process, _):
+            process.send_signal(signal.SIGHUP)
+            out, err = process.communicate(timeout=60)
+            verify(process.returncode == 0 and json.loads(out)["ledger"]["balanced"], f"{process.returncode}: {err}")
+        with appliance(tmp_path, NULL, "lj-dts-nohup", within=("nohup",)) as (process, telemetry):
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.2)
+            verify(telemetry.ask("/linejudge/show/tuning")["batch_size"] == 64, "no answer")
+
+    def test_who_is_impatient_need_not_wait_for_the_reader_of_a_pipe(self, tmp_path):
+        """
+        Steps: write EVE to a pipe that nobody empties until the sink stalls; send SIGTERM twice at once, and after three seconds.
+        Verify: it waits for its reader until the last one, which ends it.
+        """
+        pipe = tmp_path / "eve.fifo"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        endless = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1"}]}, "eve": {"target": str(pipe)}, "models": [],
+                   "flow": {"idle_timeout_s": 0.001, "active_timeout_s": 0.1, "tcp_linger_s": 0.01}}
+        with appliance(tmp_path, endless, "lj-dts-impatient") as (process, telemetry):
+            def stalled():
+                if telemetry.ask("/linejudge/show/keepalive")["lcore3"]["state"] != "stalled":
+                    raise OSError("the pipe is not full yet")
+
+            wait_for(stalled, process)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(3)
+            verify(process.poll() is None, "did not wait")
+            process.send_signal(signal.SIGTERM)
+            verify(process.wait(30) == -signal.SIGTERM, process.returncode)
+        os.close(reader)
 
 
 class TestDatagrams:

@@ -356,6 +356,17 @@ class TestCpus:
         verify("2 lcores have to share 1 CPUs" in hit["what"], hit)
 
 
+    def test_what_is_no_list_of_cpus(self, tree, tmp_path):
+        """
+        Steps: examine for workers on the CPUs "2-"; examine below a folder that is not there.
+        Verify: an error each: nothing is said to be well.
+        """
+        for arguments, words in ((("--root", tree.root, "--set", "lcores.worker_cpus=2-"), "is not a list of CPUs"),
+                                 (("--root", tmp_path / "nowhere"), "cannot be examined")):
+            line = error_line(run("doctor", *arguments))
+            verify(words in line, line)
+
+
 class TestStart:
     def test_what_is_fatal_refuses_the_start(self, tmp_path):
         """

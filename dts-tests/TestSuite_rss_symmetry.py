@@ -61,7 +61,8 @@ class TestPredict:
         verify(predict("--pcap", DEMO, "--queues", 1, "--driver", "ixgbe", "--key", PUBLISHED_KEY)["flows_parted"] == 0, "?")
 
     @pytest.mark.parametrize("arguments, says", [
-        (("--pcap", DEMO), "--queues"), (("--queues", "2"), "no capture"), (("--pcap", "/nonexistent", "--queues", "2"), "/nonexistent"),
+        (("--pcap", DEMO), "--queues"), (("--queues", "2"), "no capture"), (("--pcap", DEMO, "--queues", "4x"), "--queues"),
+        (("--pcap", DEMO, "--queues", "4294967300"), "--queues"), (("--pcap", "/nonexistent", "--queues", "2"), "/nonexistent"),
         (("--pcap", DEMO, "--queues", "2", "--mode", "mac"), "neither ip nor 5tuple"),
         (("--pcap", DEMO, "--queues", "2", "--driver", "pcap"), "no RSS"), (("--pcap", DEMO, "--queues", "2", "--driver", "i40"), "no i40.json"),
         (("--pcap", DEMO, "--queues", "2", "--key", "6d5a"), "--key")])

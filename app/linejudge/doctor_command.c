@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "lj_doctor.h"
@@ -59,6 +61,19 @@ static int parse_options(struct lj_config *c, int argc, char **argv, const char 
 	return ret;
 }
 
+/* What is wrong with the configuration, and where nothing is to be examined. */
+static int check(const struct lj_config *c, const char *root, struct lj_error *err)
+{
+	char **argv;
+	int argc;
+
+	if (root[0] != '\0' && access(root, X_OK) != 0)
+		return lj_error_set(err, errno, root, "cannot be examined: %s", strerror(errno));
+	argv = lj_config_eal_args(c, &argc, err);
+	lj_config_eal_free(argv);
+	return argv != NULL ? 0 : -EINVAL;
+}
+
 int doctor_main(int argc, char **argv)
 {
 	static struct lj_doctor doctor;
@@ -70,6 +85,8 @@ int doctor_main(int argc, char **argv)
 
 	lj_config_init(&config);
 	ret = parse_options(&config, argc, argv, &root, &json, &err);
+	if (ret == 0)
+		ret = check(&config, root, &err);
 	if (ret == 0) {
 		lj_doctor_init(&doctor, &config, root);
 		lj_doctor_examine(&doctor);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -27,11 +28,25 @@
 #include "options.h"
 #include "watch.h"
 
-static volatile sig_atomic_t interrupted;
+/* A signal this long after the first is impatience; timeout(1) sends two at once. */
+#define IMPATIENT_S 2
 
-static void on_signal(int signal)
+static volatile sig_atomic_t interrupted;
+static volatile time_t interrupted_at;
+
+/* The first one asks for a graceful end, which may wait for ever: for the reader of a pipe. */
+static void on_signal(int number)
 {
-	interrupted = signal;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!interrupted) {
+		interrupted_at = now.tv_sec;
+		interrupted = number;
+	} else if (now.tv_sec - interrupted_at >= IMPATIENT_S) {
+		signal(number, SIG_DFL);
+		raise(number);
+	}
 }
 
 static void catch_signals(void)
@@ -44,6 +59,15 @@ static void catch_signals(void)
 	if (sigaction(SIGHUP, NULL, &given) == 0 && given.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Whether what was printed has arrived; 0 or -errno. */
+static int printed(FILE *out, struct lj_error *err)
+{
+	if (fflush(out) == 0 && !ferror(out))
+		return 0;
+	return lj_error_set(err, EIO, out == stdout ? "stdout" : "stderr",
+			    "cannot be written: what was printed is not whole");
 }
 
 static int fail(const struct lj_error *err)
@@ -149,6 +173,8 @@ static int conclude(const struct lj_config *c, struct lj_pipeline *p, struct lj_
 	if (!lj_summary_print(p, (enum lj_summary)c->summary, out) && ret == 0)
 		ret = lj_error_set(err, EPROTO, "ledger",
 				   "does not balance: packets or flows were lost uncounted");
+	if (ret == 0)
+		ret = printed(out, err);
 	if (ret == 0 && interrupted && lj_config_replay(c))
 		ret = lj_error_set(err, EINTR, "replay",
 				   "interrupted by signal %d; what was read is classified",
@@ -230,10 +256,12 @@ int main(int argc, char **argv)
 		puts(text);
 		free(text);
 		options_free(&o);
-		return EXIT_SUCCESS;
+		return printed(stdout, &err) == 0 ? EXIT_SUCCESS : fail(&err);
 	}
 	if (o.dry_run) {
 		ret = dry_run(&o.config, &err);
+		if (ret == 0)
+			ret = printed(stdout, &err);
 		options_free(&o);
 		return ret == 0 ? EXIT_SUCCESS : fail(&err);
 	}

@@ -50,6 +50,8 @@ static int parse_options(struct prediction *p, int argc, char **argv, struct lj_
 		{"mode", required_argument, NULL, 'm'}, {"driver", required_argument, NULL, 'd'},
 		{"key", required_argument, NULL, 'k'},	{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},	{NULL, 0, NULL, 0}};
+	unsigned long queues;
+	char *end;
 	int option;
 
 	opterr = 0;
@@ -59,7 +61,9 @@ static int parse_options(struct prediction *p, int argc, char **argv, struct lj_
 			p->pcap[p->n_pcaps++] = optarg;
 			break;
 		case 'q':
-			p->queues = (uint32_t)strtoul(optarg, NULL, 10);
+			queues = strtoul(optarg, &end, 10);
+			p->queues =
+				*end == '\0' && queues <= LJ_SOURCE_QUEUES ? (uint32_t)queues : 0;
 			break;
 		case 'm':
 			if (strcmp(optarg, "ip") != 0 && strcmp(optarg, "5tuple") != 0)

@@ -151,6 +151,23 @@ static int check_ports(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
+/* Whether two paths are one file, though it need not be there yet. */
+static bool same_file(const char *a, const char *b)
+{
+	const char *base_a = strrchr(a, '/'), *base_b = strrchr(b, '/');
+	char folder_a[LJ_CONFIG_TEXT], folder_b[LJ_CONFIG_TEXT];
+	struct stat x, y;
+
+	if (stat(a, &x) == 0 && stat(b, &y) == 0)
+		return S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	base_a = base_a != NULL ? base_a + 1 : a;
+	base_b = base_b != NULL ? base_b + 1 : b;
+	snprintf(folder_a, sizeof(folder_a), "%.*s.", (int)(base_a - a), a);
+	snprintf(folder_b, sizeof(folder_b), "%.*s.", (int)(base_b - b), b);
+	return strcmp(base_a, base_b) == 0 && stat(folder_a, &x) == 0 && stat(folder_b, &y) == 0 &&
+	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* A sink starts its file anew: it must be no other sink's, and none of the captures. */
 static int check_targets(const struct lj_config *c, struct lj_error *err)
 {
@@ -158,9 +175,11 @@ static int check_targets(const struct lj_config *c, struct lj_error *err)
 		const char *where, *target;
 	} sinks[] = {{"eve.target", c->eve.target}, {"features.csv", c->features.csv}};
 	struct stat to, from;
+	bool both = c->eve.target[0] != '\0' && c->features.csv[0] != '\0';
 
-	if (c->eve.target[0] != '\0' && strcmp(c->eve.target, c->features.csv) == 0 &&
-	    strcmp(c->eve.target, "/dev/null") != 0)
+	if (both && (strcmp(c->eve.target, c->features.csv) == 0
+			     ? strcmp(c->eve.target, "/dev/null") != 0
+			     : same_file(c->eve.target, c->features.csv)))
 		return lj_error_set(err, EINVAL, "features.csv",
 				    "\"%s\" is eve.target, too: each needs a place of its own",
 				    c->features.csv);
@@ -188,6 +207,9 @@ static int check_lists(const struct lj_config *c, struct lj_error *err)
 		if (key->type == STRINGS && list->n > key->max)
 			return lj_error_set(err, ERANGE, key->path,
 					    "has %u items; %.0f are the most", list->n, key->max);
+		for (uint32_t k = 0; key->type == STRINGS && k < list->n; k++)
+			if (list->item[k][0] == '\0')
+				return lj_error_set(err, EINVAL, key->path, "item %u is empty", k);
 	}
 	return 0;
 }
@@ -222,7 +244,8 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 	if (roles > 126)
 		return lj_error_set(err, EINVAL, "lcores.workers",
 				    "%u roles are more than the 126 lcores of this DPDK", roles);
-	if (strchr(c->eal.file_prefix, '/') != NULL)
+	if (strchr(c->eal.file_prefix, '/') != NULL || strcmp(c->eal.file_prefix, ".") == 0 ||
+	    strcmp(c->eal.file_prefix, "..") == 0)
 		return lj_error_set(err, EINVAL, "eal.file_prefix",
 				    "\"%s\" is no name for a folder", c->eal.file_prefix);
 	if (c->verdict.rule == LJ_RULE_VOTE && c->models.n > 0 && c->verdict.quorum > c->models.n)

@@ -195,14 +195,19 @@ int config_set_value(void *base, const struct key *key, const json_t *value, con
 	return lj_error_set(err, EINVAL, where, "is not %s", wanted[key->type]);
 }
 
-static json_t *split_list(const char *text)
+static json_t *split_list(const char *text, const char *where, struct lj_error *err)
 {
 	json_t *list = json_array();
 
 	while (*text != '\0') {
 		size_t length = strcspn(text, ",");
 
-		json_array_append_new(list, json_stringn(text, length));
+		if (json_array_append_new(list, json_stringn(text, length)) != 0) {
+			lj_error_set(err, EINVAL, where, "item %zu is no text (UTF-8)",
+				     json_array_size(list));
+			json_decref(list);
+			return NULL;
+		}
 		text += length + (text[length] == ',');
 	}
 	return list;
@@ -232,7 +237,9 @@ int config_set_text(void *base, const struct key *key, const char *text, const c
 	case CHOICE:
 		return set_string(base, key, text, where, err);
 	case STRINGS:
-		value = split_list(text);
+		value = split_list(text, where, err);
+		if (value == NULL)
+			return -EINVAL;
 		break;
 	case PORTS:
 		value = json_loads(text, 0, NULL);

@@ -95,7 +95,7 @@ char *lj_config_dump(const struct lj_config *c)
 					    ? value_json(c, &config_keys[i])
 					    : json_null());
 	}
-	text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+	text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 	json_decref(root);
 	return text;
 }

@@ -20,18 +20,34 @@ static int parse_number(const char *param, double lo, double hi, bool whole, dou
 	return 0;
 }
 
+/* What lj_config_check() refuses of the configuration; who is there nevertheless, by a model's own
+ * settings, may go step by step. */
+static int check_tuning(const struct lj_tuning *was, const struct lj_tuning *t, const char *param,
+			struct lj_error *err)
+{
+	if (t->active_timeout_ns >= t->tcp_linger_ns || was->active_timeout_ns < was->tcp_linger_ns)
+		return 0;
+	return lj_error_set(err, ERANGE, param, "is %s",
+			    t->tcp_linger_ns != was->tcp_linger_ns ? "longer than timeout active"
+								   : "shorter than timeout linger");
+}
+
 /* Sets one member of the tuning from `param`; the answer is the tuning in force. */
 #define SET_FUNCTION(name, member, lo, hi, whole, scale)                                           \
 	int name(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)     \
 	{                                                                                          \
-		struct lj_tuning t;                                                                \
+		struct lj_tuning t, was;                                                           \
 		double value;                                                                      \
 		int ret = parse_number(param, lo, hi, whole, &value, err);                         \
                                                                                                    \
 		if (ret != 0)                                                                      \
 			return ret;                                                                \
-		lj_pipeline_tuning(c->pipeline, &t);                                               \
+		lj_pipeline_tuning(c->pipeline, &was);                                             \
+		t = was;                                                                           \
 		t.member = (uint64_t)llround(value * (scale));                                     \
+		ret = check_tuning(&was, &t, param, err);                                          \
+		if (ret != 0)                                                                      \
+			return ret;                                                                \
 		lj_pipeline_tune(c->pipeline, &t);                                                 \
 		return show_tuning(c, NULL, reply, err);                                           \
 	}

@@ -208,7 +208,8 @@ int show_lcores(struct lj_control *c, const char *param, json_t *reply, struct l
 			json_pack("{s:i, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "lcore",
 				  (int)role.lcore, "node", role.node, "flows_to", to, "state",
 				  role.finished ? "finished" : "running", "busy_percent",
-				  (json_int_t)(busy * 100 / RTE_MAX(busy + idle + refused, 1ULL)),
+				  (json_int_t)(100.0 * (double)busy /
+					       (double)RTE_MAX(busy + idle + refused, 1ULL)),
 				  "busy_cycles", (json_int_t)busy, "idle_cycles", (json_int_t)idle,
 				  "refused_cycles", (json_int_t)refused, "polls",
 				  (json_int_t)lj_counter_read(role.counters, LJ_C_polls)));
@@ -298,6 +299,14 @@ int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj
 	return 0;
 }
 
+/* A part of a millisecond is no number of telemetry's: then it is text. */
+static json_t *ms_json(uint64_t ns)
+{
+	if (ns % 1000000 == 0)
+		return json_integer((json_int_t)(ns / 1000000));
+	return json_sprintf("%.15g", (double)ns / 1e6);
+}
+
 int show_tuning(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	struct lj_tuning t;
@@ -308,13 +317,9 @@ int show_tuning(struct lj_control *c, const char *param, json_t *reply, struct l
 	json_object_set_new(reply, "batch_size", json_integer(t.batch_size));
 	json_object_set_new(reply, "batch_deadline_us", json_integer(t.batch_deadline_us));
 	json_object_set_new(reply, "classify_at", json_integer(t.classify_at));
-	json_object_set_new(reply, "classify_after_ms",
-			    json_integer((json_int_t)(t.classify_after_ns / 1000000)));
-	json_object_set_new(reply, "idle_timeout_ms",
-			    json_integer((json_int_t)(t.idle_timeout_ns / 1000000)));
-	json_object_set_new(reply, "active_timeout_ms",
-			    json_integer((json_int_t)(t.active_timeout_ns / 1000000)));
-	json_object_set_new(reply, "tcp_linger_ms",
-			    json_integer((json_int_t)(t.tcp_linger_ns / 1000000)));
+	json_object_set_new(reply, "classify_after_ms", ms_json(t.classify_after_ns));
+	json_object_set_new(reply, "idle_timeout_ms", ms_json(t.idle_timeout_ns));
+	json_object_set_new(reply, "active_timeout_ms", ms_json(t.active_timeout_ns));
+	json_object_set_new(reply, "tcp_linger_ms", ms_json(t.tcp_linger_ns));
 	return 0;
 }

@@ -40,11 +40,20 @@ void lj_control_destroy(struct lj_control *c)
 
 void lj_control_attend(struct lj_control *c, uint64_t now_ns)
 {
-	if (!lj_pipeline_failover_due(c->pipeline, now_ns))
-		return;
+	/* What is decided is a text, too, which show port failover may just be reading. */
 	pthread_mutex_lock(&c->lock);
-	lj_pipeline_failover(c->pipeline);
+	if (lj_pipeline_failover_due(c->pipeline, now_ns))
+		lj_pipeline_failover(c->pipeline);
 	pthread_mutex_unlock(&c->lock);
+}
+
+/* JSON, and so an answer about it, has text alone. */
+static bool is_text(const char *param)
+{
+	json_t *text = json_string(param);
+
+	json_decref(text);
+	return text != NULL;
 }
 
 int command_call(struct lj_control *c, const struct command *command, const char *param,
@@ -58,6 +67,8 @@ int command_call(struct lj_control *c, const struct command *command, const char
 				   command->param);
 	else if (command->param == NULL && param != NULL && param[0] != '\0')
 		ret = lj_error_set(&err, EINVAL, command->words, "takes no parameter");
+	else if (param != NULL && !is_text(param))
+		ret = lj_error_set(&err, EINVAL, command->words, "takes text alone (UTF-8)");
 	else {
 		pthread_mutex_lock(&c->lock);
 		ret = command->run(c, param, reply, &err);

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,18 @@ static const struct command *find(const char *path)
 	return NULL;
 }
 
+/* 22.11 takes characters beyond ASCII for control characters, and escapes both wrongly: a question
+ * mark each. */
+static void clean_text(char *out, size_t size, const char *text)
+{
+	size_t used = 0;
+
+	for (; *text != '\0' && used < size - 1; text++)
+		if ((*text & 0xc0) != 0x80) /* further bytes of a character */
+			out[used++] = isprint((unsigned char)*text) ? *text : '?';
+	out[used] = '\0';
+}
+
 static void add_scalar(struct rte_tel_data *d, const char *name, const json_t *value)
 {
 	char text[RTE_TEL_MAX_STRING_LEN];
@@ -45,7 +58,7 @@ static void add_scalar(struct rte_tel_data *d, const char *name, const json_t *v
 	} else if (json_is_integer(value)) {
 		rte_tel_data_add_dict_u64(d, name, (uint64_t)json_integer_value(value));
 	} else if (json_is_string(value)) {
-		snprintf(text, sizeof(text), "%s", json_string_value(value));
+		clean_text(text, sizeof(text), json_string_value(value));
 		rte_tel_data_add_dict_string(d, name, text);
 	} else if (json_is_real(value)) {
 		/* 22.11 has no number with a fraction. */
@@ -62,7 +75,7 @@ static void clean_name(char *out, size_t size, const char *name)
 	size_t i = 0;
 
 	for (; name[i] != '\0' && i < size - 1; i++)
-		out[i] = strchr(" .,:=+()<>-\"", name[i]) != NULL ? '_' : name[i];
+		out[i] = isalnum((unsigned char)name[i]) || name[i] == '/' ? name[i] : '_';
 	out[i] = '\0';
 }
 

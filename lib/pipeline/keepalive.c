@@ -59,7 +59,6 @@ static uint64_t look(struct lcore *l, uint64_t now_tsc, uint64_t limit_ns)
 		end_stall(l, silent_ns);
 		l->heart.loops = loops;
 		l->heart.since_tsc = now_tsc;
-		l->heart.finished = finished;
 		l->heart.silent_ns = 0;
 		return 0;
 	}
@@ -109,11 +108,11 @@ void lj_pipeline_health(const struct lj_pipeline *p, uint32_t i, struct lj_healt
 
 	*health = (struct lj_health){
 		.lcore = l->id,
-		.finished = l->heart.finished,
 		.stalled = l->heart.stalled,
 		.silent_ns = l->heart.silent_ns,
 		.stalls = l->heart.stalls,
 		.longest_ns = l->heart.longest_ns,
 	};
+	loops_of(l, &health->finished); /* of a replay, too, where nobody looks */
 	name_roles(l, health->roles, sizeof(health->roles));
 }

@@ -236,10 +236,31 @@ struct lj_pipeline *lj_pipeline_create(const struct lj_config *config, struct lj
 	return p;
 }
 
+/* Before the first one runs: who is launched cannot be called back. */
+static int check_lcores(const struct lj_pipeline *p, struct lj_error *err)
+{
+	char where[32];
+
+	for (uint32_t i = 0; i < p->n_lcores; i++) {
+		uint32_t id = p->lcore[i].id;
+
+		if (rte_lcore_is_enabled(id) && id != rte_get_main_lcore() &&
+		    rte_eal_get_lcore_state(id) == WAIT)
+			continue;
+		snprintf(where, sizeof(where), "lcore %u", id);
+		return lj_error_set(err, EBUSY, where,
+				    "cannot be launched: the EAL has no such lcore, or it is busy "
+				    "(see --dry-run)");
+	}
+	return 0;
+}
+
 int lj_pipeline_start(struct lj_pipeline *p, struct lj_error *err)
 {
-	int ret;
+	int ret = check_lcores(p, err);
 
+	if (ret != 0)
+		return ret;
 	for (uint32_t i = 0; i < p->n_sources; i++) {
 		ret = lj_source_start(p->source[i], err);
 		if (ret != 0)
@@ -249,18 +270,8 @@ int lj_pipeline_start(struct lj_pipeline *p, struct lj_error *err)
 	if (ret != 0)
 		return ret;
 	p->started_tsc = rte_rdtsc();
-	for (uint32_t i = 0; i < p->n_lcores; i++) {
-		ret = rte_eal_remote_launch(lcore_main, &p->lcore[i], p->lcore[i].id);
-		if (ret != 0) {
-			char where[32];
-
-			snprintf(where, sizeof(where), "lcore %u", p->lcore[i].id);
-			lj_pipeline_end(p);
-			return lj_error_set(err, -ret, where,
-					    "cannot be launched: the EAL has no such lcore, or it "
-					    "is busy (see --dry-run)");
-		}
-	}
+	for (uint32_t i = 0; i < p->n_lcores; i++)
+		rte_eal_remote_launch(lcore_main, &p->lcore[i], p->lcore[i].id);
 	return 0;
 }
 
@@ -287,9 +298,14 @@ void lj_pipeline_end(struct lj_pipeline *p)
 
 void lj_pipeline_pause(struct lj_pipeline *p, bool paused)
 {
-	if (p->shared.command != COMMAND_END)
-		atomic_store_explicit(&p->shared.command, paused ? COMMAND_PAUSE : COMMAND_RUN,
-				      memory_order_relaxed);
+	int was = atomic_load_explicit(&p->shared.command, memory_order_relaxed);
+
+	/* Asked by telemetry's thread, it must not undo the end that main asks for meanwhile. */
+	while (was != COMMAND_END &&
+	       !atomic_compare_exchange_weak_explicit(&p->shared.command, &was,
+						      paused ? COMMAND_PAUSE : COMMAND_RUN,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 bool lj_pipeline_finished(const struct lj_pipeline *p)

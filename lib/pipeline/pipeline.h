@@ -13,7 +13,7 @@
 struct heart {
 	_Atomic uint64_t loops;	    /* at the latest look */
 	_Atomic uint64_t since_tsc; /* when they had last grown */
-	_Atomic bool stalled, finished;
+	_Atomic bool stalled;
 	_Atomic uint64_t silent_ns, stalls, longest_ns;
 };
 

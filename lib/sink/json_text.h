@@ -35,9 +35,42 @@ static inline void add_flag(struct text *t, const char *key, bool value)
 	text_string(t, value ? "true" : "false");
 }
 
-static inline bool is_escaped(unsigned char c)
+static inline bool is_plain(unsigned char c)
 {
-	return c == '"' || c == '\\' || c < 0x20;
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* Bytes of the character beyond ASCII that `at` begins with; 0 when it is none of UTF-8 (RFC 3629).
+ */
+static inline size_t utf8_bytes(const char *at)
+{
+	const unsigned char *c = (const unsigned char *)at;
+	size_t n = c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	/* Longer than need be, of a surrogate, past the last. */
+	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0) ||
+	    (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] >= 0x90))
+		return 0;
+	return n;
+}
+
+/* One character that cannot stand as it is, or cannot be trusted to; returns its bytes. A file's
+ * name may be anything: what is no UTF-8 becomes U+FFFD. */
+static inline size_t add_character(struct text *t, const char *at)
+{
+	unsigned char c = (unsigned char)*at;
+	size_t n = c < 0x80 ? 1 : utf8_bytes(at);
+
+	if (c < 0x80)
+		text_add(t, c < 0x20 ? "\\u%04x" : "\\%c", c);
+	else if (n > 0)
+		text_put(t, at, n);
+	else
+		text_string(t, "\\ufffd");
+	return n > 0 ? n : 1;
 }
 
 static inline void add_string(struct text *t, const char *key, const char *value)
@@ -47,14 +80,12 @@ static inline void add_string(struct text *t, const char *key, const char *value
 	while (*value != '\0') {
 		size_t plain = 0;
 
-		while (!is_escaped((unsigned char)value[plain])) /* as its end is */
+		while (is_plain((unsigned char)value[plain]))
 			plain++;
 		text_put(t, value, plain);
 		value += plain;
-		if (*value == '\0')
-			break;
-		text_add(t, *value < 0x20 ? "\\u%04x" : "\\%c", *value);
-		value++;
+		if (*value != '\0')
+			value += add_character(t, value);
 	}
 	text_string(t, "\"");
 }

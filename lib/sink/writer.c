@@ -13,22 +13,42 @@
 #include "lj_log.h"
 
 #define COMPLAIN_EVERY_NS 60000000000ULL
+#define SOCKET_PREFIX	  "unix:"
 
-static int open_socket(struct writer *w, const char *path, struct lj_error *err)
+static bool reach(const struct writer *w)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", w->target + strlen(SOCKET_PREFIX));
+	return connect(w->fd, (struct sockaddr *)&to, sizeof(to)) == 0;
+}
+
+static int open_socket(struct writer *w, const char *path, struct lj_error *err)
+{
 	if (path[0] == '\0')
 		return lj_error_set(err, EINVAL, w->target, "names no socket (unix:PATH)");
-	if (strlen(path) >= sizeof(to.sun_path))
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return lj_error_set(err, ENAMETOOLONG, w->target, "the socket's path is too long");
-	strcpy(to.sun_path, path);
 	w->datagram = true;
 	w->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (w->fd < 0 || connect(w->fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+	if (w->fd < 0 || !reach(w))
 		return lj_error_set(err, errno, w->target, "cannot be reached: %s",
 				    strerror(errno));
 	return 0;
+}
+
+/* Whether what a crash left there ends within a line. */
+static bool ends_within_line(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char last = '\n';
+
+	if (fd < 0)
+		return false;
+	if (lseek(fd, -1, SEEK_END) >= 0 && read(fd, &last, 1) != 1)
+		last = '\n';
+	close(fd);
+	return last != '\n';
 }
 
 static int open_file(struct writer *w, bool append, struct lj_error *err)
@@ -38,13 +58,16 @@ static int open_file(struct writer *w, bool append, struct lj_error *err)
 	w->fd = strcmp(w->target, "-") == 0
 			? dup(STDOUT_FILENO)
 			: open(w->target,
-			       O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC),
+			       O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (append ? 0 : O_TRUNC),
 			       0640);
 	if (w->fd < 0 || fstat(w->fd, &st) != 0)
 		return lj_error_set(err, errno, w->target, "cannot be written: %s",
 				    strerror(errno));
 	w->regular = S_ISREG(st.st_mode) && strcmp(w->target, "-") != 0;
-	w->whole = w->regular ? st.st_size : 0;
+	if (w->regular && st.st_size > 0 && ends_within_line(w->target) &&
+	    write(w->fd, "\n", 1) != 1)
+		return lj_error_set(err, errno, w->target, "cannot be written: %s",
+				    strerror(errno));
 	return 0;
 }
 
@@ -58,8 +81,8 @@ int writer_open(struct writer *w, const char *target, bool append, struct lj_sin
 	w->buffer = malloc(WRITER_BUFFER_BYTES);
 	if (w->buffer == NULL)
 		return lj_error_set(err, ENOMEM, target, "not enough memory");
-	if (strncmp(target, "unix:", 5) == 0)
-		return open_socket(w, target + 5, err);
+	if (strncmp(target, SOCKET_PREFIX, strlen(SOCKET_PREFIX)) == 0)
+		return open_socket(w, target + strlen(SOCKET_PREFIX), err);
 	return open_file(w, append, err);
 }
 
@@ -86,6 +109,9 @@ static void send_line(struct writer *w, size_t length)
 {
 	ssize_t sent = send(w->fd, w->buffer, length - 1, MSG_NOSIGNAL);
 
+	/* Its reader has gone; one that listens there now is another socket. */
+	if (sent < 0 && (errno == ECONNREFUSED || errno == ENOTCONN) && reach(w))
+		sent = send(w->fd, w->buffer, length - 1, MSG_NOSIGNAL);
 	if (sent == (ssize_t)(length - 1)) {
 		w->counts->written++;
 		w->counts->bytes += length;
@@ -121,16 +147,32 @@ static int give_up(struct writer *w, size_t written)
 	const char *last = memrchr(w->buffer, '\n', written);
 	size_t whole = last != NULL ? (size_t)(last - w->buffer) + 1 : 0;
 	uint32_t lines = count_lines(w->buffer, whole);
+	struct stat st;
 
 	w->last_errno = errno;
 	w->counts->written += lines;
 	w->counts->lost += w->lines - lines;
 	w->counts->bytes += whole;
-	w->whole += (off_t)whole;
-	w->cut = w->regular && written > whole;
+	if (w->regular && written > whole && fstat(w->fd, &st) == 0) {
+		w->whole = st.st_size - (off_t)(written - whole);
+		w->cut = true;
+	}
 	w->used = w->lines = 0;
 	complain(w);
 	return -w->last_errno;
+}
+
+/* Takes a half line away, unless the file was emptied meanwhile. 0 or -1. */
+static int cut_back(struct writer *w)
+{
+	struct stat st;
+
+	if (!w->cut)
+		return 0;
+	if (fstat(w->fd, &st) != 0 || (st.st_size > w->whole && ftruncate(w->fd, w->whole) != 0))
+		return -1;
+	w->cut = false;
+	return 0;
 }
 
 int writer_flush(struct writer *w)
@@ -139,11 +181,8 @@ int writer_flush(struct writer *w)
 
 	if (w->used == 0)
 		return 0;
-	if (w->cut) {
-		if (ftruncate(w->fd, w->whole) != 0 || lseek(w->fd, w->whole, SEEK_SET) < 0)
-			return give_up(w, 0);
-		w->cut = false;
-	}
+	if (cut_back(w) != 0)
+		return give_up(w, 0);
 	while (written < w->used) {
 		ssize_t n = write(w->fd, w->buffer + written, w->used - written);
 
@@ -155,7 +194,6 @@ int writer_flush(struct writer *w)
 	}
 	w->counts->written += w->lines;
 	w->counts->bytes += w->used;
-	w->whole += (off_t)w->used;
 	w->used = w->lines = 0;
 	return 0;
 }
@@ -171,9 +209,7 @@ int writer_error(const struct writer *w, struct lj_error *err)
 
 void writer_close(struct writer *w)
 {
-	/* No half line stays behind. */
-	if (w->cut && ftruncate(w->fd, w->whole) == 0)
-		w->cut = false;
+	cut_back(w); /* no half line stays behind */
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = -1;

@@ -2,7 +2,9 @@
  * Private: whole lines into a file, stdout or a unix datagram socket.
  *
  * Lines are buffered; a line is written whole or counted lost. After an error a regular file is cut
- * back to its last whole line, so what follows begins at a line's beginning.
+ * back to its last whole line, so what follows begins at a line's beginning. A file is written at
+ * its end, wherever that is by now: it may be emptied meanwhile (logrotate's copytruncate). A
+ * socket whose reader has gone is reached anew, when there is one again.
  */
 #ifndef WRITER_H
 #define WRITER_H
@@ -18,7 +20,7 @@ struct writer {
 	char target[512];
 	int fd;
 	bool datagram, regular, cut;
-	off_t whole; /* bytes of the file that are whole lines */
+	off_t whole; /* when `cut`: bytes of the file that are whole lines */
 	char *buffer;
 	size_t used;
 	uint32_t lines; /* in the buffer */

@@ -46,6 +46,8 @@ static void a_key_is_set_within_its_range_and_said_to_be_given(void)
 	CU_ASSERT_STRING_EQUAL(err.where, "batch.size");
 	CU_ASSERT_STRING_EQUAL(err.what, "1025 is not in 1..1024");
 	CU_ASSERT_NOT_EQUAL(lj_config_set(&c, "batch.size=nan", &err), 0);
+	/* Of as many pages of 4 KiB DPDK loses count, and falls. */
+	CU_ASSERT_NOT_EQUAL(lj_config_set(&c, "eal.memory_mb=1048576", &err), 0);
 	CU_ASSERT_EQUAL(c.batch.size, 64);
 	lj_config_free(&c);
 }
@@ -59,6 +61,7 @@ static void a_dump_is_read_back_whole(void)
 	lj_config_init(&c);
 	lj_config_set(&c, "capture.ports=[{\"name\":\"net_null0\",\"queues\":1,\"leg\":1}]", &err);
 	lj_config_set(&c, "idle.mode=poll", &err);
+	lj_config_set(&c, "flow.active_timeout_s=604799.0000005", &err);
 	first = lj_config_dump(&c);
 	lj_config_free(&c);
 	CU_ASSERT(write(fd, first, strlen(first)) > 0);
@@ -68,6 +71,7 @@ static void a_dump_is_read_back_whole(void)
 	second = lj_config_dump(&c);
 	CU_ASSERT_STRING_EQUAL(first, second);
 	CU_ASSERT_EQUAL(c.capture.port[0].leg, 1);
+	CU_ASSERT_EQUAL(c.flow.active_timeout_ns, 604799000000500);
 	free(first);
 	free(second);
 	lj_config_free(&c);
@@ -116,6 +120,63 @@ static void what_one_key_cannot_know_is_checked(void)
 	lj_config_free(&c);
 }
 
+/* Whether lj_config_check() refuses what was set, with this where. */
+static bool refused(const char *where)
+{
+	memset(&err, 0, sizeof(err));
+	return lj_config_check(&c, &err) != 0 && strcmp(err.where, where) == 0;
+}
+
+static void two_sinks_cannot_share_a_file(void)
+{
+	char dir[] = "/tmp/lj-test-config-XXXXXX", set[128], path[64], link_path[64];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	lj_config_init(&c);
+	lj_config_set(&c, "capture.files=x.pcap", &err);
+	snprintf(set, sizeof(set), "eve.target=%s/out", dir);
+	lj_config_set(&c, set, &err);
+	snprintf(set, sizeof(set), "features.csv=%s/../%s/./out", dir, strrchr(dir, '/') + 1);
+	lj_config_set(&c, set, &err);
+	CU_ASSERT(refused("features.csv"));
+	snprintf(path, sizeof(path), "%s/out", dir);
+	snprintf(link_path, sizeof(link_path), "%s/link", dir);
+	fclose(fopen(path, "w"));
+	CU_ASSERT_EQUAL(symlink(path, link_path), 0);
+	snprintf(set, sizeof(set), "features.csv=%s", link_path);
+	lj_config_set(&c, set, &err);
+	CU_ASSERT(refused("features.csv"));
+	snprintf(set, sizeof(set), "features.csv=%s/other", dir);
+	lj_config_set(&c, set, &err);
+	CU_ASSERT_EQUAL(lj_config_check(&c, &err), 0);
+	unlink(link_path);
+	unlink(path);
+	rmdir(dir);
+	lj_config_free(&c);
+}
+
+static void an_item_that_names_nothing_is_refused(void)
+{
+	lj_config_init(&c);
+	lj_config_set(&c, "capture.files=x.pcap", &err);
+	lj_config_set(&c, "models=a,,b", &err);
+	CU_ASSERT(refused("models"));
+	CU_ASSERT_STRING_EQUAL(err.what, "item 1 is empty");
+	lj_config_set(&c, "models=", &err);
+	CU_ASSERT_EQUAL(lj_config_check(&c, &err), 0);
+	CU_ASSERT_NOT_EQUAL(lj_config_set(&c, "models=a,\xe9", &err), 0);
+	CU_ASSERT_STRING_EQUAL(err.where, "models");
+	CU_ASSERT_STRING_EQUAL(err.what, "item 1 is no text (UTF-8)");
+	/* Its owner and mode become the telemetry socket's. */
+	lj_config_set(&c, "eal.file_prefix=..", &err);
+	CU_ASSERT(refused("eal.file_prefix"));
+	lj_config_set(&c, "eal.file_prefix=.", &err);
+	CU_ASSERT(refused("eal.file_prefix"));
+	lj_config_set(&c, "eal.file_prefix=...", &err);
+	CU_ASSERT_EQUAL(lj_config_check(&c, &err), 0);
+	lj_config_free(&c);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -126,6 +187,8 @@ int main(void)
 		{"the EAL's arguments follow from the ports",
 		 the_eals_arguments_follow_from_the_ports},
 		{"what one key cannot know is checked", what_one_key_cannot_know_is_checked},
+		{"two sinks cannot share a file", two_sinks_cannot_share_a_file},
+		{"an item that names nothing is refused", an_item_that_names_nothing_is_refused},
 	};
 
 	return lj_test_run("config", tests, RTE_DIM(tests));

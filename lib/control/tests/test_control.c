@@ -76,6 +76,9 @@ static void a_setting_is_in_force_and_shown(void)
 	CU_ASSERT(strstr(answer, "1500") != NULL && strstr(answer, "77000") != NULL);
 	ask("set classify at 0");
 	CU_ASSERT(says("set classify after 250", "250"));
+	/* 0 would say that there is none. */
+	CU_ASSERT(says("set classify after 0.5", "classify_after_ms  0.5\n"));
+	CU_ASSERT(says("set timeout active 604799.0005", "active_timeout_ms  604799000.5\n"));
 	ask("set classify after 0");
 	ask("set timeout idle 120");
 	ask("set timeout active 1800");
@@ -99,10 +102,14 @@ static void a_bad_setting_is_refused_with_its_range(void)
 		{"set timeout active 604801", "604800"},
 		{"set timeout linger -1", "linger"},
 		{"set batch size", "needs a parameter"},
+		{"set timeout active 4.9", "shorter than timeout linger"},
+		{"set timeout linger 1801", "longer than timeout active"},
 		{"show tuning 5", "takes no parameter"},
+		{"set batch size \xe9", "takes text alone"},
 	};
 
 	ask("set batch size 33");
+	ask("set timeout linger 5");
 	for (size_t i = 0; i < RTE_DIM(bad); i++) {
 		CU_ASSERT(says(bad[i].line, bad[i].text));
 		CU_ASSERT(result == -EINVAL || result == -ERANGE);
@@ -193,6 +200,8 @@ static void numbers_are_those_of_the_run_and_count_from_clear(void)
 	CU_ASSERT_EQUAL(bars_sum(), 2062);
 	CU_ASSERT(says("show latency models", "default.decision"));
 	CU_ASSERT(says("show model", "default"));
+	CU_ASSERT(says("show keepalive", "finished"));
+	CU_ASSERT_PTR_NULL(strstr(answer, "alive  "));
 	ask("clear stats");
 	CU_ASSERT_EQUAL(result, 0);
 	CU_ASSERT_PTR_NULL(strstr(ask("show packet stats"), "12124"));

@@ -1,0 +1,210 @@
+/* Where lines go: files that are full, cut or emptied, sockets whose reader comes and goes. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lj_sink.h"
+#include "lj_test.h"
+
+static char dir[] = "/tmp/lj-test-writer-XXXXXX";
+static const struct lj_model_set no_models;
+
+static struct lj_sink *open_eve(const char *path, enum lj_eve_flows flows)
+{
+	struct lj_eve_config config = {.target = path, .flows = flows, .models = &no_models};
+
+	return lj_sink_open_eve(&config, NULL);
+}
+
+static void write_some(struct lj_sink *s, uint32_t n)
+{
+	static const struct lj_verdict v = {.flow.key.version = 4};
+	const struct lj_verdict *one = &v;
+
+	for (uint32_t i = 0; i < n; i++)
+		lj_sink_write(s, &one, 1);
+}
+
+static uint32_t lines_of(const char *path, bool *whole)
+{
+	FILE *f = fopen(path, "rb");
+	uint32_t lines = 0;
+	int c, last = '\n';
+
+	while ((c = fgetc(f)) != EOF) {
+		lines += c == '\n';
+		last = c;
+	}
+	fclose(f);
+	*whole = last == '\n';
+	return lines;
+}
+
+static void a_full_disk_leaves_whole_lines_and_a_count(void)
+{
+	const struct rlimit small = {100000, 100000};
+	struct lj_sink_counts counts;
+	struct lj_error err;
+	struct lj_sink *s;
+	struct rlimit before;
+	char path[128];
+	bool whole;
+
+	snprintf(path, sizeof(path), "%s/full.json", dir);
+	s = open_eve(path, LJ_EVE_FLOWS_ALL);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){small.rlim_cur, before.rlim_max});
+	write_some(s, 1000);
+	CU_ASSERT_NOT_EQUAL(lj_sink_flush(s), 0);
+	setrlimit(RLIMIT_FSIZE, &before);
+	/* There is room again: it goes on at a line's beginning. */
+	write_some(s, 10);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	counts = s->counts;
+	CU_ASSERT_EQUAL(counts.offered, 1010);
+	CU_ASSERT_EQUAL(counts.offered, counts.written + counts.lost);
+	CU_ASSERT(counts.lost > 0 && counts.written > 10);
+	CU_ASSERT_NOT_EQUAL(lj_sink_close(s, &err), 0);
+	CU_ASSERT_STRING_EQUAL(err.where, path);
+	CU_ASSERT_EQUAL(lines_of(path, &whole), counts.written);
+	CU_ASSERT(whole);
+}
+
+/* As logrotate's copytruncate does it, beside a disk that is full now and then. */
+static void a_file_that_is_emptied_meanwhile_begins_anew(void)
+{
+	struct lj_sink *s;
+	struct rlimit before;
+	char path[128];
+	struct stat st;
+	bool whole;
+
+	snprintf(path, sizeof(path), "%s/rotated.json", dir);
+	s = open_eve(path, LJ_EVE_FLOWS_ALL);
+	write_some(s, 100);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(truncate(path, 0), 0);
+	write_some(s, 3);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL((uint64_t)st.st_size * 103, s->counts.bytes * 3);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){(rlim_t)st.st_size + 10, before.rlim_max});
+	write_some(s, 1);
+	CU_ASSERT_NOT_EQUAL(lj_sink_flush(s), 0);
+	setrlimit(RLIMIT_FSIZE, &before);
+	/* Half a line was written, and goes. */
+	write_some(s, 1);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(lines_of(path, &whole), 4);
+	CU_ASSERT(whole);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL((uint64_t)st.st_size * 104, s->counts.bytes * 4);
+	lj_sink_close(s, NULL);
+}
+
+static void what_is_appended_begins_a_line(void)
+{
+	struct lj_eve_config config = {.append = true, .models = &no_models};
+	char path[128], line[64];
+	struct lj_sink *s;
+	bool whole;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/appended.json", dir);
+	config.target = path;
+	f = fopen(path, "w");
+	fputs("{\"cut\":tr", f); /* power was lost */
+	fclose(f);
+	for (int i = 0; i < 2; i++) {
+		s = lj_sink_open_eve(&config, NULL);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+		write_some(s, 1);
+		CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
+	}
+	CU_ASSERT_EQUAL(lines_of(path, &whole), 3);
+	CU_ASSERT(whole);
+	f = fopen(path, "r");
+	CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof(line), f));
+	fclose(f);
+	CU_ASSERT_STRING_EQUAL(line, "{\"cut\":tr\n");
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static void a_reader_that_comes_back_is_written_to_again(void)
+{
+	char path[64], target[80], line[4096];
+	struct lj_sink *s;
+	int reader;
+
+	snprintf(path, sizeof(path), "%s/reader", dir);
+	snprintf(target, sizeof(target), "unix:%s", path);
+	reader = listen_at(path);
+	s = open_eve(target, LJ_EVE_FLOWS_ALL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	write_some(s, 1);
+	CU_ASSERT_EQUAL(s->counts.written, 1);
+	close(reader);
+	unlink(path);
+	write_some(s, 2);
+	CU_ASSERT_EQUAL(s->counts.lost, 2);
+	reader = listen_at(path);
+	write_some(s, 3);
+	CU_ASSERT_EQUAL(s->counts.lost, 2);
+	CU_ASSERT_EQUAL(s->counts.written, 4);
+	CU_ASSERT(recv(reader, line, sizeof(line), 0) > 0);
+	CU_ASSERT_EQUAL(line[0], '{');
+	/* Gone and back between two lines: none is lost. */
+	close(reader);
+	unlink(path);
+	reader = listen_at(path);
+	write_some(s, 1);
+	CU_ASSERT_EQUAL(s->counts.written, 5);
+	CU_ASSERT_NOT_EQUAL(lj_sink_close(s, NULL), 0);
+	close(reader);
+	unlink(path);
+}
+
+static void a_target_that_cannot_be_written_is_named(void)
+{
+	struct lj_eve_config config = {.target = "/nonexistent/eve.json", .models = &no_models};
+	struct lj_error err;
+
+	CU_ASSERT_PTR_NULL(lj_sink_open_eve(&config, &err));
+	CU_ASSERT_STRING_EQUAL(err.where, "/nonexistent/eve.json");
+}
+
+int main(void)
+{
+	static const struct lj_test tests[] = {
+		{"a full disk leaves whole lines and a count",
+		 a_full_disk_leaves_whole_lines_and_a_count},
+		{"a file that is emptied meanwhile begins anew",
+		 a_file_that_is_emptied_meanwhile_begins_anew},
+		{"what is appended begins a line", what_is_appended_begins_a_line},
+		{"a reader that comes back is written to again",
+		 a_reader_that_comes_back_is_written_to_again},
+		{"a target that cannot be written is named",
+		 a_target_that_cannot_be_written_is_named},
+	};
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	return lj_test_run("writer", tests, RTE_DIM(tests));
+}
