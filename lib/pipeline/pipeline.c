@@ -186,6 +186,7 @@ int open_sinks(struct lj_pipeline *p, struct lj_error *err)
 		const struct lj_eve_config eve = {
 			.target = c->eve.target,
 			.append = c->eve.append,
+			.waits = p->shared.replay,
 			.flows = (enum lj_eve_flows)c->eve.flows,
 			.early = c->eve.early,
 			.decision_time = live_only ? !p->shared.replay

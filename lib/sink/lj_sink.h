@@ -50,6 +50,8 @@ struct lj_eve_config {
 	const char *target; /* "-" stdout, "unix:PATH" a datagram socket, otherwise a file (appended
 			       to when `append`) */
 	bool append;
+	bool waits; /* replay: a socket's reader that is slow is waited for; live, what it does not
+		       take is lost and counted */
 	enum lj_eve_flows flows;
 	bool early;	      /* early verdicts, too, give flow events */
 	bool decision_time;   /* ml.decision_us: off in a replay, so that the same capture gives the

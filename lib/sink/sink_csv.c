@@ -138,7 +138,7 @@ struct lj_sink *lj_sink_open_csv(const char *target, const struct lj_feature_pla
 	s->early = early;
 	s->line.head.ops = &ops;
 	snprintf(s->line.head.name, sizeof(s->line.head.name), "csv %s", target);
-	if (writer_open(&s->line.writer, target, false, &s->line.head.counts, err) != 0 ||
+	if (writer_open(&s->line.writer, target, false, false, &s->line.head.counts, err) != 0 ||
 	    write_header(s, plan, err) != 0) {
 		close_sink(&s->line.head);
 		return NULL;

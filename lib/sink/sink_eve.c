@@ -67,8 +67,8 @@ struct lj_sink *lj_sink_open_eve(const struct lj_eve_config *config, struct lj_e
 	s->config = *config;
 	s->line.head.ops = &ops;
 	snprintf(s->line.head.name, sizeof(s->line.head.name), "eve %s", config->target);
-	if (writer_open(&s->line.writer, config->target, config->append, &s->line.head.counts,
-			err) != 0) {
+	if (writer_open(&s->line.writer, config->target, config->append, config->waits,
+			&s->line.head.counts, err) != 0) {
 		close_sink(&s->line.head);
 		return NULL;
 	}

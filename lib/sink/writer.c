@@ -23,14 +23,14 @@ static bool reach(const struct writer *w)
 	return connect(w->fd, (struct sockaddr *)&to, sizeof(to)) == 0;
 }
 
-static int open_socket(struct writer *w, const char *path, struct lj_error *err)
+static int open_socket(struct writer *w, const char *path, bool waits, struct lj_error *err)
 {
 	if (path[0] == '\0')
 		return lj_error_set(err, EINVAL, w->target, "names no socket (unix:PATH)");
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return lj_error_set(err, ENAMETOOLONG, w->target, "the socket's path is too long");
 	w->datagram = true;
-	w->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	w->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | (waits ? 0 : SOCK_NONBLOCK), 0);
 	if (w->fd < 0 || !reach(w))
 		return lj_error_set(err, errno, w->target, "cannot be reached: %s",
 				    strerror(errno));
@@ -71,8 +71,8 @@ static int open_file(struct writer *w, bool append, struct lj_error *err)
 	return 0;
 }
 
-int writer_open(struct writer *w, const char *target, bool append, struct lj_sink_counts *counts,
-		struct lj_error *err)
+int writer_open(struct writer *w, const char *target, bool append, bool waits,
+		struct lj_sink_counts *counts, struct lj_error *err)
 {
 	memset(w, 0, sizeof(*w));
 	snprintf(w->target, sizeof(w->target), "%s", target);
@@ -82,7 +82,7 @@ int writer_open(struct writer *w, const char *target, bool append, struct lj_sin
 	if (w->buffer == NULL)
 		return lj_error_set(err, ENOMEM, target, "not enough memory");
 	if (strncmp(target, SOCKET_PREFIX, strlen(SOCKET_PREFIX)) == 0)
-		return open_socket(w, target + strlen(SOCKET_PREFIX), err);
+		return open_socket(w, target + strlen(SOCKET_PREFIX), waits, err);
 	return open_file(w, append, err);
 }
 
@@ -104,14 +104,24 @@ char *writer_reserve(struct writer *w, size_t size)
 	return w->buffer + w->used;
 }
 
+static ssize_t send_datagram(const struct writer *w, size_t length)
+{
+	ssize_t sent;
+
+	do
+		sent = send(w->fd, w->buffer, length, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent;
+}
+
 /* A line is a datagram: the receiver sees whole lines or none. */
 static void send_line(struct writer *w, size_t length)
 {
-	ssize_t sent = send(w->fd, w->buffer, length - 1, MSG_NOSIGNAL);
+	ssize_t sent = send_datagram(w, length - 1);
 
 	/* Its reader has gone; one that listens there now is another socket. */
 	if (sent < 0 && (errno == ECONNREFUSED || errno == ENOTCONN) && reach(w))
-		sent = send(w->fd, w->buffer, length - 1, MSG_NOSIGNAL);
+		sent = send_datagram(w, length - 1);
 	if (sent == (ssize_t)(length - 1)) {
 		w->counts->written++;
 		w->counts->bytes += length;

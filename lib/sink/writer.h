@@ -29,8 +29,8 @@ struct writer {
 	uint64_t complained_tsc;
 };
 
-int writer_open(struct writer *w, const char *target, bool append, struct lj_sink_counts *counts,
-		struct lj_error *err);
+int writer_open(struct writer *w, const char *target, bool append, bool waits,
+		struct lj_sink_counts *counts, struct lj_error *err);
 /* Room for one line of up to `size` <= LINE_BYTES_MAX; writer_commit() says how long it became. */
 char *writer_reserve(struct writer *w, size_t size);
 void writer_commit(struct writer *w, size_t length);

@@ -1,4 +1,6 @@
 /* Where lines go: files that are full, cut or emptied, sockets whose reader comes and goes. */
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -181,6 +183,46 @@ static void a_reader_that_comes_back_is_written_to_again(void)
 	unlink(path);
 }
 
+#define MANY 2000 /* more lines than a socket's queue holds */
+
+static void *read_slowly(void *fd)
+{
+	char line[4096];
+	uintptr_t n = 0;
+
+	while (n < MANY && recv(*(int *)fd, line, sizeof(line), 0) > 0)
+		if (n++ % 64 == 0)
+			usleep(1000);
+	return (void *)n;
+}
+
+static void a_replay_waits_for_a_slow_reader(void)
+{
+	char path[64], target[80];
+	struct lj_eve_config config = {.target = target, .waits = true, .models = &no_models};
+	pthread_t thread;
+	struct lj_sink *s;
+	void *n = NULL;
+	int reader;
+
+	snprintf(path, sizeof(path), "%s/slow", dir);
+	snprintf(target, sizeof(target), "unix:%s", path);
+	reader = listen_at(path);
+	CU_ASSERT_EQUAL(fcntl(reader, F_SETFL, 0), 0);
+	s = lj_sink_open_eve(&config, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, read_slowly, &reader), 0);
+	write_some(s, MANY);
+	CU_ASSERT_EQUAL(s->counts.written, MANY);
+	CU_ASSERT_EQUAL(s->counts.lost, 0);
+	if (s->counts.lost > 0)
+		shutdown(reader, SHUT_RD); /* it would wait for them */
+	pthread_join(thread, &n);
+	CU_ASSERT_EQUAL((uintptr_t)n, MANY);
+	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
+	close(reader);
+}
+
 static void a_target_that_cannot_be_written_is_named(void)
 {
 	struct lj_eve_config config = {.target = "/nonexistent/eve.json", .models = &no_models};
@@ -200,6 +242,7 @@ int main(void)
 		{"what is appended begins a line", what_is_appended_begins_a_line},
 		{"a reader that comes back is written to again",
 		 a_reader_that_comes_back_is_written_to_again},
+		{"a replay waits for a slow reader", a_replay_waits_for_a_slow_reader},
 		{"a target that cannot be written is named",
 		 a_target_that_cannot_be_written_is_named},
 	};
