@@ -339,6 +339,33 @@ class TestSklearn:
         wanted = {i for i, outlier in zip(ids, model.predict(filled) < 0) if outlier}
         verify(wanted and alerts == wanted, f"{len(alerts)} alerts, {len(wanted)} outliers")
 
+    def test_where_depth_says_nothing_nothing_is_an_outlier(self, tmp_path, demo):
+        """
+        Steps: an isolation forest of trees of two flows each, of which every flow scores 0.5, its own threshold.
+        Verify: predict() calls none an outlier, and linejudge alerts on none.
+        """
+        _, rows, _, _ = demo
+        filled = np.nan_to_num(rows, nan=0).astype(np.float64)
+        model = IsolationForest(n_estimators=10, max_samples=2, random_state=1).fit(filled)
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        replay(DEMO, "--model", tmp_path / "mine", "--eve", tmp_path / "eve.json")
+        alerts = sum(e["event_type"] == "alert" for e in events(tmp_path / "eve.json"))
+        verify(alerts == 0 and not (model.predict(filled) < 0).any(), f"{alerts} alerts")
+
+    def test_a_missing_value_goes_where_it_was_filled_to(self, tmp_path):
+        """
+        Steps: a tree behind an imputer and a scaler, that tells a column's mean, which is no float32, from the numbers beside it.
+        Verify: the golden row without values scores as scikit-learn's.
+        """
+        column = np.array([[16777216], [16777218], [np.nan]] * 20)
+        model = make_pipeline(SimpleImputer(), StandardScaler(), DecisionTreeClassifier(random_state=1)).fit(column, np.isnan(column[:, 0]))
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", "duration_us", "--out", tmp_path / "mine")
+        with open(tmp_path / "mine" / "golden.csv", encoding="utf-8") as file:
+            missing = list(csv.DictReader(file))[-1]
+        verify(missing["duration_us"] == "" and float(missing["probability_0"]) == model.predict_proba([[np.nan]])[0, 1] == 1, missing)
+
     def test_what_is_no_forest_is_refused(self, tmp_path, demo):
         """Verify: one line that names it and what is taken."""
         _, rows, two, _ = demo
