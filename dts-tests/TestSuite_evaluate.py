@@ -70,6 +70,14 @@ class TestFigures:
         verify(abs(said["pr_auc"] - (1 + 2 / 3 + 3 / 4) / 3) < 1e-12, said)
         verify(said["recall at 1 % fpr"] == 1 / 3 and said["recall at 0.1 % fpr"] == 1 / 3, said)
 
+    def test_what_ties_with_too_many_benign_flows_is_not_recalled(self, scored):
+        """Verify: where 2 of 20 benign flows score 1, or over it, as all attacks do, none is recalled at 1 % FPR."""
+        module, _ = scored
+        for highest in (1, 2.5):
+            flows = module.Scored([highest] * 12 + [0.1] * 18, [1] * 10 + [0] * 20, ["scan"] * 30, ["a"] * 30, ["p"] * 30)
+            verify(module.ranking(flows)["recall at 1 % fpr"] == 0, module.ranking(flows))
+            verify(module.by_family(flows, 0.5)["scan"]["recall at 1 % fpr"] == 0, module.by_family(flows, 0.5))
+
     def test_by_family_and_over_time(self, scored):
         """Verify: recall of each family; one of two captures detected, 2 s after its first flow began; an alert in half an hour is two an hour."""
         module, flows = scored
