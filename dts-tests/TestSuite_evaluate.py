@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
 from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, replay, verify
-from framework.training import evaluate
+from framework.training import evaluate, generator
 
 COLUMNS = ["packets", "bytes", "duration_us", "fwd_payload_bytes"]
 BENIGN = {"web", "dns", "ntp", "ping", "ssh"}
@@ -57,8 +57,10 @@ class TestFigures:
         verify(all(abs(said[name] - value) < 1e-12 for name, value in wanted.items()), said)
 
     def test_of_nothing_there_is_no_share(self, scored):
-        """Verify: of benign flows alone there is an FPR, and no recall, F1 or PPV; where nothing is called, no precision."""
+        """Verify: of benign flows alone there is an FPR, and no recall, F1 or PPV; where nothing is called, no precision; of attacks alone no FPR."""
         module, flows = scored
+        attacks = module.benign_alerts(flows.where(flows.y == 1), 0.9)["all"]
+        verify(attacks == {"n": 0, "alerts": 0, "fpr": None, "hours": 0, "alerts_per_hour": None}, attacks)
         quiet = module.at_threshold(flows.where(flows.y == 0), 0.9, 0.01)
         verify([quiet[name] for name in ("fpr", "recall", "f1", "precision", "ppv at a base rate of 0.01")] == [0, None, None, None, None], quiet)
 
@@ -141,6 +143,24 @@ class TestEvaluate:
             said = part["time to detection"]["median_s"]
             verify(wait <= said < wait + 2 if not at or due == "idle" else said < 1, f"{kind}: {said} s")
             verify(part["flows"] == part["families"][kind]["n"] == len({e["flow_id"] for e in theirs}), f"{kind}: {part['flows']} flows")
+
+    def test_a_capture_may_begin_at_no_time(self, data, tmp_path):
+        """
+        Steps: take 5 flows a minute apart from 0 s since 1970 on, as a simulator's capture has them, and the same 1000 s later.
+        Verify: both captures are as long.
+        """
+        pcapgen, hours = generator(), []
+        for offset in (0, 1000):
+            capture = pcapgen.Capture(1)
+            for minute in range(5):
+                pcapgen.dns(capture, offset + 60 * minute - pcapgen.START_NS // 10**9)
+            capture.save(data / "demo.pcap")
+            (data / "LABELS.tsv").write_text("file\tclass\tfamily\trule\ndemo.pcap\tbenign\tdns\tbenign:*\n")
+            done = evaluate(os.path.join(ROOT, "models", "default"), "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
+            verify(done.returncode == 0, done.stderr)
+            report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+            hours.append(next(part for part in report.values() if isinstance(part, dict))["benign"]["all"]["hours"])
+        verify(abs(hours[0] - hours[1]) < 1e-9 and hours[0] > 240 / 3600, f"{hours} hours")
 
     def test_a_score_that_is_the_threshold_alarms(self, data, tmp_path):
         """
