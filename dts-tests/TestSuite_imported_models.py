@@ -187,6 +187,25 @@ class TestXgboost:
         imported("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         compare(served(tmp_path / "mine", tmp_path), ids, two_columns(1 / (1 + np.exp(-booster.predict(xgboost.DMatrix(rows))))))
 
+    @pytest.mark.parametrize("base", [12, -90, 1000])
+    def test_an_intercept_that_is_no_probability_is_kept(self, tmp_path, demo, base):
+        """
+        Steps: train margins from an intercept whose logistic is 1, or 0, or next to that, in float32, and one of dart.
+        Verify: the golden rows have the booster's own margins, bit for bit; of dart it is refused in a line.
+        """
+        _, rows, two, _ = demo
+        parameters = {"objective": "binary:logitraw", "base_score": base, "eta": 50, "lambda": 0, "min_child_weight": 0, "max_depth": 3}
+        booster = xgboost.train(parameters, xgboost.DMatrix(rows, label=two), num_boost_round=3)
+        booster.save_model(tmp_path / "m.json")
+        imported("import-xgboost", tmp_path / "m.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        with open(tmp_path / "mine" / "golden.csv", encoding="utf-8") as file:
+            golden = np.array([[float(cell or "nan") for cell in row] for row in list(csv.reader(file))[1:]], np.float32)
+        margins = booster.inplace_predict(golden[:, :len(NAMES)], predict_type="margin")
+        verify((margins == golden[:, len(NAMES)]).all(), f"margins differ by {np.abs(margins - golden[:, len(NAMES)]).max()}")
+        xgboost.train({**parameters, "booster": "dart"}, xgboost.DMatrix(rows, label=two), num_boost_round=3).save_model(tmp_path / "dart.json")
+        done = tool("import-xgboost", tmp_path / "dart.json", "--features", ",".join(NAMES), "--out", tmp_path / "dart")
+        verify(done.returncode == 1 and "base_score" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+
     def test_a_model_that_stopped_early_scores_as_what_saved_it(self, tmp_path, demo):
         """
         Steps: stop early with XGBClassifier, and save it; save its booster by itself; import both.
