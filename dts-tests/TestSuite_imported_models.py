@@ -267,6 +267,16 @@ class TestXgboost:
         done = tool("import-xgboost", tmp_path / "model.ubj", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         verify(done.returncode == 1 and "reg:squarederror" in done.stderr and "binary:logistic" in done.stderr, done.stderr)
 
+    @pytest.mark.parametrize("form", ["header", "lines"])
+    def test_names_may_be_of_a_file_of_windows(self, tmp_path, demo, form):
+        """Verify: a CSV's header, or a name a line, with the mark that Windows begins a file with, and its ends of lines."""
+        _, rows, two, _ = demo
+        xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(tmp_path / "m.json")
+        text = ",".join(NAMES) + "\r\n1,2\r\n" if form == "header" else "\r\n".join([*NAMES, ""])
+        (tmp_path / "names.csv").write_text("\ufeff" + text, encoding="utf-8", newline="")
+        imported("import-xgboost", tmp_path / "m.json", "--features", f"@{tmp_path}/names.csv", "--out", tmp_path / "mine")
+        verify(json.loads((tmp_path / "mine" / "manifest.json").read_text())["features"] == NAMES, "other names")
+
     def test_too_few_names_are_counted(self, tmp_path, demo):
         """Verify: how many are given and needed."""
         _, rows, two, _ = demo

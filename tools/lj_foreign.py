@@ -32,7 +32,7 @@ def sha256(path):
 def read_names(text):
     """--features: names joined by commas, or @FILE with a name a line (or the header line of a CSV)."""
     if text.startswith("@"):
-        with open(text[1:], newline="", encoding="utf-8") as file:
+        with open(text[1:], newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
         names = rows[0] if rows and len(rows[0]) > 1 else [row[0] for row in rows]
     else:
