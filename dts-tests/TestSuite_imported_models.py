@@ -382,6 +382,22 @@ class TestSklearn:
         alerts = sum(e["event_type"] == "alert" for e in events(tmp_path / "eve.json"))
         verify(alerts == 0 and not (model.predict(filled) < 0).any(), f"{alerts} alerts")
 
+    def test_classes_are_those_of_their_names_in_any_order(self, tmp_path, demo):
+        """
+        Steps: a forest of BENIGN, dos and scan; import it with --classes benign,scan,dos.
+        Verify: each class has the scores that scikit-learn gives it.
+        """
+        _, rows, _, three = demo
+        model = RandomForestClassifier(5, max_depth=4, random_state=1).fit(np.nan_to_num(rows), np.array(["BENIGN", "dos", "scan"])[three])
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--classes", "benign,scan,dos", "--out", tmp_path / "mine")
+        with open(tmp_path / "mine" / "golden.csv", encoding="utf-8") as file:
+            golden = np.array([[float(cell or "0") for cell in row] for row in list(csv.reader(file))[1:]], np.float32)
+        wanted = dict(zip(("benign", "dos", "scan"), model.predict_proba(golden[:, :len(NAMES)]).T))
+        for k, name in enumerate(json.loads((tmp_path / "mine" / "manifest.json").read_text())["classes"]):
+            off = np.abs(golden[:, -3 + k] - wanted[name]).max()
+            verify(off < 1e-6, f"{name}: off by {off}")
+
     def test_a_missing_value_goes_where_it_was_filled_to(self, tmp_path):
         """
         Steps: a tree behind an imputer and a scaler, that tells a column's mean, which is no float32, from the numbers beside it.
