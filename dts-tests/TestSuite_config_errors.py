@@ -178,8 +178,11 @@ class TestModels:
     @pytest.mark.parametrize("change,words", [
         (lambda m: m["features"].__setitem__(0, "duration_is"), '"duration_is": no such feature; did you mean duration_us'),
         (lambda m: m.pop("threshold"), "threshold"), (lambda m: m.update(threshold=2), "threshold"),
+        (lambda m: m.update(threshold=1e-46), "threshold: is not a number over 0"),
         (lambda m: m.update(feature_schema=99), "feature_schema"), (lambda m: m.update(classes=["benign"]), "classes"),
         (lambda m: m.update(tresholds=1), "tresholds: no such key; did you mean threshold"),
+        (lambda m: m["files"].update(refrence=m["files"].pop("reference")), "files.refrence: no such key; did you mean reference"),
+        (lambda m: m["files"]["golden"].update(sha265=""), "files.golden.sha265: no such key; did you mean sha256"),
         (lambda m: m["features"].pop(), "takes 41 features, the manifest names 40"),
         (lambda m: m.update(classes=["benign", "a", "b"]), "gives 1 scores"),
         (lambda m: m.update(classes=["benign", "benign"]), "classes: has a name twice"),

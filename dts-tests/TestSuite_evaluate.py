@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
 from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, replay, verify
-from framework.training import evaluate
+from framework.training import evaluate, generator
 
 COLUMNS = ["packets", "bytes", "duration_us", "fwd_payload_bytes"]
 BENIGN = {"web", "dns", "ntp", "ping", "ssh"}
@@ -57,8 +57,10 @@ class TestFigures:
         verify(all(abs(said[name] - value) < 1e-12 for name, value in wanted.items()), said)
 
     def test_of_nothing_there_is_no_share(self, scored):
-        """Verify: of benign flows alone there is an FPR, and no recall, F1 or PPV; where nothing is called, no precision."""
+        """Verify: of benign flows alone there is an FPR, and no recall, F1 or PPV; where nothing is called, no precision; of attacks alone no FPR."""
         module, flows = scored
+        attacks = module.benign_alerts(flows.where(flows.y == 1), 0.9)["all"]
+        verify(attacks == {"n": 0, "alerts": 0, "fpr": None, "hours": 0, "alerts_per_hour": None}, attacks)
         quiet = module.at_threshold(flows.where(flows.y == 0), 0.9, 0.01)
         verify([quiet[name] for name in ("fpr", "recall", "f1", "precision", "ppv at a base rate of 0.01")] == [0, None, None, None, None], quiet)
 
@@ -69,6 +71,14 @@ class TestFigures:
         verify(abs(said["roc_auc"] - 10 / 12) < 1e-12, said)
         verify(abs(said["pr_auc"] - (1 + 2 / 3 + 3 / 4) / 3) < 1e-12, said)
         verify(said["recall at 1 % fpr"] == 1 / 3 and said["recall at 0.1 % fpr"] == 1 / 3, said)
+
+    def test_what_ties_with_too_many_benign_flows_is_not_recalled(self, scored):
+        """Verify: where 2 of 20 benign flows score 1, or over it, as all attacks do, none is recalled at 1 % FPR."""
+        module, _ = scored
+        for highest in (1, 2.5):
+            flows = module.Scored([highest] * 12 + [0.1] * 18, [1] * 10 + [0] * 20, ["scan"] * 30, ["a"] * 30, ["p"] * 30)
+            verify(module.ranking(flows)["recall at 1 % fpr"] == 0, module.ranking(flows))
+            verify(module.by_family(flows, 0.5)["scan"]["recall at 1 % fpr"] == 0, module.by_family(flows, 0.5))
 
     def test_by_family_and_over_time(self, scored):
         """Verify: recall of each family; one of two captures detected, 2 s after its first flow began; an alert in half an hour is two an hour."""
@@ -133,6 +143,24 @@ class TestEvaluate:
             said = part["time to detection"]["median_s"]
             verify(wait <= said < wait + 2 if not at or due == "idle" else said < 1, f"{kind}: {said} s")
             verify(part["flows"] == part["families"][kind]["n"] == len({e["flow_id"] for e in theirs}), f"{kind}: {part['flows']} flows")
+
+    def test_a_capture_may_begin_at_no_time(self, data, tmp_path):
+        """
+        Steps: take 5 flows a minute apart from 0 s since 1970 on, as a simulator's capture has them, and the same 1000 s later.
+        Verify: both captures are as long.
+        """
+        pcapgen, hours = generator(), []
+        for offset in (0, 1000):
+            capture = pcapgen.Capture(1)
+            for minute in range(5):
+                pcapgen.dns(capture, offset + 60 * minute - pcapgen.START_NS // 10**9)
+            capture.save(data / "demo.pcap")
+            (data / "LABELS.tsv").write_text("file\tclass\tfamily\trule\ndemo.pcap\tbenign\tdns\tbenign:*\n")
+            done = evaluate(os.path.join(ROOT, "models", "default"), "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "report")
+            verify(done.returncode == 0, done.stderr)
+            report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+            hours.append(next(part for part in report.values() if isinstance(part, dict))["benign"]["all"]["hours"])
+        verify(abs(hours[0] - hours[1]) < 1e-9 and hours[0] > 240 / 3600, f"{hours} hours")
 
     def test_a_score_that_is_the_threshold_alarms(self, data, tmp_path):
         """

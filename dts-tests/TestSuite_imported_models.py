@@ -187,6 +187,25 @@ class TestXgboost:
         imported("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         compare(served(tmp_path / "mine", tmp_path), ids, two_columns(1 / (1 + np.exp(-booster.predict(xgboost.DMatrix(rows))))))
 
+    @pytest.mark.parametrize("base", [12, -90, 1000])
+    def test_an_intercept_that_is_no_probability_is_kept(self, tmp_path, demo, base):
+        """
+        Steps: train margins from an intercept whose logistic is 1, or 0, or next to that, in float32, and one of dart.
+        Verify: the golden rows have the booster's own margins, bit for bit; of dart it is refused in a line.
+        """
+        _, rows, two, _ = demo
+        parameters = {"objective": "binary:logitraw", "base_score": base, "eta": 50, "lambda": 0, "min_child_weight": 0, "max_depth": 3}
+        booster = xgboost.train(parameters, xgboost.DMatrix(rows, label=two), num_boost_round=3)
+        booster.save_model(tmp_path / "m.json")
+        imported("import-xgboost", tmp_path / "m.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        with open(tmp_path / "mine" / "golden.csv", encoding="utf-8") as file:
+            golden = np.array([[float(cell or "nan") for cell in row] for row in list(csv.reader(file))[1:]], np.float32)
+        margins = booster.inplace_predict(golden[:, :len(NAMES)], predict_type="margin")
+        verify((margins == golden[:, len(NAMES)]).all(), f"margins differ by {np.abs(margins - golden[:, len(NAMES)]).max()}")
+        xgboost.train({**parameters, "booster": "dart"}, xgboost.DMatrix(rows, label=two), num_boost_round=3).save_model(tmp_path / "dart.json")
+        done = tool("import-xgboost", tmp_path / "dart.json", "--features", ",".join(NAMES), "--out", tmp_path / "dart")
+        verify(done.returncode == 1 and "base_score" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+
     def test_a_model_that_stopped_early_scores_as_what_saved_it(self, tmp_path, demo):
         """
         Steps: stop early with XGBClassifier, and save it; save its booster by itself; import both.
@@ -247,6 +266,16 @@ class TestXgboost:
         booster.save_model(tmp_path / "model.ubj")
         done = tool("import-xgboost", tmp_path / "model.ubj", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         verify(done.returncode == 1 and "reg:squarederror" in done.stderr and "binary:logistic" in done.stderr, done.stderr)
+
+    @pytest.mark.parametrize("form", ["header", "lines"])
+    def test_names_may_be_of_a_file_of_windows(self, tmp_path, demo, form):
+        """Verify: a CSV's header, or a name a line, with the mark that Windows begins a file with, and its ends of lines."""
+        _, rows, two, _ = demo
+        xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(tmp_path / "m.json")
+        text = ",".join(NAMES) + "\r\n1,2\r\n" if form == "header" else "\r\n".join([*NAMES, ""])
+        (tmp_path / "names.csv").write_text("\ufeff" + text, encoding="utf-8", newline="")
+        imported("import-xgboost", tmp_path / "m.json", "--features", f"@{tmp_path}/names.csv", "--out", tmp_path / "mine")
+        verify(json.loads((tmp_path / "mine" / "manifest.json").read_text())["features"] == NAMES, "other names")
 
     def test_too_few_names_are_counted(self, tmp_path, demo):
         """Verify: how many are given and needed."""
@@ -338,6 +367,49 @@ class TestSklearn:
         alerts = {e["flow_id"] for e in events(tmp_path / "eve.json") if e["event_type"] == "alert"}
         wanted = {i for i, outlier in zip(ids, model.predict(filled) < 0) if outlier}
         verify(wanted and alerts == wanted, f"{len(alerts)} alerts, {len(wanted)} outliers")
+
+    def test_where_depth_says_nothing_nothing_is_an_outlier(self, tmp_path, demo):
+        """
+        Steps: an isolation forest of trees of two flows each, of which every flow scores 0.5, its own threshold.
+        Verify: predict() calls none an outlier, and linejudge alerts on none.
+        """
+        _, rows, _, _ = demo
+        filled = np.nan_to_num(rows, nan=0).astype(np.float64)
+        model = IsolationForest(n_estimators=10, max_samples=2, random_state=1).fit(filled)
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        replay(DEMO, "--model", tmp_path / "mine", "--eve", tmp_path / "eve.json")
+        alerts = sum(e["event_type"] == "alert" for e in events(tmp_path / "eve.json"))
+        verify(alerts == 0 and not (model.predict(filled) < 0).any(), f"{alerts} alerts")
+
+    def test_classes_are_those_of_their_names_in_any_order(self, tmp_path, demo):
+        """
+        Steps: a forest of BENIGN, dos and scan; import it with --classes benign,scan,dos.
+        Verify: each class has the scores that scikit-learn gives it.
+        """
+        _, rows, _, three = demo
+        model = RandomForestClassifier(5, max_depth=4, random_state=1).fit(np.nan_to_num(rows), np.array(["BENIGN", "dos", "scan"])[three])
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--classes", "benign,scan,dos", "--out", tmp_path / "mine")
+        with open(tmp_path / "mine" / "golden.csv", encoding="utf-8") as file:
+            golden = np.array([[float(cell or "0") for cell in row] for row in list(csv.reader(file))[1:]], np.float32)
+        wanted = dict(zip(("benign", "dos", "scan"), model.predict_proba(golden[:, :len(NAMES)]).T))
+        for k, name in enumerate(json.loads((tmp_path / "mine" / "manifest.json").read_text())["classes"]):
+            off = np.abs(golden[:, -3 + k] - wanted[name]).max()
+            verify(off < 1e-6, f"{name}: off by {off}")
+
+    def test_a_missing_value_goes_where_it_was_filled_to(self, tmp_path):
+        """
+        Steps: a tree behind an imputer and a scaler, that tells a column's mean, which is no float32, from the numbers beside it.
+        Verify: the golden row without values scores as scikit-learn's.
+        """
+        column = np.array([[16777216], [16777218], [np.nan]] * 20)
+        model = make_pipeline(SimpleImputer(), StandardScaler(), DecisionTreeClassifier(random_state=1)).fit(column, np.isnan(column[:, 0]))
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", "duration_us", "--out", tmp_path / "mine")
+        with open(tmp_path / "mine" / "golden.csv", encoding="utf-8") as file:
+            missing = list(csv.DictReader(file))[-1]
+        verify(missing["duration_us"] == "" and float(missing["probability_0"]) == model.predict_proba([[np.nan]])[0, 1] == 1, missing)
 
     def test_what_is_no_forest_is_refused(self, tmp_path, demo):
         """Verify: one line that names it and what is taken."""

@@ -55,7 +55,7 @@ class TestLabelFiles:
 
     def test_pings_are_labelled_however_they_are_called(self, mixed):
         """
-        Steps: label pings by packets, and by rows without ports and with their identifiers; ask of the flows of a feature table, which have
+        Steps: label pings by packets, and by rows with no ports, with 0 for them, and with their identifiers; ask of the flows of a feature table, which have
         identifiers, and of those of EVE, which have nothing.
         Verify: all are malicious.
         """
@@ -69,12 +69,22 @@ class TestLabelFiles:
         header = "src_ip,src_port,dst_ip,dst_port,proto,class\n"
         (path.parent / "ids.csv").write_text(f"{header}{src},{sport},{dst},{dport},1,malicious\n")
         (path.parent / "zeros.csv").write_text(f"{header}{src},0,{dst},0,icmp,malicious\n")
+        (path.parent / "empty.csv").write_text(f"{header}{src},,{dst},,icmp,malicious\n")
         frames = [frame for _, _, frame in sorted(capture.frames)]
         (path.parent / "packets.csv").write_text("".join(f"{n};{int(frame[23] == 1)}\n" for n, frame in enumerate(frames, start=1)))
         eve = lj_labels.Flow(src, 0, dst, 0, lj_labels.protocol("ICMP"), flows[0].first_ns, flows[0].last_ns)
-        for rule in ("flows:ids.csv", "flows:zeros.csv", "perpacket:packets.csv"):
+        for rule in ("flows:ids.csv", "flows:zeros.csv", "flows:empty.csv", "perpacket:packets.csv"):
             said = [lj_labels.Rule(rule, str(path))(flow) for flow in (*flows, eve)]
             verify(len(flows) == 1 and said == [1, 1], f"{rule}: {said}")
+
+    def test_an_address_is_that_of_the_table_however_it_is_written(self, mixed):
+        """Verify: of IPv6, of IPv4 within IPv6, and with blanks around, as linejudge writes them."""
+        path, _, _ = mixed
+        for written, ours in (("2001:DB8:0::1", "2001:db8::1"), ("::ffff:c000:201", "::ffff:192.0.2.1"), ("::ffff:192.0.2.1", "::ffff:192.0.2.1")):
+            (path.parent / "l.csv").write_text(f"src_ip,src_port,dst_ip,dst_port,proto,class\n {written}, 5, ::2, 80, tcp, malicious\n")
+            flow = lj_labels.Flow("::2", 80, ours, 5, 6)
+            for rule in ("flows:l.csv", f"mal:peer={written}", f"mal:peer=[{written}]:5"):
+                verify(lj_labels.Rule(rule, str(path))(flow) == 1, f"{rule} of {written}")
 
     def test_of_windows_that_overlap_the_first_wins(self, mixed):
         """Verify: the beacon's flows, which both windows have, are of the one that comes first."""
@@ -120,7 +130,9 @@ class TestLabelFiles:
         ("times:l.csv", "start,end,class\nnan,10,benign\n", "line 2: the window nan to 10"),
         ("times:l.csv", "start,end,class\nMonday,10,benign\n", "line 2: Monday is no time in s since 1970"),
         ("perpacket:l.csv", "1;0\n2,1\n", "line 2: '2,1' is not n;0 or n;1"),
+        ("flows:l.csv", "src_ip,src_port,dst_ip,dst_port,proto,class\n10.0.0.1,80,10.0.0.2,,tcp,benign\n", "line 2: no dst_port"),
         ("perpacket:l.csv", "", "is empty"),
+        ("perpacket:l.csv", "0;0\n1;1\n", "line 1: '0;0' is not n;0 or n;1"),
         ("perpacket:l.csv", "99999;1\n", "names packet 99999, and "),
     ])
     def test_a_label_file_that_is_wrong_is_named(self, mixed, rule, text, said):

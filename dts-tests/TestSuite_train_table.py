@@ -71,6 +71,22 @@ class TestTable:
         classes = json.loads((tmp_path / "own" / "family" / "manifest.json").read_text())["classes"]
         verify(classes == ["benign", "\u0430" * 15, "\u0431" * 15], classes)
 
+    def test_what_names_no_attack_is_no_family(self, table, tmp_path):
+        """
+        Steps: a column of families that says of a third of the attacks nothing, of another that they are benign, and names two of the rest.
+        Verify: the bundle opens, and names those two.
+        """
+        with open(table, newline="", encoding="ascii") as file:
+            header, *rows = csv.reader(file)
+        with open(tmp_path / "named.csv", "w", newline="", encoding="ascii") as file:
+            csv.writer(file).writerow([*header, "Attack"])
+            csv.writer(file).writerows([*row, "" if row[-1] == "BENIGN" else ("", "benign", "scan", "", "benign", "sweep")[i % 6]]
+                                       for i, row in enumerate(rows))
+        done = train("--csv", tmp_path / "named.csv", "--family", "Attack", "--out", tmp_path / "cic")
+        verify(done.returncode == 0, done.stderr)
+        classes = json.loads((tmp_path / "cic" / "family" / "manifest.json").read_text())["classes"]
+        verify(classes == ["benign", "scan", "sweep"], f"{classes}")
+
     def test_tables_of_several_days_are_one_model(self, table, tmp_path):
         """
         Steps: deal the table's rows to two; train on both; once more with another header in the second.

@@ -66,7 +66,7 @@ def write(out, booster, dataset, columns, threshold, description, classes=("beni
         "format": 1, "name": os.path.basename(os.path.normpath(out)), "version": "3", "description": description,
         "feature_schema": 1, "features": [dataset.names[i] for i in columns], "classes": list(classes),
         "trained_on": sorted(set(dataset.publisher.tolist())),
-        "threshold": float(f"{threshold:.9g}"), "engine": "auto", "flow": FLOW,
+        "threshold": float(f"{min(threshold, 1):.9g}"), "engine": "auto", "flow": FLOW,
         "files": {part: {"name": name, "sha256": sha256(os.path.join(out, name))}
                   for part, name in (("booster", "model.ubj"), ("golden", "golden.csv"))},
     }

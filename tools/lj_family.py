@@ -21,15 +21,17 @@ def name_of(kind):
 
 
 def classes_of(dataset):
-    """Benign and the kinds of attack, the commonest first where there are too many; None where there is one kind."""
+    """Benign and the kinds of attack, the commonest first where there are too many; None where there is one kind. A table may name no kind of
+    an attack, or call it benign."""
     kinds, counts = numpy.unique([name_of(lj_recipe.kind_of(f)) for f in dataset.family[dataset.y == 1]], return_counts=True)
-    chosen = sorted(sorted(zip(-counts, kinds))[:CLASSES_MAX], key=lambda pair: pair[1])
+    ordered = sorted((-count, kind) for kind, count in zip(kinds, counts) if kind not in ("", "benign"))
+    chosen = sorted(ordered[:CLASSES_MAX], key=lambda pair: pair[1])
     return ["benign", *(str(kind) for _, kind in chosen)] if len(chosen) > 1 else None
 
 
 def labels_of(dataset, classes):
     """Each row's class; -1 of a kind that is none."""
-    number = {name: i for i, name in enumerate(classes)}
+    number = {name: i for i, name in enumerate(classes) if i > 0}
     return numpy.array([number.get(name_of(lj_recipe.kind_of(family)), -1) if malicious else 0
                         for family, malicious in zip(dataset.family, dataset.y)])
 

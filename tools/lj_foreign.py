@@ -32,7 +32,7 @@ def sha256(path):
 def read_names(text):
     """--features: names joined by commas, or @FILE with a name a line (or the header line of a CSV)."""
     if text.startswith("@"):
-        with open(text[1:], newline="", encoding="utf-8") as file:
+        with open(text[1:], newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
         names = rows[0] if rows and len(rows[0]) > 1 else [row[0] for row in rows]
     else:
@@ -47,9 +47,11 @@ def class_names(text, outputs, labels=None, benign=None):
     wanted = benign if benign is not None else next((x for x in labels if x.lower() in ("benign", "normal")), labels[0])
     if wanted not in labels:
         raise ImportFailed(f"--benign: {wanted} is not one of the model's classes: {', '.join(labels)}")
-    first = labels.index(wanted)
-    order = [first] + [k for k in range(count) if k != first]
-    names = [name.strip() for name in text.split(",")] if text else [labels[k] for k in order]
+    others = [label for label in labels if label != wanted]
+    names = [name.strip() for name in text.split(",")] if text else [wanted, *others]
+    if sorted(names[1:]) == sorted(others):  # the labels themselves say which is which
+        others = names[1:]
+    order = [labels.index(label) for label in (wanted, *others)]
     if len(names) != count:
         raise ImportFailed(f"--classes: {len(names)} names, the model tells {count} classes apart")
     if not text and count == 2 and (names[1] == "True" or not any(c.isalpha() for c in names[1])):

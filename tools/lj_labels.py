@@ -4,7 +4,8 @@ A rule is clauses joined by `;`; the first that matches a flow wins. `drop:bg` l
 name service and discovery ports; UDP to multicast or broadcast); `mal:`, `benign:` and `drop:` take `*`, `peer=IP[:port]` or
 `ports=a,b`; `cap30:` is `mal:` for the first 30 flows of a file, the rest dropped. Labels in a file of their own, beside the capture:
 
-    flows:NAME      CSV with src_ip, src_port, dst_ip, dst_port, proto and class (benign or malicious; others are not used): a row a flow
+    flows:NAME      CSV with src_ip, src_port, dst_ip, dst_port, proto and class (benign or malicious; others are not used): a row a flow;
+                    ports may be empty where the protocol has none
     times:NAME      CSV with start, end (s since 1970) and class, and src_ip or dst_ip if one is meant: a row a time window; of several
                     that a flow overlaps, the first
     perpacket:NAME  lines "n;0" or "n;1", n from 1: a flow is malicious when one of its packets is, else benign
@@ -54,10 +55,13 @@ class Flow:
 
 
 def _address(text):
-    return str(ipaddress.ip_address(text.strip()))
+    """As linejudge writes it, which is inet_ntop's way."""
+    address = ipaddress.ip_address(text.strip())
+    return socket.inet_ntop(socket.AF_INET if address.version == 4 else socket.AF_INET6, address.packed)
 
 
 def _port(text):
+    text = text.strip()
     if not text.isdigit() or int(text) > 65535:
         raise ValueError(f"{text} is no port")
     return int(text)
@@ -112,8 +116,8 @@ def _condition(text):
     raise ValueError("*, bg, peer=IP[:port] and ports=a,b are conditions")
 
 
-def read_csv(path, columns, convert):
-    """convert(row) of each row of a CSV with these columns; an error names the file and line."""
+def read_csv(path, columns, convert, optional=()):
+    """convert(row) of each row of a CSV with these columns, of which no cell is empty but in `optional` ones; an error names the file and line."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         try:
@@ -121,7 +125,7 @@ def read_csv(path, columns, convert):
             if missing:
                 raise ValueError(f"no column {missing[0]}; there are {', '.join(reader.fieldnames or ['none'])}")
             for row in reader:
-                empty = [c for c in columns if not row[c]]
+                empty = [c for c in columns if row[c] is None or not row[c] and c not in optional]
                 if empty:
                     raise ValueError(f"no {empty[0]}")
                 yield convert(row)
@@ -136,14 +140,19 @@ class FlowFile:
 
     def __init__(self, path, _capture):
         self.path, self.table, self.met = path, {}, set()
-        for key, said in read_csv(path, self.COLUMNS, self._row):
+        for key, said in read_csv(path, self.COLUMNS, self._row, ("src_port", "dst_port")):
             if self.table.setdefault(key, said) != said:
                 ends = " and ".join(sorted(f"{ip} {port}" for ip, port in key[0]))
                 raise ValueError(f"{path}: {ends} are {said} in one row and {self.table[key]} in another; times: can tell them apart")
 
     @staticmethod
     def _row(row):
-        flow = Flow(_address(row["src_ip"]), _port(row["src_port"]), _address(row["dst_ip"]), _port(row["dst_port"]), protocol(row["proto"]))
+        proto, ports = protocol(row["proto"]), []
+        for column in ("src_port", "dst_port"):
+            if not row[column] and proto in FLOW_PROTOCOLS:
+                raise ValueError(f"no {column}")
+            ports.append(_port(row[column] or "0"))
+        flow = Flow(_address(row["src_ip"]), ports[0], _address(row["dst_ip"]), ports[1], proto)
         return flow.key(), row["class"].strip().lower()
 
     def __call__(self, flow):
@@ -202,7 +211,7 @@ class PacketFile:
         with open(path, encoding="ascii", errors="replace") as file:
             for line, text in enumerate(file, start=1):
                 number, _, label = text.strip().partition(";")
-                if not number.isdigit() or label not in ("0", "1"):
+                if not number.isdigit() or int(number) == 0 or label not in ("0", "1"):
                     raise ValueError(f"{path}: line {line}: {text.strip()[:40]!r} is not n;0 or n;1")
                 if label == "1":
                     marked.add(int(number))

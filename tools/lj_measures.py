@@ -86,7 +86,7 @@ def benign_alerts(scored, threshold):
         part = benign if publisher == "all" else benign.where(benign.publisher == publisher)
         hours = sum(scored.hours.get(c, 0) for c in set(part.capture))
         alerts = int((part.score >= threshold).sum())
-        table[publisher] = {"n": len(part), "alerts": alerts, "fpr": alerts / max(len(part), 1), "hours": hours,
+        table[publisher] = {"n": len(part), "alerts": alerts, "fpr": share(alerts, len(part)), "hours": hours,
                             "alerts_per_hour": alerts / hours if hours > 0 else None}
     return table
 

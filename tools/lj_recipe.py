@@ -217,10 +217,10 @@ def quiet_elsewhere(dataset, columns, rounds, seed):
 
 
 def threshold_at(scores_of_benign, rate):
-    """The least float32 threshold that at most `rate` of benign flows reach."""
+    """The least float32 threshold that at most `rate` of benign flows reach: over 1 where more of them score 1."""
     ordered = numpy.sort(scores_of_benign)
     allowed = int(rate * len(ordered))
-    return float(numpy.nextafter(numpy.float32(ordered[len(ordered) - 1 - allowed]), numpy.float32(1)))
+    return float(numpy.nextafter(numpy.float32(ordered[len(ordered) - 1 - allowed]), numpy.float32(numpy.inf)))
 
 
 def recall_at(scores, y, rate):

@@ -52,12 +52,10 @@ def _replay(job):
         if done.returncode != 0:
             raise ValueError(done.stderr.strip().splitlines()[-1].removeprefix("linejudge: "))
         events = list(map(json.loads, eve))
-    labelled, begin, end = lj_labels.Rule(label["rule"], path), None, None
-    early, rows = _early_alerts(events), []
+    labelled, early, rows = lj_labels.Rule(label["rule"], path), _early_alerts(events), []
     events = [event for event in events if event["event_type"] == "flow"]
-    for event in events:
-        first, last = _ns(event["flow"]["start"]), _ns(event["flow"]["end"])
-        begin, end = min(begin or first, first), max(end or last, last)
+    spans = [(_ns(event["flow"]["start"]), _ns(event["flow"]["end"])) for event in events]
+    for event, (first, last) in zip(events, spans):
         flow = lj_labels.Flow(event["src_ip"], event.get("src_port", 0), event["dest_ip"], event.get("dest_port", 0),
                               lj_labels.protocol(event["proto"]), first - 1000, last + 1000)
         y = labelled(flow)
@@ -66,7 +64,7 @@ def _replay(job):
             decided = last + waits.get(event["ml"]["due"], 0)
             rows.append((score, y, first / 1e9, min(decided, early.get(event["flow_id"], decided)) / 1e9))
     lj_dataset.complain(label, len(events), {y for _, y, _, _ in rows}, labelled)
-    return rows, (end - begin) / 3.6e12 if rows else 0
+    return rows, (max(last for _, last in spans) - min(first for first, _ in spans)) / 3.6e12 if rows else 0
 
 
 def captures(bundle, data, labels_path, per_family=0):

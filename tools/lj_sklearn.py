@@ -50,11 +50,10 @@ class Columns:
             raise ImportFailed(f"a pipeline may have a SimpleImputer, then a StandardScaler, before the trees; not {type(step).__name__}")
 
     def seen(self, feature, x):
-        """What the trees compare, of values x (float32) of these features."""
-        if not self.scaled:
-            return x.astype(numpy.float64)
+        """What the trees compare, of values x of these features."""
         with numpy.errstate(over="ignore"):
-            return ((x.astype(numpy.float64) - self.mean[feature]) / self.scale[feature]).astype(numpy.float32).astype(numpy.float64)
+            scaled = (x.astype(numpy.float64) - self.mean[feature]) / self.scale[feature] if self.scaled else x
+            return scaled.astype(numpy.float32).astype(numpy.float64)
 
     def thresholds(self, feature, threshold):
         """The smallest float32 that goes right, of each split."""
@@ -68,10 +67,10 @@ class Columns:
         return float_of(low)
 
     def missing_left(self, feature, threshold):
-        return self.seen(feature, self.fill[feature].astype(numpy.float32)) <= threshold
+        return self.seen(feature, self.fill[feature]) <= threshold
 
     def filled(self, rows):
-        return numpy.where(numpy.isnan(rows), self.fill.astype(numpy.float32), rows)
+        return numpy.where(numpy.isnan(rows), self.fill, rows)
 
 
 def take_apart(model, features, missing):
@@ -179,10 +178,8 @@ def isolating(columns, model):
         made.add(0, tree, depth + expected_path(tree.n_node_samples), mapping)
     samples = getattr(model, "_max_samples", None) or model.max_samples_
     made.transform = {"kind": "path_length", "divisor": float(len(model.estimators_) * expected_path(samples))}
-    made.threshold = float(-model.offset_)
-    # A share that it was told of is a quantile of its training's scores, and what has just this score is no outlier to predict().
-    if model.contamination != "auto":
-        made.threshold += TOLERANCE / 2
+    # Often a quantile of its training's scores; what has just this score is no outlier to predict().
+    made.threshold = float(-model.offset_) + TOLERANCE / 2
     return made
 
 
@@ -217,7 +214,7 @@ def convert(model, features, missing, order):
 
 def reference_scores(model, made, rows, order):
     """scikit-learn's own, [n][outputs] as the bundle gives them."""
-    filled = made.columns.filled(rows).astype(numpy.float64)
+    filled = made.columns.filled(rows)
     if isinstance(made.model, IsolationForest):
         return -model.score_samples(filled)[:, None]
     probabilities = model.predict_proba(filled)[:, order]

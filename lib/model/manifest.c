@@ -63,12 +63,16 @@ static int get_text(const struct place *p, const json_t *object, const char *key
 static int get_file(const struct place *p, const json_t *files, const char *key, char *name,
 		    size_t size, char sha256[65])
 {
+	static const char *const keys[] = {"name", "sha256"};
 	const json_t *file = json_object_get(files, key);
 	char full[64];
 	int ret;
 
+	snprintf(full, sizeof(full), "files.%s.", key);
+	ret = check_keys(p, file, full, keys, RTE_DIM(keys));
 	snprintf(full, sizeof(full), "files.%s.name", key);
-	ret = get_text(p, file, "name", full, name, size);
+	if (ret == 0)
+		ret = get_text(p, file, "name", full, name, size);
 	if (ret == 0 && strchr(name, '/') != NULL)
 		ret = wrong(p, full, "is not a file of the bundle's own folder");
 	snprintf(full, sizeof(full), "files.%s.sha256", key);
@@ -247,10 +251,28 @@ static int get_head(const struct place *p, const json_t *root, struct manifest *
 	ret = get_mode(p, root, m);
 	if (ret != 0)
 		return ret;
-	if (!json_is_number(threshold) || !(value > 0 && value <= 1))
+	if (!json_is_number(threshold) || !((float)value > 0 && value <= 1))
 		return wrong(p, "threshold", "is not a number over 0 and up to 1");
 	m->info.threshold = (float)value;
 	return 0;
+}
+
+static int get_files(const struct place *p, const json_t *root, struct manifest *m)
+{
+	static const char *const keys[] = {"booster", "golden", "reference"};
+	const json_t *files = json_object_get(root, "files");
+	int ret = check_keys(p, files, "files.", keys, RTE_DIM(keys));
+
+	if (ret == 0)
+		ret = get_file(p, files, "booster", m->booster, sizeof(m->booster),
+			       m->booster_sha256);
+	if (ret == 0)
+		ret = get_file(p, files, "golden", m->golden, sizeof(m->golden), m->golden_sha256);
+	if (ret == 0 && json_object_get(files, "reference") != NULL)
+		ret = get_file(p, files, "reference", m->reference, sizeof(m->reference),
+			       m->reference_sha256);
+	strcpy(m->info.sha256, m->booster_sha256);
+	return ret;
 }
 
 static int get_family(const struct place *p, const json_t *root, struct manifest *m)
@@ -277,7 +299,6 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 					   "feature_schema", "features", "classes",   "threshold",
 					   "engine",	     "mode",	 "flow",      "files",
 					   "trained_on",     "created",	 "transform", "family"};
-	const json_t *files = json_object_get(root, "files");
 	int ret;
 
 	if (!json_is_object(root))
@@ -295,16 +316,7 @@ static int read_root(const struct place *p, const json_t *root, struct manifest 
 		ret = get_flow(p, root, m);
 	if (ret == 0)
 		ret = get_family(p, root, m);
-	if (ret == 0)
-		ret = get_file(p, files, "booster", m->booster, sizeof(m->booster),
-			       m->booster_sha256);
-	if (ret == 0)
-		ret = get_file(p, files, "golden", m->golden, sizeof(m->golden), m->golden_sha256);
-	if (ret == 0 && json_object_get(files, "reference") != NULL)
-		ret = get_file(p, files, "reference", m->reference, sizeof(m->reference),
-			       m->reference_sha256);
-	strcpy(m->info.sha256, m->booster_sha256);
-	return ret;
+	return ret != 0 ? ret : get_files(p, root, m);
 }
 
 json_t *document_read(const char *path, size_t flags, int errnum, struct lj_error *err)
