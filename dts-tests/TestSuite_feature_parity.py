@@ -1,12 +1,14 @@
 """Every feature against the twin (framework/twin*.py), against values computed by hand, and against argus and tshark run live."""
 
+import os
 import struct
+import subprocess
 
 import pytest
 
 from framework import peer_argus, peer_tshark, twin
 from framework.frames import ACK, CLIENT, CWR, ECE, FIN, PSH, RST, SERVER, SYN, URG, Talk, ethernet, ip, tcp, udp
-from framework.linejudge import DEMO, replay, verify, write_pcap
+from framework.linejudge import DEMO, TOOLS, replay, verify, write_pcap
 
 
 def agree(capture, tmp_path, *arguments, **timeouts):
@@ -357,3 +359,10 @@ class TestLive:
             found = peer_tshark.compare(capture, tmp_path)
             verify(not found.differences, f"{len(found.differences)} of {found.values}: {found.differences[:5]}")
             verify(found.flows >= 6, f"{found.flows} flows")
+
+    def test_a_folder_that_has_no_captures_is_told(self, tmp_path):
+        """Verify: tools/parity says what is missing, and compares nothing."""
+        (tmp_path / "traffic").mkdir()
+        done = subprocess.run([os.path.join(TOOLS, "parity"), tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 2 and not done.stdout, done.stdout)
+        verify(f"{tmp_path}: is not the unpacked traffic data: there is no parity/ in it" in done.stderr, done.stderr)
