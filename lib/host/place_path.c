@@ -38,7 +38,8 @@ static inline struct spot ask(const struct directory *d, uint64_t hash)
 
 /*
  * The sets of marks, in eighths. What is marked for different readers has sets of its own: what
- * nobody reads is not marked, and a context must not depend on who else reads what.
+ * nobody reads is not marked, and a context must not depend on who else reads what. There are far
+ * more than eight: a stage has 1,024 hosts at least.
  */
 struct share {
 	uint32_t first, bits; /* 8 >> bits of them */
