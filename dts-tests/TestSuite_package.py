@@ -35,7 +35,7 @@ class TestPackage:
         listing = output("dpkg-deb", "-c", package)
         for path in ("usr/bin/linejudge", "usr/share/linejudge/models/default/model.ubj", "etc/linejudge/linejudge.json",
                      "usr/lib/linejudge/bind-ports", "usr/lib/sysusers.d/linejudge.conf", "usr/lib/tmpfiles.d/linejudge.conf",
-                     "usr/lib/sysctl.d/linejudge.conf", "usr/share/man/man8/linejudge.8.gz",
+                     "usr/lib/sysctl.d/linejudge.conf", "etc/logrotate.d/linejudge", "usr/share/man/man8/linejudge.8.gz",
                      "usr/share/man/man5/linejudge.json.5.gz", "usr/lib/linejudge/calibrate", *(f"lib/systemd/system/{unit}" for unit in UNITS)):
             verify(f"./{path}\n" in listing, f"{path} is not in the package")
         fields = output("dpkg-deb", "-f", package)

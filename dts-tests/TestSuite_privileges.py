@@ -16,6 +16,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -97,6 +98,31 @@ class TestPrivileges:
         summary = json.loads(out)
         verify(process.returncode == 0 and summary["ledger"]["balanced"], err)
         verify(summary["flows"] == wanted["flows"] == sum(e["event_type"] == "flow" for e in events(eve)), summary)
+
+    def test_logs_are_rotated_without_losing_a_line(self, tmp_path, open_folder):
+        """
+        Steps: write EVE as a service user into a folder of its own; have logrotate turn it by the package's configuration; stop.
+        Verify: the second file is the user's; both together have the flows and alerts of the summary, and each flow once.
+        """
+        shutil.chown(open_folder, USER, GROUP)
+        eve, rules = os.path.join(open_folder, "eve.json"), tmp_path / "rules"
+        with open(os.path.join(ROOT, "drivers-config", "logrotate.d", "linejudge"), encoding="ascii") as file:
+            rules.write_text(file.read().replace("/var/log/linejudge", open_folder))
+        with appliance(tmp_path, confined(eve={"target": eve, "append": True}), "lj-dts-rotate") as (process, _):
+            wait_bare(process)
+            wait_for(lambda: os.path.getsize(eve) or os.stat("/nothing yet"), process)
+            subprocess.run(["logrotate", "--force", "--state", str(tmp_path / "state"), str(rules)], check=True)
+            verify(not os.path.exists(eve), "logrotate has left the file")
+            time.sleep(1.2)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=TIMEOUT_S)
+        summary = json.loads(out)
+        both = [*events(eve + ".1"), *events(eve)]
+        verify(process.returncode == 0 and summary["ledger"]["balanced"], err)
+        verify(pwd.getpwuid(os.stat(eve).st_uid).pw_name == USER, "the second file is somebody else's")
+        verify(sum(e["event_type"] == "alert" for e in both) == summary["alerts"] > 0, summary)
+        flows = [e["flow_id"] for e in both if e["event_type"] == "flow"]
+        verify(len(flows) == len(set(flows)) == summary["flows"], summary)
 
     def test_ports_on_kernel_interfaces_keep_two_capabilities_on_main(self, tmp_path):
         """

@@ -118,12 +118,7 @@ static int write_header(struct csv_sink *s, const struct lj_feature_plan *plan,
 	for (size_t i = 0; i < lj_feature_plan_size(plan); i++)
 		text_add(&t, ",%s", lj_feature_plan_name(plan, i));
 	text_add(&t, "\n");
-	writer_commit(w, t.used);
-	if (writer_flush(w) != 0)
-		return writer_error(w, err);
-	/* The header is no verdict. */
-	s->line.head.counts.written = 0;
-	return 0;
+	return writer_begin(w, t.begin, t.used, err);
 }
 
 struct lj_sink *lj_sink_open_csv(const char *target, const struct lj_feature_plan *plan, bool early,

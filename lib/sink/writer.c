@@ -13,6 +13,7 @@
 #include "lj_log.h"
 
 #define COMPLAIN_EVERY_NS 60000000000ULL
+#define FOLLOW_EVERY_NS	  1000000000ULL
 #define SOCKET_PREFIX	  "unix:"
 
 static bool reach(const struct writer *w)
@@ -51,21 +52,45 @@ static bool ends_within_line(const char *path)
 	return last != '\n';
 }
 
+/* At a line's beginning. The descriptor, or -1 with errno. */
+static int open_named(const char *path, int flags, struct stat *st)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | flags, 0640);
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, st) == 0 && !(S_ISREG(st->st_mode) && st->st_size > 0 &&
+				    ends_within_line(path) && write(fd, "\n", 1) != 1))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* False with errno. */
+static bool write_all(int fd, const char *text, size_t length)
+{
+	while (length > 0) {
+		ssize_t n = write(fd, text, length);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		text += RTE_MAX(n, 0);
+		length -= (size_t)RTE_MAX(n, 0);
+	}
+	return true;
+}
+
 static int open_file(struct writer *w, bool append, struct lj_error *err)
 {
-	struct stat st;
+	struct stat st = {0};
 
-	w->fd = strcmp(w->target, "-") == 0
-			? dup(STDOUT_FILENO)
-			: open(w->target,
-			       O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (append ? 0 : O_TRUNC),
-			       0640);
-	if (w->fd < 0 || fstat(w->fd, &st) != 0)
-		return lj_error_set(err, errno, w->target, "cannot be written: %s",
-				    strerror(errno));
-	w->regular = S_ISREG(st.st_mode) && strcmp(w->target, "-") != 0;
-	if (w->regular && st.st_size > 0 && ends_within_line(w->target) &&
-	    write(w->fd, "\n", 1) != 1)
+	if (strcmp(w->target, "-") == 0) {
+		w->fd = dup(STDOUT_FILENO);
+	} else {
+		w->fd = open_named(w->target, append ? 0 : O_TRUNC, &st);
+		w->regular = S_ISREG(st.st_mode);
+	}
+	if (w->fd < 0)
 		return lj_error_set(err, errno, w->target, "cannot be written: %s",
 				    strerror(errno));
 	return 0;
@@ -86,15 +111,21 @@ int writer_open(struct writer *w, const char *target, bool append, bool waits,
 	return open_file(w, append, err);
 }
 
-static void complain(struct writer *w)
+static bool may_complain(struct writer *w)
 {
 	uint64_t now = rte_rdtsc();
 
 	if (w->complained_tsc != 0 && lj_cycles_to_ns(now - w->complained_tsc) < COMPLAIN_EVERY_NS)
-		return;
+		return false;
 	w->complained_tsc = now;
-	lj_log(WARNING, "%s: cannot be written: %s; lines are lost and counted\n", w->target,
-	       strerror(w->last_errno));
+	return true;
+}
+
+static void complain(struct writer *w)
+{
+	if (may_complain(w))
+		lj_log(WARNING, "%s: cannot be written: %s; lines are lost and counted\n",
+		       w->target, strerror(w->last_errno));
 }
 
 char *writer_reserve(struct writer *w, size_t size)
@@ -185,12 +216,63 @@ static int cut_back(struct writer *w)
 	return 0;
 }
 
+/* Whether the name is that of the file that is open. */
+static bool is_there(const struct writer *w)
+{
+	struct stat opened, named;
+
+	return fstat(w->fd, &opened) != 0 ||
+	       (stat(w->target, &named) == 0 && opened.st_dev == named.st_dev &&
+		opened.st_ino == named.st_ino);
+}
+
+/* The file under its name; -1 with errno. What is no file may not be waited for. */
+static int open_anew(const struct writer *w)
+{
+	struct stat st;
+	int fd = open_named(w->target, O_NONBLOCK, &st);
+
+	if (fd < 0)
+		return -1;
+	if (!S_ISREG(st.st_mode))
+		errno = EEXIST;
+	else if (st.st_size > 0 || w->head == NULL || write_all(fd, w->head, strlen(w->head)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* A file that was moved or removed is begun anew; a half line does not stay behind in the old. */
+static void follow(struct writer *w)
+{
+	uint64_t now = rte_rdtsc();
+	int fd;
+
+	if (!w->regular || lj_cycles_to_ns(now - w->followed_tsc) < FOLLOW_EVERY_NS)
+		return;
+	w->followed_tsc = now;
+	if (is_there(w) || cut_back(w) != 0)
+		return;
+	fd = open_anew(w);
+	if (fd < 0) {
+		if (may_complain(w))
+			lj_log(WARNING,
+			       "%s: was moved away, and is not begun anew: %s; lines go on into "
+			       "the old one\n",
+			       w->target, strerror(errno));
+		return;
+	}
+	close(w->fd);
+	w->fd = fd;
+}
+
 int writer_flush(struct writer *w)
 {
 	size_t written = 0;
 
 	if (w->used == 0)
 		return 0;
+	follow(w);
 	if (cut_back(w) != 0)
 		return give_up(w, 0);
 	while (written < w->used) {
@@ -205,6 +287,17 @@ int writer_flush(struct writer *w)
 	w->counts->written += w->lines;
 	w->counts->bytes += w->used;
 	w->used = w->lines = 0;
+	return 0;
+}
+
+int writer_begin(struct writer *w, const char *head, size_t length, struct lj_error *err)
+{
+	w->head = strndup(head, length);
+	if (w->head == NULL)
+		return lj_error_set(err, ENOMEM, w->target, "not enough memory");
+	if (!write_all(w->fd, head, length))
+		return lj_error_set(err, errno, w->target, "cannot be written: %s",
+				    strerror(errno));
 	return 0;
 }
 
@@ -224,5 +317,6 @@ void writer_close(struct writer *w)
 		close(w->fd);
 	w->fd = -1;
 	free(w->buffer);
-	w->buffer = NULL;
+	free(w->head);
+	w->buffer = w->head = NULL;
 }

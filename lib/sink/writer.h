@@ -3,8 +3,10 @@
  *
  * Lines are buffered; a line is written whole or counted lost. After an error a regular file is cut
  * back to its last whole line, so what follows begins at a line's beginning. A file is written at
- * its end, wherever that is by now: it may be emptied meanwhile (logrotate's copytruncate). A
- * socket whose reader has gone is reached anew, when there is one again.
+ * its end, wherever that is by now: it may be emptied meanwhile (logrotate's copytruncate). One
+ * that was moved or removed is begun anew under its name, a second later at most; until then, and
+ * while that cannot be done, lines go on into the old one. A socket whose reader has gone is
+ * reached anew, when there is one again.
  */
 #ifndef WRITER_H
 #define WRITER_H
@@ -20,7 +22,9 @@ struct writer {
 	char target[512];
 	int fd;
 	bool datagram, regular, cut;
-	off_t whole; /* when `cut`: bytes of the file that are whole lines */
+	off_t whole;	       /* when `cut`: bytes of the file that are whole lines */
+	char *head;	       /* what a new file begins with; NULL: nothing */
+	uint64_t followed_tsc; /* when it was last looked whether the file is still there */
 	char *buffer;
 	size_t used;
 	uint32_t lines; /* in the buffer */
@@ -31,6 +35,8 @@ struct writer {
 
 int writer_open(struct writer *w, const char *target, bool append, bool waits,
 		struct lj_sink_counts *counts, struct lj_error *err);
+/* A line that every new file begins with, this one, too. 0 or -errno. */
+int writer_begin(struct writer *w, const char *head, size_t length, struct lj_error *err);
 /* Room for one line of up to `size` <= LINE_BYTES_MAX; writer_commit() says how long it became. */
 char *writer_reserve(struct writer *w, size_t size);
 void writer_commit(struct writer *w, size_t length);

@@ -10,8 +10,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lj_clock.h"
 #include "lj_sink.h"
 #include "lj_test.h"
+
+/* The writer looks once a second where its file is. */
+#define A_LOOK_LATER_US 1100000
 
 static char dir[] = "/tmp/lj-test-writer-XXXXXX";
 static const struct lj_model_set no_models;
@@ -110,6 +114,69 @@ static void a_file_that_is_emptied_meanwhile_begins_anew(void)
 	CU_ASSERT_EQUAL(stat(path, &st), 0);
 	CU_ASSERT_EQUAL((uint64_t)st.st_size * 104, s->counts.bytes * 4);
 	lj_sink_close(s, NULL);
+}
+
+/* As logrotate's create and nocreate do it. */
+static void a_file_that_is_moved_is_begun_anew(void)
+{
+	struct lj_sink *s;
+	char path[128], old[136];
+	bool whole;
+
+	snprintf(path, sizeof(path), "%s/moved.json", dir);
+	snprintf(old, sizeof(old), "%s.1", path);
+	s = open_eve(path, LJ_EVE_FLOWS_ALL);
+	write_some(s, 5);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(rename(path, old), 0);
+	/* It is not looked for at once: what comes before is in the old one. */
+	write_some(s, 2);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(lines_of(old, &whole), 7);
+	CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);
+	/* There it cannot be begun: it goes on where it was. */
+	CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
+	usleep(A_LOOK_LATER_US);
+	write_some(s, 1);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(lines_of(old, &whole), 8);
+	CU_ASSERT_EQUAL(rmdir(path), 0);
+	usleep(A_LOOK_LATER_US);
+	write_some(s, 3);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(lines_of(old, &whole), 8);
+	CU_ASSERT_EQUAL(lines_of(path, &whole), 3);
+	CU_ASSERT_EQUAL(s->counts.written, 11);
+	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
+}
+
+static void a_table_that_is_moved_has_its_header_again(void)
+{
+	static const struct lj_verdict v = {.flow.key.version = 4};
+	const struct lj_verdict *one = &v;
+	const char *const features[] = {"duration_us"};
+	struct lj_feature_plan *plan = lj_feature_plan_create(features, 1, NULL);
+	char path[128], old[136], head[2][32];
+	const char *const names[] = {old, path};
+	struct lj_sink *s;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(plan);
+	snprintf(path, sizeof(path), "%s/moved.csv", dir);
+	snprintf(old, sizeof(old), "%s.1", path);
+	s = lj_sink_open_csv(path, plan, false, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(rename(path, old), 0);
+	lj_sink_write(s, &one, 1);
+	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		FILE *f = fopen(names[i], "r");
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+		CU_ASSERT_PTR_NOT_NULL(fgets(head[i], sizeof(head[i]), f));
+		fclose(f);
+	}
+	CU_ASSERT_STRING_EQUAL(head[0], head[1]);
+	lj_feature_plan_destroy(plan);
 }
 
 static void what_is_appended_begins_a_line(void)
@@ -239,6 +306,9 @@ int main(void)
 		 a_full_disk_leaves_whole_lines_and_a_count},
 		{"a file that is emptied meanwhile begins anew",
 		 a_file_that_is_emptied_meanwhile_begins_anew},
+		{"a file that is moved is begun anew", a_file_that_is_moved_is_begun_anew},
+		{"a table that is moved has its header again",
+		 a_table_that_is_moved_has_its_header_again},
 		{"what is appended begins a line", what_is_appended_begins_a_line},
 		{"a reader that comes back is written to again",
 		 a_reader_that_comes_back_is_written_to_again},
@@ -247,6 +317,8 @@ int main(void)
 		 a_target_that_cannot_be_written_is_named},
 	};
 
+	/* Without the EAL nobody knows how fast it is: a cycle shall be a nanosecond. */
+	lj_clock.mult = 1ULL << 32;
 	if (mkdtemp(dir) == NULL)
 		return EXIT_FAILURE;
 	return lj_test_run("writer", tests, RTE_DIM(tests));
