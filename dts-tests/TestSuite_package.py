@@ -77,7 +77,8 @@ class TestPackage:
         """Verify: what --help and --help-config list is in the pages, and groff has no complaint."""
         binary = unpacked / "usr/bin/linejudge"
         for page, option, pattern in (("man8/linejudge.8.gz", "--help", r"^  --(\S+)"),
-                                      ("man5/linejudge.json.5.gz", "--help-config", r"^\| `([^`]+)`")):
+                                      ("man5/linejudge.json.5.gz", "--help-config", r"^\| `([^`]+)`"),
+                                      ("man8/linejudge.8.gz", "--help-counters", r"^\| `([^`]+)`")):
             path = unpacked / "usr/share/man" / page
             text = output("zcat", path).replace("\\-", "-")
             for name in re.findall(pattern, output(binary, option), re.M):

@@ -11,6 +11,7 @@
 #include "command.h"
 #include "lj_feature.h"
 #include "lj_log.h"
+#include "lj_stats.h"
 #include "place.h"
 
 /* An option sets a key of the configuration, or does something of its own (key NULL). */
@@ -41,6 +42,7 @@ static const struct option_row rows[] = {
 	{"dump-config", NULL, NULL, "print the configuration in force, and stop", false},
 	{"help-features", NULL, NULL, "print the reference of all features, and stop", false},
 	{"help-config", NULL, NULL, "print the reference of all keys, and stop", false},
+	{"help-counters", NULL, NULL, "print the reference of all counters, and stop", false},
 	{"help", NULL, NULL, "print this, and stop", false},
 	{"version", NULL, NULL, "print the version, and stop", false},
 };
@@ -174,6 +176,8 @@ static int print_only(const struct option_row *row)
 		lj_feature_document(stdout);
 	else if (strcmp(row->name, "help-config") == 0)
 		lj_config_manual(stdout);
+	else if (strcmp(row->name, "help-counters") == 0)
+		lj_stats_document(stdout);
 	else
 		return 0;
 	return 1;

@@ -11,8 +11,8 @@ struct options {
 
 /*
  * Reads the command line into `o`, files before --set before the other options whatever their
- * order. What only prints (--help,
- * --version, --help-config, --help-features) is done here: returns 1. 0, or -errno with `err`.
+ * order. What only prints (--help, --version, --help-config, --help-counters, --help-features) is
+ * done here: returns 1. 0, or -errno with `err`.
  */
 int options_parse(struct options *o, int argc, char **argv, struct lj_error *err);
 void options_free(struct options *o);

@@ -3,14 +3,15 @@
  *
  * Every role (a worker, a spreader, an inference lcore, a sink) owns one `struct lj_counters` and
  * is its only writer; control sums them. `stats.def` is the only list of counters: enum, names,
- * help and the manual come from it. Counters never go back; "clear stats" is a baseline kept by
- * control.
+ * help and docs/counters.md come from it. Counters never go back; "clear stats" is a baseline kept
+ * by control.
  */
 #ifndef LJ_STATS_H
 #define LJ_STATS_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <rte_common.h>
 
@@ -65,5 +66,8 @@ struct lj_ledger_line {
 #define LJ_LEDGER_LINES 11
 /* Fills `lines`; returns how many do not balance. Exact only when every role is at rest. */
 int lj_ledger_check(const struct lj_counters *total, struct lj_ledger_line lines[LJ_LEDGER_LINES]);
+
+/* docs/counters.md: the reference of all counters and the ledger. */
+void lj_stats_document(FILE *out);
 
 #endif
