@@ -151,11 +151,6 @@ class TestConfiguration:
         verify(first.stdout == second.stdout, second.stdout + second.stderr)
         verify(json.loads(first.stdout)["flow"]["idle_timeout_s"] == 7.5, first.stdout)
 
-    def test_the_reference_page_is_what_the_program_prints(self):
-        """Verify: docs/configuration.md is --help-config's output."""
-        with open(os.path.join(ROOT, "docs", "configuration.md"), encoding="utf-8") as page:
-            verify(page.read() == run("--help-config").stdout, "docs/configuration.md is stale: linejudge --help-config > it")
-
 
 class TestModels:
     @pytest.mark.parametrize("file", ["manifest.json", "model.ubj", "golden.csv", "reference.json"])

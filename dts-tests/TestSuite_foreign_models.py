@@ -1,14 +1,13 @@
 """Models that were trained on other people's columns run unchanged: their feature names alone decide what is computed."""
 
 import csv
-import os
 
 import numpy as np
 import pytest
 import xgboost
 
 from framework.bundle import ARGUS, CIC_2017, CIC_2022, NETFLOW_V2, train_on_table, write_bundle
-from framework.linejudge import DEMO, ROOT, error_line, events, replay, run, verify
+from framework.linejudge import DEMO, error_line, events, replay, run, verify
 
 SPELLINGS = {"cic-2017": CIC_2017, "cic-2022": CIC_2022, "netflow-v2": NETFLOW_V2, "argus": ARGUS}
 
@@ -70,10 +69,3 @@ class TestForeignModels:
         bundle = write_bundle(tmp_path / "addresses", booster, ["Flow Duration", "Src IP"], rows)
         line = error_line(run("--pcap", DEMO, "--model", bundle))
         verify("Src IP" in line and "address" in line, line)
-
-
-class TestReference:
-    def test_the_features_page_is_what_the_program_prints(self):
-        """Verify: docs/features.md is --help-features' output."""
-        with open(os.path.join(ROOT, "docs", "features.md"), encoding="utf-8") as page:
-            verify(page.read() == run("--help-features").stdout, "docs/features.md is stale: linejudge --help-features > it")
