@@ -30,6 +30,8 @@ static void mapped(uint8_t out[16], const uint8_t *ipv4)
 static int parse_upper(struct frame *f, struct lj_packet *packet, const struct upper *u,
 		       uint32_t fragment_id)
 {
+	/* What is inside a tunnel may be a first fragment, too, and has noted itself. */
+	const bool first = packet->fragment == LJ_FRAGMENT_FIRST;
 	int refused;
 
 	if (unlikely(packet->fragment == LJ_FRAGMENT_LATER))
@@ -37,7 +39,7 @@ static int parse_upper(struct frame *f, struct lj_packet *packet, const struct u
 			       ? ACCEPTED
 			       : LJ_C_parse_ignored_fragment;
 	refused = parse_l4(f, packet, u);
-	if (refused == ACCEPTED && unlikely(packet->fragment == LJ_FRAGMENT_FIRST))
+	if (refused == ACCEPTED && unlikely(first))
 		fragment_begin(f->parser, packet, fragment_id);
 	return refused;
 }

@@ -215,6 +215,24 @@ static void fragments_are_told_apart_by_id_protocol_and_direction(void)
 	CU_ASSERT_EQUAL(next_fragment(other, sizeof(other), 1000), 0);
 }
 
+/* By its own identification, not by that of the packet around it. */
+static void a_fragment_in_a_tunnel_is_known_by_its_own_id(void)
+{
+	uint8_t around[] = {ETHER4, IPV4(52, 4), IPV4_AT(20, 32, 0x2000, 17), UDP, FOUR};
+	uint8_t other[sizeof(later)];
+
+	around[19] = 9; /* identification of the outer packet */
+	memcpy(other, later, sizeof(later));
+	other[19] = 9;
+	lj_parser_init(&parser, &counters, false, false);
+	CU_ASSERT_EQUAL(next_fragment(around, sizeof(around), 1000), 1);
+	CU_ASSERT_EQUAL(fact.tunnel, LJ_TUNNEL_IPIP);
+	CU_ASSERT_EQUAL(fact.fragment, LJ_FRAGMENT_FIRST);
+	CU_ASSERT_EQUAL(next_fragment(other, sizeof(other), 1000), 0);
+	CU_ASSERT_EQUAL(next_fragment(later, sizeof(later), 1000), 1);
+	CU_ASSERT_EQUAL(fact.key.port[fact.side], 5000);
+}
+
 /* The next header of a later IPv6 fragment is whatever followed the fragment header (RFC 8200). */
 static void an_ipv6_fragment_joins_whatever_its_next_header(void)
 {
@@ -276,6 +294,8 @@ int main(void)
 		{"a later fragment joins the first", a_later_fragment_joins_the_first},
 		{"fragments are told apart by id, protocol and direction",
 		 fragments_are_told_apart_by_id_protocol_and_direction},
+		{"a fragment in a tunnel is known by its own id",
+		 a_fragment_in_a_tunnel_is_known_by_its_own_id},
 		{"an IPv6 fragment joins whatever its next header",
 		 an_ipv6_fragment_joins_whatever_its_next_header},
 		{"a flood of first fragments only displaces",
