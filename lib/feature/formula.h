@@ -96,6 +96,12 @@ static inline double between(uint64_t from_ns, uint64_t to_ns)
 	return from_ns != 0 && to_ns >= from_ns ? us(to_ns - from_ns) : NAN;
 }
 
+/* Bytes of IP and L4 headers. */
+static inline uint64_t header_sum(const struct lj_flow_side *s)
+{
+	return s->length_sum - s->payload_sum;
+}
+
 static inline uint64_t both_length_sum(const struct lj_flow *f)
 {
 	return f->side[0].length_sum + f->side[1].length_sum;

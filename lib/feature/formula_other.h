@@ -65,8 +65,9 @@ static inline double both_payload_min(const struct lj_flow *f)
 static inline uint64_t l4_header_sum(const struct lj_flow *f, int side)
 {
 	uint64_t ip = (uint64_t)f->side[side].packets * (f->key.version == 6 ? 40 : 20);
+	uint64_t all = header_sum(&f->side[side]);
 
-	return f->side[side].header_sum > ip ? f->side[side].header_sum - ip : 0;
+	return all > ip ? all - ip : 0;
 }
 
 static inline uint32_t least_l4_header(const struct lj_flow *f, int side)

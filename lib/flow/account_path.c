@@ -42,7 +42,6 @@ static inline void account_payload(struct lj_flow_side *s, const struct lj_packe
 	s->payload_sum += p->payload_bytes;
 	s->payload_sumsq += (uint64_t)p->payload_bytes * p->payload_bytes;
 	s->payload_packets += payload > 0;
-	s->header_sum += p->l3_bytes - p->payload_bytes;
 	s->ttl_min = RTE_MIN(s->ttl_min, p->ttl);
 	s->ttl_max = RTE_MAX(s->ttl_max, p->ttl);
 	s->ttl_last = p->ttl;

@@ -171,7 +171,6 @@ static inline void fold_side(struct lj_flow *f, const struct lanes *v, const str
 	s->payload_sum += sums->payload[side];
 	s->payload_sumsq += sums->payload_sq[side];
 	s->payload_packets += count(v->with_data & v->sent[side]);
-	s->header_sum += sums->length[side] - sums->payload[side];
 	s->ttl_last = last_of(v, side)->ttl;
 	s->flag_psh += count(v->psh & v->sent[side]);
 }

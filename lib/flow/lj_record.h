@@ -61,8 +61,8 @@ struct lj_flow_side {
 	uint64_t payload_sum;
 	uint64_t payload_sumsq;
 	uint16_t payload_min, payload_max;
-	uint32_t payload_packets;    /* with payload > 0 */
-	uint32_t header_sum;	     /* bytes of IP and L4 headers: length - payload */
+	uint32_t payload_packets; /* with payload > 0 */
+	uint32_t reserved;
 	uint32_t flag_fin, flag_psh; /* packets with the flag; the rarer ones below */
 	uint16_t flag_syn, flag_rst; /* these stop at 65535 */
 	uint16_t flag_urg, flag_ece, flag_cwr;

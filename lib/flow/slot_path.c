@@ -58,7 +58,6 @@ static inline void write_side(struct lj_flow_side *s, const struct first_packet 
 	s->payload_sumsq = (uint64_t)payload * payload;
 	s->payload_min = s->payload_max = y->payload_bytes;
 	s->payload_packets = payload > 0;
-	s->header_sum = length - payload;
 	s->flag_fin = (flags & LJ_TCP_FIN) != 0;
 	s->flag_psh = (flags & LJ_TCP_PSH) != 0;
 	s->flag_syn = (flags & LJ_TCP_SYN) != 0;

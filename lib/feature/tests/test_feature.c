@@ -104,7 +104,6 @@ static struct lj_flow tcp_flow(void)
 			  .payload_sumsq = 40000 + 160000,
 			  .payload_max = 400,
 			  .payload_packets = 2,
-			  .header_sum = 216,
 			  .flag_fin = 1,
 			  .flag_psh = 2,
 			  .flag_syn = 3,
@@ -129,7 +128,6 @@ static struct lj_flow tcp_flow(void)
 			  .payload_sumsq = 1000000,
 			  .payload_max = 1000,
 			  .payload_packets = 1,
-			  .header_sum = 112,
 			  .flag_fin = 8,
 			  .flag_psh = 9,
 			  .flag_syn = 10,
@@ -217,7 +215,6 @@ static struct lj_flow lone_datagram(void)
 			  .payload_min = 52,
 			  .payload_max = 52,
 			  .payload_packets = 1,
-			  .header_sum = 48,
 			  .ttl_min = 64,
 			  .ttl_max = 64,
 			  .ttl_last = 63}},
@@ -314,6 +311,18 @@ static void what_does_not_exist_is_missing(void)
 	CU_ASSERT(isnan(value_of("packets_per_s", &f)));
 }
 
+/* Half an hour at 10 Gbit/s: header bytes beyond 32 bits. */
+static void a_flow_that_fills_the_link_has_all_its_headers(void)
+{
+	struct lj_flow f = sample();
+
+	f.side[0].packets = 1500000000;
+	f.side[0].length_sum = UINT64_C(2250000000000);
+	f.side[0].payload_sum = UINT64_C(2172000000000);
+	CU_ASSERT_EQUAL(value_of("fwd_header_bytes", &f), 78e9);
+	CU_ASSERT_EQUAL(value_of("cic_fwd_header_length", &f), 48e9);
+}
+
 static void every_feature_gives_a_value_of_an_empty_record(void)
 {
 	struct lj_feature_plan *plan =
@@ -396,6 +405,8 @@ int main(void)
 		{"every feature is what a person computes",
 		 every_feature_is_what_a_person_computes},
 		{"what does not exist is missing", what_does_not_exist_is_missing},
+		{"a flow that fills the link has all its headers",
+		 a_flow_that_fills_the_link_has_all_its_headers},
 		{"every feature gives a value of an empty record",
 		 every_feature_gives_a_value_of_an_empty_record},
 		{"the default set names no host and no network",
