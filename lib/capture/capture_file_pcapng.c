@@ -230,6 +230,14 @@ static enum file_result look_ahead(struct file_reader *r)
 	return result;
 }
 
+static bool has_ethernet(const struct file_reader *r)
+{
+	for (uint32_t i = 0; i < r->n_interfaces; i++)
+		if (r->interface[i].link_type == LINK_TYPE_ETHERNET)
+			return true;
+	return false;
+}
+
 /* Reads up to the first packet, so that what no replay can use is said before one begins. */
 int pcapng_open(struct file_reader *r, struct lj_error *err)
 {
@@ -243,11 +251,8 @@ int pcapng_open(struct file_reader *r, struct lj_error *err)
 			return ret;
 		result = look_ahead(r);
 	}
-	for (uint32_t i = 0; i < r->n_interfaces; i++) {
-		ret = file_check_link_type(r, r->interface[i].link_type, err);
-		if (ret != 0)
-			return ret;
-	}
+	if (r->n_interfaces > 0 && !has_ethernet(r))
+		return file_check_link_type(r, r->interface[0].link_type, err);
 	if (result == FILE_DAMAGED && r->n_interfaces == 0) {
 		if (err != NULL)
 			*err = r->damage;

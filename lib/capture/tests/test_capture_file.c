@@ -174,6 +174,26 @@ static void packets_of_a_later_foreign_interface_are_passed_over_and_said(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "2 packets of link type 276 (LINUX_SLL2)"));
 }
 
+/* As dumpcap writes it that watches an Ethernet and a USB interface. */
+static void a_foreign_interface_beside_ethernet_is_passed_over(void)
+{
+	struct lj_error err = {0};
+	const char *path;
+
+	file.n = 0;
+	put_section(&file, false);
+	put_interface(&file, 220, 0);
+	put_interface(&file, 1, 0);
+	put_enhanced(&file, 0, 1, 60, 1);
+	put_enhanced(&file, 1, 2, 60, 2);
+	put_enhanced(&file, 0, 3, 60, 3);
+	path = save("beside.pcapng");
+	CU_ASSERT_EQUAL(replay(&path, 1, false, &err, NULL), LJ_SOURCE_FAILED);
+	CU_ASSERT_EQUAL_FATAL(seen.n, 1);
+	CU_ASSERT_EQUAL(seen.first[0], 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "2 packets of link type 220"));
+}
+
 static void what_is_no_file_to_read_is_refused(void)
 {
 	static const char *const legs[9] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
@@ -298,6 +318,8 @@ int main(void)
 		 another_link_type_is_refused_by_number_and_name},
 		{"packets of a later foreign interface are passed over and said",
 		 packets_of_a_later_foreign_interface_are_passed_over_and_said},
+		{"a foreign interface beside Ethernet is passed over",
+		 a_foreign_interface_beside_ethernet_is_passed_over},
 		{"what is no file to read is refused", what_is_no_file_to_read_is_refused},
 		{"a file cut at any byte gives the whole packets before",
 		 a_file_cut_at_any_byte_gives_the_whole_packets_before},
