@@ -252,7 +252,8 @@ static int open_pieces(struct file_source *s, struct lj_error *err)
 	for (uint16_t i = 1; i < s->n_paths && ret == 0; i++) {
 		if (file_is_pipe(s->paths[i]))
 			ret = lj_error_set(err, ESPIPE, s->paths[i],
-					   "is a pipe: it can only be read as the first file");
+					   "is a pipe or standard input: it can only be read as "
+					   "the first file");
 		else
 			ret = file_open(scratch, s->paths[i], err);
 	}

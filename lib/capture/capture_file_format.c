@@ -145,9 +145,10 @@ int file_check_link_type(const struct file_reader *r, uint16_t link_type, struct
 bool file_is_pipe(const char *path)
 {
 	struct stat st;
-	int ret = strcmp(path, "-") == 0 ? fstat(STDIN_FILENO, &st) : stat(path, &st);
 
-	return ret == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+	if (strcmp(path, "-") == 0)
+		return true;
+	return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
 static int open_path(struct file_reader *r, const char *path, struct lj_error *err)

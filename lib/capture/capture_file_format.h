@@ -75,7 +75,8 @@ int file_open(struct file_reader *r, const char *path, struct lj_error *err);
 void file_close(struct file_reader *r);
 /* Closes and frees the buffer. */
 void file_free(struct file_reader *r);
-/* Whether reading `path` could wait for somebody to write. */
+/* Whether `path` can be read only once: a pipe, or standard input, whose place in a file is shared
+ * by all who read it. */
 bool file_is_pipe(const char *path);
 enum file_result file_next(struct file_reader *r, struct file_record *record);
 /* Moves what is unread to the buffer's front and reads more: earlier records' data is gone. False

@@ -224,6 +224,27 @@ static void a_pipe_cannot_be_a_later_piece(void)
 	close(fd);
 }
 
+/* Not even where it is a file: what looks at its header moves the place that it is read from. */
+static void standard_input_cannot_be_a_later_piece(void)
+{
+	const char *paths[2] = {NULL, "-"};
+	struct lj_error err = {0};
+	int input = dup(STDIN_FILENO), fd;
+
+	begin_pcap(&file, 1);
+	put_pcap(&file, 1, 60, 60, 1);
+	paths[0] = save("first");
+	fd = open(paths[0], O_RDONLY);
+	CU_ASSERT_EQUAL(dup2(fd, STDIN_FILENO), STDIN_FILENO);
+	CU_ASSERT_PTR_NULL(open_files(paths, 2, false, &err));
+	CU_ASSERT_STRING_EQUAL(err.where, "-");
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "as the first file"));
+	close(fd);
+	if (input >= 0)
+		dup2(input, STDIN_FILENO);
+	close(input);
+}
+
 static void two_sources_can_be_open_at_once(void)
 {
 	struct lj_source *s[2];
@@ -260,6 +281,7 @@ int main(void)
 		{"a silent leg holds back the other", a_silent_leg_holds_back_the_other},
 		{"a dash is standard input", a_dash_is_standard_input},
 		{"a pipe cannot be a later piece", a_pipe_cannot_be_a_later_piece},
+		{"standard input cannot be a later piece", standard_input_cannot_be_a_later_piece},
 		{"two sources can be open at once", two_sources_can_be_open_at_once},
 	};
 
