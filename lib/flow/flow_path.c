@@ -156,8 +156,10 @@ static inline enum lj_due over_before(const struct lj_flow_table *t, struct flow
 	if (reason != LJ_DUE_NOT)
 		return reason;
 	if (s->state != LJ_FLOW_CLOSING)
-		return p->time_ns > s->first_ns + t->config.active_timeout_ns ? LJ_DUE_ACTIVE
-									      : LJ_DUE_NOT;
+		return p->time_ns > s->first_ns + t->config.active_timeout_ns ||
+				       s->packets == UINT32_MAX
+			       ? LJ_DUE_ACTIVE
+			       : LJ_DUE_NOT;
 	if ((p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_ACK)) == LJ_TCP_SYN)
 		return closing_reason(identity_at(t, s));
 	return LJ_DUE_NOT;

@@ -66,7 +66,8 @@ static inline bool is_due_now(const struct lj_flow_table *t, uint32_t upper, uin
 {
 	if (likely(packets < t->quick.packets && age_ns <= t->quick.age_ns))
 		return false;
-	return !(upper & TAIL_EARLY) || age_ns > t->config.active_timeout_ns;
+	return !(upper & TAIL_EARLY) || age_ns > t->config.active_timeout_ns ||
+	       packets == UINT32_MAX;
 }
 
 /*

@@ -4,9 +4,9 @@
  * A flow is bidirectional: both directions share one record (lj_record.h). Records are due for a
  * verdict when they reach `classify_at` packets or `classify_after_ms`, and when they end. Flows
  * are cut by *packet* times: a gap over the idle timeout or an age over the active timeout ends the
- * record, whenever it is noticed, so records do not depend on polling. Expiry is noticed by a
- * timing wheel that costs a packet nothing: a record is filed once under the earliest time it can
- * expire, and filed anew when that time comes and it has lived on.
+ * record (as 2^32 - 1 packets do), whenever it is noticed, so records do not depend on polling.
+ * Expiry is noticed by a timing wheel that costs a packet nothing: a record is filed once under the
+ * earliest time it can expire, and filed anew when that time comes and it has lived on.
  *
  * In a replay the receiver sends a tick (LJ_PACKET_TICK) each time packet time passes a multiple of
  * LJ_FLOW_TICK_NS; all that has expired by then is due, ordered by (tick's seq, flow_id), so that

@@ -32,11 +32,12 @@ enum lj_due {
 	LJ_DUE_EARLY_PACKETS, /* reached flow.classify_at packets; the flow goes on */
 	LJ_DUE_EARLY_AGE,     /* reached flow.classify_after_ms; the flow goes on */
 	LJ_DUE_IDLE,	      /* silent longer than the idle timeout: IPFIX 1 */
-	LJ_DUE_ACTIVE,	/* older than the active timeout; a continuing record follows: IPFIX 2 */
-	LJ_DUE_FIN,	/* FIN both ways: IPFIX 3 */
-	LJ_DUE_RST,	/* RST: IPFIX 3 */
-	LJ_DUE_FLUSHED, /* capture or program ended: IPFIX 4 */
-	LJ_DUE_EVICTED, /* the table was full: IPFIX 5 */
+	LJ_DUE_ACTIVE,	      /* older than the active timeout, or its count of packets is full; a
+				 continuing record follows: IPFIX 2 */
+	LJ_DUE_FIN,	      /* FIN both ways: IPFIX 3 */
+	LJ_DUE_RST,	      /* RST: IPFIX 3 */
+	LJ_DUE_FLUSHED,	      /* capture or program ended: IPFIX 4 */
+	LJ_DUE_EVICTED,	      /* the table was full: IPFIX 5 */
 	LJ_DUES,
 };
 

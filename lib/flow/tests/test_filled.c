@@ -1,5 +1,7 @@
-/* Logs that the quick packets of a burst fill, whose flow goes on in the same burst. */
+/* Logs that the quick packets of a burst fill, whose flow goes on in the same burst; and a count of
+ * packets that is full. */
 #include "flow_fixture.h"
+#include "flow_table.h"
 
 /* 60 packets of one flow, of which the first and the 42nd cannot be logged; its record then. */
 static void feed_in_bursts_of(struct lj_flow_table *t, uint16_t most, struct lj_flow *record)
@@ -83,6 +85,52 @@ static void after_its_early_verdict_a_flow_goes_on_as_any_other(void)
 	}
 }
 
+/* As if the only flow had so many packets. */
+static void pretend_packets(struct lj_flow_table *t, uint32_t packets)
+{
+	for (uint32_t i = 0; i < t->high_water; i++)
+		if (is_live(slot_at(t, i)))
+			slot_at(t, i)->packets = packets;
+}
+
+/* A flood's flow, of more packets than 32 bits can count before its active timeout. */
+static void a_flow_is_cut_when_its_packets_are_no_more_to_be_counted(void)
+{
+	for (uint32_t classify_at = 0; classify_at <= 4; classify_at += 4) {
+		struct lj_flow_config config = standard;
+		struct lj_packet packets[40];
+		struct lj_flow_table *t;
+		uint16_t at;
+
+		config.classify_at = classify_at;
+		t = table_with(config);
+		for (uint16_t i = 0; i < RTE_DIM(packets); i++) {
+			packets[i] = packet(1, i & 1, START + i, LJ_TCP_ACK, 5);
+			packets[i].key.proto = 50; /* ESP */
+		}
+		for (at = 0; at < 30;) {
+			lj_flow_ask(t, packets + at, (uint16_t)(30 - at));
+			at += lj_flow_update(t, packets + at, (uint16_t)(30 - at), due, &n_due);
+			lj_flow_settle(t, due, n_due);
+		}
+		/* Not young any more: it has a count of its own. */
+		pretend_packets(t, UINT32_MAX - 4);
+		lj_flow_ask(t, packets + at, 10);
+		CU_ASSERT(lj_flow_update(t, packets + at, 10, due, &n_due) >= 5);
+		CU_ASSERT_EQUAL_FATAL(n_due, 1);
+		CU_ASSERT_EQUAL(due[0]->due, LJ_DUE_ACTIVE);
+		CU_ASSERT_EQUAL(due[0]->packets, UINT32_MAX);
+		CU_ASSERT_EQUAL(due[0]->part, 0);
+		lj_flow_settle(t, due, 1);
+		CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, 100, due, 1), 1);
+		CU_ASSERT_EQUAL(due[0]->due, LJ_DUE_FLUSHED);
+		CU_ASSERT_EQUAL(due[0]->part, 1);
+		CU_ASSERT(due[0]->packets <= 6);
+		lj_flow_settle(t, due, 1);
+		lj_flow_destroy(t);
+	}
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -90,6 +138,8 @@ int main(void)
 		 a_log_that_fills_within_a_burst_is_emptied_in_time},
 		{"after its early verdict a flow goes on as any other",
 		 after_its_early_verdict_a_flow_goes_on_as_any_other},
+		{"a flow is cut when its packets are no more to be counted",
+		 a_flow_is_cut_when_its_packets_are_no_more_to_be_counted},
 	};
 
 	return lj_test_run("filled", tests, RTE_DIM(tests));
