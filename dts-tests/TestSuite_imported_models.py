@@ -429,6 +429,35 @@ class TestSklearn:
             verify(done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr)
             verify(("tools/import-xgboost" in done.stderr) == ("XGB" in said), done.stderr)
 
+    def test_scores_that_are_no_numbers_are_said_to_be(self, tmp_path, demo):
+        """
+        Steps: import boosting whose leaves are NaN, and an isolation forest of one flow a tree.
+        Verify: one line that says so, and nothing of how exactly sums are held.
+        """
+        _, rows, two, _ = demo
+        filled = np.nan_to_num(rows).astype(np.float64)
+        boosting = GradientBoostingClassifier(n_estimators=2, random_state=1).fit(filled, two)
+        boosting.estimators_[0][0].tree_.value[:] = np.nan
+        for model, said in ((boosting, "scikit-learn's own scores of 64 of the 64 golden rows are no numbers"),
+                            (IsolationForest(n_estimators=2, max_samples=1, random_state=1).fit(filled), "has seen one sample")):
+            (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+            done = tool("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+            verify(done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+
+    def test_a_leaf_of_flows_that_weigh_nothing_scores_as_in_python(self, tmp_path, demo):
+        """
+        Steps: a tree of which one leaf has no weight left: scikit-learn gives 0 to every class there.
+        Verify: the bundle does, too.
+        """
+        ids, rows, two, _ = demo
+        filled = np.nan_to_num(rows).astype(np.float64)
+        model = DecisionTreeClassifier(max_depth=5, random_state=1).fit(filled, two)
+        model.tree_.value[model.apply(filled[:1])[0]] = 0
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        attack = model.predict_proba(filled)[:, 1]
+        compare(served(tmp_path / "mine", tmp_path), ids, np.column_stack([1 - attack, attack]))
+
     def test_a_transform_that_is_unknown_is_refused(self, tmp_path, demo):
         """Verify: the file, the key and what it may be."""
         _, rows, two, _ = demo

@@ -110,9 +110,10 @@ def tree_of(index, tree, columns, leaves, mapping=None):
 
 
 def shares(tree):
-    """Probability of each class in each node."""
+    """Probability of each class in each node; where all samples weigh nothing, 0 of each, as scikit-learn has it."""
     value = tree.value[:, 0, :]
-    return value / value.sum(axis=1, keepdims=True)
+    weight = value.sum(axis=1, keepdims=True)
+    return value / numpy.where(weight == 0, 1, weight)
 
 
 class Imported:
@@ -177,6 +178,8 @@ def isolating(columns, model):
                 depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
         made.add(0, tree, depth + expected_path(tree.n_node_samples), mapping)
     samples = getattr(model, "_max_samples", None) or model.max_samples_
+    if samples < 2:
+        raise ImportFailed("IsolationForest: each of its trees has seen one sample, and isolates nothing")
     made.transform = {"kind": "path_length", "divisor": float(len(model.estimators_) * expected_path(samples))}
     # Often a quantile of its training's scores; what has just this score is no outlier to predict().
     made.threshold = float(-model.offset_) + TOLERANCE / 2
@@ -224,4 +227,8 @@ def reference_scores(model, made, rows, order):
 def difference(model, made, booster, rows, order):
     """The largest between the bundle's scores and scikit-learn's."""
     _, probabilities = lj_foreign.scores(booster, rows, made.transform)
-    return float(numpy.abs(probabilities.astype(numpy.float64) - reference_scores(model, made, rows, order)).max())
+    reference = reference_scores(model, made, rows, order)
+    for whose, what in (("scikit-learn's own", reference), ("the bundle's", probabilities)):
+        if not numpy.isfinite(what).all():
+            raise ImportFailed(f"{whose} scores of {(~numpy.isfinite(what)).any(axis=1).sum()} of the {len(rows)} golden rows are no numbers")
+    return float(numpy.abs(probabilities.astype(numpy.float64) - reference).max())
