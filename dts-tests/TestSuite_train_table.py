@@ -151,6 +151,7 @@ class TestTable:
 
     def test_what_is_not_a_number_is_named_by_line_and_column(self, tmp_path):
         """Verify: file, line, column."""
-        (tmp_path / "t.csv").write_text("IN_BYTES,OUT_BYTES,Label\n1,2,0\n3,many,1\n")
-        line = refusal("--csv", tmp_path / "t.csv", "--out", tmp_path / "x")
-        verify("line 3: OUT_BYTES: 'many' is not a number" in line, line)
+        for cell in ("many", "1_000"):  # the latter is one to Python
+            (tmp_path / "t.csv").write_text(f"IN_BYTES,OUT_BYTES,Label\n1,2,0\n3,{cell},1\n")
+            line = refusal("--csv", tmp_path / "t.csv", "--out", tmp_path / "x")
+            verify(f"line 3: OUT_BYTES: '{cell}' is not a number" in line, line)

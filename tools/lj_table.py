@@ -43,9 +43,16 @@ def _column(path, header, name):
     raise ValueError(f"{path}: no column {name!r}; there is {', '.join(near)}")
 
 
+def _plain(text):
+    """float() alone would take Python's own 1_000, too."""
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 def _number(text, path, line, name):
     try:
-        return float(text) if text.strip() else numpy.nan
+        return _plain(text) if text.strip() else numpy.nan
     except ValueError:
         raise ValueError(f"{path}: line {line}: {name}: {text[:40]!r} is not a number") from None
 
@@ -95,7 +102,7 @@ class Columns:
         values, labels, families = array.array("f"), [], []
         for line, row in rows:
             try:
-                values.extend([float(row[i]) for i in self.used])
+                values.extend([_plain(row[i]) for i in self.used])
             except ValueError:
                 values.extend([_number(row[i], path, line, self.header[i]) for i in self.used])
             labels.append(sys.intern(row[self.label].strip()))
