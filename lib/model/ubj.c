@@ -171,6 +171,17 @@ static json_t *read_array(struct ubj *u, int depth)
 	return array;
 }
 
+/*
+ * A name that XGBoost would read otherwise than jansson: of two values by one name it takes the
+ * first, and a name may go on behind a zero. What is checked then is not what it runs.
+ */
+static bool is_ambiguous(const json_t *object, const json_t *key)
+{
+	const char *name = json_string_value(key);
+
+	return strlen(name) != json_string_length(key) || json_object_get(object, name) != NULL;
+}
+
 static json_t *read_object(struct ubj *u, int depth)
 {
 	json_t *object = json_object();
@@ -183,6 +194,10 @@ static json_t *read_object(struct ubj *u, int depth)
 			return object;
 		}
 		key = read_string(u);
+		if (key != NULL && is_ambiguous(object, key)) {
+			json_decref(key);
+			key = problem(u, "a name stands twice in an object, or has a zero in it");
+		}
 		value = key != NULL ? read_value(u, next_type(u), depth + 1) : NULL;
 		if (value == NULL) {
 			json_decref(key);

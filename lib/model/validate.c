@@ -355,7 +355,8 @@ json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_err
 	if (check_size(path, err) != 0)
 		return NULL;
 	if (has_suffix(path, ".json")) {
-		root = document_read(path, 0, EILSEQ, err);
+		/* XGBoost reads no escapes: to it a name written twice, once with them, is two. */
+		root = document_read(path, JSON_REJECT_DUPLICATES, EILSEQ, err);
 		if (root == NULL)
 			blame_nan(path, err);
 	} else if (has_suffix(path, ".ubj")) {

@@ -257,6 +257,21 @@ static void a_threshold_that_is_no_number_is_refused(void)
 		strstr(with_node("split_conditions", 0, json_string("NaN")), "finite"));
 }
 
+/* Of two values by one name XGBoost 1.7.4 takes the first of UBJ, and what an escape hides it does
+ * not see: it would run what was not checked. */
+static void a_name_that_stands_twice_is_refused(void)
+{
+	static const uint8_t twice[] = "{U\x01xU\x01U\x01xU\x02}";
+	static const uint8_t zero[] = "{U\x01xU\x01U\x03x\0yU\x02}";
+	static const char escaped[] = "{\"left\": 1, \"l\\u0065ft\": 2}";
+
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(verdict_on_bytes("a.ubj", twice, sizeof(twice) - 1), "twice"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on_bytes("a.ubj", zero, sizeof(zero) - 1), "zero"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(verdict_on_bytes("a.json", escaped, strlen(escaped)), "duplicate"));
+}
+
 static void a_million_trees_are_refused(void)
 {
 	json_t *root = booster(), *trees = json_array(), *groups = json_array();
@@ -425,6 +440,7 @@ int main(void)
 		 a_ubj_cut_anywhere_is_refused_without_a_crash},
 		{"a threshold that is no number is refused",
 		 a_threshold_that_is_no_number_is_refused},
+		{"a name that stands twice is refused", a_name_that_stands_twice_is_refused},
 		{"a million trees are refused", a_million_trees_are_refused},
 		{"a file too large is refused unread", a_file_too_large_is_refused_unread},
 		{"a model newer than the library is told so",
