@@ -36,15 +36,20 @@ static void add_time(struct text *t, const char *key, uint64_t ns)
 }
 
 /* JSON has no NaN. */
-static void add_score(struct text *t, const char *key, float value)
+static void add_float(struct text *t, float value)
 {
 	char number[NUMBER_BYTES];
 
-	add_key(t, key);
 	if (isfinite(value))
 		text_put(t, number, number_write_short(number, (double)value));
 	else
 		text_string(t, "null");
+}
+
+static void add_score(struct text *t, const char *key, float value)
+{
+	add_key(t, key);
+	add_float(t, value);
 }
 
 static void add_address(struct text *t, const char *key, const struct lj_flow_key *k, int endpoint)
@@ -184,8 +189,10 @@ static void add_scores(struct text *t, const struct lj_model_info *info, const s
 {
 	text_string(t, ",\"scores\":{");
 	for (uint16_t k = 0; k < o->classes; k++) {
-		text_string(t, k > 0 ? "," : "");
-		add_score(t, info->class_name[k], o->scores[k]);
+		text_string(t, k > 0 ? ",\"" : "\"");
+		add_escaped(t, info->class_name[k]);
+		text_string(t, "\":");
+		add_float(t, o->scores[k]);
 	}
 	text_string(t, "}");
 }
@@ -318,9 +325,9 @@ static void add_alert(struct text *t, const struct lj_eve_config *config,
 	text_string(t, ",\"alert\":{\"action\":\"allowed\",\"gid\":1,");
 	add_number(t, "signature_id", SIGNATURE_BASE + v->model * LJ_CLASSES_MAX + o->class_index);
 	text_string(t, ",\"rev\":1,\"signature\":\"linejudge: ");
-	text_string(t, class);
+	add_escaped(t, class);
 	text_string(t, " flow\",");
-	add_word(t, "category", class);
+	add_string(t, "category", class);
 	text_string(t, ",");
 	add_number(t, "severity", (uint64_t)severity);
 	text_string(t, "}");

@@ -73,10 +73,9 @@ static inline size_t add_character(struct text *t, const char *at)
 	return n > 0 ? n : 1;
 }
 
-static inline void add_string(struct text *t, const char *key, const char *value)
+/* Within quotes that stand there already. */
+static inline void add_escaped(struct text *t, const char *value)
 {
-	add_key(t, key);
-	text_string(t, "\"");
 	while (*value != '\0') {
 		size_t plain = 0;
 
@@ -87,6 +86,13 @@ static inline void add_string(struct text *t, const char *key, const char *value
 		if (*value != '\0')
 			value += add_character(t, value);
 	}
+}
+
+static inline void add_string(struct text *t, const char *key, const char *value)
+{
+	add_key(t, key);
+	text_string(t, "\"");
+	add_escaped(t, value);
 	text_string(t, "\"");
 }
 

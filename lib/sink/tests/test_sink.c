@@ -1,6 +1,7 @@
 #include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,6 +127,57 @@ static void a_name_that_is_no_utf8_leaves_json(void)
 		CU_ASSERT_STRING_EQUAL(text(event, "pcap_filename"), names[i].written);
 		json_decref(event);
 	}
+}
+
+#define CLASS "DoS \"slow\" \\ \n \xc3\xa9"
+
+/* models/flood, whose malicious class is called CLASS. */
+static struct lj_model *open_oddly_named(void)
+{
+	static const char *const files[] = {"model.ubj", "golden.csv"};
+	struct lj_error err = {0};
+	char from[1200], to[256];
+	json_t *manifest;
+
+	for (size_t i = 0; i < RTE_DIM(files); i++) {
+		snprintf(from, sizeof(from), "%s/models/flood/%s", getenv("LJ_SOURCE_ROOT"),
+			 files[i]);
+		snprintf(to, sizeof(to), "%s/%s", dir, files[i]);
+		CU_ASSERT_EQUAL_FATAL(symlink(from, to), 0);
+	}
+	snprintf(from, sizeof(from), "%s/models/flood/manifest.json", getenv("LJ_SOURCE_ROOT"));
+	snprintf(to, sizeof(to), "%s/manifest.json", dir);
+	manifest = json_load_file(from, 0, NULL);
+	json_object_set_new(manifest, "classes", json_pack("[s,s]", "benign", CLASS));
+	CU_ASSERT_EQUAL_FATAL(json_dump_file(manifest, to, 0), 0);
+	json_decref(manifest);
+	return lj_model_open_by(dir, 1, LJ_ENGINE_XGBOOST, LJ_MODE_EXACT, &err);
+}
+
+static void a_class_may_have_any_name(void)
+{
+	struct lj_model_set set = {.n = 1, .model = {open_oddly_named()}};
+	const struct lj_eve_config config = {.models = &set};
+	struct lj_verdict v = sample();
+	const json_t *alert, *ml;
+	char line[4096];
+	json_t *event;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(set.model[0]);
+	v.n_opinions = v.alert = 1;
+	v.opinion[0] = (struct lj_opinion){
+		.score = 0.75f, .class_index = 1, .classes = 2, .scores = {0.25f, 0.75f}};
+	event = json_loadb(line, lj_eve_encode(&config, &v, true, line, sizeof(line)), 0, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+	alert = json_object_get(event, "alert");
+	ml = json_object_get(event, "ml");
+	CU_ASSERT_STRING_EQUAL(text(alert, "signature"), "linejudge: " CLASS " flow");
+	CU_ASSERT_STRING_EQUAL(text(alert, "category"), CLASS);
+	CU_ASSERT_STRING_EQUAL(text(ml, "class"), CLASS);
+	CU_ASSERT_EQUAL(json_real_value(json_object_get(json_object_get(ml, "scores"), CLASS)),
+			0.75);
+	json_decref(event);
+	lj_model_close(set.model[0]);
 }
 
 static void a_flow_that_was_shed_leaves_a_marked_record(void)
@@ -268,6 +320,7 @@ int main(void)
 		{"what goes on has no reason, and what is rare a name",
 		 what_goes_on_has_no_reason_and_what_is_rare_a_name},
 		{"a name that is no UTF-8 leaves JSON", a_name_that_is_no_utf8_leaves_json},
+		{"a class may have any name", a_class_may_have_any_name},
 		{"a flow that was shed leaves a marked record",
 		 a_flow_that_was_shed_leaves_a_marked_record},
 		{"a line that does not fit is none", a_line_that_does_not_fit_is_none},
