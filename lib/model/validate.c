@@ -14,7 +14,7 @@
 #define TREES_MAX	100000
 #define NODES_MAX	(1 << 24)
 #define FEATURES_MAX	65535
-#define LEAF_PARENT	2147483647
+#define ROOT_PARENT	2147483647
 #define PARSED_PER_BYTE 40ULL
 
 struct tree {
@@ -157,7 +157,9 @@ static const char *check_tree(const json_t *json, size_t index, json_int_t featu
 
 		if (what != NULL)
 			return what;
-		if (parent < 0 || (parent >= (json_int_t)t.nodes && parent != LEAF_PARENT))
+		/* XGBoost looks at the parent of every node but the root. */
+		if (parent < 0 ||
+		    (parent >= (json_int_t)t.nodes && (i > 0 || parent != ROOT_PARENT)))
 			return "a parent index is out of range";
 	}
 	return check_shape(&t);

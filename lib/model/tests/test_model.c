@@ -97,6 +97,7 @@ static void what_would_crash_xgboost_is_refused(void)
 		strstr(with_node("split_conditions", 1, json_real(1e300)), "finite"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("split_type", 0, json_integer(1)), "categorical"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("parents", 1, json_integer(99)), "parent"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("parents", 1, json_integer(2147483647)), "parent"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_sides_swapped(), "follow"));
 	/* A node that has itself for a child. */
 	root = booster();
