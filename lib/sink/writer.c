@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,13 +67,23 @@ static int open_named(const char *path, int flags, struct stat *st)
 	return -1;
 }
 
+/* The reader of a pipe is waited for, whatever whoever started this has made of its descriptor. */
+static bool may_go_on(int fd)
+{
+	struct pollfd to = {.fd = fd, .events = POLLOUT};
+
+	if (errno == EAGAIN)
+		poll(&to, 1, -1);
+	return errno == EAGAIN || errno == EINTR;
+}
+
 /* False with errno. */
 static bool write_all(int fd, const char *text, size_t length)
 {
 	while (length > 0) {
 		ssize_t n = write(fd, text, length);
 
-		if (n < 0 && errno != EINTR)
+		if (n < 0 && !may_go_on(fd))
 			return false;
 		text += RTE_MAX(n, 0);
 		length -= (size_t)RTE_MAX(n, 0);
@@ -278,7 +289,7 @@ int writer_flush(struct writer *w)
 	while (written < w->used) {
 		ssize_t n = write(w->fd, w->buffer + written, w->used - written);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && may_go_on(w->fd))
 			continue;
 		if (n < 0)
 			return give_up(w, written);

@@ -290,6 +290,45 @@ static void a_replay_waits_for_a_slow_reader(void)
 	close(reader);
 }
 
+static void *read_pipe_slowly(void *fd)
+{
+	char text[4096];
+	uintptr_t n = 0;
+	ssize_t got;
+
+	while ((got = read(*(int *)fd, text, sizeof(text))) > 0) {
+		for (ssize_t i = 0; i < got; i++)
+			n += text[i] == '\n';
+		usleep(100);
+	}
+	return (void *)n;
+}
+
+/* As stdout may be when what started linejudge made it so for itself. */
+static void a_pipe_that_does_not_block_is_waited_for(void)
+{
+	int ends[2], own = dup(STDOUT_FILENO);
+	pthread_t thread;
+	struct lj_sink *s;
+	void *n = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(pipe2(ends, O_NONBLOCK), 0);
+	CU_ASSERT_EQUAL(fcntl(ends[0], F_SETFL, 0), 0);
+	fflush(stdout);
+	dup2(ends[1], STDOUT_FILENO);
+	s = open_eve("-", LJ_EVE_FLOWS_ALL);
+	dup2(own, STDOUT_FILENO);
+	close(own);
+	close(ends[1]);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, read_pipe_slowly, &ends[0]), 0);
+	write_some(s, MANY);
+	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
+	pthread_join(thread, &n);
+	CU_ASSERT_EQUAL((uintptr_t)n, MANY);
+	close(ends[0]);
+}
+
 static void a_target_that_cannot_be_written_is_named(void)
 {
 	struct lj_eve_config config = {.target = "/nonexistent/eve.json", .models = &no_models};
@@ -313,6 +352,8 @@ int main(void)
 		{"a reader that comes back is written to again",
 		 a_reader_that_comes_back_is_written_to_again},
 		{"a replay waits for a slow reader", a_replay_waits_for_a_slow_reader},
+		{"a pipe that does not block is waited for",
+		 a_pipe_that_does_not_block_is_waited_for},
 		{"a target that cannot be written is named",
 		 a_target_that_cannot_be_written_is_named},
 	};
