@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from framework.bundle import train_on_table, write_bundle
+from framework.bundle import sha256, train_on_table, write_bundle
 from framework.linejudge import DEMO, ROOT, TOOLS, appliance, error_line, events, replay, run, verify, wait_for
 
 DEFAULT = os.path.join(ROOT, "models", "default")
@@ -262,6 +262,21 @@ class TestDrift:
         (bundle / "reference.json").write_text((bundle / "reference.json").read_text() + " ")
         line = error_line(run("--pcap", DEMO, "--model", bundle))
         verify("reference.json" in line and "was changed" in line, line)
+
+    def test_a_reference_that_makes_no_sense_is_refused_by_check_too(self, tmp_path):
+        """Steps: a reference with a share too few, and the hash that it has, in the manifest.
+        Verify: model check and a start refuse it alike, with the file and the feature.
+        """
+        bundle = tmp_path / "anomaly"
+        shutil.copytree(ANOMALY, bundle)
+        reference = json.loads((bundle / "reference.json").read_text())
+        reference["features"][3]["shares"].pop()
+        (bundle / "reference.json").write_text(json.dumps(reference))
+        manifest = json.loads((bundle / "manifest.json").read_text())
+        manifest["files"]["reference"]["sha256"] = sha256(bundle / "reference.json")
+        (bundle / "manifest.json").write_text(json.dumps(manifest))
+        checked, started = (error_line(run(*words)) for words in (("model", "check", bundle), ("--pcap", DEMO, "--model", bundle)))
+        verify("reference.json: features[3]" in checked and checked == started, f"{checked}; {started}")
 
     def test_watching_changes_no_verdict(self, tmp_path):
         """Verify: the same bytes of EVE with drift.every 0 and 1."""

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "lj_drift.h"
 #include "lj_model.h"
 
 #define SAMPLES	     9
@@ -35,10 +36,26 @@ static void print_families(const struct lj_model_info *info)
 	printf("; %u trees, %u features, engine %s\n", info->trees, info->features, info->engine);
 }
 
+/* The bundle, and its reference, which the sink reads when it begins. NULL and `err`. */
+static struct lj_model *open_whole(const char *dir, struct lj_error *err)
+{
+	const struct lj_drift_config config = {.every = 1, .window_ns = UINT64_MAX};
+	struct lj_model_set set = {.n = 1, .model = {lj_model_open(dir, 1, err)}};
+	struct lj_drift *drift =
+		set.model[0] != NULL ? lj_drift_create(&set, &config, NULL, err) : NULL;
+
+	if (drift == NULL) {
+		lj_model_close(set.model[0]);
+		return NULL;
+	}
+	lj_drift_destroy(drift);
+	return set.model[0];
+}
+
 static int check(const char *dir)
 {
 	struct lj_error err = {0};
-	struct lj_model *m = lj_model_open(dir, 1, &err);
+	struct lj_model *m = open_whole(dir, &err);
 	const struct lj_model_info *info;
 	float *golden;
 
