@@ -51,7 +51,7 @@ static int read_calibration(struct lj_model_info *info, const json_t *root, cons
 	if (entry == NULL || json_integer_value(active) <= 0 ||
 	    json_integer_value(active) > UINT32_MAX)
 		return wrong(path, err, "active is not the id of an entry of history, nor null");
-	if (!json_is_number(threshold) || !(value > 0 && value <= 1) || made == NULL)
+	if (!json_is_number(threshold) || !((float)value > 0 && value <= 1) || made == NULL)
 		return wrong(path, err,
 			     "the active entry's threshold is not a number over 0 and up "
 			     "to 1, or it does not say when it was made");

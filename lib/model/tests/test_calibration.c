@@ -131,6 +131,7 @@ static void what_makes_no_sense_is_refused_with_the_file(void)
 
 	expect_refusal(calibration(booster_sha256, 1.5, json_integer(2)), "threshold");
 	expect_refusal(calibration(booster_sha256, 0, json_integer(2)), "threshold");
+	expect_refusal(calibration(booster_sha256, 1e-50, json_integer(2)), "threshold");
 	expect_refusal(calibration(booster_sha256, 0.5, json_integer(3)), "active");
 	expect_refusal(calibration(booster_sha256, 0.5, json_string("2")), "active");
 	expect_refusal(json_array(), "format");
