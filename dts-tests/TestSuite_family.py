@@ -132,3 +132,14 @@ class TestFamilyErrors:
         name_family(bundle)
         line = self.refused(bundle)
         verify("1 scores for its 2 classes" in line, line)
+
+    def test_a_feature_of_a_kind_that_the_first_has_not_is_named(self, models, tmp_path):
+        """Steps: a first model of features that every flow has; a second one of one of those and one of payloads.
+        Verify: that feature is named.
+        """
+        rows, folder = models[2][:, :2], tmp_path / "plain"
+        write_bundle(folder, booster(rows, rows[:, 0] > 3, objective="binary:logistic"), NAMES[:2], rows[:40])
+        second = booster(rows, np.arange(len(rows)) % 3, objective="multi:softprob", num_class=3)
+        write_bundle(folder / "family", second, ["packets", "fwd_payload_packets"], rows[:40], CLASSES[:3])
+        line = self.refused(name_family(folder))
+        verify('"fwd_payload_packets"' in line and "payloads" in line, line)
