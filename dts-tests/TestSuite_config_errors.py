@@ -96,6 +96,8 @@ class TestConfiguration:
         (["--pcap", DEMO, "--set", "features.set=nope"], "features.set"),
         (["--pcap", DEMO, *["--model", "x"] * 9], "models: has 9 items; 8 are the most"),
         (["--pcap", DEMO, "--eve", "-", "--features", "-"], 'features.csv: "-" is eve.target, too'),
+        (["--pcap", DEMO, "--set", "capture.files=other.pcap"], "capture.files: is given by --pcap and by --set, too"),
+        (["--set=lcores.workers=3", "--workers", "2", "--pcap", DEMO], "lcores.workers: is given by --workers and by --set, too"),
     ])
     def test_a_command_line_that_is_wrong(self, arguments, words):
         """Verify: the argument and what is wrong."""

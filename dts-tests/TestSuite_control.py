@@ -298,6 +298,11 @@ class TestDryRun:
         out = run("--pcap", DEMO, "--workers", "3", "--set", "lcores.infer=2", "--dry-run").stdout
         verify(out.count("flows: by initiator to infer0 infer1") == 3, f"the default model needs host context: {out}")
 
+    def test_the_command_lines_eal_arguments_follow_the_configurations(self):
+        """Verify: what stands after -- is further to eal.args, and last."""
+        out = run("--pcap", DEMO, "--set", "eal.args=--no-telemetry", "--dry-run", "--", "--log-level=debug").stdout
+        verify(" --no-telemetry --log-level=debug\n" in out, out)
+
     @pytest.mark.parametrize("arguments, prefix, ended", [
         (("--pcap", DEMO, "--summary", "none"), "linejudge", 0),
         (("--pcap", DEMO, "--", "-m", "99999999"), "linejudge", 1),

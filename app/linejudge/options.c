@@ -134,6 +134,23 @@ static int add_interface(struct lj_config *c, bool *begun, const char *name, str
 	return ret;
 }
 
+/* What the passes know of each other. */
+struct given {
+	bool begun[3];		    /* the lists that options add to: files, models, ports */
+	bool by_set[RTE_DIM(rows)]; /* --set has given the option's key */
+};
+
+static void note_set(struct given *g, const char *assignment)
+{
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		size_t length = rows[i].key != NULL ? strlen(rows[i].key) : 0;
+
+		if (length > 0 && strncmp(assignment, rows[i].key, length) == 0 &&
+		    assignment[length] == '=')
+			g->by_set[i] = true;
+	}
+}
+
 /* Which pass an option belongs to: the file first, then --set, then the rest. */
 static int pass_of(const struct option_row *row)
 {
@@ -142,15 +159,21 @@ static int pass_of(const struct option_row *row)
 	return strcmp(row->name, "set") == 0 ? 1 : 2;
 }
 
-static int apply(struct options *o, const struct option_row *row, const char *value, bool begun[3],
-		 struct lj_error *err)
+static int apply(struct options *o, const struct option_row *row, const char *value,
+		 struct given *given, struct lj_error *err)
 {
 	struct lj_config *c = &o->config;
+	bool *begun = given->begun;
 
 	if (strcmp(row->name, "config") == 0)
 		return lj_config_load(c, value, err);
-	if (strcmp(row->name, "set") == 0)
+	if (strcmp(row->name, "set") == 0) {
+		note_set(given, value);
 		return lj_config_set(c, value, err);
+	}
+	if (given->by_set[row - rows])
+		return lj_error_set(err, EINVAL, row->key, "is given by --%s and by --set, too",
+				    row->name);
 	if (strcmp(row->name, "pcap") == 0)
 		return add_item(&c->capture.files, &begun[0], value, err);
 	if (strcmp(row->name, "model") == 0)
@@ -183,7 +206,7 @@ static int print_only(const struct option_row *row)
 	return 1;
 }
 
-static int parse_pass(struct options *o, int pass, int argc, char **argv, bool begun[3],
+static int parse_pass(struct options *o, int pass, int argc, char **argv, struct given *given,
 		      struct lj_error *err)
 {
 	struct option longs[RTE_DIM(rows) + 1] = {0};
@@ -217,7 +240,7 @@ static int parse_pass(struct options *o, int pass, int argc, char **argv, bool b
 			return 1;
 		if (pass_of(&rows[index]) != pass)
 			continue;
-		ret = apply(o, &rows[index], optarg, begun, err);
+		ret = apply(o, &rows[index], optarg, given, err);
 		if (ret != 0)
 			return ret;
 	}
@@ -227,7 +250,8 @@ static int parse_pass(struct options *o, int pass, int argc, char **argv, bool b
 int options_parse(struct options *o, int argc, char **argv, struct lj_error *err)
 {
 	struct lj_config *c = &o->config;
-	bool begun[3] = {false}, eal = false;
+	struct given given = {0};
+	bool begun = true; /* what follows -- is further to a file's eal.args */
 	int own = 1, ret = 0;
 
 	memset(o, 0, sizeof(*o));
@@ -235,14 +259,14 @@ int options_parse(struct options *o, int argc, char **argv, struct lj_error *err
 	while (own < argc && strcmp(argv[own], "--") != 0)
 		own++;
 	for (int pass = 0; pass < 3 && ret == 0; pass++)
-		ret = parse_pass(o, pass, own, argv, begun, err);
+		ret = parse_pass(o, pass, own, argv, &given, err);
 	if (ret != 0)
 		return ret;
 	if (optind < own)
 		return lj_error_set(err, EINVAL, argv[optind],
 				    "is not an option (a capture is given by --pcap)");
 	for (int i = own + 1; i < argc && ret == 0; i++)
-		ret = add_item(&c->eal.args, &eal, argv[i], err);
+		ret = add_item(&c->eal.args, &begun, argv[i], err);
 	if (ret != 0)
 		return ret;
 	if (c->models.n == 1 && strcmp(c->models.item[0], "none") == 0)
