@@ -23,8 +23,9 @@ static void usage(void)
 	       "exits with 0: well; 1: could not examine; 2: warnings; 3: fatal\n");
 }
 
-static int parse_options(struct lj_config *c, int argc, char **argv, const char **root, bool *json,
-			 struct lj_error *err)
+/* `file`: the configuration's file alone; else all but that, which goes over it. */
+static int parse_options(struct lj_config *c, bool file, int argc, char **argv, const char **root,
+			 bool *json, struct lj_error *err)
 {
 	static const struct option longs[] = {
 		{"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 's'},
@@ -33,13 +34,14 @@ static int parse_options(struct lj_config *c, int argc, char **argv, const char 
 	int option, ret = 0;
 
 	opterr = 0;
+	optind = 1;
 	while (ret == 0 && (option = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
 		switch (option) {
 		case 'c':
-			ret = lj_config_load(c, optarg, err);
+			ret = file ? lj_config_load(c, optarg, err) : 0;
 			break;
 		case 's':
-			ret = lj_config_set(c, optarg, err);
+			ret = file ? 0 : lj_config_set(c, optarg, err);
 			break;
 		case 'j':
 			*json = true;
@@ -84,7 +86,9 @@ int doctor_main(int argc, char **argv)
 	int ret;
 
 	lj_config_init(&config);
-	ret = parse_options(&config, argc, argv, &root, &json, &err);
+	ret = parse_options(&config, true, argc, argv, &root, &json, &err);
+	if (ret == 0)
+		ret = parse_options(&config, false, argc, argv, &root, &json, &err);
 	if (ret == 0)
 		ret = check(&config, root, &err);
 	if (ret == 0) {
