@@ -173,6 +173,20 @@ class TestMemory:
             hit = only_bad(examine(tree, tmp_path), "stale files", "warning")
         verify(hit["what"].startswith("1 hugepage files"), hit)
 
+    @pytest.mark.parametrize("mbufs, severity, words", [
+        (2**20, "fatal", "2304 MiB needed, 2000 available"), (2**19, "warning", "MiB needed once tables are full, 2000 available"),
+        (2**10, "fine", "2000 MiB available"),
+    ])
+    def test_ordinary_memory_has_to_suffice(self, tree, tmp_path, mbufs, severity, words):
+        """
+        Steps: no hugepages, 2000 MiB of memory; buffers beyond that, buffers and tables beyond that, and less.
+        Verify: fatal, a warning, fine: need and have are said.
+        """
+        tree.write("proc/meminfo", f"MemTotal:  4096000 kB\nMemFree:  1000 kB\nMemAvailable:  {2000 * 1024} kB")
+        config = {"capture": {"ports": [{"name": "net_null0", "mbufs": mbufs}]}, "eal": {"huge": "off"}, "models": []}
+        hit = found(examine(tree, tmp_path, config), "memory", severity)
+        verify(words in hit["what"], hit)
+
 
 class TestDevices:
     def test_no_such_device(self, tree, tmp_path):
@@ -356,6 +370,17 @@ class TestCpus:
         verify("2 lcores have to share 1 CPUs" in hit["what"], hit)
 
 
+    def test_a_setting_goes_over_the_file_wherever_it_stands(self, tree, tmp_path):
+        """
+        Steps: put CPU 9 of four, which the file does not name, before --config and after it.
+        Verify: fatal either way, as linejudge itself takes it.
+        """
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(CONFIG))
+        for arguments in (("--set", "lcores.worker_cpus=2,9", "--config", path), ("--config", path, "--set", "lcores.worker_cpus=2,9")):
+            done = run("doctor", "--root", tree.root, *arguments)
+            verify(done.returncode == 3 and "there is no CPU 9" in done.stdout, done.stdout)
+
     def test_what_is_no_list_of_cpus(self, tree, tmp_path):
         """
         Steps: examine for workers on the CPUs "2-"; examine below a folder that is not there.
@@ -377,3 +402,14 @@ class TestStart:
         path.write_text(json.dumps({"capture": {"ports": [{"name": "0000:ff:1f.7"}]}, "models": []}))
         line = error_line(run("--config", path))
         verify("0000:ff:1f.7" in line and "linejudge doctor" in line, line)
+
+    def test_buffers_that_do_not_fit_into_memory_refuse_the_start(self, tmp_path):
+        """
+        Steps: start on 16 ports of as many buffers as can be asked, without hugepages: 576 GiB.
+        Verify: one line that says need and have, and no kill by the kernel.
+        """
+        path = tmp_path / "config.json"
+        ports = [{"name": f"net_null{i}", "mbufs": 16777216} for i in range(16)]
+        path.write_text(json.dumps({"capture": {"ports": ports}, "models": [], "eal": {"huge": "off"}}))
+        line = error_line(run("--config", path))
+        verify("589824 MiB needed" in line and "available" in line, line)

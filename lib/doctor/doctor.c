@@ -233,6 +233,7 @@ void lj_doctor_examine(struct lj_doctor *d)
 {
 	examine_versions(d);
 	examine_hugepages(d);
+	examine_memory(d);
 	examine_stale_files(d);
 	examine_ports(d);
 	examine_cpus(d);

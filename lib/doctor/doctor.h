@@ -31,6 +31,7 @@ uint32_t pci_node(const struct lj_doctor *d, const char *address);
 bool port_is_pci(const struct lj_config_port *port, char address[16]);
 
 void examine_hugepages(struct lj_doctor *d);
+void examine_memory(struct lj_doctor *d);
 void examine_stale_files(struct lj_doctor *d);
 void examine_ports(struct lj_doctor *d);
 void examine_cpus(struct lj_doctor *d);

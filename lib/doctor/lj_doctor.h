@@ -1,11 +1,11 @@
 /*
  * Looks for what is wrong with the machine before it costs packets, and says what to do.
  *
- * Hugepages by NUMA node against the need, hugepage files that a dead process left, the ports' PCI
- * devices (driver, IOMMU, link, node, LLDP agent, firmware) and interfaces (there, up), descriptors
- * and buffers against the driver's limits, the CPUs of workers and inference (enough, isolated,
- * governor, node), versions built against and running. What the kernel tells is read below `root`,
- * so that a made tree can be examined, too.
+ * Hugepages by NUMA node against the need, or else ordinary memory, hugepage files that a dead
+ * process left, the ports' PCI devices (driver, IOMMU, link, node, LLDP agent, firmware) and
+ * interfaces (there, up), descriptors and buffers against the driver's limits, the CPUs of workers
+ * and inference (enough, isolated, governor, node), versions built against and running. What the
+ * kernel tells is read below `root`, so that a made tree can be examined, too.
  *
  * Thread: main.
  */
