@@ -116,6 +116,29 @@ static int unknown_key(const struct key *keys, size_t n, const char *path, const
 			    nearest[0] != '\0' ? "; did you mean " : "", nearest);
 }
 
+/*
+ * A PCI address as DPDK and sysfs have it, "0000:3b:00.0" for "3B:00.0": both look for ports by
+ * this text. "auto:" before it and arguments after it stay.
+ */
+static void complete_address(char name[LJ_CONFIG_TEXT])
+{
+	unsigned int domain = 0, bus, device, function;
+	int prefix = strncmp(name, "auto:", 5) == 0 ? 5 : 0, length = 0;
+	char full[LJ_CONFIG_TEXT];
+	const char *at = name + prefix;
+
+	if (sscanf(at, "%x:%x:%x.%x%n", &domain, &bus, &device, &function, &length) != 4) {
+		domain = 0;
+		if (sscanf(at, "%x:%x.%x%n", &bus, &device, &function, &length) != 3)
+			return;
+	}
+	if (at[length] != '\0' && at[length] != ',')
+		return;
+	if (snprintf(full, sizeof(full), "%.*s%04x:%02x:%02x.%x%s", prefix, name, domain, bus,
+		     device, function, at + length) < (int)sizeof(full))
+		strcpy(name, full);
+}
+
 static int set_ports(struct lj_config *c, const json_t *list, const char *where,
 		     struct lj_error *err)
 {
@@ -152,6 +175,8 @@ static int set_ports(struct lj_config *c, const json_t *list, const char *where,
 		snprintf(path, sizeof(path), "%s[%zu].name", where, i);
 		if (port->name[0] == '\0')
 			return lj_error_set(err, EINVAL, path, "is missing");
+		complete_address(port->name);
+		complete_address(port->failover);
 		c->capture.n_ports++;
 	}
 	return 0;

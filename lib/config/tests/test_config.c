@@ -105,6 +105,28 @@ static void the_eals_arguments_follow_from_the_ports(void)
 	lj_config_free(&c);
 }
 
+static void a_pci_address_is_completed_to_dpdks_form(void)
+{
+	lj_config_init(&c);
+	CU_ASSERT_EQUAL(
+		lj_config_set(&c,
+			      "capture.ports=[{\"name\":\"3B:00.0,a=1\",\"failover\":\"3b:00.1\"},"
+			      "{\"name\":\"auto:3b:0.2\"},{\"name\":\"10000:3b:00.0\"},"
+			      "{\"name\":\"net_pcap0,rx_pcap=3b:00.0\"}]",
+			      &err),
+		0);
+	CU_ASSERT_STRING_EQUAL(c.capture.port[0].name, "0000:3b:00.0,a=1");
+	CU_ASSERT_STRING_EQUAL(c.capture.port[0].failover, "0000:3b:00.1");
+	CU_ASSERT_STRING_EQUAL(c.capture.port[1].name, "auto:0000:3b:00.2");
+	CU_ASSERT_STRING_EQUAL(c.capture.port[2].name, "10000:3b:00.0");
+	CU_ASSERT_STRING_EQUAL(c.capture.port[3].name, "net_pcap0,rx_pcap=3b:00.0");
+	lj_config_set(&c, "capture.ports=[{\"name\":\"3b:00.0\"},{\"name\":\"0000:3b:00.0\"}]",
+		      &err);
+	CU_ASSERT_NOT_EQUAL(lj_config_check(&c, &err), 0);
+	CU_ASSERT_STRING_EQUAL(err.what, "0000:3b:00.0 is named twice");
+	lj_config_free(&c);
+}
+
 static void what_one_key_cannot_know_is_checked(void)
 {
 	lj_config_init(&c);
@@ -186,6 +208,8 @@ int main(void)
 		{"a dump is read back whole", a_dump_is_read_back_whole},
 		{"the EAL's arguments follow from the ports",
 		 the_eals_arguments_follow_from_the_ports},
+		{"a PCI address is completed to DPDK's form",
+		 a_pci_address_is_completed_to_dpdks_form},
 		{"what one key cannot know is checked", what_one_key_cannot_know_is_checked},
 		{"two sinks cannot share a file", two_sinks_cannot_share_a_file},
 		{"an item that names nothing is refused", an_item_that_names_nothing_is_refused},
