@@ -75,11 +75,23 @@ class TestLargestReplies:
 
     def test_the_last_page_is_followed_by_nothing(self, tmp_path):
         """
-        Steps: ask for pages from rows near and beyond the end; with a word instead of a number.
+        Steps: ask for pages from rows near and beyond the end; with a word instead of a number, and below zero.
         Verify: what is left, an empty reply, an error.
         """
         with appliance(tmp_path, LARGEST, PREFIX) as (_, telemetry):
             rows = len(telemetry.ask_all("/linejudge/show/lcores"))
             verify(len(telemetry.ask(f"/linejudge/show/lcores,{rows - 1}")) == 1, "not one row left")
             verify(not telemetry.ask(f"/linejudge/show/lcores,{rows}"), "rows beyond the end")
-            verify("takes no parameter" in telemetry.ask("/linejudge/show/lcores,sink")["error"], "a word is no row")
+            for word in ("sink", "-1"):
+                verify("takes no parameter" in telemetry.ask(f"/linejudge/show/lcores,{word}")["error"], f"{word} is no row")
+
+    def test_ports_of_names_alike_are_told_apart(self, tmp_path):
+        """
+        Steps: three ports whose names differ only in what DPDK's telemetry does not take in a name.
+        Verify: each has a row of its own.
+        """
+        ports = [{"name": name, "mbufs": 1024} for name in ("net_null0,copy=0", "net_null0_copy_0", "net_null0.copy.0")]
+        with appliance(tmp_path, LARGEST | {"capture": {"ports": ports}}, PREFIX) as (_, telemetry):
+            rows = json.loads(telemetry.ask_raw("/linejudge/show/port/stats"), object_pairs_hook=lambda pairs: pairs)[0][1]
+        names = [name for name, _ in rows]
+        verify(names == ["net_null0_copy_0", "net_null0_copy_0_2", "net_null0_copy_0_3"], names)

@@ -79,20 +79,33 @@ static void clean_name(char *out, size_t size, const char *name)
 	out[i] = '\0';
 }
 
+/* The cleaned name, told from others that were cleaned alike ("a.b" and "a_b") by a number. */
+static void name_apart(json_t *names, char *out, size_t size, const char *name)
+{
+	char clean[RTE_TEL_MAX_STRING_LEN - 16];
+
+	clean_name(clean, sizeof(clean), name);
+	snprintf(out, size, "%s", clean);
+	for (int n = 2; json_object_get(names, out) != NULL; n++)
+		snprintf(out, size, "%s_%d", clean, n);
+	json_object_set_new(names, out, json_true());
+}
+
 static void add_reply(struct rte_tel_data *d, const json_t *reply)
 {
+	json_t *names = json_object();
 	const char *key;
 	json_t *value;
 
 	json_object_foreach ((json_t *)(uintptr_t)reply, key, value) {
 		char name[RTE_TEL_MAX_STRING_LEN];
 
-		clean_name(name, sizeof(name), key);
+		name_apart(names, name, sizeof(name), key);
 		if (json_is_object(value)) {
 			struct rte_tel_data *row = rte_tel_data_alloc();
 
 			if (row == NULL)
-				return;
+				break;
 			rte_tel_data_start_dict(row);
 			add_reply(row, value);
 			rte_tel_data_add_dict_container(d, name, row, 0);
@@ -100,6 +113,7 @@ static void add_reply(struct rte_tel_data *d, const json_t *reply)
 			add_scalar(d, name, value);
 		}
 	}
+	json_decref(names);
 }
 
 /* Of the 16 KiB of a reply, and the 256 entries of a dict, with room for "next" and the path. */
@@ -147,7 +161,8 @@ static size_t first_row(const struct command *command, const char **params)
 	char *end;
 	unsigned long first;
 
-	if (command == NULL || command->param != NULL || *params == NULL || **params == '\0' ||
+	if (command == NULL || command->param != NULL || *params == NULL ||
+	    !isdigit((unsigned char)**params) ||
 	    (strncmp(command->words, "show ", 5) != 0 && strcmp(command->words, "help") != 0))
 		return 0;
 	first = strtoul(*params, &end, 10);
