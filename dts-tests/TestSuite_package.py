@@ -130,6 +130,44 @@ class TestBootScripts:
                               check=False)
         verify(done.returncode == 1 and "node 7" in done.stderr, done.stderr)
 
+    def bind(self, unpacked, tmp_path, port):
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps({"capture": {"ports": [{"name": port}]}}) if port else "{")
+        env = dict(os.environ, LINEJUDGE=str(unpacked / "usr/bin/linejudge"), SYSFS_PCI=str(tmp_path / "pci"))
+        return subprocess.run([unpacked / "usr/lib/linejudge/bind-ports", "bind", config], env=env, stderr=subprocess.PIPE, text=True,
+                              check=False)
+
+    @pytest.mark.parametrize("port", ("0000:3b:00.0", "3b:00.0", "0000:3B:00.0,safe-mode-support=1"))
+    def test_a_port_is_found_however_it_is_written(self, unpacked, tmp_path, port):
+        """
+        Steps: bind a port (files stand for sysfs) by its address with and without domain, in capitals, with arguments of DPDK's.
+        Verify: vfio-pci is asked for.
+        """
+        device = tmp_path / "pci/devices/0000:3b:00.0"
+        device.mkdir(parents=True)
+        done = self.bind(unpacked, tmp_path, port)
+        verify("no such PCI device" not in done.stderr and (device / "driver_override").read_text() == "vfio-pci\n", done.stderr)
+
+    def test_a_port_of_mlx5_stays_with_the_kernel(self, unpacked, tmp_path):
+        """
+        Steps: bind a port that mlx5_core has, beside which DPDK's driver works.
+        Verify: it is let alone, and all is well.
+        """
+        device = tmp_path / "pci/devices/0000:3b:00.0"
+        (tmp_path / "pci/drivers/mlx5_core").mkdir(parents=True)
+        device.mkdir(parents=True)
+        (device / "driver").symlink_to(tmp_path / "pci/drivers/mlx5_core")
+        done = self.bind(unpacked, tmp_path, "0000:3b:00.0")
+        verify(done.returncode == 0 and not (device / "driver_override").exists(), done.stderr)
+
+    def test_a_configuration_that_is_refused_fails_the_unit(self, unpacked, tmp_path):
+        """
+        Steps: bind the ports of a configuration that is cut short.
+        Verify: what is wrong with it is said, and the unit fails, so that the next start binds the ports.
+        """
+        done = self.bind(unpacked, tmp_path, None)
+        verify(done.returncode == 1 and "config.json:1:1" in done.stderr, done.stderr)
+
     def test_a_port_is_silenced_and_given_to_vfio(self, unpacked, tmp_path):
         """
         Steps: bind a port whose firmware has an LLDP agent (files stand for sysfs, scripts for ethtool and ip).
