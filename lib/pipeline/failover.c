@@ -57,6 +57,13 @@ static uint64_t port_packets(struct lj_pipeline *p, uint32_t i)
 	return packets;
 }
 
+/* Confined, main has the rights to open a port only where capture.failover kept them. */
+static bool has_rights(const struct lj_pipeline *p)
+{
+	return p->config->capture.failover != LJ_FAILOVER_REPORT ||
+	       (p->config->service.user[0] == '\0' && p->config->service.seccomp != LJ_SECCOMP_ON);
+}
+
 static void tell_health(const struct lj_pipeline *p, uint32_t i, enum lj_port_health health,
 			const char *why)
 {
@@ -64,7 +71,7 @@ static void tell_health(const struct lj_pipeline *p, uint32_t i, enum lj_port_he
 
 	if (health == LJ_PORT_WELL)
 		lj_log(WARNING, "%s: the port is well again\n", name);
-	else if (p->config->capture.failover == LJ_FAILOVER_AUTO)
+	else if (p->config->capture.failover == LJ_FAILOVER_AUTO || !has_rights(p))
 		lj_log(WARNING, "%s: %s\n", name, why);
 	else
 		lj_log(WARNING, "%s: %s; \"port failover %u\" has it watched another way\n", name,
@@ -306,6 +313,10 @@ int lj_pipeline_ask_failover(struct lj_pipeline *p, uint32_t i, const char *way,
 		return lj_error_set(err, EINVAL, "capture", "a file has nothing to fail over to");
 	if (p->shared.command == COMMAND_END)
 		return lj_error_set(err, EALREADY, "capture", "ends");
+	if (!has_rights(p))
+		return lj_error_set(err, EPERM, "capture.failover",
+				    "is report: the rights to open a port were given up with "
+				    "root's (command or auto keeps them)");
 	atomic_store_explicit(&p->failover[i].asked, way != NULL ? way : ANY_WAY,
 			      memory_order_release);
 	return 0;
