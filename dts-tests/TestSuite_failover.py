@@ -172,6 +172,40 @@ class TestByCommand:
             ended(process)
 
 
+    def test_without_the_rights_for_it(self, tmp_path):
+        """
+        Steps: confine the service to a user, by the default policy, before a capture that only root may read; ask for a fail-over.
+        Verify: refused with the reason, and the port is watched on: closed, it could not have been opened again.
+        """
+        capture = tmp_path / "capture.pcap"
+        write_pcap(capture, [(n * 10**9, frame) for n, frame in enumerate(demo_frames(n=100))])
+        capture.chmod(0o600)
+        config = {**watched(f"net_pcap0,rx_pcap={capture}"), "service": {"user": "nobody"}}
+        with appliance(tmp_path, config, PREFIX, IN_HOST) as (process, telemetry):
+            received(process, telemetry, 100)
+            answer = telemetry.ask("/linejudge/port/failover,0")
+            verify("capture.failover: is report" in answer.get("error", ""), answer)
+            time.sleep(0.5)
+            now = port(telemetry)
+            verify(now["state"] == "well" and now["failovers"] == 0, f"{now}")
+            ended(process)
+
+    @pytest.mark.parametrize("before", ["off", "on"])
+    def test_an_interface_is_left_as_it_was(self, tmp_path, before):
+        """
+        Steps: watch an interface by net_af_packet, which sets it promiscuous; end; with one that somebody had set so already.
+        Verify: it is promiscuous meanwhile, and afterwards if it had been.
+        """
+        def promiscuous():
+            return "on" if "PROMISC" in ip("-n", HOST, "link", "show", NEAR) else "off"
+
+        ip("-n", HOST, "link", "set", NEAR, "promisc", before)
+        with appliance(tmp_path, watched(AF_PACKET), PREFIX, IN_HOST) as (process, _):
+            verify(promiscuous() == "on", "not promiscuous")
+            ended(process)
+        verify(promiscuous() == before, f"promiscuous: {promiscuous()}")
+
+
 class TestByPolicy:
     AUTO = {"failover": "auto", "link_down_s": 0.3}
 

@@ -149,8 +149,12 @@ static void close_source(struct lj_source *source)
 	struct port_source *s = (struct port_source *)source;
 
 	struct rte_eth_dev_info info = {0};
+	const char *why;
 
 	stop(source);
+	/* net_af_packet and net_af_xdp leave an interface of the host's as it is. */
+	if (s->promiscuous && life_health(&s->life, &why) != LJ_PORT_DEAD)
+		rte_eth_promiscuous_disable(s->port);
 	life_end(&s->life);
 	rte_eth_dev_info_get(s->port, &info);
 	if (s->pool != NULL)

@@ -12,6 +12,7 @@ struct port_source {
 	struct source source;
 	uint16_t port;
 	bool started;
+	bool promiscuous; /* by us: to be undone */
 	struct rte_mempool *pool;
 	int time_offset;    /* of net_pcap's timestamp in the mbuf, in us; -1 when there is none */
 	uint64_t time_flag; /* of an mbuf that carries it */

@@ -7,6 +7,7 @@
 #include "capture_ethdev.h"
 #include "capture_pool.h"
 #include "lj_log.h"
+#include "netdev.h"
 
 /* A cache is flushed when it holds half as much again; each queue's lcore has one. */
 #define MBUFS_BESIDE_RING (LJ_BURST_MAX * 4 + POOL_CACHE * 3 / 2)
@@ -33,13 +34,16 @@ static uint16_t fit_frames(const struct lj_port_config *config, const struct rte
 }
 
 /* Good to have; what the device lacks is no error. */
-static void set_optional(const struct port_source *s, const struct lj_port_config *config)
+static void set_optional(struct port_source *s, const struct lj_port_config *config)
 {
 	const char *name = s->source.head.name;
 	int ret;
 
 	if (config->promiscuous) {
+		bool was = s->life.ifindex > 0 && netdev_promiscuous(s->life.ifindex);
+
 		ret = rte_eth_promiscuous_enable(s->port);
+		s->promiscuous = ret == 0 && !was;
 		if (ret != 0 && ret != -ENOTSUP)
 			lj_log(WARNING, "%s: no promiscuous mode: %s\n", name, rte_strerror(-ret));
 	}

@@ -117,18 +117,39 @@ uint32_t netdev_rx_queues(const char *interface)
 	return n;
 }
 
-/* An ioctl answers for the process' network namespace, where sysfs is of whoever mounted it. */
-enum netdev_state netdev_state(unsigned int ifindex)
+/*
+ * The interface's flags, 0 when it is gone. An ioctl answers for the process' network namespace,
+ * where sysfs is of whoever mounted it. False: it is us who are in trouble.
+ */
+static bool read_flags(unsigned int ifindex, bool *there, int *flags)
 {
 	struct ifreq ifr = {.ifr_ifindex = (int)ifindex};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	enum netdev_state state = NETDEV_GONE;
 
 	if (fd < 0)
-		return NETDEV_UP; /* it is us who are in trouble */
-	if (ioctl(fd, SIOCGIFNAME, &ifr) == 0 && ioctl(fd, SIOCGIFFLAGS, &ifr) == 0)
-		state = (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING) ? NETDEV_UP
-										  : NETDEV_DOWN;
+		return false;
+	*there = ioctl(fd, SIOCGIFNAME, &ifr) == 0 && ioctl(fd, SIOCGIFFLAGS, &ifr) == 0;
+	*flags = *there ? ifr.ifr_flags : 0;
 	close(fd);
-	return state;
+	return true;
+}
+
+enum netdev_state netdev_state(unsigned int ifindex)
+{
+	bool there;
+	int flags;
+
+	if (!read_flags(ifindex, &there, &flags))
+		return NETDEV_UP;
+	if (!there)
+		return NETDEV_GONE;
+	return (flags & IFF_UP) && (flags & IFF_RUNNING) ? NETDEV_UP : NETDEV_DOWN;
+}
+
+bool netdev_promiscuous(unsigned int ifindex)
+{
+	bool there;
+	int flags;
+
+	return read_flags(ifindex, &there, &flags) && (flags & IFF_PROMISC);
 }

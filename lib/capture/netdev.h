@@ -30,4 +30,7 @@ enum netdev_state { NETDEV_UP, NETDEV_DOWN, NETDEV_GONE };
 /* Of the interface that has that index, whatever its name is by now. Down: no carrier, too. */
 enum netdev_state netdev_state(unsigned int ifindex);
 
+/* Whether somebody has set it promiscuous (ip link set IF promisc on). */
+bool netdev_promiscuous(unsigned int ifindex);
+
 #endif
