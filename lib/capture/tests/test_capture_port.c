@@ -1,4 +1,5 @@
 #define ALLOW_EXPERIMENTAL_API /* of the EAL's events about devices */
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -343,6 +344,23 @@ static void a_port_that_was_retired_is_taken_up_again_as_configured(void)
 	lj_source_close(s);
 }
 
+/* Of any device that the kernel has: it is found, though not bound to vfio-pci. */
+static void a_device_with_arguments_is_found_again(void)
+{
+	struct lj_port_config config = {.queues = 1, .descriptors = 64, .mbufs = 1024, .mtu = 1500};
+	struct lj_takeover t = {.config = &config, .spare = "", .after = "driver", .way = "driver"};
+	struct lj_error err = {0};
+	char name[64];
+	glob_t found;
+
+	CU_ASSERT_EQUAL_FATAL(glob("/sys/bus/pci/devices/*", 0, NULL, &found), 0);
+	snprintf(name, sizeof(name), "%s,safe-mode-support=1", strrchr(found.gl_pathv[0], '/') + 1);
+	config.name = name;
+	CU_ASSERT_PTR_NULL(lj_source_take_over(&t, &err));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "not to vfio-pci"));
+	globfree(&found);
+}
+
 static void nobody_watches_a_vacant_port(void)
 {
 	struct lj_source *s = lj_source_open_vacant("net_null7", "all is lost");
@@ -408,6 +426,7 @@ int main(void)
 		{"a port that is not there is named", a_port_that_is_not_there_is_named},
 		{"a port that was retired is taken up again as configured",
 		 a_port_that_was_retired_is_taken_up_again_as_configured},
+		{"a device with arguments is found again", a_device_with_arguments_is_found_again},
 		{"nobody watches a vacant port", nobody_watches_a_vacant_port},
 		{"a port's way is told by its name", a_ports_way_is_told_by_its_name},
 		{"a device that the kernel wants back is dead",
