@@ -311,6 +311,23 @@ class TestInterfaces:
         config["capture"]["ports"][0]["failover"] = "0000:3b:00.1"
         verify(not [f for f in examine(tree, tmp_path, config)["findings"] if f["check"] == "interface"], "looked for")
 
+    def test_an_interface_by_its_bare_name(self, tree, tmp_path):
+        """
+        Steps: a port called eth0, which is an interface.
+        Verify: fatal, and the remedy names the tap.
+        """
+        tree.write("sys/class/net/eth0/flags", "0x1003")
+        hit = found(examine(tree, tmp_path, {"capture": {"ports": [{"name": "eth0"}]}}), "interface", "fatal")
+        verify("xdp:eth0" in hit["remedy"], hit)
+
+    def test_a_name_that_is_cut_within_a_character(self, tree, tmp_path):
+        """
+        Steps: interfaces that are not there, of names so long that a finding cuts them.
+        Verify: the findings are in the JSON nevertheless.
+        """
+        for name in ("é" * 60, "x" + "é" * 60, "xx" + "€" * 60, "xxx" + "€" * 60):
+            found(examine(tree, tmp_path, {"capture": {"ports": [{"name": f"xdp:{name}"}]}}), "interface", "fatal")
+
 
 class TestCpus:
     def test_workers_are_not_isolated(self, tree, tmp_path):

@@ -18,6 +18,24 @@ const char *const lj_severity_name[] = {
 	[LJ_FATAL] = "fatal",
 };
 
+/* A character that was cut at the end of a field becomes question marks: JSON takes whole ones. */
+static void mend_text(char *text)
+{
+	unsigned char *at = (unsigned char *)text;
+
+	while (*at != '\0') {
+		int more = *at < 0x80 ? 0 : *at < 0xc0 ? -1 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : 3;
+		int have = 0;
+
+		while (have < more && (at[1 + have] & 0xc0) == 0x80)
+			have++;
+		if (have == more)
+			at += 1 + more;
+		else
+			*at++ = '?';
+	}
+}
+
 void finding(struct lj_doctor *d, enum lj_severity severity, const char *check, const char *subject,
 	     const char *fmt, ...)
 {
@@ -38,6 +56,9 @@ void finding(struct lj_doctor *d, enum lj_severity severity, const char *check, 
 	snprintf(f->subject, sizeof(f->subject), "%s", subject);
 	snprintf(f->what, sizeof(f->what), "%.*s", (int)length, text);
 	snprintf(f->remedy, sizeof(f->remedy), "%s", text[length] == '\n' ? text + length + 1 : "");
+	mend_text(f->subject);
+	mend_text(f->what);
+	mend_text(f->remedy);
 }
 
 /* `fmt` below the root. */

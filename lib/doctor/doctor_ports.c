@@ -258,6 +258,11 @@ static void examine_vdev(struct lj_doctor *d, uint32_t i)
 		finding(d, LJ_FATAL, "device", name, "%s: %s", err.where, err.what);
 		return;
 	}
+	if (strchr(name, '/') == NULL && exists(d, "/sys/class/net/%s", name))
+		finding(d, LJ_FATAL, "interface", name,
+			"is an interface of the host's, which DPDK has no driver for by that name\n"
+			"call the port xdp:%s, a tap, or auto:%s, the best way that goes",
+			name, name);
 	if (interface_of(name, interface, sizeof(interface)))
 		examine_interface(d, name, interface, LJ_FATAL);
 	examine_limits(d, i, &driver);
