@@ -27,18 +27,42 @@ static uint64_t busy_cycles(const struct lj_pipeline *p, const struct lcore *l)
 	return cycles;
 }
 
+static bool finished(const struct lcore *l)
+{
+	for (uint32_t i = 0; i < l->n_roles + l->n_guests; i++)
+		if (!atomic_load_explicit(&l->role[i]->finished, memory_order_relaxed))
+			return false;
+	return true;
+}
+
+/* The longest loop that ended since the latest look, or how long one has been going on that did
+ * not: a stall of seconds is told while it lasts. */
+static uint64_t away_ns(const struct lcore *l, struct lateness *e, const struct lj_histogram *now,
+			uint64_t now_ns)
+{
+	struct lj_histogram since;
+	bool looped = e->loops.count > 0;
+
+	lj_histogram_since(&since, now, &e->loops);
+	if (since.count > 0 || !looped || finished(l))
+		e->silent_ns = 0;
+	else
+		e->silent_ns += now_ns - e->looked_ns;
+	e->loops = *now;
+	e->looked_ns = now_ns;
+	return since.count > 0 ? RTE_MIN(since.max, now->max) : e->silent_ns;
+}
+
 static void look_at(struct lj_pipeline *p, struct lcore *l, uint64_t elapsed_tsc, uint64_t now_ns)
 {
 	struct lateness *e = &l->lateness;
-	struct lj_histogram now, since;
+	struct lj_histogram now;
 	uint64_t busy = latest(&e->busy_cycles, busy_cycles(p, l));
 
 	lj_histogram_init(&now);
 	lj_histogram_add(&now, &l->loop_ns);
-	lj_histogram_since(&since, &now, &e->loops);
-	e->loops = now;
 	e->latest.lcore = l->id;
-	put(&e->latest.away_ns, since.count > 0 ? RTE_MIN(since.max, now.max) : 0);
+	put(&e->latest.away_ns, away_ns(l, e, &now, now_ns));
 	put(&e->latest.switches,
 	    latest(&e->switches, __atomic_load_n(&l->involuntary_switches, __ATOMIC_RELAXED)));
 	/* Two clocks were read one after the other. */

@@ -13,7 +13,8 @@
 struct lateness {
 	struct lj_histogram loops; /* at the latest look */
 	uint64_t busy_cycles, switches;
-	uint64_t longest_ns; /* loop of the worst second */
+	uint64_t looked_ns, silent_ns; /* how long no loop has ended */
+	uint64_t longest_ns;	       /* loop of the worst second */
 	/* Told. */
 	struct lj_late latest;	/* of the latest interval */
 	uint64_t longest_at_ns; /* the end of the worst second, since the epoch; 0: none yet */

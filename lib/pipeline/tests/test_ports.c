@@ -196,6 +196,7 @@ static void who_was_late_in_the_worst_second_is_remembered(void)
 	lj_pipeline_watch(p, 101 * SECOND);
 	/* In a better second another one is the latest. */
 	lj_histogram_record(&first->loop_ns, 7000000);
+	lj_histogram_record(&second->loop_ns, 10);
 	lj_count(&p->worker[0]->role.counters, LJ_C_batch_refused, 20);
 	lj_pipeline_watch(p, 102 * SECOND);
 	late = drop(p, "batch_refused")->worst_late;
@@ -206,10 +207,20 @@ static void who_was_late_in_the_worst_second_is_remembered(void)
 	CU_ASSERT_EQUAL(drop(p, "ierrors")->worst_late.lcore, 0);
 	lj_pipeline_loop(p, second->id - 1, &loop);
 	CU_ASSERT_EQUAL(loop.longest_at_ns, 101 * SECOND);
-	CU_ASSERT_EQUAL(loop.latest->away_ns, 0);
+	CU_ASSERT_EQUAL(loop.latest->away_ns, 10);
 	CU_ASSERT_EQUAL(loop.latest->switches, 0);
 	lj_pipeline_loop(p, first->id - 1, &loop);
 	CU_ASSERT_EQUAL(loop.longest_at_ns, 102 * SECOND);
+	/* One that hangs ends no loop at all. */
+	lj_count(&p->worker[0]->role.counters, LJ_C_batch_refused, 100);
+	lj_histogram_record(&first->loop_ns, 7000000);
+	lj_pipeline_watch(p, 103 * SECOND);
+	lj_count(&p->worker[0]->role.counters, LJ_C_batch_refused, 110);
+	lj_histogram_record(&first->loop_ns, 7000000);
+	lj_pipeline_watch(p, 104 * SECOND);
+	late = drop(p, "batch_refused")->worst_late;
+	CU_ASSERT_EQUAL(late.lcore, second->id);
+	CU_ASSERT_EQUAL(late.away_ns, 2 * SECOND);
 	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
 	lj_config_free(&c);
 }
