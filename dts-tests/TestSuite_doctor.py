@@ -320,6 +320,16 @@ class TestInterfaces:
         hit = found(examine(tree, tmp_path, {"capture": {"ports": [{"name": "eth0"}]}}), "interface", "fatal")
         verify("xdp:eth0" in hit["remedy"], hit)
 
+    def test_a_drivers_file_that_is_broken(self, tree, tmp_path, monkeypatch):
+        """
+        Steps: a folder of drivers' files with one that is cut short.
+        Verify: fatal, with a remedy.
+        """
+        (tmp_path / "null.json").write_text("{")
+        monkeypatch.setenv("LINEJUDGE_DRIVERS", str(tmp_path))
+        hit = found(examine(tree, tmp_path, {"capture": {"ports": [{"name": "net_null0"}]}}), "device", "fatal")
+        verify("null.json:1:1" in hit["what"], hit)
+
     def test_a_name_that_is_cut_within_a_character(self, tree, tmp_path):
         """
         Steps: interfaces that are not there, of names so long that a finding cuts them.

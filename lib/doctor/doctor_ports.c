@@ -10,6 +10,10 @@
 #include "doctor.h"
 #include "lj_capture.h"
 
+/* What to do about a driver's file. */
+static const char mend_file[] =
+	"mend it, or name another folder of drivers' files in LINEJUDGE_DRIVERS";
+
 #define MBUFS_BESIDE_RING 1024 /* in flight and in caches, a queue */
 
 /* The device's driver in the kernel decides whether DPDK can have it. */
@@ -166,7 +170,8 @@ static void examine_pci(struct lj_doctor *d, uint32_t i, const char *address)
 	read_text(d, device, sizeof(device), "/sys/bus/pci/devices/%s/device", address);
 	if (strlen(vendor) < 3 || strlen(device) < 3 ||
 	    lj_driver_load_pci(&driver, vendor + 2, device + 2, &err) != 0) {
-		finding(d, LJ_FATAL, "device", address, "cannot be told: %s", err.what);
+		finding(d, LJ_FATAL, "device", address, "cannot be told: %s\n%s", err.what,
+			mend_file);
 		return;
 	}
 	examine_binding(d, address, &driver);
@@ -255,7 +260,7 @@ static void examine_vdev(struct lj_doctor *d, uint32_t i)
 		length--;
 	snprintf(pmd, sizeof(pmd), "%.*s", (int)length, name);
 	if (lj_driver_load(&driver, pmd, &err) != 0) {
-		finding(d, LJ_FATAL, "device", name, "%s: %s", err.where, err.what);
+		finding(d, LJ_FATAL, "device", name, "%s: %s\n%s", err.where, err.what, mend_file);
 		return;
 	}
 	if (strchr(name, '/') == NULL && exists(d, "/sys/class/net/%s", name))
