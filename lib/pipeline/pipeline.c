@@ -206,7 +206,7 @@ int open_sinks(struct lj_pipeline *p, struct lj_error *err)
 	}
 	if (c->features.csv[0] != '\0') {
 		s->sink[s->n_sinks] = lj_sink_open_csv(c->features.csv, p->shared.evidence,
-						       c->features.early, err);
+						       c->features.early, p->shared.replay, err);
 		if (s->sink[s->n_sinks] == NULL)
 			return -EIO;
 		s->n_sinks++;

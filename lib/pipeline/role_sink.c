@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <math.h>
 
 #include "role.h"
@@ -72,13 +73,17 @@ static void count_sinks(struct sink_role *s)
 	lj_gauge(&s->role.counters, LJ_C_sink_lost, sum.lost);
 }
 
-static void flush_sinks(struct sink_role *s, uint64_t now_tsc)
+/* Whether nothing is left: a pipe may not have taken all. */
+static bool flush_sinks(struct sink_role *s, uint64_t now_tsc)
 {
+	bool left = false;
+
 	for (uint16_t i = 0; i < s->n_sinks; i++)
-		lj_sink_flush(s->sink[i]);
+		left = lj_sink_flush(s->sink[i]) == -EAGAIN || left;
 	count_sinks(s);
-	s->dirty = false;
+	s->dirty = left;
 	s->flushed_tsc = now_tsc;
+	return !left;
 }
 
 /* Whether an alert may be explained now: live, while few wait, and not for long after the last. */
@@ -152,8 +157,7 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 	if (s->dirty && ((n == 0 && !s->shared->replay) ||
 			 lj_cycles_to_ns(now_tsc - s->flushed_tsc) > FLUSH_EVERY_NS))
 		flush_sinks(s, now_tsc);
-	if (n == 0 && lj_merge_finished(s->merge)) {
-		flush_sinks(s, now_tsc);
+	if (n == 0 && lj_merge_finished(s->merge) && flush_sinks(s, now_tsc)) {
 		if (s->drift != NULL)
 			lj_drift_judge(s->drift, false);
 		atomic_store_explicit(&role->finished, true, memory_order_release);

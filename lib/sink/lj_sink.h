@@ -24,8 +24,8 @@ struct lj_sink;
 struct lj_sink_ops {
 	const char *name;
 	void (*write)(struct lj_sink *s, const struct lj_verdict *const *verdicts, uint32_t n);
-	/* Hands buffered text on. Called when idle, at least once a second, and at the end. 0 or
-	 * -errno. */
+	/* Hands buffered text on. Called when idle, at least once a second, and at the end. 0,
+	 * -EAGAIN while a pipe that is not waited for has not taken all, or -errno. */
 	int (*flush)(struct lj_sink *s);
 	void (*close)(struct lj_sink *s);
 };
@@ -50,8 +50,8 @@ struct lj_eve_config {
 	const char *target; /* "-" stdout, "unix:PATH" a datagram socket, otherwise a file (appended
 			       to when `append`) */
 	bool append;
-	bool waits; /* replay: a socket's reader that is slow is waited for; live, what it does not
-		       take is lost and counted */
+	bool waits; /* replay: the reader of a socket or pipe that is slow is waited for; live, what
+		       it does not take is lost and counted */
 	enum lj_eve_flows flows;
 	bool early;	      /* early verdicts, too, give flow events */
 	bool decision_time;   /* ml.decision_us: off in a replay, so that the same capture gives the
@@ -68,10 +68,10 @@ struct lj_sink *lj_sink_open_eve(const struct lj_eve_config *config, struct lj_e
 /*
  * The training table: flow_id, src_ip, src_port, dst_ip, dst_port, proto, first_seen_ns,
  * last_seen_ns, end_reason, then the plan's features as %.17g (an empty field for NaN). "-" is
- * stdout. Early records are not written unless `early`.
+ * stdout. Early records are not written unless `early`. `waits` as of EVE.
  */
 struct lj_sink *lj_sink_open_csv(const char *target, const struct lj_feature_plan *plan, bool early,
-				 struct lj_error *err);
+				 bool waits, struct lj_error *err);
 
 void lj_sink_write(struct lj_sink *s, const struct lj_verdict *const *verdicts, uint32_t n);
 int lj_sink_flush(struct lj_sink *s);

@@ -122,7 +122,7 @@ static int write_header(struct csv_sink *s, const struct lj_feature_plan *plan,
 }
 
 struct lj_sink *lj_sink_open_csv(const char *target, const struct lj_feature_plan *plan, bool early,
-				 struct lj_error *err)
+				 bool waits, struct lj_error *err)
 {
 	struct csv_sink *s = calloc(1, sizeof(*s));
 
@@ -133,7 +133,7 @@ struct lj_sink *lj_sink_open_csv(const char *target, const struct lj_feature_pla
 	s->early = early;
 	s->line.head.ops = &ops;
 	snprintf(s->line.head.name, sizeof(s->line.head.name), "csv %s", target);
-	if (writer_open(&s->line.writer, target, false, false, &s->line.head.counts, err) != 0 ||
+	if (writer_open(&s->line.writer, target, false, waits, &s->line.head.counts, err) != 0 ||
 	    write_header(s, plan, err) != 0) {
 		close_sink(&s->line.head);
 		return NULL;

@@ -1,13 +1,12 @@
 #include "writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "lj_clock.h"
@@ -15,97 +14,6 @@
 
 #define COMPLAIN_EVERY_NS 60000000000ULL
 #define FOLLOW_EVERY_NS	  1000000000ULL
-#define SOCKET_PREFIX	  "unix:"
-
-static bool reach(const struct writer *w)
-{
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-
-	snprintf(to.sun_path, sizeof(to.sun_path), "%s", w->target + strlen(SOCKET_PREFIX));
-	return connect(w->fd, (struct sockaddr *)&to, sizeof(to)) == 0;
-}
-
-static int open_socket(struct writer *w, const char *path, bool waits, struct lj_error *err)
-{
-	if (path[0] == '\0')
-		return lj_error_set(err, EINVAL, w->target, "names no socket (unix:PATH)");
-	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return lj_error_set(err, ENAMETOOLONG, w->target, "the socket's path is too long");
-	w->datagram = true;
-	w->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | (waits ? 0 : SOCK_NONBLOCK), 0);
-	if (w->fd < 0 || !reach(w))
-		return lj_error_set(err, errno, w->target, "cannot be reached: %s",
-				    strerror(errno));
-	return 0;
-}
-
-/* Whether what a crash left there ends within a line. */
-static bool ends_within_line(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char last = '\n';
-
-	if (fd < 0)
-		return false;
-	if (lseek(fd, -1, SEEK_END) >= 0 && read(fd, &last, 1) != 1)
-		last = '\n';
-	close(fd);
-	return last != '\n';
-}
-
-/* At a line's beginning. The descriptor, or -1 with errno. */
-static int open_named(const char *path, int flags, struct stat *st)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | flags, 0640);
-
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, st) == 0 && !(S_ISREG(st->st_mode) && st->st_size > 0 &&
-				    ends_within_line(path) && write(fd, "\n", 1) != 1))
-		return fd;
-	close(fd);
-	return -1;
-}
-
-/* The reader of a pipe is waited for, whatever whoever started this has made of its descriptor. */
-static bool may_go_on(int fd)
-{
-	struct pollfd to = {.fd = fd, .events = POLLOUT};
-
-	if (errno == EAGAIN)
-		poll(&to, 1, -1);
-	return errno == EAGAIN || errno == EINTR;
-}
-
-/* False with errno. */
-static bool write_all(int fd, const char *text, size_t length)
-{
-	while (length > 0) {
-		ssize_t n = write(fd, text, length);
-
-		if (n < 0 && !may_go_on(fd))
-			return false;
-		text += RTE_MAX(n, 0);
-		length -= (size_t)RTE_MAX(n, 0);
-	}
-	return true;
-}
-
-static int open_file(struct writer *w, bool append, struct lj_error *err)
-{
-	struct stat st = {0};
-
-	if (strcmp(w->target, "-") == 0) {
-		w->fd = dup(STDOUT_FILENO);
-	} else {
-		w->fd = open_named(w->target, append ? 0 : O_TRUNC, &st);
-		w->regular = S_ISREG(st.st_mode);
-	}
-	if (w->fd < 0)
-		return lj_error_set(err, errno, w->target, "cannot be written: %s",
-				    strerror(errno));
-	return 0;
-}
 
 int writer_open(struct writer *w, const char *target, bool append, bool waits,
 		struct lj_sink_counts *counts, struct lj_error *err)
@@ -117,9 +25,7 @@ int writer_open(struct writer *w, const char *target, bool append, bool waits,
 	w->buffer = malloc(WRITER_BUFFER_BYTES);
 	if (w->buffer == NULL)
 		return lj_error_set(err, ENOMEM, target, "not enough memory");
-	if (strncmp(target, SOCKET_PREFIX, strlen(SOCKET_PREFIX)) == 0)
-		return open_socket(w, target + strlen(SOCKET_PREFIX), waits, err);
-	return open_file(w, append, err);
+	return target_open(w, append, waits, err);
 }
 
 static bool may_complain(struct writer *w)
@@ -139,10 +45,24 @@ static void complain(struct writer *w)
 		       w->target, strerror(w->last_errno));
 }
 
+/* The pipe is full and so is the buffer: its lines are lost, but not within one. */
+static void drop_lines(struct writer *w)
+{
+	const char *end = w->begun ? memchr(w->buffer, '\n', w->used) : NULL;
+
+	w->used = end != NULL ? (size_t)(end - w->buffer) + 1 : 0;
+	w->counts->lost += w->lines - (w->used > 0);
+	w->lines = w->used > 0;
+	w->last_errno = EAGAIN;
+	complain(w);
+}
+
 char *writer_reserve(struct writer *w, size_t size)
 {
 	if (w->used + size > WRITER_BUFFER_BYTES)
 		writer_flush(w);
+	if (w->used + size > WRITER_BUFFER_BYTES)
+		drop_lines(w);
 	return w->buffer + w->used;
 }
 
@@ -162,7 +82,7 @@ static void send_line(struct writer *w, size_t length)
 	ssize_t sent = send_datagram(w, length - 1);
 
 	/* Its reader has gone; one that listens there now is another socket. */
-	if (sent < 0 && (errno == ECONNREFUSED || errno == ENOTCONN) && reach(w))
+	if (sent < 0 && (errno == ECONNREFUSED || errno == ENOTCONN) && target_reach(w))
 		sent = send_datagram(w, length - 1);
 	if (sent == (ssize_t)(length - 1)) {
 		w->counts->written++;
@@ -210,6 +130,7 @@ static int give_up(struct writer *w, size_t written)
 		w->cut = true;
 	}
 	w->used = w->lines = 0;
+	w->begun = false;
 	complain(w);
 	return -w->last_errno;
 }
@@ -227,32 +148,6 @@ static int cut_back(struct writer *w)
 	return 0;
 }
 
-/* Whether the name is that of the file that is open. */
-static bool is_there(const struct writer *w)
-{
-	struct stat opened, named;
-
-	return fstat(w->fd, &opened) != 0 ||
-	       (stat(w->target, &named) == 0 && opened.st_dev == named.st_dev &&
-		opened.st_ino == named.st_ino);
-}
-
-/* The file under its name; -1 with errno. What is no file may not be waited for. */
-static int open_anew(const struct writer *w)
-{
-	struct stat st;
-	int fd = open_named(w->target, O_NONBLOCK, &st);
-
-	if (fd < 0)
-		return -1;
-	if (!S_ISREG(st.st_mode))
-		errno = EEXIST;
-	else if (st.st_size > 0 || w->head == NULL || write_all(fd, w->head, strlen(w->head)))
-		return fd;
-	close(fd);
-	return -1;
-}
-
 /* A file that was moved or removed is begun anew; a half line does not stay behind in the old. */
 static void follow(struct writer *w)
 {
@@ -262,19 +157,54 @@ static void follow(struct writer *w)
 	if (!w->regular || lj_cycles_to_ns(now - w->followed_tsc) < FOLLOW_EVERY_NS)
 		return;
 	w->followed_tsc = now;
-	if (is_there(w) || cut_back(w) != 0)
+	if (target_is_there(w) || cut_back(w) != 0)
 		return;
-	fd = open_anew(w);
-	if (fd < 0) {
-		if (may_complain(w))
-			lj_log(WARNING,
-			       "%s: was moved away, and is not begun anew: %s; lines go on into "
-			       "the old one\n",
-			       w->target, strerror(errno));
-		return;
+	fd = target_open_anew(w);
+	if (fd >= 0) {
+		close(w->fd);
+		w->fd = fd;
+	} else if (may_complain(w)) {
+		lj_log(WARNING,
+		       "%s: was moved away, and is not begun anew: %s; lines go on into the old "
+		       "one\n",
+		       w->target, strerror(errno));
 	}
-	close(w->fd);
-	w->fd = fd;
+}
+
+/* What was written is no more in the buffer. */
+static int keep_rest(struct writer *w, size_t written)
+{
+	uint32_t lines = count_lines(w->buffer, written);
+
+	if (written > 0)
+		w->begun = w->buffer[written - 1] != '\n';
+	w->counts->written += lines;
+	w->counts->bytes += written;
+	w->lines -= lines;
+	w->used -= written;
+	memmove(w->buffer, w->buffer + written, w->used);
+	return w->used > 0 ? -EAGAIN : 0;
+}
+
+/* As much as it takes at once: a pipe that can be written to takes PIPE_BUF bytes. */
+static int flush_pipe(struct writer *w)
+{
+	struct pollfd room = {.fd = w->fd, .events = POLLOUT};
+	size_t written = 0;
+
+	while (written < w->used && poll(&room, 1, 0) > 0) {
+		ssize_t n = write(w->fd, w->buffer + written,
+				  RTE_MIN(w->used - written, (size_t)PIPE_BUF));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0)
+			return give_up(w, written);
+		written += (size_t)n;
+	}
+	return keep_rest(w, written);
 }
 
 int writer_flush(struct writer *w)
@@ -283,13 +213,15 @@ int writer_flush(struct writer *w)
 
 	if (w->used == 0)
 		return 0;
+	if (w->pipe)
+		return flush_pipe(w);
 	follow(w);
 	if (cut_back(w) != 0)
 		return give_up(w, 0);
 	while (written < w->used) {
 		ssize_t n = write(w->fd, w->buffer + written, w->used - written);
 
-		if (n < 0 && may_go_on(w->fd))
+		if (n < 0 && target_may_go_on(w->fd))
 			continue;
 		if (n < 0)
 			return give_up(w, written);
@@ -306,7 +238,7 @@ int writer_begin(struct writer *w, const char *head, size_t length, struct lj_er
 	w->head = strndup(head, length);
 	if (w->head == NULL)
 		return lj_error_set(err, ENOMEM, w->target, "not enough memory");
-	if (!write_all(w->fd, head, length))
+	if (!target_write(w->fd, head, length))
 		return lj_error_set(err, errno, w->target, "cannot be written: %s",
 				    strerror(errno));
 	return 0;

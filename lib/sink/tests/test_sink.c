@@ -198,7 +198,7 @@ static void a_flow_that_was_shed_leaves_a_marked_record(void)
 	CU_ASSERT_PTR_NULL(json_object_get(ml, "decision_us"));
 	json_decref(event);
 	/* A table of features has nothing to say of it. */
-	s = lj_sink_open_csv("/dev/null", plan, false, NULL);
+	s = lj_sink_open_csv("/dev/null", plan, false, false, NULL);
 	lj_sink_write(s, &one, 1);
 	CU_ASSERT_EQUAL(s->counts.suppressed, 1);
 	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
@@ -293,7 +293,7 @@ static void a_table_keeps_every_bit_of_its_numbers(void)
 	v->values[0] = 1.0 / 3;
 	v->values[1] = NAN;
 	snprintf(path, sizeof(path), "%s/table.csv", dir);
-	s = lj_sink_open_csv(path, plan, false, NULL);
+	s = lj_sink_open_csv(path, plan, false, false, NULL);
 	lj_sink_write(s, &one, 1);
 	CU_ASSERT_EQUAL(s->counts.offered, 1);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);

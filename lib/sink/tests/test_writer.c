@@ -1,4 +1,5 @@
 /* Where lines go: files that are full, cut or emptied, sockets whose reader comes and goes. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -163,7 +164,7 @@ static void a_table_that_is_moved_has_its_header_again(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(plan);
 	snprintf(path, sizeof(path), "%s/moved.csv", dir);
 	snprintf(old, sizeof(old), "%s.1", path);
-	s = lj_sink_open_csv(path, plan, false, NULL);
+	s = lj_sink_open_csv(path, plan, false, false, NULL);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	CU_ASSERT_EQUAL(rename(path, old), 0);
 	lj_sink_write(s, &one, 1);
@@ -307,6 +308,7 @@ static void *read_pipe_slowly(void *fd)
 /* As stdout may be when what started linejudge made it so for itself. */
 static void a_pipe_that_does_not_block_is_waited_for(void)
 {
+	struct lj_eve_config config = {.target = "-", .waits = true, .models = &no_models};
 	int ends[2], own = dup(STDOUT_FILENO);
 	pthread_t thread;
 	struct lj_sink *s;
@@ -316,7 +318,7 @@ static void a_pipe_that_does_not_block_is_waited_for(void)
 	CU_ASSERT_EQUAL(fcntl(ends[0], F_SETFL, 0), 0);
 	fflush(stdout);
 	dup2(ends[1], STDOUT_FILENO);
-	s = open_eve("-", LJ_EVE_FLOWS_ALL);
+	s = lj_sink_open_eve(&config, NULL);
 	dup2(own, STDOUT_FILENO);
 	close(own);
 	close(ends[1]);
@@ -327,6 +329,64 @@ static void a_pipe_that_does_not_block_is_waited_for(void)
 	pthread_join(thread, &n);
 	CU_ASSERT_EQUAL((uintptr_t)n, MANY);
 	close(ends[0]);
+}
+
+/* Takes what the pipe holds; whether it begins and ends with a line. */
+static bool drain(int reader, uint32_t *lines)
+{
+	static char text[1 << 20];
+	static char last = '\n';
+	ssize_t n = read(reader, text, sizeof(text));
+	bool whole = n <= 0 || (text[0] == '{') == (last == '\n');
+
+	for (ssize_t i = 0; i < n; i++) {
+		whole = whole && (text[i] != '\n' || i + 1 == n || text[i + 1] == '{');
+		*lines += text[i] == '\n';
+	}
+	if (n > 0)
+		last = text[n - 1];
+	return whole;
+}
+
+static void live_a_pipe_that_is_full_waits_for_nobody(void)
+{
+	char path[64];
+	struct lj_sink *s;
+	uint32_t lines = 0;
+	int reader;
+
+	snprintf(path, sizeof(path), "%s/pipe", dir);
+	CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	s = open_eve(path, LJ_EVE_FLOWS_ALL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	/* As much as pipe and buffer hold waits; a short pause of the reader costs nothing. */
+	write_some(s, 200);
+	while (lj_sink_flush(s) != 0) {
+		CU_ASSERT(drain(reader, &lines));
+	}
+	CU_ASSERT(drain(reader, &lines));
+	CU_ASSERT_EQUAL(lines, 200);
+	CU_ASSERT_EQUAL(s->counts.written, 200);
+	/* Beyond that, lines are lost: whole ones. */
+	alarm(20);
+	write_some(s, MANY * 4);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), -EAGAIN);
+	alarm(0);
+	CU_ASSERT(s->counts.lost > 0);
+	CU_ASSERT(s->counts.offered > s->counts.written + s->counts.lost);
+	do {
+		CU_ASSERT(drain(reader, &lines));
+	} while (lj_sink_flush(s) != 0);
+	CU_ASSERT(drain(reader, &lines));
+	CU_ASSERT_EQUAL(s->counts.offered, s->counts.written + s->counts.lost);
+	CU_ASSERT_EQUAL(lines, s->counts.written);
+	/* One that goes takes the rest with it. */
+	signal(SIGPIPE, SIG_IGN);
+	write_some(s, MANY);
+	close(reader);
+	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), -EPIPE);
+	unlink(path);
 }
 
 static void a_target_that_cannot_be_written_is_named(void)
@@ -354,6 +414,8 @@ int main(void)
 		{"a replay waits for a slow reader", a_replay_waits_for_a_slow_reader},
 		{"a pipe that does not block is waited for",
 		 a_pipe_that_does_not_block_is_waited_for},
+		{"live, a pipe that is full waits for nobody",
+		 live_a_pipe_that_is_full_waits_for_nobody},
 		{"a target that cannot be written is named",
 		 a_target_that_cannot_be_written_is_named},
 	};
