@@ -128,7 +128,8 @@ void lj_config_manual(FILE *out)
 	fprintf(out, "# Configuration\n\n"
 		     "One JSON file, given by `linejudge --config FILE`. A key is written in its "
 		     "section:\n`flow.idle_timeout_s` is `{\"flow\": {\"idle_timeout_s\": 60}}`. "
-		     "`--set KEY=VALUE` on the command\nline overrides any key; "
+		     "`--set KEY=VALUE` on the command\nline overrides any key of it, and so "
+		     "do options such as `--workers`; both for one key are refused.\n"
 		     "`--dump-config` prints what is in force (null: what the first model "
 		     "says). This page is printed by\n`linejudge --help-config`.\n\n");
 	manual_rows(out, config_keys, config_n_keys);
