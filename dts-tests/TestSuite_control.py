@@ -262,6 +262,20 @@ class TestEnd:
         os.close(reader)
 
 
+    def test_a_pipe_without_a_reader_is_told(self, tmp_path):
+        """
+        Steps: replay with EVE to a pipe; open it for reading once its line is there.
+        Verify: a line says what it waits for; every event comes.
+        """
+        pipe = tmp_path / "eve.fifo"
+        os.mkfifo(pipe)
+        with subprocess.Popen([BINARY, "--pcap", DEMO, "--eve", pipe, "--summary", "none"], stderr=subprocess.PIPE, text=True) as process:
+            line = process.stderr.readline()
+            verify(f"{pipe}: waiting for a reader of the pipe" in line, line)
+            verify(len(pipe.read_text().splitlines()) > 2000, "events are lacking")
+            verify(process.wait(30) == 0, process.returncode)
+
+
 class TestDatagrams:
     def test_a_line_a_datagram(self, tmp_path):
         """
