@@ -388,11 +388,13 @@ class TestCpus:
 
     def test_two_that_poll_on_one_cpu(self, tree, tmp_path):
         """
-        Steps: inference on a worker's CPU; then two workers on one CPU.
-        Verify: a warning that names the CPU; one that counts.
+        Steps: inference on a worker's CPU; the sink there; then two workers on one CPU.
+        Verify: a warning that names the CPU, for each; one that counts.
         """
         hit = only_bad(examine(tree, tmp_path, None, "--set", "lcores.infer_cpus=3"), "cpus", "warning")
         verify("CPU 3 is that of inference as well" in hit["what"], hit)
+        hit = only_bad(examine(tree, tmp_path, None, "--set", "lcores.sink_cpus=2"), "cpus", "warning")
+        verify("CPU 2 is that of the sink as well" in hit["what"] and "lcores.sink_cpus" in hit["remedy"], hit)
         hit = only_bad(examine(tree, tmp_path, None, "--set", "lcores.worker_cpus=2"), "cpus", "warning")
         verify("2 lcores have to share 1 CPUs" in hit["what"], hit)
 

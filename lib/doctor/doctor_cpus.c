@@ -139,7 +139,7 @@ static void describe(struct pollers *p, const char *who, const char *key, const 
 void examine_cpus(struct lj_doctor *d)
 {
 	const struct lj_config *c = d->config;
-	struct pollers workers, infer;
+	struct pollers workers, infer, sink;
 	char address[16];
 	bool pci = false;
 
@@ -160,6 +160,10 @@ void examine_cpus(struct lj_doctor *d)
 			 c->lcores.infer);
 		examine_pollers(d, &infer);
 		examine_overlap(d, &workers, &infer);
+	}
+	if (c->lcores.count == 0 && c->lcores.sink_cpus[0] != '\0') {
+		describe(&sink, "the sink", "lcores.sink_cpus", c->lcores.sink_cpus, 1);
+		examine_overlap(d, &workers, &sink);
 	}
 	for (uint32_t i = 0; i < c->capture.n_ports; i++)
 		if (port_is_pci(&c->capture.port[i], address))
