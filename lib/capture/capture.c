@@ -27,11 +27,10 @@ bool lj_port_is_pci(const char *name)
 
 char *lj_port_interface(const char *name, char *out, size_t size)
 {
-	if (!lj_port_is_kernels(name))
-		snprintf(out, size, "%s", name);
-	else
-		snprintf(out, size, "%.*s", (int)strcspn(strchr(name, ':') + 1, ","),
-			 strchr(name, ':') + 1);
+	const char *at = lj_port_is_kernels(name) ? strchr(name, ':') + 1 : name;
+	bool whole = at == name && !lj_port_is_pci(name);
+
+	snprintf(out, size, "%.*s", whole ? (int)size : (int)strcspn(at, ","), at);
 	return out;
 }
 

@@ -54,10 +54,8 @@ static void find_subject(const char *name, char *out, size_t size)
 	if (iface != NULL && !lj_port_is_kernels(name)) {
 		iface += strlen("iface=");
 		snprintf(out, size, "%.*s", (int)strcspn(iface, ","), iface);
-	} else if (lj_port_is_kernels(name)) {
+	} else if (lj_port_is_kernels(name) || lj_port_is_pci(name)) {
 		lj_port_interface(name, out, size);
-	} else if (lj_port_is_pci(name)) {
-		snprintf(out, size, "%.*s", (int)strcspn(name, ","), name);
 	} else {
 		out[0] = '\0';
 	}

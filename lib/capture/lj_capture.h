@@ -176,8 +176,8 @@ bool lj_port_is_pci(const char *name);
  * vfio-pci; false when there is none. */
 bool lj_port_auto_pci(const char *name, char *pci, size_t size);
 
-/* The interface that such a name is about: "eth0" of "xdp:eth0,mode=generic"; other names as they
- * are. Returns out. */
+/* The interface or PCI device that a name is about, "eth0" of "xdp:eth0,mode=generic", without its
+ * arguments; other names as they are. Returns out. */
 char *lj_port_interface(const char *name, char *out, size_t size);
 
 /* DPDK's name of the driver of a port that the EAL has probed ("net_i40e"). 0, or -errno and `err`.
