@@ -73,11 +73,13 @@ static void a_fin_both_ways_ends_the_flow_after_its_stragglers(void)
 	feed(t, packet(1, false, START, FA, 0));
 	feed(t, packet(1, true, START, FA, 0));
 	feed(t, packet(1, false, START + 1000, A, 0));
+	/* The last moment that it lingers. */
+	feed(t, packet(1, false, START + SECOND, A, 0));
 	CU_ASSERT_EQUAL(n_due, 0);
 	tick(t, START + 2 * SECOND);
 	CU_ASSERT_EQUAL_FATAL(n_due, 1);
 	CU_ASSERT_EQUAL(due[0]->due, LJ_DUE_FIN);
-	CU_ASSERT_EQUAL(due[0]->packets, 5);
+	CU_ASSERT_EQUAL(due[0]->packets, 6);
 	CU_ASSERT_STRING_EQUAL(lj_flow_conn_state(due[0]), "SF");
 	CU_ASSERT_STRING_EQUAL(lj_flow_eve_state(due[0]), "closed");
 	lj_flow_settle(t, due, n_due);
@@ -108,21 +110,24 @@ static void an_active_timeout_cuts_the_flow_into_parts_of_one_id(void)
 	struct lj_flow_table *t = table_with(standard);
 	uint64_t id = 0;
 
-	for (uint64_t s = 0; s <= 1860; s += 60) {
-		feed(t, packet(1, false, START + s * SECOND, A, 1));
+	/* Of the server alone: the first part is flipped. */
+	for (uint64_t s = 0, part = 0; s <= 2 * 1860; s += 60) {
+		feed(t, packet(1, true, START + s * SECOND, A, 1));
 		if (n_due > 0) {
-			CU_ASSERT_EQUAL(s, 1860);
+			CU_ASSERT_EQUAL(s, 1860 * (part + 1));
 			CU_ASSERT_EQUAL(due[0]->due, LJ_DUE_ACTIVE);
-			CU_ASSERT_EQUAL(due[0]->part, 0);
+			CU_ASSERT_EQUAL(due[0]->part, part++);
+			CU_ASSERT_EQUAL(due[0]->flipped, 1);
+			CU_ASSERT_EQUAL(due[0]->side[1].packets, 31);
 			id = due[0]->flow_id;
 			lj_flow_settle(t, due, n_due);
 		}
 	}
-	CU_ASSERT_EQUAL(counters.value[LJ_C_flow_continued], 1);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_flow_continued], 2);
 	CU_ASSERT_EQUAL(counters.value[LJ_C_flow_created], 1);
 	CU_ASSERT_EQUAL(lj_flow_flush(t, ++seq, due, 64), 1);
 	CU_ASSERT_EQUAL(due[0]->flow_id, id);
-	CU_ASSERT_EQUAL(due[0]->part, 1);
+	CU_ASSERT_EQUAL(due[0]->part, 2);
 	CU_ASSERT_EQUAL(due[0]->packets, 1);
 	lj_flow_settle(t, due, 1);
 	lj_flow_destroy(t);
@@ -234,6 +239,33 @@ static void who_answers_is_the_responder(void)
 		CU_ASSERT_EQUAL(due[i]->midstream, flow != 1);
 	}
 	lj_flow_settle(t, due, 3);
+	lj_flow_destroy(t);
+}
+
+static void between_two_well_known_ports_who_speaks_first_begins(void)
+{
+	struct lj_flow_table *t = table_with(standard);
+	struct lj_packet p = packet(1, true, START, A, 10);
+
+	p.key.port[0] = 700;
+	feed(t, p);
+	CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, ++seq, due, 64), 1);
+	CU_ASSERT_EQUAL(due[0]->initiator, 1);
+	CU_ASSERT_EQUAL(due[0]->flipped, 0);
+	lj_flow_settle(t, due, 1);
+	lj_flow_destroy(t);
+}
+
+/* Longer than the wheel takes to turn: 275 s. */
+static void after_a_long_silence_all_are_due_at_once(void)
+{
+	struct lj_flow_table *t = table_with(standard);
+
+	for (uint16_t i = 0; i < 60; i++)
+		feed(t, packet(i, false, START + 2 * i * SECOND, A, 1));
+	tick(t, START + 1000 * SECOND);
+	CU_ASSERT_EQUAL(n_due, 60);
+	lj_flow_settle(t, due, n_due);
 	lj_flow_destroy(t);
 }
 
@@ -376,6 +408,10 @@ int main(void)
 		{"a full table evicts the record nearest its timeout",
 		 a_full_table_evicts_the_record_nearest_its_timeout},
 		{"who answers is the responder", who_answers_is_the_responder},
+		{"between two well-known ports who speaks first begins",
+		 between_two_well_known_ports_who_speaks_first_begins},
+		{"after a long silence all are due at once",
+		 after_a_long_silence_all_are_due_at_once},
 		{"sequence space tells retransmission from disorder",
 		 sequence_space_tells_retransmission_from_disorder},
 		{"the id of a flow is the same in every run",
