@@ -187,6 +187,16 @@ class TestDemoCapture:
             verify(labels.read_bytes() == table.read(), "other labels")
         verify(os.path.getsize(DEMO) < 1_000_000, "over 1 MB")
 
+    def test_a_place_that_cannot_be_written_is_said(self, tmp_path):
+        """
+        Steps: run tools/pcapgen with a capture, then labels, in a folder that is not there.
+        Verify: one line that names the file.
+        """
+        here, nowhere = tmp_path / "file", tmp_path / "none" / "file"
+        for out, labels in ((nowhere, here), (here, nowhere)):
+            done = subprocess.run([os.path.join(TOOLS, "pcapgen"), "--out", out, "--labels", labels], stderr=subprocess.PIPE, text=True, check=False)
+            verify(done.returncode == 1 and done.stderr == f"tools/pcapgen: {nowhere}: No such file or directory\n", done.stderr)
+
     def test_wireshark_finds_nothing_wrong_in_it(self):
         """
         Steps: let tshark dissect it.

@@ -361,8 +361,16 @@ class TestLive:
             verify(found.flows >= 6, f"{found.flows} flows")
 
     def test_a_folder_that_has_no_captures_is_told(self, tmp_path):
-        """Verify: tools/parity says what is missing, and compares nothing."""
+        """Verify: tools/parity says what is missing, and compares nothing; also where the folders are there and empty."""
+        def refusal(*arguments):
+            done = subprocess.run([os.path.join(TOOLS, "parity"), tmp_path, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True, check=False)
+            verify(done.returncode == 2 and not done.stdout, done.stdout)
+            return done.stderr
         (tmp_path / "traffic").mkdir()
-        done = subprocess.run([os.path.join(TOOLS, "parity"), tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-        verify(done.returncode == 2 and not done.stdout, done.stdout)
-        verify(f"{tmp_path}: is not the unpacked traffic data: there is no parity/ in it" in done.stderr, done.stderr)
+        said = refusal()
+        verify(f"{tmp_path}: is not the unpacked traffic data: there is no parity/ in it" in said, said)
+        (tmp_path / "parity").mkdir()
+        (tmp_path / "robust").mkdir()
+        verify("traffic: 0 captures; the comparison is of 200" in refusal("--only", "twin"), "no traffic")
+        verify("robust: no captures" in refusal("--only", "robust"), "nothing that is robust")
