@@ -35,8 +35,8 @@ static inline void bump16(uint16_t *counter, int by)
 
 static inline void account_rare_flags(struct lj_flow_side *s, uint8_t flags)
 {
-	bump16(&s->flag_syn, flags & LJ_TCP_SYN);
-	bump16(&s->flag_rst, flags & LJ_TCP_RST);
+	s->flag_syn += (flags & LJ_TCP_SYN) != 0;
+	s->flag_rst += (flags & LJ_TCP_RST) != 0;
 	bump16(&s->flag_urg, flags & LJ_TCP_URG);
 	bump16(&s->flag_ece, flags & LJ_TCP_ECE);
 	bump16(&s->flag_cwr, flags & LJ_TCP_CWR);

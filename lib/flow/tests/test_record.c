@@ -312,6 +312,23 @@ static void a_handshake_begins_with_the_initiators_syn(void)
 	close_table();
 }
 
+/* From a port that stays the same, as hping3 --keep sends it. */
+static void a_flood_of_syns_or_resets_is_counted_to_its_end(void)
+{
+	const uint32_t packets = 70000;
+
+	table = table_with(standard);
+	for (uint32_t i = 0; i < packets; i++)
+		feed(table, packet(1, false, START + i, i < packets - 1 ? S : S | R, 0));
+	for (uint32_t i = 0; i < packets; i++)
+		feed(table, packet(1, true, START + packets + i, R, 0));
+	CU_ASSERT_EQUAL_FATAL(lj_flow_flush(table, ++seq, due, 64), 1);
+	CU_ASSERT_EQUAL(due[0]->packets, 2 * packets);
+	CU_ASSERT_EQUAL(due[0]->side[0].flag_syn, packets);
+	CU_ASSERT_EQUAL(due[0]->side[1].flag_rst, packets);
+	close_table();
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -330,6 +347,8 @@ int main(void)
 		 a_bulk_is_four_of_one_side_with_none_of_the_other},
 		{"a handshake begins with the initiator's SYN",
 		 a_handshake_begins_with_the_initiators_syn},
+		{"a flood of SYNs or resets is counted to its end",
+		 a_flood_of_syns_or_resets_is_counted_to_its_end},
 	};
 
 	return lj_test_run("record", tests, RTE_DIM(tests));
