@@ -59,16 +59,21 @@ static void write_verdict(struct inferrer *r, struct lj_verdict *v, uint32_t i)
 		lj_count(&r->role.counters, LJ_C_verdict_alerts, 1);
 }
 
-/* Records of what was not scored; live only, so nothing waits. */
+/* Records of what was not scored; live only, so nothing waits. They have half of the queue: the
+ * rest is for verdicts, or a sink that is late as well would lose alerts for records that say
+ * nothing. */
 static void offer_shed(struct inferrer *r)
 {
-	for (uint32_t i = 0; i < r->batch.n_shed; i++) {
-		struct lj_verdict *v = lj_queue_reserve(r->sink);
+	uint32_t half = lj_queue_capacity(r->sink) / 2;
 
-		if (v == NULL) {
-			lj_count(&r->role.counters, LJ_C_verdict_refused, 1);
-			continue;
+	for (uint32_t i = 0; i < r->batch.n_shed; i++) {
+		struct lj_verdict *v;
+
+		if (lj_queue_count(r->sink) >= half) {
+			lj_count(&r->role.counters, LJ_C_verdict_refused, r->batch.n_shed - i);
+			break;
 		}
+		v = lj_queue_reserve(r->sink);
 		lj_verdict_shed(v, r->batch.shed[i]);
 		v->taken_tsc = v->scored_tsc = r->taken_tsc;
 		lj_queue_commit(r->sink);

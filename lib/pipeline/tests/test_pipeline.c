@@ -131,6 +131,34 @@ static void an_end_in_the_middle_drains_what_was_accepted(void)
 	lj_config_free(&c);
 }
 
+/* As live, with a sink that takes nothing. */
+static void what_is_shed_leaves_room_for_what_is_scored(void)
+{
+	uint32_t shed = 0, waiting;
+	struct lj_pipeline *p;
+	struct lj_queue *sink;
+	struct lj_config c;
+
+	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", "queue.infer=64",
+						"queue.sink=64", "batch.size=1", NULL});
+	p->shared.replay = false;
+	lj_batch_shed_by(&p->shared.batch, LJ_SHED_SMALLEST);
+	sink = p->inferrer[0]->sink;
+	for (int i = 0; i < 2000; i++) {
+		worker_poll(&p->worker[0]->role, rte_rdtsc());
+		if (i % 8 == 0)
+			inferrer_poll(&p->inferrer[0]->role, rte_rdtsc());
+	}
+	waiting = lj_queue_count(sink);
+	for (uint32_t i = 0; i < waiting; i++)
+		shed += ((const struct lj_verdict *)lj_queue_at(sink, i))->shed;
+	CU_ASSERT_EQUAL(waiting, lj_queue_capacity(sink));
+	CU_ASSERT(shed > 0 && shed <= lj_queue_capacity(sink) / 2);
+	p->shared.replay = true;
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
 static void a_pause_takes_no_packets_and_keeps_the_flows(void)
 {
 	struct lj_pipeline *p;
@@ -254,6 +282,8 @@ int main(void)
 		{"the spreader deals as a NIC would", the_spreader_deals_as_a_nic_would},
 		{"an end in the middle drains what was accepted",
 		 an_end_in_the_middle_drains_what_was_accepted},
+		{"what is shed leaves room for what is scored",
+		 what_is_shed_leaves_room_for_what_is_scored},
 		{"a pause takes no packets and keeps the flows",
 		 a_pause_takes_no_packets_and_keeps_the_flows},
 		{"tuning reaches the workers", tuning_reaches_the_workers},
