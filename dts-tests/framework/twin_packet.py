@@ -92,7 +92,7 @@ class Decoder:
         first, left, proto, ttl, src, dst = take(">IHBB16s16s", data, at)
         if first >> 28 != 6:
             raise Refused("IPv6 header")
-        if left == 0:  # a jumbogram, or segmentation offload
+        if left == 0 and proto != 59:  # a jumbogram, or segmentation offload; 59: nothing follows
             left = max(record.wire - at - 40, 0)
         ip = {"time_ns": record.time_ns, "src": src, "dst": dst, "version": 6, "length": 40 + left, "ttl": ttl, "tos": first >> 20 & 0xff,
               "vlan": vlan, "wire": record.wire}

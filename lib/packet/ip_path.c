@@ -6,12 +6,13 @@
 #define IPV6_BYTES     40
 #define EXTENSIONS_MAX 8
 
-/* IPv6 extension headers (RFC 8200 and the IANA registry). */
+/* IPv6 extension headers (RFC 8200 and the IANA registry), and that nothing follows. */
 enum {
 	NEXT_HOP_BY_HOP = 0,
 	NEXT_ROUTING = 43,
 	NEXT_FRAGMENT = 44,
 	NEXT_AH = 51,
+	NEXT_NONE = 59,
 	NEXT_DESTINATION = 60,
 	NEXT_MOBILITY = 135,
 	NEXT_HIP = 139,
@@ -144,8 +145,9 @@ int parse_ipv6(struct frame *f, struct lj_packet *packet)
 	if (ip[0] >> 4 != 6)
 		return LJ_C_parse_malformed_ip_version;
 	u.bytes = be16(ip + 4);
-	/* A jumbogram (RFC 2675) says 0, as segmentation offload does. */
-	if (u.bytes == 0 && f->wire_bytes > f->at + IPV6_BYTES)
+	/* A jumbogram (RFC 2675) says 0, as segmentation offload does; where nothing follows, what
+	 * is there is padding. */
+	if (u.bytes == 0 && ip[6] != NEXT_NONE && f->wire_bytes > f->at + IPV6_BYTES)
 		u.bytes = f->wire_bytes - f->at - IPV6_BYTES;
 	u.proto = ip[6];
 	packet->fragment = LJ_FRAGMENT_NONE;

@@ -6,13 +6,18 @@
 static struct lj_packet whole;
 static enum lj_counter reason;
 
-static uint16_t parse_whole(const struct frame_case *c, uint16_t captured)
+static uint16_t parse_as(const struct frame_case *c, const struct shape *s)
 {
-	uint16_t got = parse_shaped(c->bytes, &(struct shape){.captured = captured, .wire = c->n});
+	uint16_t got = parse_shaped(c->bytes, s);
 
 	whole = fact;
 	CU_ASSERT_EQUAL(refused(&reason) + got, 1);
 	return got;
+}
+
+static uint16_t parse_whole(const struct frame_case *c, uint16_t captured)
+{
+	return parse_as(c, &(struct shape){.captured = captured, .wire = c->n});
 }
 
 /* As parse_whole() left it, in segments. */
@@ -25,6 +30,26 @@ static void same_in_segments(const struct frame_case *c, const struct shape *s, 
 	CU_ASSERT_EQUAL(why, reason);
 	if (got == 1)
 		CU_ASSERT_EQUAL(memcmp(&fact, &whole, sizeof(fact)), 0);
+}
+
+static void every_frame_gives_the_facts_of_its_row(void)
+{
+	for (size_t i = 0; i < RTE_DIM(frames); i++) {
+		const struct frame_case *c = &frames[i];
+
+		CU_ASSERT_EQUAL(parse_whole(c, c->n), 1);
+		CU_ASSERT_EQUAL(whole.l3_bytes, c->l3);
+		CU_ASSERT_EQUAL(whole.payload_bytes, c->payload);
+		CU_ASSERT_EQUAL(whole.l4_header_bytes, c->l4_header);
+		CU_ASSERT_EQUAL(whole.key.port[whole.side], c->src);
+		CU_ASSERT_EQUAL(whole.key.port[!whole.side], c->dst);
+		CU_ASSERT_EQUAL(whole.key.proto, c->proto);
+		CU_ASSERT_EQUAL(whole.key.version, c->version);
+		CU_ASSERT_EQUAL(whole.vlan, c->vlan);
+		CU_ASSERT_EQUAL(whole.tunnel, c->tunnel);
+		CU_ASSERT_EQUAL(whole.fragment, c->fragment);
+		CU_ASSERT_EQUAL(whole.wire_bytes, c->n);
+	}
 }
 
 /* Options and the application's fields: a packet has its facts without them. */
@@ -94,6 +119,35 @@ static void options_are_taken_as_far_as_they_are_captured(void)
 	}
 }
 
+/* RFC 7323: a shift of more than 14 counts as 14. */
+static void a_window_is_scaled_by_fourteen_at_most(void)
+{
+	uint8_t bytes[sizeof(syn4)];
+	struct shape s = {.captured = sizeof(bytes), .wire = sizeof(bytes)};
+
+	memcpy(bytes, syn4, sizeof(bytes));
+	for (bytes[61] = 13; bytes[61] < 17; bytes[61]++) {
+		CU_ASSERT_EQUAL(parse_shaped(bytes, &s), 1);
+		CU_ASSERT_EQUAL(fact.tcp_wscale, RTE_MIN(bytes[61], 14) + 1);
+	}
+}
+
+/* Echo, timestamp, information, mask: each with its reply. */
+static void icmp_queries_have_an_identifier_and_errors_none(void)
+{
+	uint8_t bytes[sizeof(ping4)];
+
+	memcpy(bytes, ping4, sizeof(bytes));
+	for (uint32_t type = 0; type < 256; type++) {
+		bool query = type == 0 || type == 8 || (type >= 13 && type <= 18);
+
+		bytes[34] = (uint8_t)type;
+		CU_ASSERT_EQUAL(parse(bytes, sizeof(bytes)), 1);
+		CU_ASSERT_EQUAL(fact.icmp_type, type);
+		CU_ASSERT_EQUAL(fact.key.port[0], query ? 0xabcd : 0);
+	}
+}
+
 static void two_segments_may_meet_anywhere_in_any_cut_frame(void)
 {
 	for (size_t i = 0; i < RTE_DIM(frames); i++)
@@ -154,7 +208,7 @@ static uint16_t any_plain_frame(uint8_t bytes[128])
 	static const uint16_t ports[] = {53, 21, 2152, 4789, 3544, 6081, 8472, 443, 443, 5000};
 	static const uint8_t type[2][2] = {{0x08, 0x00}, {0x86, 0xdd}};
 	uint32_t v6 = lj_test_below(3) == 0, at = 12, proto = lj_test_below(3) == 0 ? 17 : 6;
-	uint32_t l3 = v6 ? 40 : 20, l4 = proto == 17 ? 8 : 20 + 4 * lj_test_below(3), data;
+	uint32_t l3 = v6 ? 40 : 20, l4 = proto == 17 ? 8 : 20 + 4 * lj_test_below(3), data, said;
 
 	memset(bytes, 0, 128);
 	for (uint32_t tags = lj_test_below(3); tags > 0; tags--, at += 4) {
@@ -164,8 +218,10 @@ static uint16_t any_plain_frame(uint8_t bytes[128])
 	memcpy(bytes + at, type[v6], 2);
 	at += 2;
 	data = lj_test_below(4) * 3;
+	/* Now and then more than was captured, about where a packet is too long to be plain. */
+	said = lj_test_below(16) > 0 ? data : 32600 + lj_test_below(200);
 	bytes[at] = v6 ? 0x60 : 0x45;
-	put16(bytes + at + (v6 ? 4 : 2), (v6 ? 0 : l3) + l4 + data);
+	put16(bytes + at + (v6 ? 4 : 2), (v6 ? 0 : l3) + l4 + said);
 	bytes[at + (v6 ? 7 : 8)] = (uint8_t)lj_test_below(256);
 	bytes[at + (v6 ? 6 : 9)] = (uint8_t)proto;
 	for (uint32_t i = v6 ? 8 : 12; i < l3; i++)
@@ -193,7 +249,7 @@ static void the_plain_way_and_the_complete_one_agree(void)
 	for (uint32_t i = 0; i < 300000; i++) {
 		uint8_t bytes[128];
 		struct frame_case c = {.bytes = bytes};
-		struct shape s = {.cut = {1}};
+		struct shape s = {.tci = 0x602a};
 		uint16_t got;
 
 		if (lj_test_below(8) > 0) {
@@ -207,9 +263,12 @@ static void the_plain_way_and_the_complete_one_agree(void)
 		for (uint32_t wrong = lj_test_below(3); wrong > 0; wrong--)
 			bytes[12 + lj_test_below(c.n - 12)] = (uint8_t)lj_test_below(256);
 		s.captured = lj_test_below(3) > 0 ? c.n : (uint16_t)(2 + lj_test_below(c.n - 1u));
-		s.wire = c.n;
-		got = parse_whole(&c, s.captured);
+		if (lj_test_below(8) == 0)
+			s.flags = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+		s.wire = s.flags != 0 ? c.n + 4u : c.n;
+		got = parse_as(&c, &s);
 		plain += got == 1 && whole.plain;
+		s.cut[0] = 1;
 		same_in_segments(&c, &s, got);
 	}
 	/* Most were ordinary packets. */
@@ -221,12 +280,16 @@ int main(void)
 	static const struct lj_test tests[] = {
 		{"the plain way and the complete one agree",
 		 the_plain_way_and_the_complete_one_agree},
+		{"every frame gives the facts of its row", every_frame_gives_the_facts_of_its_row},
 		{"a cut frame has its facts as soon as they are captured",
 		 a_cut_frame_has_its_facts_as_soon_as_they_are_captured},
 		{"a VLAN tag taken off the frame is its outermost",
 		 a_vlan_tag_taken_off_the_frame_is_its_outermost},
 		{"options are taken as far as they are captured",
 		 options_are_taken_as_far_as_they_are_captured},
+		{"a window is scaled by fourteen at most", a_window_is_scaled_by_fourteen_at_most},
+		{"ICMP queries have an identifier, and errors none",
+		 icmp_queries_have_an_identifier_and_errors_none},
 		{"two segments may meet anywhere in any cut frame",
 		 two_segments_may_meet_anywhere_in_any_cut_frame},
 		{"three segments may meet anywhere", three_segments_may_meet_anywhere},
