@@ -57,8 +57,8 @@ static const struct inside {
 	CASE("GTP-U with an extension header", LJ_TUNNEL_GTPU, 6, ETHER4, IPV4(96, 17),
 	     TO_UDP(2152), 0x34, 255, U16(60), FOUR, 0, 0, 0, 0x85, 1, 0, 9, 0, INNER6),
 	CASE("Teredo", LJ_TUNNEL_TEREDO, 6, ETHER4, IPV4(80, 17), TO_UDP(3544), INNER6),
-	CASE("Teredo with authentication and origin", LJ_TUNNEL_TEREDO, 6, ETHER4, IPV4(101, 17),
-	     TO_UDP(3544), 0, 1, 0, 0, FOUR, FOUR, 0, 0, 0, FOUR, 1, 2, INNER6),
+	CASE("Teredo with authentication and origin", LJ_TUNNEL_TEREDO, 6, ETHER4, IPV4(106, 17),
+	     TO_UDP(3544), 0, 1, 2, 3, 1, 2, 1, 2, 3, FOUR, FOUR, 0, 0, 0, FOUR, 1, 2, INNER6),
 	CASE("MPLS pseudowire", LJ_TUNNEL_MPLS, 4, ETHER(0x8847), 0, 1, 0x41, 64, 0, 0, 0, 0,
 	     INNER_ETHER),
 	CASE("GRE in VXLAN in IPv6", LJ_TUNNEL_GRE, 4, ETHER(0x86dd), IPV6(86, 17), TO_UDP(4789), 8,
@@ -215,6 +215,30 @@ static void fragments_are_told_apart_by_id_protocol_and_direction(void)
 	CU_ASSERT_EQUAL(next_fragment(other, sizeof(other), 1000), 0);
 }
 
+/* Identifications come round again within the memory's time. */
+static void of_two_datagrams_of_one_id_the_latest_is_meant(void)
+{
+	uint8_t again[sizeof(first)];
+
+	memcpy(again, first, sizeof(first));
+	again[35] ^= 1; /* source port */
+	lj_parser_init(&parser, &counters, false, false);
+	CU_ASSERT_EQUAL(next_fragment(first, sizeof(first), 1000), 1);
+	CU_ASSERT_EQUAL(next_fragment(again, sizeof(again), 2000), 1);
+	CU_ASSERT_EQUAL(next_fragment(later, sizeof(later), 3000), 1);
+	CU_ASSERT_EQUAL(fact.key.port[fact.side], 5001);
+}
+
+/* The rest of the TCP header is in the next one. */
+static void a_first_fragment_may_end_within_its_header(void)
+{
+	static const uint8_t bytes[] = {ETHER4, IPV4_AT(20, 44, 0x2000, 6), TCP_AT(40, 0x10), FOUR};
+
+	CU_ASSERT_EQUAL(parse(bytes, sizeof(bytes)), 1);
+	CU_ASSERT_EQUAL(fact.l4_header_bytes, 24);
+	CU_ASSERT_EQUAL(fact.payload_bytes, 0);
+}
+
 /* By its own identification, not by that of the packet around it. */
 static void a_fragment_in_a_tunnel_is_known_by_its_own_id(void)
 {
@@ -294,6 +318,10 @@ int main(void)
 		{"a later fragment joins the first", a_later_fragment_joins_the_first},
 		{"fragments are told apart by id, protocol and direction",
 		 fragments_are_told_apart_by_id_protocol_and_direction},
+		{"of two datagrams of one id the latest is meant",
+		 of_two_datagrams_of_one_id_the_latest_is_meant},
+		{"a first fragment may end within its header",
+		 a_first_fragment_may_end_within_its_header},
 		{"a fragment in a tunnel is known by its own id",
 		 a_fragment_in_a_tunnel_is_known_by_its_own_id},
 		{"an IPv6 fragment joins whatever its next header",
