@@ -85,10 +85,12 @@ static bool decide_class(const struct forest *f, uint32_t stage, const float *su
 
 	if (!has_winner(f, stage, sums, step))
 		return false;
-	/* The highest alone often says enough of the share of all. */
+	/* The highest alone often says enough of the share of all. Where output 0 has won, what
+	 * alarms is called the likeliest of the others, and which that is nobody knows yet. */
 	lead = corner(f, high, low, sums, step, margins);
-	if (lead >= b->lead_over || (lead >= b->lead_over - b->lead_spread &&
-				     others_share(f, margins) >= b->threshold + b->gap))
+	if (lead > 0 &&
+	    (lead >= b->lead_over || (lead >= b->lead_over - b->lead_spread &&
+				      others_share(f, margins) >= b->threshold + b->gap)))
 		return true;
 	lead = corner(f, low, high, sums, step, margins);
 	return lead <= b->lead_under - b->lead_spread ||

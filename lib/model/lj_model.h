@@ -131,8 +131,10 @@ const struct lj_model_info *lj_model_family(const struct lj_model *m);
 
 /* What a model says of one flow. */
 struct lj_opinion {
-	float score;	      /* probability that the flow is not benign */
-	uint16_t class_index; /* the likeliest class; for a binary model by the threshold */
+	float score; /* probability that the flow is not benign */
+	/* The likeliest class, of what is at or over the threshold the likeliest but benign; for a
+	 * binary model by the threshold. */
+	uint16_t class_index;
 	uint16_t classes;
 	/* Mode decide: the scores are bounds, on the exact ones' side of the threshold and with
 	 * their likeliest class. */

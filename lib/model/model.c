@@ -212,13 +212,14 @@ void opinion_form(const struct lj_model_info *info, const float *p, struct lj_op
 		o->class_index = p[0] >= info->threshold;
 		return;
 	}
-	o->class_index = 0;
+	o->score = 1 - p[0];
+	/* Of what alarms, benign may still be the likeliest single class: then it is not that. */
+	o->class_index = o->score >= info->threshold;
 	for (uint16_t k = 0; k < info->classes; k++) {
 		o->scores[k] = p[k];
-		if (p[k] > p[o->class_index])
+		if (k > 0 && p[k] > p[o->class_index])
 			o->class_index = k;
 	}
-	o->score = 1 - p[0];
 }
 
 static bool decides(const struct lj_model *m)

@@ -159,6 +159,21 @@ static void a_decision_of_classes_is_never_another_one(void)
 	CU_ASSERT(early > 0);
 }
 
+/* By a low threshold an alert may be of what is benign rather than any single attack. */
+static void what_alarms_is_not_called_benign(void)
+{
+	static const float p[] = {0.5f, 0.1f, 0.3f, 0.1f};
+	struct lj_model_info info = {.outputs = 4, .classes = 4, .threshold = 0.2f};
+	struct lj_opinion o;
+
+	opinion_form(&info, p, &o);
+	CU_ASSERT_EQUAL(o.class_index, 2);
+	CU_ASSERT_EQUAL(o.scores[0], 0.5f);
+	info.threshold = 0.6f;
+	opinion_form(&info, p, &o);
+	CU_ASSERT_EQUAL(o.class_index, 0);
+}
+
 static void a_deep_forest_decides_by_the_walk(void)
 {
 	CU_ASSERT(decide_alike(&(struct shape){12, 1, 90, 11, 60, 50, .decay = 0.95f}, 5) > 0);
@@ -228,6 +243,7 @@ int main(void)
 		{"a binary decision is never another one", a_binary_decision_is_never_another_one},
 		{"a decision of classes is never another one",
 		 a_decision_of_classes_is_never_another_one},
+		{"what alarms is not called benign", what_alarms_is_not_called_benign},
 		{"a deep forest decides by the walk", a_deep_forest_decides_by_the_walk},
 		{"margins too large for bounds are not decided",
 		 margins_too_large_for_bounds_are_not_decided},
