@@ -14,6 +14,7 @@
 #define TREES_MAX	100000
 #define NODES_MAX	(1 << 24)
 #define FEATURES_MAX	65535
+#define DEPTH_MAX	2000
 #define ROOT_PARENT	2147483647
 #define PARSED_PER_BYTE 40ULL
 
@@ -71,36 +72,40 @@ static const char *check_node(const struct tree *t, size_t i, json_int_t feature
 	return NULL;
 }
 
-/* Every node but the root has one parent, and parents come first or later but never in a circle. */
+/* Every node but the root has one parent, and parents come first or later but never in a circle;
+ * and none is so deep that XGBoost, which goes down by calls, would not come back from an
+ * explanation. */
 static const char *check_shape(const struct tree *t)
 {
 	uint32_t *stack = malloc(t->nodes * sizeof(*stack));
-	uint8_t *seen = calloc(t->nodes, 1);
+	uint16_t *level = calloc(t->nodes, sizeof(*level)); /* from 1 on; 0: not reached yet */
 	const char *what = NULL;
-	size_t depth = 0;
+	size_t n = 0;
 
-	if (stack == NULL || seen == NULL) {
+	if (stack == NULL || level == NULL) {
 		what = "not enough memory to check it";
 		goto out;
 	}
-	stack[depth++] = 0;
-	seen[0] = 1;
-	while (depth > 0 && what == NULL) {
-		uint32_t at = stack[--depth];
+	stack[n++] = 0;
+	level[0] = 1;
+	while (n > 0 && what == NULL) {
+		uint32_t at = stack[--n];
 		json_int_t child[2] = {json_integer_value(json_array_get(t->left, at)),
 				       json_integer_value(json_array_get(t->right, at))};
 
 		for (int side = 0; side < 2 && child[0] != -1 && what == NULL; side++) {
-			if (seen[child[side]])
+			if (level[child[side]] != 0)
 				what = "a node is reached twice (a cycle, or shared children)";
-			seen[child[side]] = 1;
+			else if (level[at] > DEPTH_MAX)
+				what = "a tree is deeper than 2000 levels";
+			level[child[side]] = (uint16_t)(level[at] + 1);
 			if (what == NULL)
-				stack[depth++] = (uint32_t)child[side];
+				stack[n++] = (uint32_t)child[side];
 		}
 	}
 out:
 	free(stack);
-	free(seen);
+	free(level);
 	return what;
 }
 

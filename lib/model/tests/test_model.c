@@ -273,6 +273,40 @@ static void a_name_that_stands_twice_is_refused(void)
 		strstr(verdict_on_bytes("a.json", escaped, strlen(escaped)), "duplicate"));
 }
 
+/* A chain of so many splits: each left child is a leaf. */
+static const char *with_levels(json_int_t splits)
+{
+	static const char *const zeros[] = {"split_indices", "split_conditions", "split_type",
+					    "default_left",  "base_weights",	 "loss_changes",
+					    "sum_hessian"};
+	json_t *root = booster(), *tree = tree_of(root);
+	json_t *left = json_array(), *right = json_array(), *parents = json_array();
+	json_int_t last = 2 * splits;
+	char nodes[16];
+
+	for (json_int_t i = 0; i <= last; i++) {
+		bool leaf = i % 2 == 1 || i == last;
+
+		json_array_append_new(left, json_integer(leaf ? -1 : i + 1));
+		json_array_append_new(right, json_integer(leaf ? -1 : i + 2));
+		json_array_append_new(parents, json_integer(i > 0 ? (i - 1) / 2 * 2 : 2147483647));
+		for (size_t k = 0; i > 2 && k < RTE_DIM(zeros); k++)
+			json_array_append_new(json_object_get(tree, zeros[k]), json_integer(0));
+	}
+	snprintf(nodes, sizeof(nodes), "%lld", (long long)last + 1);
+	json_object_set_new(json_object_get(tree, "tree_param"), "num_nodes", json_string(nodes));
+	json_object_set_new(tree, "left_children", left);
+	json_object_set_new(tree, "right_children", right);
+	json_object_set_new(tree, "parents", parents);
+	return verdict_on(root);
+}
+
+static void a_tree_too_deep_to_explain_is_refused(void)
+{
+	CU_ASSERT_STRING_EQUAL(with_levels(2000), "");
+	CU_ASSERT_PTR_NOT_NULL(strstr(with_levels(2001), "deeper"));
+}
+
 static void a_million_trees_are_refused(void)
 {
 	json_t *root = booster(), *trees = json_array(), *groups = json_array();
@@ -442,6 +476,7 @@ int main(void)
 		{"a threshold that is no number is refused",
 		 a_threshold_that_is_no_number_is_refused},
 		{"a name that stands twice is refused", a_name_that_stands_twice_is_refused},
+		{"a tree too deep to explain is refused", a_tree_too_deep_to_explain_is_refused},
 		{"a million trees are refused", a_million_trees_are_refused},
 		{"a file too large is refused unread", a_file_too_large_is_refused_unread},
 		{"a model newer than the library is told so",
