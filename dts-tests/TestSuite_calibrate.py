@@ -1,5 +1,6 @@
 """A threshold by a site's own traffic: told before it holds, kept beside the bundle, taken back."""
 
+import gzip
 import importlib.machinery
 import importlib.util
 import json
@@ -162,6 +163,22 @@ class TestCalibrate:
         replay(office[0], "--model", bundle, "--eve", tmp_path / "eve.json")
         done = calibrate(bundle, "--eve", tmp_path / "eve.json", "--fpr", "0.02")
         verify(done.returncode == 1 and "eve.json: line 1: its score was decided early, and is a bound" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+
+    def test_pieces_of_a_rotated_log_are_read_as_one(self, bundle, office, tmp_path):
+        """
+        Steps: EVE in two pieces, the earlier one compressed; calibrate by what zcat makes of them.
+        Verify: the flows and the hours of the whole.
+        """
+        replay(office[0], "--model", bundle, "--eve", tmp_path / "eve.json")
+        lines = (tmp_path / "eve.json").read_bytes().splitlines(keepends=True)
+        told(bundle, "--eve", tmp_path / "eve.json", "--fpr", "0.02")
+        half = len(lines) // 2
+        (tmp_path / "eve.json.1.gz").write_bytes(gzip.compress(b"".join(lines[:half])))
+        (tmp_path / "eve.json").write_bytes(b"".join(lines[half:]))
+        pieces = subprocess.run(["zcat", "-f", tmp_path / "eve.json", tmp_path / "eve.json.1.gz"], stdout=subprocess.PIPE, check=True).stdout
+        subprocess.run([os.path.join(TOOLS, "calibrate"), bundle, "--eve", "/dev/stdin", "--fpr", "0.02"], input=pieces, check=True)
+        whole, both = (entry["traffic"] for entry in json.loads((bundle / "calibration.json").read_text())["history"])
+        verify(whole == both, f"{whole}, {both}")
 
     def test_a_running_box_says_what_holds(self, bundle, office, tmp_path):
         """Verify: show model has the calibrated threshold, the one as shipped, and which calibration it is."""
