@@ -33,6 +33,7 @@
 
 static volatile sig_atomic_t interrupted;
 static volatile time_t interrupted_at;
+static volatile sig_atomic_t reload;
 
 /* The first one asks for a graceful end, which may wait for ever: for the reader of a pipe. */
 static void on_signal(int number)
@@ -49,8 +50,15 @@ static void on_signal(int number)
 	}
 }
 
+static void on_reload(int number)
+{
+	(void)number;
+	reload = 1;
+}
+
 static void catch_signals(void)
 {
+	const struct sigaction reloads = {.sa_handler = on_reload, .sa_flags = SA_RESTART};
 	struct sigaction action = {.sa_handler = on_signal}, given;
 
 	sigaction(SIGINT, &action, NULL);
@@ -58,6 +66,7 @@ static void catch_signals(void)
 	/* The terminal has gone; under nohup it may. */
 	if (sigaction(SIGHUP, NULL, &given) == 0 && given.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, NULL);
+	sigaction(SIGUSR2, &reloads, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -205,7 +214,7 @@ static int run(const struct options *o, const struct lj_identity *identity, stru
 		lj_service_ready();
 	else
 		lj_pipeline_end(p);
-	watch(p, &o->config, control, ret == 0 ? shell : NULL, &interrupted);
+	watch(p, &o->config, control, ret == 0 ? shell : NULL, &interrupted, &reload);
 	lj_pipeline_join(p);
 	if (ret == 0)
 		ret = conclude(&o->config, p, err);

@@ -58,7 +58,8 @@ static void look_after(struct watcher *w)
 }
 
 void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_control *control,
-	   struct lj_shell *shell, const volatile sig_atomic_t *interrupted)
+	   struct lj_shell *shell, const volatile sig_atomic_t *interrupted,
+	   volatile sig_atomic_t *reload)
 {
 	struct watcher w = {
 		.pipeline = p,
@@ -81,6 +82,12 @@ void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_control *
 		now_ns = lj_clock_wall_ns(rte_rdtsc());
 		lj_pipeline_watch(p, now_ns);
 		lj_control_attend(control, now_ns);
+		/* A signal that comes meanwhile is about what may have been read already. */
+		if (*reload) {
+			*reload = 0;
+			if (!lj_control_reload(control))
+				*reload = 1;
+		}
 		usleep(WATCH_EVERY_US);
 	}
 }

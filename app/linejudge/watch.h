@@ -9,10 +9,11 @@
 
 /*
  * Watches until the roles have finished; at the prompt a finished replay stays to be asked.
- * `*interrupted` becoming non-zero asks for the end. `shell` may be NULL. Aborts where
- * keepalive.policy says so.
+ * `*interrupted` becoming non-zero asks for the end, `*reload` for the models to be read anew.
+ * `shell` may be NULL. Aborts where keepalive.policy says so.
  */
 void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_control *control,
-	   struct lj_shell *shell, const volatile sig_atomic_t *interrupted);
+	   struct lj_shell *shell, const volatile sig_atomic_t *interrupted,
+	   volatile sig_atomic_t *reload);
 
 #endif

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "control.h"
 
@@ -59,6 +60,22 @@ SET_FUNCTION(set_timeout_active, active_timeout_ns, 0.001, 604800, false, 1e9)
 SET_FUNCTION(set_timeout_linger, tcp_linger_ns, 0, 3600, false, 1e9)
 SET_FUNCTION(set_classify_at, classify_at, 0, UINT32_MAX, true, 1)
 SET_FUNCTION(set_classify_after, classify_after_ns, 0, 3600000, false, 1e6)
+
+/* The models of before are closed when their last verdict is written; else by the next reload. */
+#define RELOAD_WAIT_US 1000000
+#define RELOAD_LOOK_US 1000
+
+int reload_models(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
+{
+	int ret = lj_pipeline_reload(c->pipeline, err);
+
+	if (ret != 0)
+		return ret;
+	for (uint32_t us = 0; us < RELOAD_WAIT_US && !lj_pipeline_reloaded(c->pipeline);
+	     us += RELOAD_LOOK_US)
+		usleep(RELOAD_LOOK_US);
+	return show_model(c, param, reply, err);
+}
 
 int clear_stats(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lj_log.h"
+
 const struct command commands[] = {
 #define LJ_COMMAND(words, param, function, help) {words, param, function, help},
 #include "commands.def"
@@ -34,17 +36,50 @@ void lj_control_destroy(struct lj_control *c)
 	if (c == NULL)
 		return;
 	telemetry_unregister(c);
+	if (c->reloader_made)
+		pthread_join(c->reloader, NULL);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 
 void lj_control_attend(struct lj_control *c, uint64_t now_ns)
 {
-	/* What is decided is a text, too, which show port failover may just be reading. */
-	pthread_mutex_lock(&c->lock);
+	/* What is decided is a text, too, which show port failover may just be reading; and to read
+	 * models takes longer than main may be away. */
+	if (pthread_mutex_trylock(&c->lock) != 0)
+		return;
 	if (lj_pipeline_failover_due(c->pipeline, now_ns))
 		lj_pipeline_failover(c->pipeline);
 	pthread_mutex_unlock(&c->lock);
+}
+
+/* The command "reload models", whose answer nobody waits for. */
+static void *reload(void *control)
+{
+	struct lj_control *c = control;
+	const char *param;
+	json_t *reply = json_object();
+
+	if (command_call(c, command_find("reload models", &param), NULL, reply) != 0)
+		lj_log(ERR, "%s\n", json_string_value(json_object_get(reply, "error")));
+	json_decref(reply);
+	atomic_store_explicit(&c->reloading, false, memory_order_release);
+	return NULL;
+}
+
+bool lj_control_reload(struct lj_control *c)
+{
+	if (atomic_load_explicit(&c->reloading, memory_order_acquire))
+		return false;
+	if (c->reloader_made)
+		pthread_join(c->reloader, NULL);
+	atomic_store_explicit(&c->reloading, true, memory_order_relaxed);
+	c->reloader_made = pthread_create(&c->reloader, NULL, reload, c) == 0;
+	if (!c->reloader_made) {
+		lj_log(ERR, "reload models: no thread for it\n");
+		atomic_store_explicit(&c->reloading, false, memory_order_relaxed);
+	}
+	return true;
 }
 
 /* JSON, and so an answer about it, has text alone. */
@@ -85,8 +120,7 @@ int command_call(struct lj_control *c, const struct command *command, const char
 	return ret;
 }
 
-/* The command that `line` begins with, and what follows it; the longest when several do. */
-static const struct command *find(const char *line, const char **param)
+const struct command *command_find(const char *line, const char **param)
 {
 	const struct command *found = NULL;
 	size_t longest = 0;
@@ -107,7 +141,7 @@ static const struct command *find(const char *line, const char **param)
 int lj_control_run(struct lj_control *c, const char *line, FILE *out)
 {
 	const char *param;
-	const struct command *command = find(line, &param);
+	const struct command *command = command_find(line, &param);
 	json_t *reply;
 	int ret;
 

@@ -3,6 +3,7 @@
 #define CONTROL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <jansson.h>
 
@@ -12,6 +13,10 @@ struct lj_control {
 	struct lj_pipeline *pipeline;
 	pthread_mutex_t lock;
 	struct lj_counters baseline; /* at the latest "clear stats" */
+	/* Of lj_control_reload(). main, but for `reloading`, which the thread clears at its end */
+	pthread_t reloader;
+	bool reloader_made;
+	_Atomic bool reloading;
 };
 
 /*
@@ -34,6 +39,9 @@ extern const size_t n_commands;
 #define LJ_COMMAND(words, param, function, help) command_run function;
 #include "commands.def"
 #undef LJ_COMMAND
+
+/* The command that `line` begins with, and what follows it; the longest when several do. NULL. */
+const struct command *command_find(const char *line, const char **param);
 
 /* Runs a command under the lock; `reply` then is its answer, or {"error": "..."}. 0 or -errno. */
 int command_call(struct lj_control *c, const struct command *command, const char *param,

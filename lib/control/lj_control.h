@@ -7,7 +7,7 @@
  *
  * Thread: create, destroy and the shell on main. Telemetry's callbacks come on threads of the EAL,
  * one a client, so commands take turns under one lock; they read counters and write command words,
- * and never wait for an lcore.
+ * and do not wait for an lcore, but for "reload models", a second at most.
  */
 #ifndef LJ_CONTROL_H
 #define LJ_CONTROL_H
@@ -26,9 +26,16 @@ struct lj_control *lj_control_create(struct lj_pipeline *p, struct lj_error *err
 /* Afterwards telemetry answers "shutting down". */
 void lj_control_destroy(struct lj_control *c);
 
-/* Looks after the ports (lj_pipeline_failover()), at a moment when no command does. main, every ms
- * or so. */
+/* Looks after the ports (lj_pipeline_failover()), unless a command is at work. main, every ms or
+ * so.
+ */
 void lj_control_attend(struct lj_control *c, uint64_t now_ns);
+
+/*
+ * Has a thread of its own run "reload models", which may take seconds; what came of it is a line in
+ * the log. False while the latest one is at it: then ask again. main.
+ */
+bool lj_control_reload(struct lj_control *c);
 
 /*
  * Runs one command line ("set batch size 32") and prints the answer as text. 0, -ENOENT for no such

@@ -15,7 +15,7 @@ void lj_drift_count(struct lj_drift *d, const struct lj_verdict *v)
 	for (uint16_t m = 0; m < v->n_opinions; m++) {
 		struct watched *w = &d->model[m];
 		struct pane *pane = &w->pane[d->pane];
-		const float *row = sampled ? lj_verdict_row(v, d->models, m) : NULL;
+		const float *row = sampled ? lj_verdict_row(v, m) : NULL;
 
 		pane->verdicts++;
 		if (v->opinion[m].score >= w->threshold) {

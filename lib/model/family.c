@@ -20,25 +20,6 @@ static int check_manifest(const char *dir, const char *wanted, struct lj_error *
 	return ret;
 }
 
-/* A feature of a kind of which the first model takes none: what is kept of a flow follows from the
- * first model's features. NULL: all is kept. */
-static const char *unkept(const struct lj_model *m)
-{
-	uint32_t kept = lj_feature_plan_keep(m->plan);
-	const struct manifest *family = &m->family->manifest;
-
-	for (uint32_t i = 0; i < family->info.features; i++) {
-		const char *const *name = (const char *const *)&family->features[i];
-		struct lj_feature_plan *plan = lj_feature_plan_create(name, 1, NULL);
-		bool all = plan == NULL || (lj_feature_plan_keep(plan) & ~kept) == 0;
-
-		lj_feature_plan_destroy(plan);
-		if (!all)
-			return *name;
-	}
-	return NULL;
-}
-
 int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 {
 	const struct lj_model_info *info;
@@ -62,7 +43,8 @@ int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 	if (info->outputs != info->classes)
 		return lj_error_set(err, EINVAL, dir, "gives %u scores for its %u classes",
 				    info->outputs, info->classes);
-	name = unkept(m);
+	/* What is kept of a flow follows from the first model's features. */
+	name = lj_model_unkept(m->family, lj_feature_plan_keep(m->plan), UINT32_MAX);
 	if (name != NULL)
 		return lj_error_set(err, EINVAL, dir,
 				    "takes \"%s\", and the model that it is for no feature of that "

@@ -123,6 +123,9 @@ uint32_t lj_model_context(const struct lj_model *m);
 const char *lj_model_dir(const struct lj_model *m);
 /* Name of column i, as the bundle spells it. */
 const char *lj_model_feature(const struct lj_model *m, uint32_t i);
+/* The first of its features, or of its family's, that reads what is not among these LJ_KEEP_* of a
+ * flow and LJ_HOST_PART_* of a context; NULL: none does. */
+const char *lj_model_unkept(const struct lj_model *m, uint32_t keep, uint32_t context);
 /* Path of the bundle's reference histograms, whose hash was checked; false: it has none. */
 bool lj_model_reference(const struct lj_model *m, char *path, size_t size);
 

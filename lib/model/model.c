@@ -178,6 +178,21 @@ uint32_t lj_model_context(const struct lj_model *m)
 	return lj_feature_plan_context(m->plan) | family;
 }
 
+const char *lj_model_unkept(const struct lj_model *m, uint32_t keep, uint32_t context)
+{
+	for (uint32_t i = 0; i < m->manifest.info.features; i++) {
+		const char *const *name = (const char *const *)&m->manifest.features[i];
+		struct lj_feature_plan *plan = lj_feature_plan_create(name, 1, NULL);
+		bool kept = plan == NULL || ((lj_feature_plan_keep(plan) & ~keep) == 0 &&
+					     (lj_feature_plan_context(plan) & ~context) == 0);
+
+		lj_feature_plan_destroy(plan);
+		if (!kept)
+			return *name;
+	}
+	return m->family != NULL ? lj_model_unkept(m->family, keep, context) : NULL;
+}
+
 const struct lj_model_info *lj_model_family(const struct lj_model *m)
 {
 	return m->family != NULL ? &m->family->manifest.info : NULL;

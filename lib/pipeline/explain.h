@@ -7,9 +7,7 @@
 
 struct explaining {
 	uint32_t top;
-	const struct lj_model_set *models;
 	struct lj_explainer *explainer[LJ_MODELS_MAX];
-	struct lj_explanation explanation[LJ_BURST_MAX];
 };
 
 /* An explainer for each model. 0, or -errno with `err`; explaining_close() is due in any case. */
@@ -17,8 +15,8 @@ int explaining_open(struct explaining *x, const struct lj_model_set *models, uin
 		    struct lj_error *err);
 void explaining_close(struct explaining *x);
 
-/* Explains alert `v`, the i-th of a burst, until the next burst; counts what came of it. */
-void explaining_explain(struct explaining *x, struct lj_verdict *v, uint32_t i,
+/* Explains alert `v` in `to`, which the verdict then points to; counts what came of it. */
+void explaining_explain(struct explaining *x, struct lj_verdict *v, struct lj_explanation *to,
 			struct lj_counters *counters);
 
 #endif

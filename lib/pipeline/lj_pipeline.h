@@ -80,6 +80,7 @@ uint32_t lj_pipeline_sources(const struct lj_pipeline *p);
 struct lj_source *lj_pipeline_source(const struct lj_pipeline *p, uint32_t i);
 uint32_t lj_pipeline_sinks(const struct lj_pipeline *p);
 const struct lj_sink *lj_pipeline_sink(const struct lj_pipeline *p, uint32_t i);
+/* Those in force, until the next lj_pipeline_reload(): main and control, which see to that. */
 const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p);
 
 /* What a role has taken from a source's queue. */
@@ -218,7 +219,7 @@ struct lj_tally {
 };
 const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p);
 
-/* What the sink knows of drift; NULL when it is not watched. */
+/* What the sink knows of drift; NULL when it is not watched. As lj_pipeline_models(). */
 const struct lj_drift *lj_pipeline_drift(const struct lj_pipeline *p);
 
 /* Seconds from start to the last role's finish (or to now). */
@@ -286,5 +287,17 @@ struct lj_tuning {
 void lj_pipeline_tuning(const struct lj_pipeline *p, struct lj_tuning *tuning);
 /* Taken up by every lcore at its next poll. Values must be in config's ranges. */
 void lj_pipeline_tune(struct lj_pipeline *p, const struct lj_tuning *tuning);
+
+/* --- other models while it runs: one thread at a time, and none that looks at the models --- */
+
+/*
+ * Reads the configured bundles anew and puts them in force: each inference lcore takes them up
+ * after its batch, and what was scored before is written by the models that scored it. It may take
+ * seconds, in which nothing else is held up. A bundle has to have the name and classes that it had,
+ * and features of kinds that are kept. 0; -errno and `err`: then the models are those of before.
+ */
+int lj_pipeline_reload(struct lj_pipeline *p, struct lj_error *err);
+/* Whether nothing uses the models of before any more; closes them. */
+bool lj_pipeline_reloaded(struct lj_pipeline *p);
 
 #endif

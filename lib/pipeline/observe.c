@@ -87,7 +87,7 @@ const struct lj_sink *lj_pipeline_sink(const struct lj_pipeline *p, uint32_t i)
 
 const struct lj_model_set *lj_pipeline_models(const struct lj_pipeline *p)
 {
-	return &p->shared.models;
+	return &((const struct panel *)p->shared.panel)->set;
 }
 
 void lj_pipeline_shed(const struct lj_pipeline *p, enum lj_shed policy[LJ_SHED_CLASSES])
@@ -123,7 +123,7 @@ void lj_pipeline_total(const struct lj_pipeline *p, struct lj_counters *total)
 void lj_pipeline_latency(const struct lj_pipeline *p, enum lj_stage stage, struct lj_histogram *h)
 {
 	lj_histogram_init(h);
-	for (uint16_t m = 0; m < RTE_MAX(p->shared.models.n, (uint16_t)1); m++)
+	for (uint16_t m = 0; m < RTE_MAX(p->config->models.n, 1u); m++)
 		lj_histogram_add(h, &p->sink->stage[m][stage]);
 }
 
@@ -140,7 +140,7 @@ const struct lj_tally *lj_pipeline_tally(const struct lj_pipeline *p)
 
 const struct lj_drift *lj_pipeline_drift(const struct lj_pipeline *p)
 {
-	return p->sink->drift;
+	return ((const struct panel *)p->shared.panel)->drift;
 }
 
 double lj_pipeline_elapsed_s(const struct lj_pipeline *p)

@@ -10,45 +10,6 @@
 #include "lj_driver.h"
 #include "lj_log.h"
 
-/* Flow settings: as configured, else as the first model was trained, else the defaults. */
-static void settle_flow_settings(struct lj_pipeline *p)
-{
-	const struct lj_config *c = p->config;
-	struct flow_tuning *t = &p->shared.flow;
-	const struct lj_model_flow *m = NULL;
-
-	t->classify_at = c->flow.classify_at;
-	t->classify_after_ns = c->flow.classify_after_ns;
-	t->idle_timeout_ns = c->flow.idle_timeout_ns;
-	t->active_timeout_ns = c->flow.active_timeout_ns;
-	t->tcp_linger_ns = c->flow.tcp_linger_ns;
-	if (p->shared.models.n > 0)
-		m = &lj_model_info(p->shared.models.model[0])->flow;
-	if (m == NULL || !m->present)
-		return;
-	if (!lj_config_given(c, "flow.classify_at"))
-		t->classify_at = m->classify_at;
-	if (!lj_config_given(c, "flow.idle_timeout_s"))
-		t->idle_timeout_ns = m->idle_timeout_ns;
-	if (!lj_config_given(c, "flow.active_timeout_s"))
-		t->active_timeout_ns = m->active_timeout_ns;
-	if (!lj_config_given(c, "flow.tcp_linger_s"))
-		t->tcp_linger_ns = m->tcp_linger_ns;
-}
-
-/* Several models are compared by their scores, which a bound would falsify. */
-static enum lj_mode model_mode(const struct lj_config *c)
-{
-	bool given = lj_config_given(c, "model.mode");
-
-	if (c->models.n <= 1)
-		return given ? (enum lj_mode)c->model.mode : LJ_MODE_MANIFEST;
-	if (given && c->model.mode == LJ_MODE_DECIDE)
-		lj_log(WARNING, "model.mode: decide is for one model, %u are given: exact\n",
-		       c->models.n);
-	return LJ_MODE_EXACT;
-}
-
 static void settle_shedding(struct lj_pipeline *p)
 {
 	const struct lj_config *c = p->config;
@@ -59,49 +20,11 @@ static void settle_shedding(struct lj_pipeline *p)
 						      : LJ_SHED_OLDEST + c->batch.shed;
 }
 
-/* Verdicts, telemetry and routes know a model by its name. */
-static int check_name(const struct lj_model_set *set, const struct lj_model *model,
-		      struct lj_error *err)
+static int open_evidence(struct lj_pipeline *p, struct lj_error *err)
 {
-	const char *name = lj_model_info(model)->name;
-
-	for (uint16_t m = 0; m < set->n; m++)
-		if (strcmp(lj_model_info(set->model[m])->name, name) == 0)
-			return lj_error_set(err, EEXIST, lj_model_dir(model),
-					    "is named %s, as %s is: verdicts would not tell them "
-					    "apart; name one otherwise in its manifest.json",
-					    name, lj_model_dir(set->model[m]));
-	return 0;
-}
-
-int open_models(struct lj_pipeline *p, struct lj_error *err)
-{
-	const struct lj_config *c = p->config;
-	enum lj_mode mode = model_mode(c);
-	enum lj_engine engine = lj_config_given(c, "model.engine") ? (enum lj_engine)c->model.engine
-								   : LJ_ENGINE_MANIFEST;
-
-	for (uint32_t i = 0; i < c->models.n; i++) {
-		struct lj_model *m = lj_model_open_by(c->models.item[i], (uint16_t)c->lcores.infer,
-						      engine, mode, err);
-
-		if (m == NULL)
-			return -EINVAL;
-		if (check_name(&p->shared.models, m, err) != 0) {
-			lj_model_close(m);
-			return -EEXIST;
-		}
-		p->shared.models.model[p->shared.models.n++] = m;
-	}
-	p->shared.models.generation = 1;
-	p->shared.explain = c->explain.top > 0 && c->eve.target[0] != '\0' && c->models.n > 0;
-	p->shared.drift_every = c->models.n > 0 ? c->drift.every : 0;
-	p->shared.models.rule = (enum lj_rule)c->verdict.rule;
-	p->shared.models.quorum = (uint16_t)c->verdict.quorum;
-	settle_flow_settings(p);
-	if (c->features.csv[0] == '\0')
+	if (p->config->features.csv[0] == '\0')
 		return 0;
-	p->shared.evidence = lj_feature_plan_set(c->features.set, err);
+	p->shared.evidence = lj_feature_plan_set(p->config->features.set, err);
 	return p->shared.evidence != NULL ? 0 : -EINVAL;
 }
 
@@ -196,7 +119,6 @@ int open_sinks(struct lj_pipeline *p, struct lj_error *err)
 								p->in_iface, sizeof(p->in_iface))
 					    : NULL,
 			.pcap_filename = c->capture.files.n == 1 ? c->capture.files.item[0] : NULL,
-			.models = &p->shared.models,
 		};
 
 		s->sink[s->n_sinks] = lj_sink_open_eve(&eve, err);
@@ -229,8 +151,8 @@ struct lj_pipeline *lj_pipeline_create(const struct lj_config *config, struct lj
 		p->shared.replay && (config->lcores.workers > 1 || config->lcores.infer > 1);
 	hold_init(p);
 	settle_shedding(p);
-	if (open_models(p, err) != 0 || open_sources(p, err) != 0 || open_roles(p, err) != 0 ||
-	    open_sinks(p, err) != 0) {
+	if (panel_open_models(p, err) != 0 || open_evidence(p, err) != 0 ||
+	    open_sources(p, err) != 0 || open_roles(p, err) != 0 || open_sinks(p, err) != 0) {
 		lj_pipeline_destroy(p, NULL);
 		return NULL;
 	}
@@ -356,8 +278,8 @@ int lj_pipeline_destroy(struct lj_pipeline *p, struct lj_error *err)
 		lj_source_stop(p->source[i]);
 		lj_source_close(p->source[i]);
 	}
-	for (uint16_t i = 0; i < p->shared.models.n; i++)
-		lj_model_close(p->shared.models.model[i]);
+	panel_close(p->retired);
+	panel_close(p->shared.panel);
 	lj_feature_plan_destroy(p->shared.evidence);
 	free(p);
 	return ret;

@@ -53,6 +53,7 @@ struct lj_pipeline {
 	struct lcore *lcore; /* [n_lcores] */
 	uint32_t n_lcores;
 	uint64_t started_tsc;
+	struct panel *retired; /* that somebody may still use; or NULL */
 	struct watch watch;
 	struct hold hold;
 	uint64_t
@@ -62,7 +63,6 @@ struct lj_pipeline {
 
 /* Opening: each fills its part of `p`, which lj_pipeline_destroy() closes whatever was reached. 0
  * or -errno. */
-int open_models(struct lj_pipeline *p, struct lj_error *err);
 int open_sources(struct lj_pipeline *p, struct lj_error *err);
 int open_roles(struct lj_pipeline *p, struct lj_error *err);
 int open_sinks(struct lj_pipeline *p, struct lj_error *err);

@@ -11,9 +11,8 @@
 #include <stdatomic.h>
 
 #include "lj_clock.h"
-#include "explain.h"
-#include "lj_drift.h"
 #include "lj_pipeline.h"
+#include "panel.h"
 #include "receive.h"
 #include "sequence.h"
 
@@ -67,12 +66,14 @@ struct shared {
 	struct rebalancing rebalancing;
 	_Atomic uint32_t losses; /* goes up when packets were lost before a worker */
 	struct lj_batch_tuning batch;
-	struct lj_model_set models;
+	struct panel *_Atomic panel;	  /* control: wo; who reads it: panel_adopt() */
 	struct lj_feature_plan *evidence; /* NULL unless a features file is written */
 	bool explain;			  /* alerts carry the rows of their models */
 	uint32_t drift_every;		  /* and one in so many verdicts; 0: none */
-	bool hosts;			  /* a model or the evidence needs host context */
+	uint32_t keep;			  /* LJ_KEEP_* that a model, the evidence or a sink needs */
+	bool hosts;			  /* among them host context */
 	uint32_t context;		  /* and LJ_HOST_PART_*: of it these */
+	size_t row_floats;		  /* room for rows in verdicts; 0: they have none */
 	uint64_t host_seed;		  /* of the facts' hashes */
 };
 
@@ -122,6 +123,9 @@ struct spreader {
 struct inferrer {
 	struct role role;
 	struct shared *shared;
+	struct panel_reader reader;
+	uint64_t offered_since;	 /* verdicts offered before the panel was taken up */
+	uint64_t offered_before; /* of the panel before; told by reader.adopted */
 	uint16_t slot;
 	struct lj_batcher *batcher;
 	struct lj_queue *sink;
@@ -140,6 +144,7 @@ struct inferrer {
 struct sink_role {
 	struct role role;
 	struct shared *shared;
+	struct panel_reader reader;
 	struct lj_merge *merge;
 	struct lj_sink *sink[SINKS_MAX];
 	uint16_t n_sinks;
@@ -147,8 +152,7 @@ struct sink_role {
 	uint64_t flushed_tsc;
 	uint32_t late;	      /* verdicts waiting from which on alerts go without an explanation */
 	uint64_t explain_tsc; /* from when on the next alert may be explained */
-	struct explaining explaining;
-	struct lj_drift *drift; /* NULL: not watched */
+	struct lj_explanation explanation[LJ_BURST_MAX]; /* of the burst's alerts */
 	uint64_t judged_tsc;
 	struct lj_tally tally;
 	struct lj_histogram stage[LJ_MODELS_MAX][LJ_STAGES]; /* by deciding model */

@@ -19,7 +19,7 @@ static void observe_hosts(struct inferrer *r)
 
 static void score(struct inferrer *r)
 {
-	const struct lj_model_set *models = &r->shared->models;
+	const struct lj_model_set *models = &r->reader.panel->set;
 
 	for (uint16_t m = 0; m < models->n; m++)
 		lj_model_score(models->model[m], r->slot, r->batch.flows, r->contexts, r->batch.n,
@@ -31,7 +31,7 @@ static void score(struct inferrer *r)
 /* What the sink needs to explain an alert, and to watch for drift. */
 static void keep_rows(const struct inferrer *r, struct lj_verdict *v, uint32_t i)
 {
-	const struct lj_model_set *models = &r->shared->models;
+	const struct lj_model_set *models = &r->reader.panel->set;
 	const float *rows[LJ_MODELS_MAX];
 
 	if (!(v->alert && r->shared->explain) &&
@@ -40,16 +40,17 @@ static void keep_rows(const struct inferrer *r, struct lj_verdict *v, uint32_t i
 	for (uint16_t m = 0; m < models->n; m++)
 		rows[m] = lj_model_rows(models->model[m], r->slot) +
 			  (size_t)i * lj_model_info(models->model[m])->features;
-	lj_verdict_keep_rows(v, models, rows);
+	lj_verdict_keep_rows(v, rows);
 }
 
 static void write_verdict(struct inferrer *r, struct lj_verdict *v, uint32_t i)
 {
+	const struct lj_model_set *models = &r->reader.panel->set;
 	const struct lj_opinion *opinions[LJ_MODELS_MAX];
 
-	for (uint16_t m = 0; m < r->shared->models.n; m++)
+	for (uint16_t m = 0; m < models->n; m++)
 		opinions[m] = &r->opinions[m][i];
-	lj_verdict_make(v, r->batch.due[i], &r->shared->models, opinions, r->shared->evidence,
+	lj_verdict_make(v, r->batch.due[i], models, opinions, r->shared->evidence,
 			r->contexts != NULL ? &r->contexts[i] : NULL);
 	keep_rows(r, v, i);
 	v->taken_tsc = r->taken_tsc;
@@ -74,7 +75,7 @@ static void offer_shed(struct inferrer *r)
 			break;
 		}
 		v = lj_queue_reserve(r->sink);
-		lj_verdict_shed(v, r->batch.shed[i]);
+		lj_verdict_shed(v, r->batch.shed[i], &r->reader.panel->set);
 		v->taken_tsc = v->scored_tsc = r->taken_tsc;
 		lj_queue_commit(r->sink);
 		lj_count(&r->role.counters, LJ_C_verdict_queued, 1);
@@ -107,6 +108,19 @@ static bool offer_verdicts(struct inferrer *r)
 	return true;
 }
 
+/* Other models, from the next batch on. */
+static void take_up_models(struct inferrer *r)
+{
+	uint64_t offered = lj_counter_read(&r->role.counters, LJ_C_verdict_queued);
+
+	if (!panel_adopt(&r->reader, &r->shared->panel))
+		return;
+	r->offered_before = offered - r->offered_since;
+	r->offered_since = offered;
+	atomic_store_explicit(&r->reader.adopted, r->reader.panel->set.generation,
+			      memory_order_release);
+}
+
 int inferrer_poll(struct role *role, uint64_t now_tsc)
 {
 	struct inferrer *r = (struct inferrer *)role;
@@ -116,6 +130,7 @@ int inferrer_poll(struct role *role, uint64_t now_tsc)
 		return POLL_REFUSED;
 	if (role->finished)
 		return 0;
+	take_up_models(r);
 	if (!lj_batch_take(r->batcher, now_tsc, &r->batch)) {
 		if (r->shared->ordered)
 			lj_queue_advance(r->sink, lj_batcher_watermark(r->batcher));

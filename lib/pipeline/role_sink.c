@@ -105,7 +105,8 @@ static void explain(struct sink_role *s, uint32_t n)
 			lj_count(&s->role.counters, LJ_C_explain_skipped, 1);
 			continue;
 		}
-		explaining_explain(&s->explaining, s->verdict[i], i, &s->role.counters);
+		explaining_explain(&panel_of(s->verdict[i])->explaining, s->verdict[i],
+				   &s->explanation[i], &s->role.counters);
 		s->explain_tsc = rte_rdtsc() + (rte_rdtsc() - began_tsc) * EXPLAIN_PAUSE;
 	}
 }
@@ -113,13 +114,26 @@ static void explain(struct sink_role *s, uint32_t n)
 static void watch_drift(struct sink_role *s, uint32_t n, uint64_t now_tsc)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		lj_drift_look(s->drift, s->verdict[i]->flow.last_ns);
-		lj_drift_count(s->drift, s->verdict[i]);
+		struct lj_drift *d = panel_of(s->verdict[i])->drift;
+
+		lj_drift_look(d, s->verdict[i]->flow.last_ns);
+		lj_drift_count(d, s->verdict[i]);
 	}
 	if (lj_cycles_to_ns(now_tsc - s->judged_tsc) < JUDGE_EVERY_NS)
 		return;
-	lj_drift_judge(s->drift, false);
+	lj_drift_judge(s->reader.panel->drift, false);
 	s->judged_tsc = now_tsc;
+}
+
+/* The sink's last word on the burst: a panel whose last verdict it is may be closed now. */
+static void leave_panels(struct sink_role *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct panel *panel = panel_of(s->verdict[i]);
+		uint64_t taken = atomic_load_explicit(&panel->taken, memory_order_relaxed);
+
+		atomic_store_explicit(&panel->taken, taken + 1, memory_order_release);
+	}
 }
 
 int sink_poll(struct role *role, uint64_t now_tsc)
@@ -131,6 +145,9 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 
 	if (role->finished)
 		return 0;
+	if (panel_adopt(&s->reader, &s->shared->panel))
+		atomic_store_explicit(&s->reader.adopted, s->reader.panel->set.generation,
+				      memory_order_release);
 	n = lj_merge_take(s->merge, records, LJ_BURST_MAX);
 	for (uint32_t i = 0; i < n; i++)
 		s->verdict[i] = records[i];
@@ -144,11 +161,12 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 		if (!s->verdict[i]->shed)
 			record_stages(s, s->verdict[i], written_tsc);
 	}
-	if (s->drift != NULL && n > 0)
+	if (s->shared->drift_every > 0 && n > 0)
 		watch_drift(s, n, now_tsc);
 	if (n > 0) {
 		lj_count(&role->counters, LJ_C_verdict_taken, n);
 		s->dirty = true;
+		leave_panels(s, n);
 		lj_merge_done(s->merge);
 	}
 	lj_gauge(&role->counters, LJ_C_verdict_waiting, lj_merge_waiting(s->merge));
@@ -158,8 +176,8 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 			 lj_cycles_to_ns(now_tsc - s->flushed_tsc) > FLUSH_EVERY_NS))
 		flush_sinks(s, now_tsc);
 	if (n == 0 && lj_merge_finished(s->merge) && flush_sinks(s, now_tsc)) {
-		if (s->drift != NULL)
-			lj_drift_judge(s->drift, false);
+		if (s->shared->drift_every > 0)
+			lj_drift_judge(s->reader.panel->drift, false);
 		atomic_store_explicit(&role->finished, true, memory_order_release);
 	}
 	return (int)n;

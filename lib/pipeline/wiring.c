@@ -116,29 +116,23 @@ static void close_receiver(struct receiver *r)
 		free(r->rx[i].bucket);
 }
 
-static uint32_t kept_parts(const struct lj_pipeline *p)
+/* What is to be known of flows and hosts, for whom there is to tell. */
+static void settle_parts(struct lj_pipeline *p)
 {
-	uint32_t keep = 0;
+	const struct lj_model_set *models = lj_pipeline_models(p);
+	struct shared *s = &p->shared;
 
-	for (uint16_t m = 0; m < p->shared.models.n; m++)
-		keep |= lj_feature_plan_keep(lj_model_plan(p->shared.models.model[m]));
-	if (p->shared.evidence != NULL)
-		keep |= lj_feature_plan_keep(p->shared.evidence);
+	s->keep = panel_keep(models);
+	s->context = panel_context(models);
+	if (s->evidence != NULL) {
+		s->keep |= lj_feature_plan_keep(s->evidence);
+		s->context |= lj_feature_plan_context(s->evidence);
+	}
 	if (p->config->eve.target[0] != '\0')
-		keep |= LJ_KEEP_TCP;
-	return keep;
-}
-
-/* LJ_HOST_PART_* of a context that somebody reads. */
-static uint32_t context_parts(const struct lj_pipeline *p)
-{
-	uint32_t parts = 0;
-
-	for (uint16_t m = 0; m < p->shared.models.n; m++)
-		parts |= lj_model_context(p->shared.models.model[m]);
-	if (p->shared.evidence != NULL)
-		parts |= lj_feature_plan_context(p->shared.evidence);
-	return parts;
+		s->keep |= LJ_KEEP_TCP;
+	s->hosts = (s->keep & LJ_KEEP_HOST) != 0;
+	if (s->explain || s->drift_every > 0)
+		s->row_floats = lj_verdict_row_floats(models);
 }
 
 /* A worker without a spreader parses for its own table. */
@@ -169,7 +163,7 @@ static int open_worker(struct lj_pipeline *p, uint32_t i, const struct lj_route 
 	w->spreader = p->spreader;
 	w->flow_config = (struct lj_flow_config){
 		.capacity = p->config->flow.capacity,
-		.keep = kept_parts(p) & LJ_KEEP_ALL,
+		.keep = p->shared.keep & LJ_KEEP_ALL,
 		.begun = p->shared.hosts,
 		.classify_at = t->classify_at,
 		.classify_after_ns = t->classify_after_ns,
@@ -245,7 +239,7 @@ static int open_inferrer(struct lj_pipeline *p, uint32_t i, struct lj_error *err
 		return no_memory(r->role.name, err);
 	if (p->shared.hosts && open_host(r) != 0)
 		return no_memory(r->role.name, err);
-	for (uint16_t m = 0; m < p->shared.models.n; m++) {
+	for (uint16_t m = 0; m < p->config->models.n; m++) {
 		r->opinions[m] = calloc(LJ_BATCH_MAX, sizeof(struct lj_opinion));
 		if (r->opinions[m] == NULL)
 			return no_memory(r->role.name, err);
@@ -253,43 +247,24 @@ static int open_inferrer(struct lj_pipeline *p, uint32_t i, struct lj_error *err
 	return 0;
 }
 
-static int open_drift(struct lj_pipeline *p, struct sink_role *s, struct lj_error *err)
-{
-	const struct lj_drift_config config = {
-		.every = p->shared.drift_every,
-		.window_ns = p->config->drift.window_ns,
-		.silent_ns = p->config->drift.silent_ns,
-		.flood_percent = p->config->drift.flood_percent,
-	};
-
-	if (p->shared.drift_every == 0)
-		return 0;
-	s->drift = lj_drift_create(&p->shared.models, &config, &s->role.counters, err);
-	return s->drift != NULL ? 0 : -EIO;
-}
-
 static int open_sink_role(struct lj_pipeline *p, struct lj_error *err)
 {
 	struct sink_role *s = role_alloc(p, sizeof(*s), LJ_ROLE_SINK, "sink", 0, sink_poll);
 	size_t values = p->shared.evidence ? lj_feature_plan_size(p->shared.evidence) : 0;
-	bool rows = p->shared.explain || p->shared.drift_every > 0;
-	size_t floats = rows ? lj_verdict_row_floats(&p->shared.models) : 0;
 
 	if (s == NULL)
 		return no_memory("sink", err);
 	p->sink = s;
 	s->shared = &p->shared;
 	s->late = p->config->queue.sink / 4;
-	if (explaining_open(&s->explaining, &p->shared.models,
-			    p->shared.explain ? p->config->explain.top : 0, err) != 0 ||
-	    open_drift(p, s, err) != 0)
+	if (panel_open_watch(p, err) != 0)
 		return -EIO;
 	for (int i = 0; i < LJ_MODELS_MAX * LJ_STAGES; i++)
 		lj_histogram_init(&s->stage[i / LJ_STAGES][i % LJ_STAGES]);
 	for (uint32_t i = 0; i < p->config->lcores.infer; i++) {
 		p->sink_queue[i] = join(&p->inferrer[i]->role, &s->role,
 					queue_length(p, "queue.sink", p->config->queue.sink),
-					lj_verdict_bytes(values, floats), err);
+					lj_verdict_bytes(values, p->shared.row_floats), err);
 		if (p->sink_queue[i] == NULL)
 			return -ENOMEM;
 		p->inferrer[i]->sink = p->sink_queue[i];
@@ -304,8 +279,7 @@ int open_roles(struct lj_pipeline *p, struct lj_error *err)
 	struct lj_route routes[LJ_ROUTE_MAX];
 	int ret = 0;
 
-	p->shared.hosts = (kept_parts(p) & LJ_KEEP_HOST) != 0;
-	p->shared.context = context_parts(p);
+	settle_parts(p);
 	lj_pipeline_routes(p->config, p->shared.hosts, routes);
 	/* Nobody can aim at a place who does not know the seed; a replay has to give the same. */
 	if (p->shared.hosts && !p->shared.replay &&
@@ -340,10 +314,6 @@ void close_roles(struct lj_pipeline *p)
 	free(p->lcore);
 	if (p->sink != NULL)
 		lj_merge_destroy(p->sink->merge);
-	if (p->sink != NULL) {
-		explaining_close(&p->sink->explaining);
-		lj_drift_destroy(p->sink->drift);
-	}
 	for (uint32_t i = 0; i < infer; i++) {
 		lj_queue_destroy(p->sink_queue[i]);
 		if (p->inferrer[i] == NULL)

@@ -197,14 +197,13 @@ static void add_scores(struct text *t, const struct lj_model_info *info, const s
 	text_string(t, "}");
 }
 
-static void add_opinions(struct text *t, const struct lj_verdict *v,
-			 const struct lj_model_set *models)
+static void add_opinions(struct text *t, const struct lj_verdict *v)
 {
 	static const char *const rules[] = {"max", "route", "vote"};
 
-	text_add(t, ",\"rule\":\"%s\",\"votes\":%u,\"models\":[", rules[models->rule], v->votes);
+	text_add(t, ",\"rule\":\"%s\",\"votes\":%u,\"models\":[", rules[v->models->rule], v->votes);
 	for (uint16_t m = 0; m < v->n_opinions; m++) {
-		const struct lj_model_info *info = lj_model_info(models->model[m]);
+		const struct lj_model_info *info = lj_model_info(v->models->model[m]);
 
 		text_add(t, "%s{", m > 0 ? "," : "");
 		add_string(t, "model", info->name);
@@ -288,9 +287,9 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 	}
 	add_marks(t, &v->flow, o);
 	if (v->shed)
-		text_add(t, ",\"shed\":true,\"class\":\"%s\"", lj_verdict_class(v, config->models));
+		text_add(t, ",\"shed\":true,\"class\":\"%s\"", lj_verdict_class(v));
 	if (o != NULL) {
-		const struct lj_model_info *info = lj_model_info(config->models->model[v->model]);
+		const struct lj_model_info *info = lj_model_info(v->models->model[v->model]);
 
 		text_string(t, ",");
 		add_string(t, "model", info->name);
@@ -303,9 +302,9 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 		text_string(t, ",");
 		add_score(t, "threshold", info->threshold);
 		add_scores(t, info, o);
-		add_family(t, config->models->model[v->model], o);
+		add_family(t, v->models->model[v->model], o);
 		if (v->n_opinions > 1)
-			add_opinions(t, v, config->models);
+			add_opinions(t, v);
 		if (v->because != NULL && alert)
 			add_because(t, v->because);
 	}
@@ -319,7 +318,7 @@ static void add_alert(struct text *t, const struct lj_eve_config *config,
 		      const struct lj_verdict *v)
 {
 	const struct lj_opinion *o = lj_verdict_decisive(v);
-	const char *class = lj_verdict_class(v, config->models);
+	const char *class = lj_verdict_class(v);
 	int severity = o->score >= 0.99f ? 1 : o->score >= 0.9f ? 2 : 3;
 
 	text_string(t, ",\"alert\":{\"action\":\"allowed\",\"gid\":1,");

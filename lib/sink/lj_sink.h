@@ -57,8 +57,7 @@ struct lj_eve_config {
 	bool decision_time;   /* ml.decision_us: off in a replay, so that the same capture gives the
 				 same bytes */
 	const char *in_iface; /* "in_iface", may be NULL */
-	const char *pcap_filename;	   /* "pcap_filename", may be NULL */
-	const struct lj_model_set *models; /* borrowed */
+	const char *pcap_filename; /* "pcap_filename", may be NULL */
 };
 
 /* EVE JSON lines, Suricata's schema, `flow` and `alert` events with an `ml` object. docs/eve.md.

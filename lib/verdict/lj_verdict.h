@@ -52,6 +52,7 @@ struct lj_verdict {
 	uint8_t rows;	/* 1: each model's row of features stands behind the values */
 	uint32_t batch; /* rows scored together with this one */
 	uint32_t n_values;
+	const struct lj_model_set *models;    /* by which; not closed while the verdict is there */
 	const struct lj_explanation *because; /* the sink's, while it writes; NULL: none */
 	struct lj_opinion opinion[LJ_MODELS_MAX];
 	struct lj_flow flow;
@@ -73,19 +74,19 @@ void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
 		     const struct lj_feature_plan *evidence, const struct lj_host_context *context);
 
-/* Writes the verdict of a flow that was shed: no opinions, no values. */
-void lj_verdict_shed(struct lj_verdict *v, const struct lj_due_flow *due);
+/* Writes the verdict of a flow that was shed: no opinions of the set's models, no values. */
+void lj_verdict_shed(struct lj_verdict *v, const struct lj_due_flow *due,
+		     const struct lj_model_set *set);
 
 /* Copies rows[m], what model m scored of this flow, behind the verdict, for those who explain it
  * or watch its features. */
-void lj_verdict_keep_rows(struct lj_verdict *v, const struct lj_model_set *set,
-			  const float *const *rows);
+void lj_verdict_keep_rows(struct lj_verdict *v, const float *const *rows);
 /* What model m scored; NULL when the verdict has no rows. */
-const float *lj_verdict_row(const struct lj_verdict *v, const struct lj_model_set *set, uint16_t m);
+const float *lj_verdict_row(const struct lj_verdict *v, uint16_t m);
 
 /* The opinion that decided; NULL without models, and of a flow that was shed. */
 const struct lj_opinion *lj_verdict_decisive(const struct lj_verdict *v);
 /* "benign", "malicious", a family ...; "unclassified" without an opinion. */
-const char *lj_verdict_class(const struct lj_verdict *v, const struct lj_model_set *set);
+const char *lj_verdict_class(const struct lj_verdict *v);
 
 #endif

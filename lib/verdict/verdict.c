@@ -10,30 +10,30 @@ uint32_t lj_verdict_bytes(size_t n_values, size_t row_floats)
 					(size_t)64);
 }
 
-static bool over(const struct lj_verdict *v, const struct lj_model_set *set, uint16_t m)
+static bool over(const struct lj_verdict *v, uint16_t m)
 {
-	return v->opinion[m].score >= lj_model_info(set->model[m])->threshold;
+	return v->opinion[m].score >= lj_model_info(v->models->model[m])->threshold;
 }
 
 /* The highest score of the models that are over their thresholds, or of those that are not; -1 when
  * there are none. One that failed is under, and behind every other. */
-static int highest(const struct lj_verdict *v, const struct lj_model_set *set, bool of_those_over)
+static int highest(const struct lj_verdict *v, bool of_those_over)
 {
 	int best = -1;
 
 	for (uint16_t m = 0; m < v->n_opinions; m++)
-		if (over(v, set, m) == of_those_over &&
+		if (over(v, m) == of_those_over &&
 		    (best < 0 || v->opinion[m].score > v->opinion[best].score ||
 		     isnan(v->opinion[best].score)))
 			best = m;
 	return best;
 }
 
-static uint16_t most_severe(const struct lj_verdict *v, const struct lj_model_set *set)
+static uint16_t most_severe(const struct lj_verdict *v)
 {
-	int best = highest(v, set, true);
+	int best = highest(v, true);
 
-	return (uint16_t)RTE_MAX(best >= 0 ? best : highest(v, set, false), 0);
+	return (uint16_t)RTE_MAX(best >= 0 ? best : highest(v, false), 0);
 }
 
 /* The specialist of a class: named after it, or with that class beside the benign one. */
@@ -48,56 +48,57 @@ static bool is_specialist(const struct lj_model_info *info, const char *class)
 }
 
 /* The first specialist of `class` that has a score; 0 when there is none. */
-static uint16_t specialist(const struct lj_verdict *v, const struct lj_model_set *set,
-			   const char *class)
+static uint16_t specialist(const struct lj_verdict *v, const char *class)
 {
 	for (uint16_t m = 1; m < v->n_opinions; m++)
 		if (!isnan(v->opinion[m].score) &&
-		    is_specialist(lj_model_info(set->model[m]), class))
+		    is_specialist(lj_model_info(v->models->model[m]), class))
 			return m;
 	return 0;
 }
 
-static uint16_t routed(const struct lj_verdict *v, const struct lj_model_set *set)
+static uint16_t routed(const struct lj_verdict *v)
 {
 	const struct lj_opinion *first = &v->opinion[0];
 	uint16_t m = 0;
 
 	if (v->n_opinions == 0 || first->class_index == 0)
-		return isnan(first->score) ? most_severe(v, set) : 0;
+		return isnan(first->score) ? most_severe(v) : 0;
 	/* A family says more than that it is malicious. */
 	if (first->family != 0)
-		m = specialist(v, set, lj_model_family(set->model[0])->class_name[first->family]);
+		m = specialist(v, lj_model_family(v->models->model[0])->class_name[first->family]);
 	if (m == 0)
-		m = specialist(v, set,
-			       lj_model_info(set->model[0])->class_name[first->class_index]);
+		m = specialist(v,
+			       lj_model_info(v->models->model[0])->class_name[first->class_index]);
 	return m;
 }
 
-static void decide(struct lj_verdict *v, const struct lj_model_set *set)
+static void decide(struct lj_verdict *v)
 {
 	int best;
 
 	for (uint16_t m = 0; m < v->n_opinions; m++)
-		v->votes += over(v, set, m);
-	if (set->rule == LJ_RULE_VOTE && v->n_opinions > 0) {
-		v->alert = v->votes >= set->quorum && v->votes > 0;
-		best = highest(v, set, v->alert);
+		v->votes += over(v, m);
+	if (v->models->rule == LJ_RULE_VOTE && v->n_opinions > 0) {
+		v->alert = v->votes >= v->models->quorum && v->votes > 0;
+		best = highest(v, v->alert);
 		/* Too few, but all there are: the first keeps its word. */
 		v->model = (uint16_t)RTE_MAX(best, 0);
 		return;
 	}
-	v->model = set->rule == LJ_RULE_ROUTE ? routed(v, set) : most_severe(v, set);
-	v->alert = v->n_opinions > 0 && over(v, set, v->model);
+	v->model = v->models->rule == LJ_RULE_ROUTE ? routed(v) : most_severe(v);
+	v->alert = v->n_opinions > 0 && over(v, v->model);
 }
 
-static void begin(struct lj_verdict *v, const struct lj_due_flow *due)
+static void begin(struct lj_verdict *v, const struct lj_due_flow *due,
+		  const struct lj_model_set *set)
 {
 	v->order = due->order;
 	v->due_tsc = due->due_tsc;
 	v->queued_tsc = due->queued_tsc;
 	v->flow = due->flow;
 	v->shed = due->shed;
+	v->models = set;
 	v->votes = v->rows = 0;
 	v->because = NULL;
 }
@@ -106,11 +107,11 @@ void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 		     const struct lj_model_set *set, const struct lj_opinion *const *opinions,
 		     const struct lj_feature_plan *evidence, const struct lj_host_context *context)
 {
-	begin(v, due);
+	begin(v, due, set);
 	v->n_opinions = set->n;
 	for (uint16_t m = 0; m < set->n; m++)
 		v->opinion[m] = *opinions[m];
-	decide(v, set);
+	decide(v);
 	v->n_values = 0;
 	if (evidence == NULL)
 		return;
@@ -118,9 +119,10 @@ void lj_verdict_make(struct lj_verdict *v, const struct lj_due_flow *due,
 	lj_feature_values(evidence, &due->flow, context, v->values);
 }
 
-void lj_verdict_shed(struct lj_verdict *v, const struct lj_due_flow *due)
+void lj_verdict_shed(struct lj_verdict *v, const struct lj_due_flow *due,
+		     const struct lj_model_set *set)
 {
-	begin(v, due);
+	begin(v, due, set);
 	v->model = v->n_opinions = 0;
 	v->alert = 0;
 	v->batch = v->n_values = 0;
@@ -135,13 +137,12 @@ size_t lj_verdict_row_floats(const struct lj_model_set *set)
 	return floats;
 }
 
-void lj_verdict_keep_rows(struct lj_verdict *v, const struct lj_model_set *set,
-			  const float *const *rows)
+void lj_verdict_keep_rows(struct lj_verdict *v, const float *const *rows)
 {
 	float *to = (float *)(v->values + v->n_values);
 
-	for (uint16_t m = 0; m < set->n; m++) {
-		uint32_t features = lj_model_info(set->model[m])->features;
+	for (uint16_t m = 0; m < v->models->n; m++) {
+		uint32_t features = lj_model_info(v->models->model[m])->features;
 
 		memcpy(to, rows[m], features * sizeof(*to));
 		to += features;
@@ -149,14 +150,14 @@ void lj_verdict_keep_rows(struct lj_verdict *v, const struct lj_model_set *set,
 	v->rows = 1;
 }
 
-const float *lj_verdict_row(const struct lj_verdict *v, const struct lj_model_set *set, uint16_t m)
+const float *lj_verdict_row(const struct lj_verdict *v, uint16_t m)
 {
 	const float *row = (const float *)(v->values + v->n_values);
 
 	if (!v->rows)
 		return NULL;
 	for (uint16_t i = 0; i < m; i++)
-		row += lj_model_info(set->model[i])->features;
+		row += lj_model_info(v->models->model[i])->features;
 	return row;
 }
 
@@ -165,9 +166,10 @@ const struct lj_opinion *lj_verdict_decisive(const struct lj_verdict *v)
 	return v->n_opinions > 0 ? &v->opinion[v->model] : NULL;
 }
 
-const char *lj_verdict_class(const struct lj_verdict *v, const struct lj_model_set *set)
+const char *lj_verdict_class(const struct lj_verdict *v)
 {
 	if (v->n_opinions == 0)
 		return "unclassified";
-	return lj_model_info(set->model[v->model])->class_name[v->opinion[v->model].class_index];
+	return lj_model_info(v->models->model[v->model])
+		->class_name[v->opinion[v->model].class_index];
 }

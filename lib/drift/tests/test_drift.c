@@ -89,11 +89,12 @@ static void feed(struct lj_drift *d, uint32_t n, uint64_t at_ns, float feature, 
 
 	CU_ASSERT_FATAL(v != NULL && row != NULL);
 	memset(v, 0, sizeof(*v));
+	v->models = &set;
 	v->n_opinions = 1;
 	v->opinion[0].score = score;
 	v->flow.last_ns = at_ns;
 	row[0] = feature;
-	lj_verdict_keep_rows(v, &set, rows);
+	lj_verdict_keep_rows(v, rows);
 	for (uint32_t i = 0; i < n; i++) {
 		v->flow.flow_id = i;
 		lj_drift_look(d, at_ns);

@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 
 		snprintf(name, sizeof(name), "%ub%uw", cells[i].batch, cells[i].workers);
 		result = measure(&rig, &cells[i], seconds);
-		report(name, lj_model_info(rig.p->shared.models.model[0])->engine, &cells[i],
+		report(name, lj_model_info(lj_pipeline_models(rig.p)->model[0])->engine, &cells[i],
 		       &result, &base, text, json);
 	}
 	rig_close(&rig);

@@ -11,7 +11,6 @@
 #include "lj_test.h"
 
 static char dir[] = "/tmp/lj-test-sink-XXXXXX";
-static const struct lj_model_set no_models;
 
 static void set_ipv4(uint8_t addr[16], uint32_t ip)
 {
@@ -64,8 +63,7 @@ static const char *text(const json_t *event, const char *key)
 
 static void an_event_is_json_with_suricatas_fields(void)
 {
-	const struct lj_eve_config config = {.models = &no_models,
-					     .pcap_filename = "a \"quoted\"\\\n.pcap"};
+	const struct lj_eve_config config = {.pcap_filename = "a \"quoted\"\\\n.pcap"};
 	struct lj_verdict v = sample();
 	json_t *event = encode(&v, &config), *flow = json_object_get(event, "flow");
 
@@ -87,7 +85,7 @@ static void an_event_is_json_with_suricatas_fields(void)
 
 static void what_goes_on_has_no_reason_and_what_is_rare_a_name(void)
 {
-	const struct lj_eve_config config = {.models = &no_models};
+	const struct lj_eve_config config = {0};
 	struct lj_verdict v = sample();
 	json_t *event;
 
@@ -120,8 +118,7 @@ static void a_name_that_is_no_utf8_leaves_json(void)
 	struct lj_verdict v = sample();
 
 	for (size_t i = 0; i < RTE_DIM(names); i++) {
-		struct lj_eve_config config = {.pcap_filename = names[i].name,
-					       .models = &no_models};
+		struct lj_eve_config config = {.pcap_filename = names[i].name};
 		json_t *event = encode(&v, &config);
 
 		CU_ASSERT_STRING_EQUAL(text(event, "pcap_filename"), names[i].written);
@@ -157,13 +154,14 @@ static struct lj_model *open_oddly_named(void)
 static void a_class_may_have_any_name(void)
 {
 	struct lj_model_set set = {.n = 1, .model = {open_oddly_named()}};
-	const struct lj_eve_config config = {.models = &set};
+	const struct lj_eve_config config = {0};
 	struct lj_verdict v = sample();
 	const json_t *alert, *ml;
 	char line[4096];
 	json_t *event;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(set.model[0]);
+	v.models = &set;
 	v.n_opinions = v.alert = 1;
 	v.opinion[0] = (struct lj_opinion){
 		.score = 0.75f, .class_index = 1, .classes = 2, .scores = {0.25f, 0.75f}};
@@ -182,7 +180,7 @@ static void a_class_may_have_any_name(void)
 
 static void a_flow_that_was_shed_leaves_a_marked_record(void)
 {
-	const struct lj_eve_config config = {.models = &no_models, .decision_time = true};
+	const struct lj_eve_config config = {.decision_time = true};
 	static const char *const names[] = {"length_mean"};
 	struct lj_feature_plan *plan = lj_feature_plan_create(names, 1, NULL);
 	struct lj_verdict v = sample();
@@ -207,7 +205,7 @@ static void a_flow_that_was_shed_leaves_a_marked_record(void)
 
 static void a_line_that_does_not_fit_is_none(void)
 {
-	const struct lj_eve_config config = {.models = &no_models};
+	const struct lj_eve_config config = {0};
 	struct lj_verdict v = sample();
 	char line[200];
 
@@ -249,7 +247,7 @@ static void community_ids_are_those_of_the_specification(void)
 
 static struct lj_sink *open_eve(const char *path, enum lj_eve_flows flows)
 {
-	struct lj_eve_config config = {.target = path, .flows = flows, .models = &no_models};
+	struct lj_eve_config config = {.target = path, .flows = flows};
 
 	return lj_sink_open_eve(&config, NULL);
 }

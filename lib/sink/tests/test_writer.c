@@ -19,11 +19,10 @@
 #define A_LOOK_LATER_US 1100000
 
 static char dir[] = "/tmp/lj-test-writer-XXXXXX";
-static const struct lj_model_set no_models;
 
 static struct lj_sink *open_eve(const char *path, enum lj_eve_flows flows)
 {
-	struct lj_eve_config config = {.target = path, .flows = flows, .models = &no_models};
+	struct lj_eve_config config = {.target = path, .flows = flows};
 
 	return lj_sink_open_eve(&config, NULL);
 }
@@ -182,7 +181,7 @@ static void a_table_that_is_moved_has_its_header_again(void)
 
 static void what_is_appended_begins_a_line(void)
 {
-	struct lj_eve_config config = {.append = true, .models = &no_models};
+	struct lj_eve_config config = {.append = true};
 	char path[128], line[64];
 	struct lj_sink *s;
 	bool whole;
@@ -267,7 +266,7 @@ static void *read_slowly(void *fd)
 static void a_replay_waits_for_a_slow_reader(void)
 {
 	char path[64], target[80];
-	struct lj_eve_config config = {.target = target, .waits = true, .models = &no_models};
+	struct lj_eve_config config = {.target = target, .waits = true};
 	pthread_t thread;
 	struct lj_sink *s;
 	void *n = NULL;
@@ -308,7 +307,7 @@ static void *read_pipe_slowly(void *fd)
 /* As stdout may be when what started linejudge made it so for itself. */
 static void a_pipe_that_does_not_block_is_waited_for(void)
 {
-	struct lj_eve_config config = {.target = "-", .waits = true, .models = &no_models};
+	struct lj_eve_config config = {.target = "-", .waits = true};
 	int ends[2], own = dup(STDOUT_FILENO);
 	pthread_t thread;
 	struct lj_sink *s;
@@ -391,7 +390,7 @@ static void live_a_pipe_that_is_full_waits_for_nobody(void)
 
 static void a_target_that_cannot_be_written_is_named(void)
 {
-	struct lj_eve_config config = {.target = "/nonexistent/eve.json", .models = &no_models};
+	struct lj_eve_config config = {.target = "/nonexistent/eve.json"};
 	struct lj_error err;
 
 	CU_ASSERT_PTR_NULL(lj_sink_open_eve(&config, &err));

@@ -43,6 +43,7 @@ static struct lj_verdict verdict_of(const float *scores, uint16_t n)
 	due.flow.flow_id = 42;
 	memset(&v, 0xa5, sizeof(v));
 	lj_verdict_make(&v, &due, &some, opinions, NULL, NULL);
+	v.models = &set;
 	return v;
 }
 
@@ -52,13 +53,13 @@ static void the_highest_score_decides(void)
 
 	CU_ASSERT_EQUAL(v.model, 1);
 	CU_ASSERT_EQUAL(lj_verdict_decisive(&v)->score, 0.95f);
-	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v, &set), "malicious");
+	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v), "malicious");
 	CU_ASSERT_EQUAL(v.n_opinions, 3);
 	CU_ASSERT_EQUAL(v.opinion[0].score, 0.2f);
 	CU_ASSERT_EQUAL(v.opinion[2].score, 0.5f);
 	v = verdict_of((const float[]){0.3f, 0.3f}, 2);
 	CU_ASSERT_EQUAL(v.model, 0);
-	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v, &set), "benign");
+	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v), "benign");
 }
 
 static void by_vote_a_quorum_alerts(void)
@@ -76,7 +77,7 @@ static void by_vote_a_quorum_alerts(void)
 	v = verdict_of(scores, 3);
 	CU_ASSERT_FALSE(v.alert);
 	CU_ASSERT_EQUAL(v.model, 0);
-	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v, &set), "benign");
+	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v), "benign");
 	set.quorum = 1;
 	v = verdict_of((const float[]){NAN, 0.1f, NAN}, 3);
 	CU_ASSERT_FALSE(v.alert);
@@ -117,14 +118,14 @@ static void rows_stand_behind_the_evidence(void)
 	CU_ASSERT_FATAL(v != NULL && row != NULL && other != NULL);
 	CU_ASSERT_EQUAL(floats, 3 * features);
 	*v = verdict_of((const float[]){0.1f, 0.2f, 0.3f}, 3);
-	CU_ASSERT_PTR_NULL(lj_verdict_row(v, &set, 2));
+	CU_ASSERT_PTR_NULL(lj_verdict_row(v, 2));
 	v->n_values = 2;
 	v->values[1] = 17;
 	other[features - 1] = 5;
-	lj_verdict_keep_rows(v, &set, rows);
+	lj_verdict_keep_rows(v, rows);
 	CU_ASSERT_EQUAL(v->values[1], 17);
-	CU_ASSERT_EQUAL(lj_verdict_row(v, &set, 0)[features - 1], 0);
-	CU_ASSERT_EQUAL(lj_verdict_row(v, &set, 2)[features - 1], 5);
+	CU_ASSERT_EQUAL(lj_verdict_row(v, 0)[features - 1], 0);
+	CU_ASSERT_EQUAL(lj_verdict_row(v, 2)[features - 1], 5);
 	free(v);
 	free(row);
 	free(other);
@@ -155,7 +156,7 @@ static void without_models_a_flow_is_unclassified(void)
 	struct lj_verdict v = verdict_of(NULL, 0);
 
 	CU_ASSERT_PTR_NULL(lj_verdict_decisive(&v));
-	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v, &set), "unclassified");
+	CU_ASSERT_STRING_EQUAL(lj_verdict_class(&v), "unclassified");
 	CU_ASSERT_FALSE(v.alert);
 	CU_ASSERT_EQUAL(v.model, 0);
 }
