@@ -1,6 +1,7 @@
 """Options, the test run from YAML, and the result table."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,10 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from framework import report, topology  # noqa: E402: importable only now
+
+# Who started this may have them ignored (nohup, a shell in the background), and so would what the tests start.
+for number, action in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+    signal.signal(number, action)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NO_LINK = os.path.join(ROOT, "dts-tests", "conf", "no_link.yaml")
