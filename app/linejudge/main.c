@@ -194,7 +194,7 @@ static int conclude(const struct lj_config *c, struct lj_pipeline *p, struct lj_
 static int run(const struct options *o, const struct lj_identity *identity, struct lj_pipeline *p,
 	       struct lj_error *err)
 {
-	struct lj_control *control = lj_control_create(p, err);
+	struct lj_control *control = lj_control_create(p, &o->config, err);
 	struct lj_shell *shell = NULL;
 	int ret = -EINVAL;
 

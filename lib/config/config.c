@@ -197,6 +197,28 @@ static int check_targets(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
+/* It is written beside, and put in its place. */
+static int check_metrics(const struct lj_config *c, struct lj_error *err)
+{
+	const char *file = c->metrics.file, *name = strrchr(file, '/');
+	char folder[LJ_CONFIG_TEXT + 2];
+	struct stat st;
+
+	if (file[0] == '\0')
+		return 0;
+	name = name != NULL ? name + 1 : file;
+	snprintf(folder, sizeof(folder), "%.*s.", (int)(name - file), file);
+	if (stat(folder, &st) != 0)
+		return lj_error_set(err, errno, "metrics.file", "\"%.*s\": %s", (int)(name - file),
+				    file, strerror(errno));
+	if (stat(file, &st) == 0 && !S_ISREG(st.st_mode))
+		return lj_error_set(err, EINVAL, "metrics.file", "\"%s\" is no file", file);
+	if (same_file(file, c->eve.target) || same_file(file, c->features.csv))
+		return lj_error_set(err, EINVAL, "metrics.file",
+				    "\"%s\" is a sink's, too: each needs a place of its own", file);
+	return 0;
+}
+
 /* Lists that the command line gave piece by piece. */
 static int check_lists(const struct lj_config *c, struct lj_error *err)
 {
@@ -253,7 +275,7 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 				    "%u votes are asked of %u models: none would ever alert",
 				    c->verdict.quorum, c->models.n);
 	if (check_lists(c, err) != 0 || check_mode(c, err) != 0 || check_targets(c, err) != 0 ||
-	    check_features(c, err) != 0)
+	    check_metrics(c, err) != 0 || check_features(c, err) != 0)
 		return -EINVAL;
 	return check_ports(c, err);
 }

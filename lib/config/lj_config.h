@@ -155,6 +155,10 @@ struct lj_config {
 		char set[LJ_CONFIG_TEXT];
 		bool early;
 	} features;
+	struct {
+		char file[LJ_CONFIG_TEXT]; /* "": none */
+		uint64_t every_ns;
+	} metrics;
 	uint32_t doctor;  /* enum lj_doctor_at_start */
 	uint32_t summary; /* enum lj_summary */
 	struct {

@@ -2,7 +2,7 @@
 
 #include "control.h"
 
-static bool is_gauge(enum lj_counter which)
+bool is_gauge(enum lj_counter which)
 {
 	return which == LJ_C_flow_active || which == LJ_C_batch_waiting ||
 	       which == LJ_C_host_held || which == LJ_C_verdict_waiting;

@@ -13,7 +13,8 @@ const struct command commands[] = {
 };
 const size_t n_commands = RTE_DIM(commands);
 
-struct lj_control *lj_control_create(struct lj_pipeline *p, struct lj_error *err)
+struct lj_control *lj_control_create(struct lj_pipeline *p, const struct lj_config *config,
+				     struct lj_error *err)
 {
 	struct lj_control *c = aligned_alloc(_Alignof(struct lj_control), sizeof(*c));
 
@@ -23,6 +24,8 @@ struct lj_control *lj_control_create(struct lj_pipeline *p, struct lj_error *err
 	}
 	memset(c, 0, sizeof(*c));
 	c->pipeline = p;
+	c->metrics.path = lj_config_replay(config) ? "" : config->metrics.file;
+	c->metrics.every_ns = config->metrics.every_ns;
 	pthread_mutex_init(&c->lock, NULL);
 	if (telemetry_register(c, err) != 0) {
 		lj_control_destroy(c);
@@ -38,6 +41,7 @@ void lj_control_destroy(struct lj_control *c)
 	telemetry_unregister(c);
 	if (c->reloader_made)
 		pthread_join(c->reloader, NULL);
+	metrics_end(&c->metrics);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -50,6 +54,7 @@ void lj_control_attend(struct lj_control *c, uint64_t now_ns)
 		return;
 	if (lj_pipeline_failover_due(c->pipeline, now_ns))
 		lj_pipeline_failover(c->pipeline);
+	metrics_attend(&c->metrics, c->pipeline, now_ns);
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -9,10 +9,18 @@
 
 #include "lj_control.h"
 
+/* The file that metrics go to, every so often. main */
+struct metrics {
+	const char *path; /* "": none */
+	uint64_t every_ns, due_ns;
+	bool failing;
+};
+
 struct lj_control {
 	struct lj_pipeline *pipeline;
 	pthread_mutex_t lock;
 	struct lj_counters baseline; /* at the latest "clear stats" */
+	struct metrics metrics;
 	/* Of lj_control_reload(). main, but for `reloading`, which the thread clears at its end */
 	pthread_t reloader;
 	bool reloader_made;
@@ -61,6 +69,14 @@ json_t *latency_json(const struct lj_histogram *h);
 #define RANGES 24
 uint64_t range_end_us(int i);
 uint64_t range_count(const struct lj_histogram *h, int i);
+/* Whether the counter is of now, and not of all so far. */
+bool is_gauge(enum lj_counter which);
+/* All metrics, as metrics.c says; under the lock. */
+void metrics_write(const struct lj_pipeline *p, FILE *out);
+/* Writes the file when it is time; under the lock. A failure is told once, until it went well. */
+void metrics_attend(struct metrics *m, const struct lj_pipeline *p, uint64_t now_ns);
+/* Removes the file: who is not there has no metrics. */
+void metrics_end(const struct metrics *m);
 /* Each model's drift, by name, as "show drift" has it. */
 void drift_json(const struct lj_pipeline *p, json_t *reply);
 

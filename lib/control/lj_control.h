@@ -20,14 +20,15 @@
 
 struct lj_control;
 
-/* Makes the commands answer for `p`, and registers them with telemetry. At most one at a time. NULL
- * and `err`. */
-struct lj_control *lj_control_create(struct lj_pipeline *p, struct lj_error *err);
+/* Makes the commands answer for `p`, and registers them with telemetry; `config` is borrowed. At
+ * most one at a time. NULL and `err`. */
+struct lj_control *lj_control_create(struct lj_pipeline *p, const struct lj_config *config,
+				     struct lj_error *err);
 /* Afterwards telemetry answers "shutting down". */
 void lj_control_destroy(struct lj_control *c);
 
-/* Looks after the ports (lj_pipeline_failover()), unless a command is at work. main, every ms or
- * so.
+/* Looks after the ports (lj_pipeline_failover()) and the metrics' file, unless a command is at
+ * work. main, every ms or so.
  */
 void lj_control_attend(struct lj_control *c, uint64_t now_ns);
 

@@ -47,7 +47,7 @@ static void open_demo(void)
 	lj_config_set(&config, "flow.capacity=65536", &err);
 	pipeline = lj_pipeline_create(&config, &err);
 	if (pipeline != NULL)
-		control = lj_control_create(pipeline, &err);
+		control = lj_control_create(pipeline, &config, &err);
 	if (control == NULL) {
 		fprintf(stderr, "%s: %s\n", err.where, err.what);
 		exit(EXIT_FAILURE);
