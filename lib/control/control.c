@@ -25,6 +25,8 @@ struct lj_control *lj_control_create(struct lj_pipeline *p, const struct lj_conf
 	memset(c, 0, sizeof(*c));
 	c->pipeline = p;
 	c->metrics.path = lj_config_replay(config) ? "" : config->metrics.file;
+	c->metrics.process =
+		config->eal.file_prefix[0] != '\0' ? config->eal.file_prefix : "linejudge";
 	c->metrics.every_ns = config->metrics.every_ns;
 	pthread_mutex_init(&c->lock, NULL);
 	if (telemetry_register(c, err) != 0) {

@@ -11,7 +11,8 @@
 
 /* The file that metrics go to, every so often. main */
 struct metrics {
-	const char *path; /* "": none */
+	const char *path;    /* "": none */
+	const char *process; /* file prefix of the EAL */
 	uint64_t every_ns, due_ns;
 	bool failing;
 };
@@ -71,8 +72,6 @@ uint64_t range_end_us(int i);
 uint64_t range_count(const struct lj_histogram *h, int i);
 /* Whether the counter is of now, and not of all so far. */
 bool is_gauge(enum lj_counter which);
-/* All metrics, as metrics.c says; under the lock. */
-void metrics_write(const struct lj_pipeline *p, FILE *out);
 /* Writes the file when it is time; under the lock. A failure is told once, until it went well. */
 void metrics_attend(struct metrics *m, const struct lj_pipeline *p, uint64_t now_ns);
 /* Removes the file: who is not there has no metrics. */

@@ -15,38 +15,49 @@
 
 #define NAME "linejudge_"
 
-static void family(FILE *out, const char *name, const char *type, const char *help)
+/* Where samples go, and whose they are: a machine may run one process a NUMA node. */
+struct page {
+	FILE *out;
+	const char *process;
+};
+
+static void family(struct page *to, const char *name, const char *type, const char *help)
 {
-	fprintf(out, "# HELP " NAME "%s ", name);
+	fprintf(to->out, "# HELP " NAME "%s ", name);
 	for (; *help != '\0'; help++)
-		fprintf(out, *help == '\\' ? "\\\\" : *help == '\n' ? "\\n" : "%c", *help);
-	fprintf(out, "\n# TYPE " NAME "%s %s\n", name, type);
+		fprintf(to->out, *help == '\\' ? "\\\\" : *help == '\n' ? "\\n" : "%c", *help);
+	fprintf(to->out, "\n# TYPE " NAME "%s %s\n", name, type);
 }
 
-/* NAME{label="value",...} VALUE: `labels` are pairs, and end with NULL. */
-static void sample(FILE *out, const char *name, double value, ...)
+static void add_label(FILE *out, const char *label, const char *text)
 {
-	const char *label, *text;
-	char before = '{';
+	fprintf(out, "%s=\"", label);
+	for (; *text != '\0'; text++)
+		if (*text == '\n')
+			fputs("\\n", out);
+		else
+			fprintf(out, strchr("\"\\", *text) != NULL ? "\\%c" : "%c", *text);
+	fputc('"', out);
+}
+
+/* NAME{process="...",label="text",...} VALUE: labels and texts by turns, and NULL. */
+static void sample(struct page *to, const char *name, double value, ...)
+{
+	const char *label;
 	va_list labels;
 
-	fprintf(out, NAME "%s", name);
+	fprintf(to->out, NAME "%s{", name);
+	add_label(to->out, "process", to->process);
 	va_start(labels, value);
 	while ((label = va_arg(labels, const char *)) != NULL) {
-		fprintf(out, "%c%s=\"", before, label);
-		for (text = va_arg(labels, const char *); *text != '\0'; text++)
-			if (*text == '\n')
-				fputs("\\n", out);
-			else
-				fprintf(out, strchr("\"\\", *text) != NULL ? "\\%c" : "%c", *text);
-		fputc('"', out);
-		before = ',';
+		fputc(',', to->out);
+		add_label(to->out, label, va_arg(labels, const char *));
 	}
 	va_end(labels);
-	fprintf(out, "%s %.17g\n", before == ',' ? "}" : "", value);
+	fprintf(to->out, "} %.17g\n", value);
 }
 
-static void write_counters(const struct lj_pipeline *p, FILE *out)
+static void write_counters(const struct lj_pipeline *p, struct page *to)
 {
 	struct lj_counters total;
 	char name[96];
@@ -55,8 +66,8 @@ static void write_counters(const struct lj_pipeline *p, FILE *out)
 	for (int i = 0; i < LJ_COUNTERS; i++) {
 		snprintf(name, sizeof(name), "%s%s", lj_counter_info[i].name,
 			 is_gauge(i) ? "" : "_total");
-		family(out, name, is_gauge(i) ? "gauge" : "counter", lj_counter_info[i].help);
-		sample(out, name, (double)total.value[i], NULL);
+		family(to, name, is_gauge(i) ? "gauge" : "counter", lj_counter_info[i].help);
+		sample(to, name, (double)total.value[i], NULL);
 	}
 }
 
@@ -71,7 +82,7 @@ static double value_of(const void *of, const struct field *f)
 	return (double)*(const uint64_t *)RTE_PTR_ADD(of, f->offset);
 }
 
-static void write_ports(const struct lj_pipeline *p, FILE *out)
+static void write_ports(const struct lj_pipeline *p, struct page *to)
 {
 #define FIELD(name, member, help)                                                                  \
 	{                                                                                          \
@@ -88,26 +99,26 @@ static void write_ports(const struct lj_pipeline *p, FILE *out)
 	uint32_t n = lj_pipeline_sources(p);
 
 	for (size_t i = 0; i < RTE_DIM(fields); i++) {
-		family(out, fields[i].name, "counter", fields[i].help);
+		family(to, fields[i].name, "counter", fields[i].help);
 		for (uint32_t port = 0; port < n; port++) {
 			struct lj_source_stats stats;
 
 			if (lj_pipeline_port_stats(p, port, &stats) == 0)
-				sample(out, fields[i].name, value_of(&stats, &fields[i]), "port",
+				sample(to, fields[i].name, value_of(&stats, &fields[i]), "port",
 				       lj_pipeline_source(p, port)->name, NULL);
 		}
 	}
-	family(out, "port_well", "gauge", "1: the port is there and its link is up");
+	family(to, "port_well", "gauge", "1: the port is there and its link is up");
 	for (uint32_t port = 0; port < n; port++) {
 		struct lj_failover_info info;
 
 		lj_pipeline_failover_info(p, port, &info);
-		sample(out, "port_well", strcmp(info.state, "well") == 0, "port",
+		sample(to, "port_well", strcmp(info.state, "well") == 0, "port",
 		       lj_pipeline_source(p, port)->name, NULL);
 	}
 }
 
-static void write_sinks(const struct lj_pipeline *p, FILE *out)
+static void write_sinks(const struct lj_pipeline *p, struct page *to)
 {
 #define FIELD(name, member, help)                                                                  \
 	{                                                                                          \
@@ -121,17 +132,17 @@ static void write_sinks(const struct lj_pipeline *p, FILE *out)
 	};
 #undef FIELD
 	for (size_t i = 0; i < RTE_DIM(fields); i++) {
-		family(out, fields[i].name, "counter", fields[i].help);
+		family(to, fields[i].name, "counter", fields[i].help);
 		for (uint32_t k = 0; k < lj_pipeline_sinks(p); k++) {
 			const struct lj_sink *sink = lj_pipeline_sink(p, k);
 
-			sample(out, fields[i].name, value_of(&sink->counts, &fields[i]), "sink",
+			sample(to, fields[i].name, value_of(&sink->counts, &fields[i]), "sink",
 			       sink->name, NULL);
 		}
 	}
 }
 
-static void write_roles(const struct lj_pipeline *p, FILE *out)
+static void write_roles(const struct lj_pipeline *p, struct page *to)
 {
 	static const struct {
 		const char *regime;
@@ -140,53 +151,53 @@ static void write_roles(const struct lj_pipeline *p, FILE *out)
 		       {"idle", LJ_C_cycles_idle},
 		       {"refused", LJ_C_cycles_refused}};
 
-	family(out, "role_cycles_total", "counter", "TSC cycles of a role's polls, by regime");
+	family(to, "role_cycles_total", "counter", "TSC cycles of a role's polls, by regime");
 	for (uint32_t i = 0; i < lj_pipeline_roles(p); i++) {
 		struct lj_role_info role;
 
 		lj_pipeline_role(p, i, &role);
 		for (size_t k = 0; k < RTE_DIM(regimes); k++)
-			sample(out, "role_cycles_total",
+			sample(to, "role_cycles_total",
 			       (double)lj_counter_read(role.counters, regimes[k].counter), "role",
 			       role.name, "regime", regimes[k].regime, NULL);
 	}
 }
 
-static void write_lcores(const struct lj_pipeline *p, FILE *out)
+static void write_lcores(const struct lj_pipeline *p, struct page *to)
 {
-	family(out, "lcore_stalls_total", "counter", "times that the lcore made no progress");
+	family(to, "lcore_stalls_total", "counter", "times that the lcore made no progress");
 	for (uint32_t i = 0; i < lj_pipeline_lcores(p); i++) {
 		struct lj_health health;
 
 		lj_pipeline_health(p, i, &health);
-		sample(out, "lcore_stalls_total", (double)health.stalls, "roles", health.roles,
+		sample(to, "lcore_stalls_total", (double)health.stalls, "roles", health.roles,
 		       NULL);
 	}
 }
 
-static void write_verdicts(const struct lj_pipeline *p, FILE *out)
+static void write_verdicts(const struct lj_pipeline *p, struct page *to)
 {
 	const struct lj_model_set *models = lj_pipeline_models(p);
 	const struct lj_tally *tally = lj_pipeline_tally(p);
 
-	family(out, "verdicts_total", "counter", "verdicts by deciding model and class");
+	family(to, "verdicts_total", "counter", "verdicts by deciding model and class");
 	for (uint16_t m = 0; m < models->n; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
 
 		for (uint16_t k = 0; k < info->classes; k++)
-			sample(out, "verdicts_total", (double)tally->class_count[m][k], "model",
+			sample(to, "verdicts_total", (double)tally->class_count[m][k], "model",
 			       info->name, "class", info->class_name[k], NULL);
 	}
-	family(out, "model_threshold", "gauge", "score from which on the model alarms");
+	family(to, "model_threshold", "gauge", "score from which on the model alarms");
 	for (uint16_t m = 0; m < models->n; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
 
-		sample(out, "model_threshold", (double)info->threshold, "model", info->name,
+		sample(to, "model_threshold", (double)info->threshold, "model", info->name,
 		       "sha256", info->sha256, "calibration", info->calibration, NULL);
 	}
 }
 
-static void write_drift(const struct lj_pipeline *p, FILE *out)
+static void write_drift(const struct lj_pipeline *p, struct page *to)
 {
 	const struct lj_model_set *models = lj_pipeline_models(p);
 	const struct lj_drift *d = lj_pipeline_drift(p);
@@ -196,20 +207,20 @@ static void write_drift(const struct lj_pipeline *p, FILE *out)
 		return;
 	for (uint16_t m = 0; m < models->n; m++)
 		lj_drift_report(d, m, &r[m]);
-	family(out, "model_score_psi", "gauge", "how far scores are from training's: the window's");
+	family(to, "model_score_psi", "gauge", "how far scores are from training's: the window's");
 	for (uint16_t m = 0; m < models->n; m++)
-		sample(out, "model_score_psi", (double)r[m].score_psi, "model",
+		sample(to, "model_score_psi", (double)r[m].score_psi, "model",
 		       lj_model_info(models->model[m])->name, NULL);
-	family(out, "model_over_ratio", "gauge", "share of the window's verdicts that alarm");
+	family(to, "model_over_ratio", "gauge", "share of the window's verdicts that alarm");
 	for (uint16_t m = 0; m < models->n; m++)
-		sample(out, "model_over_ratio",
+		sample(to, "model_over_ratio",
 		       r[m].verdicts > 0 ? (double)r[m].over / (double)r[m].verdicts : NAN, "model",
 		       lj_model_info(models->model[m])->name, NULL);
 }
 
-static void write_stages(const struct lj_pipeline *p, FILE *out)
+static void write_stages(const struct lj_pipeline *p, struct page *to)
 {
-	family(out, "stage_seconds", "histogram",
+	family(to, "stage_seconds", "histogram",
 	       "decision time by stage; the stages add up to the stage decision");
 	for (int stage = 0; stage < LJ_STAGES; stage++) {
 		const char *name = lj_stage_name[stage];
@@ -220,32 +231,34 @@ static void write_stages(const struct lj_pipeline *p, FILE *out)
 			char le[32];
 
 			snprintf(le, sizeof(le), "%g", (double)range_end_us(i) / 1e6);
-			sample(out, "stage_seconds_bucket",
+			sample(to, "stage_seconds_bucket",
 			       (double)lj_histogram_below(&h, range_end_us(i) * 1000), "stage",
 			       name, "le", le, NULL);
 		}
-		sample(out, "stage_seconds_bucket", (double)h.count, "stage", name, "le", "+Inf",
+		sample(to, "stage_seconds_bucket", (double)h.count, "stage", name, "le", "+Inf",
 		       NULL);
-		sample(out, "stage_seconds_sum", (double)h.sum / 1e9, "stage", name, NULL);
-		sample(out, "stage_seconds_count", (double)h.count, "stage", name, NULL);
+		sample(to, "stage_seconds_sum", (double)h.sum / 1e9, "stage", name, NULL);
+		sample(to, "stage_seconds_count", (double)h.count, "stage", name, NULL);
 	}
 }
 
-void metrics_write(const struct lj_pipeline *p, FILE *out)
+static void write_page(const struct lj_pipeline *p, const char *process, FILE *out)
 {
-	family(out, "info", "gauge", "1: what runs");
-	sample(out, "info", 1, "version", LJ_VERSION, NULL);
-	write_counters(p, out);
-	write_ports(p, out);
-	write_roles(p, out);
-	write_lcores(p, out);
-	write_sinks(p, out);
-	write_verdicts(p, out);
-	write_drift(p, out);
-	write_stages(p, out);
+	struct page to = {out, process};
+
+	family(&to, "info", "gauge", "1: what runs");
+	sample(&to, "info", 1, "version", LJ_VERSION, NULL);
+	write_counters(p, &to);
+	write_ports(p, &to);
+	write_roles(p, &to);
+	write_lcores(p, &to);
+	write_sinks(p, &to);
+	write_verdicts(p, &to);
+	write_drift(p, &to);
+	write_stages(p, &to);
 }
 
-static int save(const struct lj_pipeline *p, const char *path)
+static int save(const struct lj_pipeline *p, const char *process, const char *path)
 {
 	char new[LJ_CONFIG_TEXT + 8];
 	int ret = 0;
@@ -256,7 +269,7 @@ static int save(const struct lj_pipeline *p, const char *path)
 	out = fopen(new, "we");
 	if (out == NULL)
 		return -errno;
-	metrics_write(p, out);
+	write_page(p, process, out);
 	/* Whoever collects them is another user. */
 	if (fflush(out) != 0 || ferror(out) || fchmod(fileno(out), 0644) != 0)
 		ret = -errno;
@@ -276,7 +289,7 @@ void metrics_attend(struct metrics *m, const struct lj_pipeline *p, uint64_t now
 	if (m->path[0] == '\0' || now_ns < m->due_ns)
 		return;
 	m->due_ns = now_ns + m->every_ns;
-	ret = save(p, m->path);
+	ret = save(p, m->process, m->path);
 	if (ret != 0 && !m->failing)
 		lj_log(WARNING, "metrics.file: %s cannot be written: %s\n", m->path,
 		       strerror(-ret));
