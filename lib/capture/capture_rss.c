@@ -61,20 +61,33 @@ static int settle_key(struct port_rss *rss, uint16_t port, uint8_t *key)
 	return ret;
 }
 
+/* The last group of a table may be a part of one. */
+static uint64_t mask_of(uint16_t entries, uint16_t group)
+{
+	uint16_t n = entries - group * RTE_ETH_RETA_GROUP_SIZE;
+
+	return n < RTE_ETH_RETA_GROUP_SIZE ? RTE_BIT64(n) - 1 : UINT64_MAX;
+}
+
+/* -EBADMSG, and `model` as it was, when an entry names a queue that is not there. */
 static int read_reta(struct lj_rss *model, uint16_t port)
 {
 	struct rte_eth_rss_reta_entry64 groups[LJ_RETA_MAX / RTE_ETH_RETA_GROUP_SIZE];
+	uint16_t reta[LJ_RETA_MAX];
 	int ret;
 
 	memset(groups, 0, sizeof(groups));
 	for (uint16_t i = 0; i < model->reta_entries; i += RTE_ETH_RETA_GROUP_SIZE)
-		groups[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
+		groups[i / RTE_ETH_RETA_GROUP_SIZE].mask =
+			mask_of(model->reta_entries, i / RTE_ETH_RETA_GROUP_SIZE);
 	ret = rte_eth_dev_rss_reta_query(port, groups, model->reta_entries);
+	for (uint16_t i = 0; i < model->reta_entries && ret == 0; i++) {
+		reta[i] = groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE];
+		if (reta[i] >= model->queues)
+			ret = -EBADMSG;
+	}
 	for (uint16_t i = 0; i < model->reta_entries && ret == 0; i++)
-		__atomic_store_n(
-			&model->reta[i],
-			groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE],
-			__ATOMIC_RELAXED);
+		__atomic_store_n(&model->reta[i], reta[i], __ATOMIC_RELAXED);
 	return ret;
 }
 
@@ -82,9 +95,12 @@ static int write_reta(uint16_t port, uint16_t entries, const uint16_t *reta)
 {
 	struct rte_eth_rss_reta_entry64 groups[LJ_RETA_MAX / RTE_ETH_RETA_GROUP_SIZE];
 
+	memset(groups, 0, sizeof(groups));
 	for (uint16_t i = 0; i < entries; i++) {
-		groups[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
-		groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] = reta[i];
+		uint16_t group = i / RTE_ETH_RETA_GROUP_SIZE;
+
+		groups[group].mask = mask_of(entries, group);
+		groups[group].reta[i % RTE_ETH_RETA_GROUP_SIZE] = reta[i];
 	}
 	return rte_eth_dev_rss_reta_update(port, groups, entries);
 }
@@ -113,44 +129,52 @@ int rss_set_reta(struct port_rss *rss, uint16_t port, const uint16_t *reta, cons
 		return 0;
 	write_reta(port, model->reta_entries, before);
 	read_reta(model, port);
-	return lj_error_set(err, ret != 0 ? -ret : EIO, name,
+	if (ret == 0 || ret == -EBADMSG)
+		return lj_error_set(err, EIO, name,
+				    "the driver does not take another redirection table: it reads "
+				    "back differently");
+	return lj_error_set(err, -ret, name,
 			    "the driver does not take another redirection table: %s",
-			    ret != 0 ? rte_strerror(-ret) : "it reads back differently");
+			    rte_strerror(-ret));
 }
 
-/* Whether every queue has an entry, and no entry names a queue that is not there. */
+/* Whether every queue has an entry. */
 static bool reta_is_fair(const struct lj_rss *model)
 {
 	uint64_t seen = 0;
 
-	for (uint16_t i = 0; i < model->reta_entries; i++) {
-		if (model->reta[i] >= model->queues)
-			return false;
+	for (uint16_t i = 0; i < model->reta_entries; i++)
 		seen |= RTE_BIT64(model->reta[i]);
-	}
 	return (uint16_t)__builtin_popcountll(seen) == RTE_MIN(model->queues, model->reta_entries);
 }
 
-/* The RETA as the device has it. False when it cannot be told. */
-static bool settle_reta(struct port_rss *rss, uint16_t port, const char *name)
+/* The RETA as the device has it. NULL, or why it cannot be told. */
+static const char *settle_reta(struct port_rss *rss, uint16_t port, const char *name)
 {
 	struct rte_eth_dev_info info;
 	struct lj_rss *model = &rss->model;
 	int ret = rte_eth_dev_info_get(port, &info);
 
-	if (ret == 0 && info.reta_size > 0)
+	if (ret != 0)
+		return "the RETA cannot be read";
+	if (info.reta_size > LJ_RETA_MAX ||
+	    (info.reta_size > 0 && !rte_is_power_of_2(info.reta_size)))
+		return "the RETA has a size that is not known";
+	if (info.reta_size > 0)
 		model->reta_entries = info.reta_size;
-	if (ret != 0 || model->reta_entries > LJ_RETA_MAX ||
-	    !rte_is_power_of_2(model->reta_entries) || read_reta(model, port) != 0)
-		return false;
-	if (reta_is_fair(model))
-		return true;
+	ret = read_reta(model, port);
+	if (ret == 0 && reta_is_fair(model))
+		return NULL;
+	if (ret != 0 && ret != -EBADMSG)
+		return "the RETA cannot be read";
 	ret = deal_reta(port, model->reta_entries, model->queues);
 	if (ret == 0)
 		ret = read_reta(model, port);
 	if (ret != 0 || !reta_is_fair(model))
 		lj_log(WARNING, "%s: the RETA leaves a queue without traffic\n", name);
-	return ret == 0;
+	if (ret == -EBADMSG)
+		return "the RETA names queues that are not there";
+	return ret == 0 ? NULL : "the RETA cannot be read";
 }
 
 static int self_test(struct port_rss *rss, const char *name, struct lj_error *err)
@@ -172,8 +196,10 @@ int rss_verify(struct port_rss *rss, uint16_t port, uint16_t queues, const char 
 	       struct lj_error *err)
 {
 	uint8_t key[LJ_RSS_KEY_MAX];
+	const char *unknown;
 	int ret;
 
+	rss->known = false;
 	if (rss->key_bytes == 0)
 		return 0;
 	ret = settle_key(rss, port, key);
@@ -198,9 +224,9 @@ int rss_verify(struct port_rss *rss, uint16_t port, uint16_t queues, const char 
 	rss->model.sctp = rss->functions & FUNCTIONS_SCTP ? LJ_RSS_SCTP_PORTS
 			  : rss->request.sctp_unhashed	  ? LJ_RSS_SCTP_UNHASHED
 							  : LJ_RSS_SCTP_ADDRESSES;
-	if (settle_reta(rss, port, name))
+	unknown = settle_reta(rss, port, name);
+	if (unknown == NULL)
 		return self_test(rss, name, err);
-	snprintf(rss->text, sizeof(rss->text),
-		 "RSS symmetric, key read back; the RETA cannot be read");
+	snprintf(rss->text, sizeof(rss->text), "RSS symmetric, key read back; %s", unknown);
 	return 0;
 }
