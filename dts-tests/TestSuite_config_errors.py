@@ -153,6 +153,19 @@ class TestConfiguration:
         verify(first.stdout == second.stdout, second.stdout + second.stderr)
         verify(json.loads(first.stdout)["flow"]["idle_timeout_s"] == 7.5, first.stdout)
 
+    @pytest.mark.parametrize("option,key", [
+        ("--pcap", "capture.files[1]"), ("--model", "models[0]"), ("--iface", "capture.ports[0].name"), ("--eve", "eve.target"),
+    ])
+    def test_a_name_that_no_dump_can_say_is_refused(self, option, key):
+        """
+        Steps: dump a configuration with a name that is no UTF-8, which a file's may well be.
+        Verify: the key, and nothing is dumped without it.
+        """
+        done = run("--pcap", "first.pcap", option, "na\udcefve", "--dump-config", errors="surrogateescape")
+        line = error_line(done)
+        verify(line.startswith(f"linejudge: {key}: ") and "no text (UTF-8)" in line, line)
+        verify(done.stdout == "", done.stdout)
+
 
 class TestModels:
     @pytest.mark.parametrize("file", ["manifest.json", "model.ubj", "golden.csv", "reference.json"])

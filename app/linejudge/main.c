@@ -79,6 +79,17 @@ static int printed(FILE *out, struct lj_error *err)
 			    "cannot be written: what was printed is not whole");
 }
 
+static int dump_config(const struct lj_config *c, struct lj_error *err)
+{
+	char *text = lj_config_dump(c, err);
+
+	if (text == NULL)
+		return -EILSEQ;
+	puts(text);
+	free(text);
+	return printed(stdout, err);
+}
+
 static int fail(const struct lj_error *err)
 {
 	if (err->where[0] != '\0')
@@ -260,12 +271,9 @@ int main(int argc, char **argv)
 		return ret > 0 ? EXIT_SUCCESS : fail(&err);
 	}
 	if (o.dump_config) {
-		char *text = lj_config_dump(&o.config);
-
-		puts(text);
-		free(text);
+		ret = dump_config(&o.config, &err);
 		options_free(&o);
-		return printed(stdout, &err) == 0 ? EXIT_SUCCESS : fail(&err);
+		return ret == 0 ? EXIT_SUCCESS : fail(&err);
 	}
 	if (o.dry_run) {
 		ret = dry_run(&o.config, &err);

@@ -1,14 +1,35 @@
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config_table.h"
 
-static json_t *strings_json(const struct lj_strings *s)
+/* A JSON string, or NULL and `err`: JSON has no other text than UTF-8, while a file may be named by
+ * any bytes. */
+static json_t *text_json(const char *text, const char *where, struct lj_error *err)
+{
+	json_t *value = json_string(text);
+
+	if (value == NULL)
+		lj_error_set(err, EILSEQ, where,
+			     "\"%s\" is no text (UTF-8): a configuration file cannot say it", text);
+	return value;
+}
+
+static json_t *strings_json(const struct lj_strings *s, const char *where, struct lj_error *err)
 {
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; i < s->n; i++)
-		json_array_append_new(list, json_string(s->item[i]));
+	for (uint32_t i = 0; i < s->n; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s[%u]", where, i);
+		if (json_array_append_new(list, text_json(s->item[i], path, err)) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
 	return list;
 }
 
@@ -27,9 +48,11 @@ static json_t *scaled_json(uint64_t ns, uint64_t unit)
 	return json_real((double)ns / (double)unit);
 }
 
-static json_t *ports_json(const struct lj_config *c);
+static json_t *ports_json(const struct lj_config *c, struct lj_error *err);
 
-static json_t *value_json(const void *base, const struct key *key)
+/* NULL and `err` where JSON cannot say it. */
+static json_t *value_json(const void *base, const struct key *key, const char *where,
+			  struct lj_error *err)
 {
 	const void *at = (const char *)base + key->offset;
 
@@ -43,59 +66,79 @@ static json_t *value_json(const void *base, const struct key *key)
 	case MILLISECONDS:
 		return scaled_json(*(const uint64_t *)at, 1000000);
 	case TEXT:
-		return json_string(at);
+		return text_json(at, where, err);
 	case CHOICE:
 		return choice_json(key->choices, *(const uint32_t *)at);
 	case STRINGS:
-		return strings_json(at);
+		return strings_json(at, where, err);
 	case PORTS:
-		return ports_json(base);
+		return ports_json(base, err);
 	}
 	return json_null();
 }
 
-static json_t *ports_json(const struct lj_config *c)
+static json_t *ports_json(const struct lj_config *c, struct lj_error *err)
 {
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
 		json_t *object = json_object();
 
-		for (size_t k = 0; k < config_n_port_keys; k++)
-			json_object_set_new(object, config_port_keys[k].path,
-					    value_json(&c->capture.port[i], &config_port_keys[k]));
 		json_array_append_new(list, object);
+		for (size_t k = 0; k < config_n_port_keys; k++) {
+			const struct key *key = &config_port_keys[k];
+			char path[128];
+
+			snprintf(path, sizeof(path), "capture.ports[%u].%s", i, key->path);
+			if (json_object_set_new(object, key->path,
+						value_json(&c->capture.port[i], key, path, err)) !=
+			    0) {
+				json_decref(list);
+				return NULL;
+			}
+		}
 	}
 	return list;
 }
 
-char *lj_config_dump(const struct lj_config *c)
+/* The object of what stands before a path's dot, made where it is missing; *name is the rest. */
+static json_t *section_of(json_t *root, const char *path, const char **name)
+{
+	const char *dot = strchr(path, '.');
+	json_t *section;
+	char prefix[64];
+
+	*name = path;
+	if (dot == NULL)
+		return root;
+	*name = dot + 1;
+	snprintf(prefix, sizeof(prefix), "%.*s", (int)(dot - path), path);
+	section = json_object_get(root, prefix);
+	if (section == NULL) {
+		section = json_object();
+		json_object_set_new(root, prefix, section);
+	}
+	return section;
+}
+
+char *lj_config_dump(const struct lj_config *c, struct lj_error *err)
 {
 	json_t *root = json_object();
-	char *text;
+	char *text = NULL;
 
 	for (size_t i = 0; i < config_n_keys; i++) {
-		const char *dot = strchr(config_keys[i].path, '.');
-		json_t *section = root;
-		const char *name = config_keys[i].path;
+		const struct key *key = &config_keys[i];
+		const char *name;
+		json_t *section = section_of(root, key->path, &name);
 
-		if (dot != NULL) {
-			char prefix[64];
-
-			snprintf(prefix, sizeof(prefix), "%.*s", (int)(dot - name), name);
-			section = json_object_get(root, prefix);
-			if (section == NULL) {
-				section = json_object();
-				json_object_set_new(root, prefix, section);
-			}
-			name = dot + 1;
-		}
-		json_object_set_new(section, name,
-				    c->set[i] || !config_of_model(&config_keys[i])
-					    ? value_json(c, &config_keys[i])
-					    : json_null());
+		if (json_object_set_new(section, name,
+					c->set[i] || !config_of_model(key)
+						? value_json(c, key, key->path, err)
+						: json_null()) != 0)
+			goto out;
 	}
 	text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+out:
 	json_decref(root);
 	return text;
 }

@@ -206,8 +206,9 @@ static inline bool lj_config_replay(const struct lj_config *c)
 }
 
 /* The configuration as JSON text (newly allocated, caller frees): what lj_config_load() would read
- * back. A key left to the first model is null. */
-char *lj_config_dump(const struct lj_config *c);
+ * back. A key left to the first model is null. NULL and `err` where JSON cannot say it: a file's
+ * name that is no UTF-8. */
+char *lj_config_dump(const struct lj_config *c, struct lj_error *err);
 /* The reference page, in Markdown, from the table. */
 void lj_config_manual(FILE *out);
 

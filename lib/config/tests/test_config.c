@@ -62,13 +62,13 @@ static void a_dump_is_read_back_whole(void)
 	lj_config_set(&c, "capture.ports=[{\"name\":\"net_null0\",\"queues\":1,\"leg\":1}]", &err);
 	lj_config_set(&c, "idle.mode=poll", &err);
 	lj_config_set(&c, "flow.active_timeout_s=604799.0000005", &err);
-	first = lj_config_dump(&c);
+	first = lj_config_dump(&c, &err);
 	lj_config_free(&c);
 	CU_ASSERT(write(fd, first, strlen(first)) > 0);
 	close(fd);
 	lj_config_init(&c);
 	CU_ASSERT_EQUAL(lj_config_load(&c, path, &err), 0);
-	second = lj_config_dump(&c);
+	second = lj_config_dump(&c, &err);
 	CU_ASSERT_STRING_EQUAL(first, second);
 	CU_ASSERT_EQUAL(c.capture.port[0].leg, 1);
 	CU_ASSERT_EQUAL(c.flow.active_timeout_ns, 604799000000500);
@@ -76,6 +76,32 @@ static void a_dump_is_read_back_whole(void)
 	free(second);
 	lj_config_free(&c);
 	unlink(path);
+}
+
+/* A file's name may be any bytes; JSON's text is UTF-8. */
+static void a_dump_leaves_nothing_out(void)
+{
+	static const char *const bad[][2] = {
+		{"eve.target=x\xff", "eve.target"},
+		{"capture.files=", "capture.files[1]"},
+		{"capture.ports=[{\"name\":\"a\"},{\"name\":\"b\"}]", "capture.ports[1].failover"},
+	};
+	static char *files[2] = {(char *)(uintptr_t) "a", (char *)(uintptr_t) "b\xff"};
+
+	for (size_t i = 0; i < RTE_DIM(bad); i++) {
+		lj_config_init(&c);
+		CU_ASSERT_EQUAL(lj_config_set(&c, bad[i][0], &err), 0);
+		if (i == 1)
+			c.capture.files = (struct lj_strings){2, files};
+		if (i == 2)
+			strcpy(c.capture.port[1].failover, "\xff");
+		CU_ASSERT_PTR_NULL(lj_config_dump(&c, &err));
+		CU_ASSERT_STRING_EQUAL(err.where, bad[i][1]);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "no text (UTF-8)"));
+		if (i == 1)
+			c.capture.files = (struct lj_strings){0};
+		lj_config_free(&c);
+	}
 }
 
 static void the_eals_arguments_follow_from_the_ports(void)
@@ -206,6 +232,8 @@ int main(void)
 		{"a key is set within its range, and said to be given",
 		 a_key_is_set_within_its_range_and_said_to_be_given},
 		{"a dump is read back whole", a_dump_is_read_back_whole},
+		{"a dump leaves nothing out", a_dump_leaves_nothing_out},
+		{"a dump leaves nothing out", a_dump_leaves_nothing_out},
 		{"the EAL's arguments follow from the ports",
 		 the_eals_arguments_follow_from_the_ports},
 		{"a PCI address is completed to DPDK's form",
