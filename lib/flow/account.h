@@ -28,18 +28,13 @@ static inline uint64_t gap_between(uint64_t earlier_ns, uint64_t later_ns)
 	return later_ns > earlier_ns ? later_ns - earlier_ns : 0;
 }
 
-static inline void bump16(uint16_t *counter, int by)
-{
-	*counter = (uint16_t)(*counter + (by && *counter != UINT16_MAX));
-}
-
 static inline void account_rare_flags(struct lj_flow_side *s, uint8_t flags)
 {
 	s->flag_syn += (flags & LJ_TCP_SYN) != 0;
 	s->flag_rst += (flags & LJ_TCP_RST) != 0;
-	bump16(&s->flag_urg, flags & LJ_TCP_URG);
-	bump16(&s->flag_ece, flags & LJ_TCP_ECE);
-	bump16(&s->flag_cwr, flags & LJ_TCP_CWR);
+	s->flag_urg += (flags & LJ_TCP_URG) != 0;
+	s->flag_ece += (flags & LJ_TCP_ECE) != 0;
+	s->flag_cwr += (flags & LJ_TCP_CWR) != 0;
 }
 
 /*

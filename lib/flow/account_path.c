@@ -97,7 +97,7 @@ static inline void account(struct lj_flow *f, const struct lj_packet *p, int sid
 	if ((keep & LJ_KEEP_APP) && unlikely(p->application != LJ_APPLICATION_NONE))
 		account_application(f, p);
 	if (unlikely(p->fragment != LJ_FRAGMENT_NONE))
-		bump16(&f->fragments, true);
+		f->fragments += f->fragments != UINT16_MAX;
 }
 
 void account_packet(struct lj_flow_head *head, struct lj_flow *f, const struct lj_packet *p,

@@ -64,8 +64,7 @@ struct lj_flow_side {
 	uint16_t payload_min, payload_max;
 	uint32_t payload_packets;    /* with payload > 0 */
 	uint32_t flag_fin, flag_psh; /* packets with the flag; the rarer ones below */
-	uint32_t flag_syn, flag_rst;
-	uint16_t flag_urg, flag_ece, flag_cwr; /* these stop at 65535 */
+	uint32_t flag_syn, flag_rst, flag_urg, flag_ece, flag_cwr;
 	uint8_t ttl_min, ttl_max, ttl_last;
 };
 LJ_ASSERT_LINES(struct lj_flow_side, 2);

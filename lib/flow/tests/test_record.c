@@ -329,6 +329,25 @@ static void a_flood_of_syns_or_resets_is_counted_to_its_end(void)
 	close_table();
 }
 
+/* A connection with ECN marks of congestion to the end, or urgent all along. */
+static void urgent_and_congested_packets_are_counted_to_their_end(void)
+{
+	const uint32_t packets = 70000;
+
+	table = table_with(standard);
+	for (uint32_t i = 0; i < packets; i++)
+		feed(table, packet(1, false, START + i, A | LJ_TCP_URG | LJ_TCP_CWR, 1));
+	for (uint32_t i = 0; i < packets; i++)
+		feed(table, packet(1, true, START + packets + i, A | LJ_TCP_ECE, 0));
+	CU_ASSERT_EQUAL_FATAL(lj_flow_flush(table, ++seq, due, 64), 1);
+	CU_ASSERT_EQUAL(due[0]->side[0].flag_urg, packets);
+	CU_ASSERT_EQUAL(due[0]->side[0].flag_cwr, packets);
+	CU_ASSERT_EQUAL(due[0]->side[0].flag_ece, 0);
+	CU_ASSERT_EQUAL(due[0]->side[1].flag_ece, packets);
+	CU_ASSERT_EQUAL(due[0]->side[1].flag_urg, 0);
+	close_table();
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -349,6 +368,8 @@ int main(void)
 		 a_handshake_begins_with_the_initiators_syn},
 		{"a flood of SYNs or resets is counted to its end",
 		 a_flood_of_syns_or_resets_is_counted_to_its_end},
+		{"urgent and congested packets are counted to their end",
+		 urgent_and_congested_packets_are_counted_to_their_end},
 	};
 
 	return lj_test_run("record", tests, RTE_DIM(tests));
