@@ -54,6 +54,13 @@ static void finish_leg(struct file_source *s, struct leg *leg)
 			file_link_type_text(r->foreign_link_type, link_type, sizeof(link_type)));
 		fail(s, &why, r->foreign);
 	}
+	if (r->timeless > 0) {
+		lj_error_set(&why, ERANGE, r->path,
+			     "%llu packets of a time before 1970 or after 2262 were passed over "
+			     "(if_tsoffset, if_tsresol; editcap -t moves times)",
+			     (unsigned long long)r->timeless);
+		fail(s, &why, r->timeless);
+	}
 	file_close(r);
 	leg->state = FILE_END;
 }

@@ -22,6 +22,7 @@
 #define FILE_CAPTURED_MAX  262144     /* libpcap's MAXIMUM_SNAPLEN */
 #define FILE_INTERFACES	   256
 #define LINK_TYPE_ETHERNET 1
+#define FILE_NO_TIME	   UINT64_MAX /* of a packet that is passed over */
 
 struct file_record {
 	const uint8_t *data;	       /* in the reader's buffer, until the next refill */
@@ -61,6 +62,7 @@ struct file_reader {
 	uint64_t last_ns;
 	uint64_t foreign; /* packets of a link type other than Ethernet, passed over */
 	uint16_t foreign_link_type;
+	uint64_t timeless;	/* packets of a time that 64 bits of ns do not hold, passed over */
 	struct lj_error damage; /* the first; what[0] is 0 while there is none */
 };
 

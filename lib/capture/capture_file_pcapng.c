@@ -22,11 +22,12 @@ enum {
 #define SECTION_VERSION	     1
 #define BLOCK_READ_BYTES_MAX (FILE_CAPTURED_MAX + 65536)
 
+/* In ns since 1970; FILE_NO_TIME when it is before, or after 2262: times are added to and taken
+ * from each other in 64 bits. */
 static uint64_t time_of(struct file_reader *r, const struct file_interface *in, uint32_t high,
 			uint32_t low)
 {
-	uint64_t ticks = (uint64_t)high << 32 | low;
-	unsigned __int128 ns = ticks;
+	__int128 ns = (uint64_t)high << 32 | low;
 	uint32_t exponent = in->resolution & 0x7f;
 
 	if (in->resolution & 0x80) {
@@ -37,7 +38,10 @@ static uint64_t time_of(struct file_reader *r, const struct file_interface *in, 
 		for (; exponent > 9; exponent--)
 			ns /= 10;
 	}
-	r->last_ns = (uint64_t)ns + (uint64_t)in->offset_s * 1000000000;
+	ns += (__int128)in->offset_s * 1000000000;
+	if (ns < 0 || ns > INT64_MAX)
+		return FILE_NO_TIME;
+	r->last_ns = (uint64_t)ns;
 	return r->last_ns;
 }
 
@@ -143,9 +147,12 @@ static enum file_result read_packet_block(struct file_reader *r, uint32_t type, 
 	record->data = body + header;
 	if (in->fcs_bytes > 0)
 		file_drop_fcs(record, in->fcs_bytes);
-	if (in->link_type == LINK_TYPE_ETHERNET)
+	if (in->link_type != LINK_TYPE_ETHERNET)
+		pass_over_foreign(r, in->link_type);
+	else if (record->time_ns == FILE_NO_TIME)
+		r->timeless++;
+	else
 		return FILE_RECORD;
-	pass_over_foreign(r, in->link_type);
 	return FILE_END;
 }
 
@@ -227,6 +234,7 @@ static enum file_result look_ahead(struct file_reader *r)
 	r->to_skip = 0;
 	r->last_ns = 0;
 	r->foreign = 0;
+	r->timeless = 0;
 	return result;
 }
 

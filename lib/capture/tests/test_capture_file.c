@@ -65,6 +65,51 @@ static void each_interface_has_its_own_resolution_and_offset(void)
 	}
 }
 
+/* A box that begins its life in 1970, west of Greenwich; and offsets that are no offsets. */
+static void packets_of_times_that_are_none_are_passed_over(void)
+{
+	static const struct {
+		uint8_t resolution;
+		int64_t offset_s;
+		uint64_t ticks[2]; /* the last that is none, and the first that is; or as well none
+				    */
+		uint64_t time_ns;
+	} edges[] = {
+		{6, -3600, {3600000000 - 1, 3600000000}, 0},
+		{0x80 | 1, -1, {1, 2}, 0},
+		{9, 0, {1ull << 63, INT64_MAX}, INT64_MAX},
+		{0, 0, {9223372037, 9223372036}, 9223372036000000000},
+		{0, INT64_MAX, {0, UINT64_MAX}, UINT64_MAX},
+		{0, INT64_MIN, {0, (1ull << 63) - 1}, UINT64_MAX},
+		{0, INT64_MIN, {UINT64_MAX, (1ull << 63) + 5}, 5000000000},
+		{9, INT64_MIN, {0, UINT64_MAX}, UINT64_MAX},
+	};
+	struct lj_source_stats stats;
+	struct lj_error err;
+
+	for (size_t i = 0; i < RTE_DIM(edges); i++) {
+		bool none = edges[i].time_ns == UINT64_MAX;
+		const char *path;
+
+		file.n = 0;
+		put_section(&file, i % 2);
+		put_interface_with(&file, edges[i].resolution, 0, edges[i].offset_s);
+		put_interface(&file, 1, 0);
+		put_enhanced(&file, 0, edges[i].ticks[0], 60, 1);
+		put_enhanced(&file, 0, edges[i].ticks[1], 60, 2);
+		put_enhanced(&file, 1, 7, 60, 3);
+		path = save("timeless.pcapng");
+		CU_ASSERT_EQUAL(replay(&path, 1, false, &err, &stats), LJ_SOURCE_FAILED);
+		CU_ASSERT_EQUAL_FATAL(seen.n, 2 - none);
+		CU_ASSERT_EQUAL(stats.ierrors, 1 + none);
+		if (!none)
+			CU_ASSERT_EQUAL(seen.time_ns[0], edges[i].time_ns);
+		CU_ASSERT_EQUAL(seen.time_ns[seen.n - 1], 7000);
+		CU_ASSERT_EQUAL(err.what[0], none ? '2' : '1');
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "before 1970 or after 2262"));
+	}
+}
+
 static void sections_of_both_byte_orders_may_follow_each_other(void)
 {
 	file.n = 0;
@@ -308,6 +353,8 @@ int main(void)
 		{"every packet block of pcapng is read", every_packet_block_of_pcapng_is_read},
 		{"each interface has its own resolution and offset",
 		 each_interface_has_its_own_resolution_and_offset},
+		{"packets of times that are none are passed over",
+		 packets_of_times_that_are_none_are_passed_over},
 		{"sections of both byte orders may follow each other",
 		 sections_of_both_byte_orders_may_follow_each_other},
 		{"the frame check sequence is not of the packet",
