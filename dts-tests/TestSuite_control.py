@@ -12,7 +12,7 @@ import time
 import pexpect
 import pytest
 
-from framework.linejudge import BINARY, DEMO, Telemetry, appliance, replay, run, runtime_dir, verify, wait_for
+from framework.linejudge import BINARY, DEMO, Telemetry, appliance, error_line, replay, run, runtime_dir, verify, wait_for
 
 NULL = {"capture": {"ports": [{"name": "net_null0"}]}, "models": []}
 
@@ -332,3 +332,34 @@ class TestDryRun:
             verify(process.wait(60) == ended, "ends otherwise")
         folder = os.path.join(runtime_dir(), f"{prefix}-{process.pid}")
         verify(not os.path.exists(folder), f"{folder} stays")
+
+
+class TestPrefix:
+    def test_a_second_appliance_by_the_same_prefix_is_refused(self, tmp_path):
+        """
+        Steps: while one runs, start another with the same prefix, without hugepages, and another mode for the socket.
+        Verify: one line that names the key and the first's process; the first's folder is as it was, and it answers.
+        """
+        def folder_state():
+            return {entry.name: (entry.stat().st_ino, entry.stat().st_mode, entry.stat().st_ctime_ns) for entry in os.scandir(folder)}
+
+        folder = os.path.join(runtime_dir(), "lj-dts-prefix")
+        with appliance(tmp_path, NULL, "lj-dts-prefix") as (process, telemetry):
+            before = folder_state()
+            line = error_line(run("--config", tmp_path / "config.json", "--set", "eal.file_prefix=lj-dts-prefix", "--set", "eal.huge=off",
+                                  "--set", "doctor=off", "--set", "telemetry.mode=0666"))
+            verify("eal.file_prefix: " in line and f"process {process.pid} " in line, line)
+            verify(folder_state() == before, "the first one's folder was changed")
+            verify("error" not in telemetry.ask("/linejudge/show/tuning"), "the first one answers no more")
+
+    def test_what_a_killed_one_left_is_in_nobodys_way(self, tmp_path):
+        """
+        Steps: kill -9; start by the same prefix.
+        Verify: it runs and answers.
+        """
+        with appliance(tmp_path, NULL, "lj-dts-prefix") as (process, _):
+            process.kill()
+            process.wait()
+        verify(os.path.exists(os.path.join(runtime_dir(), "lj-dts-prefix", "dpdk_telemetry.v2")), "the kernel tidies up")
+        with appliance(tmp_path, NULL, "lj-dts-prefix") as (process, telemetry):
+            verify(telemetry.info["pid"] == process.pid, telemetry.info)

@@ -26,6 +26,7 @@
 #include "lj_pipeline.h"
 #include "lj_service.h"
 #include "options.h"
+#include "runtime.h"
 #include "watch.h"
 
 /* A signal this long after the first is impatience; timeout(1) sends two at once. */
@@ -140,6 +141,8 @@ static int start_eal(const struct lj_config *c, char ***args, struct lj_error *e
 	*args = argv;
 	if (argv == NULL || lj_config_check_cpus(c, err) != 0)
 		return -EINVAL;
+	if (!lj_config_replay(c) && runtime_check_free(argv, err) != 0)
+		return -EADDRINUSE;
 	/* rte_eal_init() keeps and permutes argv. */
 	given = malloc((size_t)(argc + 1) * sizeof(*given));
 	if (given == NULL)
@@ -175,9 +178,12 @@ static int confine(const struct lj_config *c, const struct lj_identity *identity
 	char path[PATH_MAX];
 	int ret = 0;
 
-	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", rte_eal_get_runtime_dir());
-	if (access(path, F_OK) == 0 && !lj_config_replay(c))
-		ret = lj_service_share(path, identity, c->telemetry.group, mode, err);
+	snprintf(path, sizeof(path), "%s/" RUNTIME_SOCKET, rte_eal_get_runtime_dir());
+	if (access(path, F_OK) == 0 && !lj_config_replay(c)) {
+		ret = runtime_check_own(err);
+		if (ret == 0)
+			ret = lj_service_share(path, identity, c->telemetry.group, mode, err);
+	}
 	return ret == 0 ? lj_service_confine(&confinement, err) : ret;
 }
 

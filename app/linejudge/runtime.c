@@ -1,0 +1,94 @@
+#include "runtime.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+
+/* Who listens on a socket; -1 when nobody does. */
+static pid_t listener(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct ucred peer = {.pid = -1};
+	socklen_t bytes = sizeof(peer);
+	int fd;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -1;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes);
+	else if (errno == EAGAIN)
+		peer.pid = 0; /* its queue is full */
+	close(fd);
+	return peer.pid;
+}
+
+static int in_use(const char *path, pid_t pid, struct lj_error *err)
+{
+	char who[32] = "another process";
+
+	if (pid > 0)
+		snprintf(who, sizeof(who), "process %d", (int)pid);
+	return lj_error_set(err, EADDRINUSE, "eal.file_prefix",
+			    "%s runs by this prefix and answers on %s: end it, or give another "
+			    "prefix",
+			    who, path);
+}
+
+/* As the EAL takes it: the last one counts. */
+static const char *prefix_of(char *const *args)
+{
+	const char *prefix = "rte";
+
+	for (; *args != NULL; args++) {
+		if (strncmp(*args, "--file-prefix=", 14) == 0)
+			prefix = *args + 14;
+		else if (strcmp(*args, "--file-prefix") == 0 && args[1] != NULL)
+			prefix = args[1];
+	}
+	return prefix;
+}
+
+/* As the EAL has it (eal_create_runtime_dir()). */
+static const char *folder_of_all(void)
+{
+	const char *folder = getenv("RUNTIME_DIRECTORY");
+
+	if (folder != NULL)
+		return folder;
+	if (getuid() == 0)
+		return "/var/run";
+	folder = getenv("XDG_RUNTIME_DIR");
+	return folder != NULL ? folder : "/tmp";
+}
+
+int runtime_check_free(char *const *eal_args, struct lj_error *err)
+{
+	char path[PATH_MAX];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/dpdk/%s/" RUNTIME_SOCKET, folder_of_all(),
+		 prefix_of(eal_args));
+	pid = listener(path);
+	return pid < 0 ? 0 : in_use(path, pid, err);
+}
+
+int runtime_check_own(struct lj_error *err)
+{
+	char path[PATH_MAX];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/" RUNTIME_SOCKET, rte_eal_get_runtime_dir());
+	pid = listener(path);
+	return pid <= 0 || pid == getpid() ? 0 : in_use(path, pid, err);
+}
