@@ -333,6 +333,21 @@ class TestDryRun:
         folder = os.path.join(runtime_dir(), f"{prefix}-{process.pid}")
         verify(not os.path.exists(folder), f"{folder} stays")
 
+    def test_nor_does_an_appliance_whose_folder_is_empty(self, tmp_path):
+        """
+        Steps: run on the null PMD and end it; again with somebody's file in the runtime folder.
+        Verify: the folder is gone; then the file stays, and nothing else.
+        """
+        folder = os.path.join(runtime_dir(), "lj-dts-leaves")
+        with appliance(tmp_path, NULL, "lj-dts-leaves"):
+            verify(os.listdir(folder) == ["dpdk_telemetry.v2"], os.listdir(folder))
+        verify(not os.path.exists(folder), f"{folder} stays")
+        with appliance(tmp_path, NULL, "lj-dts-leaves"):
+            with open(os.path.join(folder, "note"), "w", encoding="utf-8"):
+                pass
+        verify(os.listdir(folder) == ["note"], os.listdir(folder))
+        shutil.rmtree(folder)
+
 
 class TestPrefix:
     def test_a_second_appliance_by_the_same_prefix_is_refused(self, tmp_path):

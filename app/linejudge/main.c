@@ -148,6 +148,7 @@ static int start_eal(const struct lj_config *c, char ***args, struct lj_error *e
 	if (given == NULL)
 		return lj_error_set(err, ENOMEM, "EAL", "not enough memory");
 	memcpy(given, argv, (size_t)(argc + 1) * sizeof(*given));
+	runtime_remove_at_exit();
 	ret = init_eal(argc, given);
 	free(given);
 	if (ret < 0)
@@ -241,22 +242,9 @@ out:
 	return ret;
 }
 
-/* What the EAL leaves of a run whose folder nobody else will use. */
-static void remove_runtime_dir(const struct lj_config *c, const char *dir)
-{
-	char path[PATH_MAX];
-
-	if (dir[0] == '\0' || !lj_config_replay(c) || c->eal.file_prefix[0] != '\0')
-		return;
-	snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", dir);
-	unlink(path);
-	rmdir(dir);
-}
-
 int main(int argc, char **argv)
 {
 	struct lj_error err = {0}, close_err = {0};
-	char runtime_dir[PATH_MAX] = "";
 	struct lj_identity identity;
 	struct lj_pipeline *p;
 	char **eal_args = NULL; /* the EAL's, until it is cleaned up */
@@ -295,12 +283,10 @@ int main(int argc, char **argv)
 	if (ret == 0)
 		ret = start_eal(&o.config, &eal_args, &err);
 	if (ret != 0) {
-		remove_runtime_dir(&o.config, rte_eal_get_runtime_dir());
 		lj_config_eal_free(eal_args);
 		options_free(&o);
 		return fail(&err);
 	}
-	snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
 	p = lj_pipeline_create(&o.config, &err);
 	ret = p != NULL ? run(&o, &identity, p, &err) : -EINVAL;
 	if (ret != 0)
@@ -309,7 +295,6 @@ int main(int argc, char **argv)
 		ret = fail(&close_err);
 	rte_eal_cleanup();
 	lj_config_eal_free(eal_args);
-	remove_runtime_dir(&o.config, runtime_dir);
 	options_free(&o);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

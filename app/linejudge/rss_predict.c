@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 
 #include "command.h"
 #include "lj_driver.h"
+#include "runtime.h"
 #include "spread.h"
 
 struct prediction {
@@ -161,6 +161,7 @@ static int start_eal(struct lj_error *err)
 			prefix};
 
 	snprintf(prefix, sizeof(prefix), "--file-prefix=linejudge-predict-%d", (int)getpid());
+	runtime_remove_at_exit();
 	if (rte_eal_init(RTE_DIM(argv), argv) >= 0)
 		return 0;
 	return lj_error_set(err, rte_errno, "EAL", "DPDK does not start: %s",
@@ -287,7 +288,6 @@ int rss_predict_main(int argc, char **argv)
 {
 	static struct prediction p = {.driver = "i40e"};
 	struct lj_error err = {0};
-	char runtime_dir[PATH_MAX];
 	int ret;
 
 	p.pcap = calloc((size_t)argc, sizeof(*p.pcap));
@@ -300,9 +300,7 @@ int rss_predict_main(int argc, char **argv)
 		ret = start_eal(&err);
 	if (ret == 0) {
 		ret = predict(&p, &err);
-		snprintf(runtime_dir, sizeof(runtime_dir), "%s", rte_eal_get_runtime_dir());
 		rte_eal_cleanup();
-		rmdir(runtime_dir);
 	}
 	spread_free(&p.spread);
 	free(p.pcap);

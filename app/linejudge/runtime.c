@@ -92,3 +92,17 @@ int runtime_check_own(struct lj_error *err)
 	pid = listener(path);
 	return pid <= 0 || pid == getpid() ? 0 : in_use(path, pid, err);
 }
+
+static void remove_folder(void)
+{
+	const char *folder = rte_eal_get_runtime_dir();
+
+	if (folder[0] != '\0')
+		rmdir(folder);
+}
+
+/* What is registered last is called first: the EAL's own, which removes its socket. */
+void runtime_remove_at_exit(void)
+{
+	atexit(remove_folder);
+}

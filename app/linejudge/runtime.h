@@ -21,4 +21,8 @@ int runtime_check_free(char *const *eal_args, struct lj_error *err);
  * there is none. */
 int runtime_check_own(struct lj_error *err);
 
+/* Has the folder removed at exit, after the EAL has removed what is its own; unless something is
+ * left in it. Call before the EAL is started, once. */
+void runtime_remove_at_exit(void);
+
 #endif
