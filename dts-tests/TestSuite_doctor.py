@@ -187,6 +187,25 @@ class TestMemory:
         hit = found(examine(tree, tmp_path, config), "memory", severity)
         verify(words in hit["what"], hit)
 
+    @pytest.mark.parametrize("group, mbufs, severity", [
+        ("system.slice/linejudge.service", 2**20, "fatal"), ("system.slice", 2**19, "warning"), ("system.slice", 2**10, "fine"),
+    ])
+    def test_a_cgroup_holds_less_than_the_machine(self, tree, tmp_path, group, mbufs, severity):
+        """
+        Steps: no hugepages, memory enough, but the unit or the slice it is in has 2100 MiB at most and uses 200, half of it page cache.
+        Verify: what the cgroup leaves is what there is; the remedy names its limit.
+        """
+        tree.write("proc/meminfo", f"MemAvailable:  {64 * 2**20} kB")
+        tree.write("proc/self/cgroup", "0::/system.slice/linejudge.service")
+        tree.write("sys/fs/cgroup/system.slice/linejudge.service/memory.max", "max")
+        tree.write(f"sys/fs/cgroup/{group}/memory.max", str(2100 * 2**20))
+        tree.write(f"sys/fs/cgroup/{group}/memory.current", str(200 * 2**20))
+        tree.write(f"sys/fs/cgroup/{group}/memory.stat", f"anon 1\ninactive_file {60 * 2**20}\nactive_file {40 * 2**20}")
+        config = {"capture": {"ports": [{"name": "net_null0", "mbufs": mbufs}]}, "eal": {"huge": "off"}, "models": []}
+        hit = found(examine(tree, tmp_path, config), "memory", severity)
+        verify("2000 MiB available in its cgroup" in hit["what"] or "2000 available in its cgroup" in hit["what"], hit)
+        verify(severity == "fine" or f"raise /sys/fs/cgroup/{group}/memory.max" in hit["remedy"], hit)
+
 
 class TestDevices:
     def test_no_such_device(self, tree, tmp_path):

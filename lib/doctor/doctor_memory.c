@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "doctor.h"
+#include "lj_memory.h"
 
 #define MIB (1ULL << 20)
 
@@ -121,48 +122,37 @@ void examine_hugepages(struct lj_doctor *d)
 	}
 }
 
-/* What /proc/meminfo says may be had without swapping; 0 when it says nothing. */
-static uint64_t available_bytes(const struct lj_doctor *d)
-{
-	unsigned long long kib = 0;
-	char path[512], line[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/proc/meminfo", d->root);
-	f = fopen(path, "r");
-	while (f != NULL && kib == 0 && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) != 1)
-			kib = 0;
-	if (f != NULL)
-		fclose(f);
-	return kib << 10;
-}
-
 /* Without hugepages all is ordinary memory, of which the kernel promises more than there is and
  * kills who takes it: packet buffers at once, tables as they fill. */
 void examine_memory(struct lj_doctor *d)
 {
-	uint64_t have = available_bytes(d);
+	char limit[256], raise[320] = "";
+	uint64_t have = lj_memory_available(d->root, limit, sizeof(limit));
+	const char *where = limit[0] != '\0' ? " in its cgroup" : "";
 	struct lj_config_memory m;
 
 	lj_config_memory(d->config, &m);
-	if (lj_config_replay(d->config) || m.huge || have == 0)
+	if (lj_config_replay(d->config) || m.huge || have == UINT64_MAX)
 		return;
+	if (limit[0] != '\0')
+		snprintf(raise, sizeof(raise), ", or raise %s (MemoryMax= of a unit)", limit);
 	if (m.mbufs > have)
 		finding(d, LJ_FATAL, "memory", "packet buffers",
-			"%llu MiB needed, %llu available: the kernel would kill linejudge\n"
-			"lower mbufs of capture.ports",
-			(unsigned long long)(m.mbufs / MIB), (unsigned long long)(have / MIB));
+			"%llu MiB needed, %llu available%s: the kernel would kill linejudge\n"
+			"lower mbufs of capture.ports%s",
+			(unsigned long long)(m.mbufs / MIB), (unsigned long long)(have / MIB),
+			where, raise);
 	else if (m.total > have)
 		finding(d, LJ_WARNING, "memory", "all",
-			"%llu MiB needed once tables are full, %llu available: the kernel would "
+			"%llu MiB needed once tables are full, %llu available%s: the kernel would "
 			"kill linejudge then\nlower flow.capacity (flow tables have %llu MiB of "
-			"it)",
+			"it)%s",
 			(unsigned long long)(m.total / MIB), (unsigned long long)(have / MIB),
-			(unsigned long long)(m.flow_tables / MIB));
+			where, (unsigned long long)(m.flow_tables / MIB), raise);
 	else
-		finding(d, LJ_FINE, "memory", "all", "%llu MiB available, %llu needed",
-			(unsigned long long)(have / MIB), (unsigned long long)(m.total / MIB));
+		finding(d, LJ_FINE, "memory", "all", "%llu MiB available%s, %llu needed",
+			(unsigned long long)(have / MIB), where,
+			(unsigned long long)(m.total / MIB));
 }
 
 /* Whoever uses a hugepage file of DPDK's holds a lock on it. */

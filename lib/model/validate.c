@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lj_memory.h"
 #include "model.h"
 
 #define TREES_MAX	100000
@@ -274,32 +275,15 @@ static int check_root(const json_t *root, const char *path, struct lj_model_info
 	return check_trees(model, features, info->outputs, path, err);
 }
 
-/* What the kernel says a program may still take without swapping; no limit where it says nothing.
- */
-static uint64_t memory_available(void)
-{
-	FILE *f = fopen("/proc/meminfo", "r");
-	uint64_t kib = UINT64_MAX >> 10;
-	unsigned long long value;
-	char line[128];
-
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "MemAvailable: %llu kB", &value) == 1)
-			kib = value;
-	if (f != NULL)
-		fclose(f);
-	return kib << 10;
-}
-
 /*
  * Parsed, a file takes up to forty times its bytes (a document's value for each byte of a typed
  * array): what the memory does not hold is refused before the kernel kills for it.
  */
 static int check_size(const char *path, struct lj_error *err)
 {
-	uint64_t available = memory_available();
+	char limit[256];
+	uint64_t available = lj_memory_available("", limit, sizeof(limit)), bytes;
 	struct stat status;
-	uint64_t bytes;
 
 	if (stat(path, &status) != 0)
 		return lj_error_set(err, errno, path, "%s", strerror(errno));
@@ -312,9 +296,9 @@ static int check_size(const char *path, struct lj_error *err)
 		return lj_error_set(
 			err, ENOMEM, path,
 			"has %llu bytes: reading it may take %llu times as much memory, "
-			"and %llu bytes are free",
+			"and %llu bytes are free%s%s",
 			(unsigned long long)bytes, (unsigned long long)PARSED_PER_BYTE,
-			(unsigned long long)available);
+			(unsigned long long)available, limit[0] != '\0' ? " within " : "", limit);
 	return 0;
 }
 
