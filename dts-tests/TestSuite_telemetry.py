@@ -87,11 +87,12 @@ class TestLargestReplies:
 
     def test_ports_of_names_alike_are_told_apart(self, tmp_path):
         """
-        Steps: three ports whose names differ only in what DPDK's telemetry does not take in a name.
-        Verify: each has a row of its own.
+        Steps: three ports whose names differ only in what DPDK's telemetry does not take in a name; then the page from the second.
+        Verify: each has a row of its own, and the same name on every page.
         """
         ports = [{"name": name, "mbufs": 1024} for name in ("net_null0,copy=0", "net_null0_copy_0", "net_null0.copy.0")]
         with appliance(tmp_path, LARGEST | {"capture": {"ports": ports}}, PREFIX) as (_, telemetry):
-            rows = json.loads(telemetry.ask_raw("/linejudge/show/port/stats"), object_pairs_hook=lambda pairs: pairs)[0][1]
-        names = [name for name, _ in rows]
+            names, behind = ([name for name, _ in json.loads(telemetry.ask_raw(command), object_pairs_hook=lambda pairs: pairs)[0][1]]
+                             for command in ("/linejudge/show/port/stats", "/linejudge/show/port/stats,1"))
         verify(names == ["net_null0_copy_0", "net_null0_copy_0_2", "net_null0_copy_0_3"], names)
+        verify(behind == names[1:], behind)

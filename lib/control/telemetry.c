@@ -79,8 +79,9 @@ static void clean_name(char *out, size_t size, const char *name)
 	out[i] = '\0';
 }
 
-/* The cleaned name, told from others that were cleaned alike ("a.b" and "a_b") by a number. */
-static void name_apart(json_t *names, char *out, size_t size, const char *name)
+/* The cleaned name, told from those that are there already, cleaned alike ("a.b" and "a_b"), by a
+ * number. */
+static void name_apart(const json_t *names, char *out, size_t size, const char *name)
 {
 	char clean[RTE_TEL_MAX_STRING_LEN - 16];
 
@@ -88,19 +89,32 @@ static void name_apart(json_t *names, char *out, size_t size, const char *name)
 	snprintf(out, size, "%s", clean);
 	for (int n = 2; json_object_get(names, out) != NULL; n++)
 		snprintf(out, size, "%s_%d", clean, n);
-	json_object_set_new(names, out, json_true());
 }
 
-static void add_reply(struct rte_tel_data *d, const json_t *reply)
+/* The reply by names as telemetry has them. */
+static json_t *clean_reply(const json_t *reply)
 {
-	json_t *names = json_object();
+	json_t *cleaned = json_object();
 	const char *key;
 	json_t *value;
 
 	json_object_foreach ((json_t *)(uintptr_t)reply, key, value) {
 		char name[RTE_TEL_MAX_STRING_LEN];
 
-		name_apart(names, name, sizeof(name), key);
+		name_apart(cleaned, name, sizeof(name), key);
+		json_object_set_new(cleaned, name,
+				    json_is_object(value) ? clean_reply(value)
+							  : json_incref(value));
+	}
+	return cleaned;
+}
+
+static void add_reply(struct rte_tel_data *d, const json_t *reply)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)reply, name, value) {
 		if (json_is_object(value)) {
 			struct rte_tel_data *row = rte_tel_data_alloc();
 
@@ -113,7 +127,6 @@ static void add_reply(struct rte_tel_data *d, const json_t *reply)
 			add_scalar(d, name, value);
 		}
 	}
-	json_decref(names);
 }
 
 /* Of the 16 KiB of a reply, and the 256 entries of a dict, with room for "next" and the path. */
@@ -176,7 +189,7 @@ static int answer(const char *path, const char *params, struct rte_tel_data *d)
 {
 	const struct command *command = find(path);
 	size_t first = first_row(command, &params);
-	json_t *reply = json_object();
+	json_t *reply = json_object(), *cleaned;
 
 	rte_tel_data_start_dict(d);
 	pthread_mutex_lock(&answering);
@@ -185,8 +198,11 @@ static int answer(const char *path, const char *params, struct rte_tel_data *d)
 	else
 		command_call(active, command, params, reply);
 	pthread_mutex_unlock(&answering);
-	cut_to_page(reply, first);
-	add_reply(d, reply);
+	/* Names are the same on all pages. */
+	cleaned = clean_reply(reply);
+	cut_to_page(cleaned, first);
+	add_reply(d, cleaned);
+	json_decref(cleaned);
 	json_decref(reply);
 	return 0;
 }
