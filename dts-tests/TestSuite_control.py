@@ -36,6 +36,19 @@ class TestTelemetry:
             time.sleep(0.2)
             verify(telemetry.ask("/linejudge/show/packet/stats")["rx_packets"] > before, "no packets flow")
 
+    def test_help_of_some_commands(self, tmp_path):
+        """
+        Steps: ask for help of show, of set/batch, of "set batch", of what is no command, and from the second row on.
+        Verify: the commands that begin with these words; an error; all but the first.
+        """
+        with appliance(tmp_path, NULL, "lj-dts-commands") as (_, telemetry):
+            everything = list(telemetry.ask("/linejudge/help"))
+            verify(list(telemetry.ask("/linejudge/help,show")) == [words for words in everything if words.startswith("show_")], "others, too")
+            for words in ("set/batch", "set batch"):
+                verify(list(telemetry.ask(f"/linejudge/help,{words}")) == ["set_batch_size__flows_", "set_batch_deadline__us_"], words)
+            verify("no command begins so" in telemetry.ask("/linejudge/help,shew")["error"], "not said")
+            verify(list(telemetry.ask("/linejudge/help,1")) == everything[1:], "no page")
+
     def test_debians_client_understands_it(self, tmp_path):
         """
         Steps: ask by dpdk-telemetry.py.

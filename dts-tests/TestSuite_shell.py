@@ -56,6 +56,24 @@ class TestPromptTranscripts:
             verify(text.strip().endswith(".") or "Parameters:" in text, f"{words}: {text}")
             verify(("<" in words) <= ("Parameters:" in text), f"{words}: {text}")
 
+    def test_help_of_some_commands(self, shell):
+        """
+        Steps: help show; help set batch; help quit; help of what is no command; hel and TAB.
+        Verify: the commands that begin with these words and no others; that there is none; the word is completed.
+        """
+        for line, commands in (("help set batch", ["set batch size <flows>", "set batch deadline <us>"]), ("help quit", ["quit"]),
+                               ("help start", ["start"])):
+            rows = [row.split("  ")[0].strip() for row in told(shell, line).splitlines() if row.strip()]
+            verify(rows == commands, f"{line}: {rows}")
+        rows = [row for row in told(shell, "help show").splitlines() if row.strip()]
+        verify(len(rows) > 20 and all(row.startswith("show ") for row in rows), rows)
+        verify("no command begins so" in told(shell, "help shew"), "not said")
+        shell.send("hel\t")
+        shell.expect_exact("help")
+        shell.sendline("")
+        shell.expect("show latency +Returns decision time")
+        shell.expect_exact(PROMPT)
+
     def test_tab_completes_words_and_offers_choices(self, shell):
         """
         Steps: type the beginning of words and TAB; an ambiguous one with TAB twice.

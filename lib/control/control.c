@@ -104,7 +104,7 @@ int command_call(struct lj_control *c, const struct command *command, const char
 	struct lj_error err = {0};
 	int ret;
 
-	if (command->param != NULL && (param == NULL || param[0] == '\0'))
+	if (!command_goes_alone(command) && (param == NULL || param[0] == '\0'))
 		ret = lj_error_set(&err, EINVAL, command->words, "needs a parameter: %s",
 				   command->param);
 	else if (command->param == NULL && param != NULL && param[0] != '\0')
@@ -163,19 +163,48 @@ int lj_control_run(struct lj_control *c, const char *line, FILE *out)
 	return ret;
 }
 
+bool command_begins(const char *command, const char *words)
+{
+	for (;;) {
+		size_t length;
+
+		words += strspn(words, " /");
+		length = strcspn(words, " /");
+		if (length == 0)
+			return true;
+		if (strcspn(command, " ") != length || strncmp(command, words, length) != 0)
+			return false;
+		words += length;
+		command += length;
+		command += *command == ' ';
+	}
+}
+
+/* "show port queues <port>", "help [words]" */
+static void usage_of(const struct command *command, char *out, size_t size)
+{
+	if (command->param == NULL)
+		snprintf(out, size, "%s", command->words);
+	else if (command_goes_alone(command))
+		snprintf(out, size, "%s %s", command->words, command->param);
+	else
+		snprintf(out, size, "%s <%s>", command->words, command->param);
+}
+
 int help(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
-	RTE_SET_USED(c);
-	RTE_SET_USED(param);
-	RTE_SET_USED(err);
-	for (size_t i = 0; i < n_commands; i++) {
-		char words[96];
+	const char *words = param != NULL ? param : "";
 
-		snprintf(words, sizeof(words), "%s%s%s%s", commands[i].words,
-			 commands[i].param != NULL ? " <" : "",
-			 commands[i].param != NULL ? commands[i].param : "",
-			 commands[i].param != NULL ? ">" : "");
-		json_object_set_new(reply, words, json_string(commands[i].help));
+	RTE_SET_USED(c);
+	for (size_t i = 0; i < n_commands; i++) {
+		char usage[96];
+
+		if (!command_begins(commands[i].words, words))
+			continue;
+		usage_of(&commands[i], usage, sizeof(usage));
+		json_object_set_new(reply, usage, json_string(commands[i].help));
 	}
+	if (json_object_size(reply) == 0)
+		return lj_error_set(err, ENOENT, words, "no command begins so (try help alone)");
 	return 0;
 }

@@ -37,7 +37,7 @@ typedef int command_run(struct lj_control *c, const char *param, json_t *reply,
 
 struct command {
 	const char *words; /* "show flow stats" */
-	const char *param; /* what the parameter is, or NULL when there is none */
+	const char *param; /* what the parameter is, "[...]" when it may be left out, or NULL */
 	command_run *run;
 	const char *help;
 };
@@ -51,6 +51,16 @@ extern const size_t n_commands;
 
 /* The command that `line` begins with, and what follows it; the longest when several do. NULL. */
 const struct command *command_find(const char *line, const char **param);
+
+/* Whether the command goes without its parameter, or has none. */
+static inline bool command_goes_alone(const struct command *command)
+{
+	return command->param == NULL || command->param[0] == '[';
+}
+
+/* Whether a command begins with these words, parted by blanks or, as in telemetry, slashes; every
+ * command begins with none. */
+bool command_begins(const char *command, const char *words);
 
 /* Runs a command under the lock; `reply` then is its answer, or {"error": "..."}. 0 or -errno. */
 int command_call(struct lj_control *c, const struct command *command, const char *param,

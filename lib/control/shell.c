@@ -27,6 +27,7 @@ _Static_assert(sizeof(struct parsed) <= CMDLINE_PARSE_RESULT_BUFSIZE, "cmdline h
 struct shell_command {
 	struct lj_shell *shell;
 	const struct command *command; /* NULL: quit */
+	bool with_param;
 	cmdline_parse_token_string_t token[WORDS_MAX + 1];
 	char word[WORDS_MAX][32];
 	char help[192];
@@ -44,10 +45,20 @@ struct lj_shell {
 
 static const char quit_help[] = "Ends the run: capture stops, flows are flushed.";
 
+/* The one command that is only the prompt's. */
+static void add_quit(json_t *reply, const char *words)
+{
+	if (!command_begins("quit", words != NULL ? words : ""))
+		return;
+	json_object_del(reply, "error");
+	json_object_set_new(reply, "quit", json_string(quit_help));
+}
+
 static void run(void *parsed, struct cmdline *cl, void *data)
 {
 	struct shell_command *sc = data;
 	struct parsed *p = parsed;
+	const char *param;
 	json_t *reply;
 	char *text = NULL;
 	size_t size = 0;
@@ -58,11 +69,11 @@ static void run(void *parsed, struct cmdline *cl, void *data)
 		cmdline_quit(cl);
 		return;
 	}
+	param = sc->with_param ? p->param : NULL;
 	reply = json_object();
-	command_call(sc->shell->control, sc->command, sc->command->param != NULL ? p->param : NULL,
-		     reply);
-	if (sc->command->run == help) /* the one command that is only the prompt's */
-		json_object_set_new(reply, "quit", json_string(quit_help));
+	command_call(sc->shell->control, sc->command, param, reply);
+	if (sc->command->run == help)
+		add_quit(reply, param);
 	out = open_memstream(&text, &size);
 	table_print(reply, out);
 	fclose(out);
@@ -84,27 +95,34 @@ static void add_token(struct shell_command *sc, size_t at, size_t offset, const 
 	sc->inst->tokens[at] = &sc->token[at].hdr;
 }
 
-static bool has_port_form(const struct command *command)
+/* With the parameter that the command has at its end; without it; with it before the last word. */
+enum form { FORM_PLAIN, FORM_ALONE, FORM_INSIDE, FORMS };
+
+static bool has_form(const struct command *command, enum form form)
 {
+	if (form == FORM_PLAIN || command == NULL)
+		return form == FORM_PLAIN;
+	if (form == FORM_ALONE)
+		return command->param != NULL && command_goes_alone(command);
 	return command->param != NULL && strcmp(command->param, "port") == 0;
 }
 
-/* `inside`: with the parameter before the last word. */
 static int make_command(struct lj_shell *s, struct shell_command *sc, const struct command *command,
-			bool inside)
+			enum form form)
 {
 	const char *at = command != NULL ? command->words : "quit";
 	size_t n = 0, tokens = 0;
 
 	sc->shell = s;
 	sc->command = command;
+	sc->with_param = command != NULL && command->param != NULL && form != FORM_ALONE;
 	sc->inst = calloc(1, sizeof(*sc->inst) + (WORDS_MAX + 2) * sizeof(sc->inst->tokens[0]));
 	if (sc->inst == NULL)
 		return -ENOMEM;
 	while (*at != '\0' && n < WORDS_MAX) {
 		size_t length = strcspn(at, " ");
 
-		if (inside && at[length] == '\0')
+		if (form == FORM_INSIDE && at[length] == '\0')
 			add_token(sc, tokens++, offsetof(struct parsed, param), NULL);
 		snprintf(sc->word[n], sizeof(sc->word[n]), "%.*s", (int)length, at);
 		add_token(sc, tokens++,
@@ -113,7 +131,7 @@ static int make_command(struct lj_shell *s, struct shell_command *sc, const stru
 		at += length + (at[length] == ' ');
 		n++;
 	}
-	if (command != NULL && command->param != NULL && !inside)
+	if (sc->with_param && form != FORM_INSIDE)
 		add_token(sc, tokens++, offsetof(struct parsed, param), TOKEN_STRING_MULTI);
 	snprintf(sc->help, sizeof(sc->help), "%s: %s", command != NULL ? command->words : "quit",
 		 command != NULL ? command->help : quit_help);
@@ -131,9 +149,9 @@ struct lj_shell *lj_shell_create(struct lj_control *c, struct lj_error *err)
 	if (s == NULL)
 		goto no_memory;
 	s->control = c;
-	s->n = n_commands + 1;
-	for (size_t i = 0; i < n_commands; i++)
-		s->n += has_port_form(&commands[i]);
+	for (size_t i = 0; i <= n_commands; i++)
+		for (enum form form = 0; form < FORMS; form++)
+			s->n += has_form(i < n_commands ? &commands[i] : NULL, form);
 	s->command = calloc(s->n, sizeof(*s->command));
 	s->context = calloc(s->n + 1, sizeof(*s->context));
 	if (s->command == NULL || s->context == NULL)
@@ -141,11 +159,10 @@ struct lj_shell *lj_shell_create(struct lj_control *c, struct lj_error *err)
 	for (size_t i = 0; i <= n_commands; i++) {
 		const struct command *command = i < n_commands ? &commands[i] : NULL;
 
-		if (make_command(s, &s->command[made++], command, false) != 0)
-			goto no_memory;
-		if (command != NULL && has_port_form(command) &&
-		    make_command(s, &s->command[made++], command, true) != 0)
-			goto no_memory;
+		for (enum form form = 0; form < FORMS; form++)
+			if (has_form(command, form) &&
+			    make_command(s, &s->command[made++], command, form) != 0)
+				goto no_memory;
 	}
 	for (size_t i = 0; i < s->n; i++)
 		s->context[i] = s->command[i].inst;

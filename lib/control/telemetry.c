@@ -167,14 +167,14 @@ static void cut_to_page(json_t *reply, size_t first)
 		json_object_set_new(reply, "next", json_integer((json_int_t)next));
 }
 
-/* The first row asked for by a number after a command that shows and has no parameter of its own;
- * else 0. */
+/* The first row asked for by a number after a command that shows and has no parameter of its own,
+ * or none that is needed; else 0. */
 static size_t first_row(const struct command *command, const char **params)
 {
 	char *end;
 	unsigned long first;
 
-	if (command == NULL || command->param != NULL || *params == NULL ||
+	if (command == NULL || !command_goes_alone(command) || *params == NULL ||
 	    !isdigit((unsigned char)**params) ||
 	    (strncmp(command->words, "show ", 5) != 0 && strcmp(command->words, "help") != 0))
 		return 0;

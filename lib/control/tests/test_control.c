@@ -152,6 +152,34 @@ static void help_names_every_command_that_runs(void)
 	CU_ASSERT(shown >= 12);
 }
 
+static uint32_t lines(void)
+{
+	uint32_t n = 0;
+
+	for (const char *at = answer; *at != '\0'; at++)
+		n += *at == '\n';
+	return n;
+}
+
+static void help_is_of_the_commands_that_begin_so(void)
+{
+	CU_ASSERT(says("help set batch", "set batch size <flows>"));
+	CU_ASSERT(says("help set batch", "set batch deadline <us>"));
+	CU_ASSERT_EQUAL(lines(), 2);
+	CU_ASSERT(says("help show", "show ledger "));
+	CU_ASSERT_PTR_NULL(strstr(answer, "set "));
+	CU_ASSERT(says("help  show/flow  stats ", "Returns records live"));
+	CU_ASSERT_EQUAL(lines(), 1);
+	CU_ASSERT(says("help help", "help [words]"));
+	CU_ASSERT_EQUAL(result, 0);
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const none[] = {"help sho", "help show flow stats 1", "help x"};
+
+		CU_ASSERT(says(none[i], "no command begins so"));
+		CU_ASSERT_EQUAL(result, -ENOENT);
+	}
+}
+
 static void a_port_that_is_not_there_has_no_queues(void)
 {
 	CU_ASSERT(says("show port queues 0", "worker0"));
@@ -215,6 +243,7 @@ int main(void)
 		 a_bad_setting_is_refused_with_its_range},
 		{"what is no command says so", what_is_no_command_says_so},
 		{"help names every command that runs", help_names_every_command_that_runs},
+		{"help is of the commands that begin so", help_is_of_the_commands_that_begin_so},
 		{"a port that is not there has no queues", a_port_that_is_not_there_has_no_queues},
 		{"numbers are those of the run, and count from clear",
 		 numbers_are_those_of_the_run_and_count_from_clear},
