@@ -46,7 +46,7 @@ static bool read_value(const char *path, const char *name, uint64_t *value)
 static uint64_t left_by(const struct hierarchy *h, const char *group)
 {
 	uint64_t max, used = 0, cache, let_go = 0;
-	char path[PATH_MAX];
+	char path[PATH_MAX + 32]; /* a group's, and a file's name */
 
 	snprintf(path, sizeof(path), "%s/%s", group, h->max);
 	if (!read_value(path, "", &max))
