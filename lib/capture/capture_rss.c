@@ -138,14 +138,14 @@ int rss_set_reta(struct port_rss *rss, uint16_t port, const uint16_t *reta, cons
 			    rte_strerror(-ret));
 }
 
-/* Whether every queue has an entry. */
-static bool reta_is_fair(const struct lj_rss *model)
+/* How many queues have an entry. */
+static uint16_t queues_reached(const struct lj_rss *model)
 {
 	uint64_t seen = 0;
 
 	for (uint16_t i = 0; i < model->reta_entries; i++)
 		seen |= RTE_BIT64(model->reta[i]);
-	return (uint16_t)__builtin_popcountll(seen) == RTE_MIN(model->queues, model->reta_entries);
+	return (uint16_t)__builtin_popcountll(seen);
 }
 
 /* The RETA as the device has it. NULL, or why it cannot be told. */
@@ -163,14 +163,14 @@ static const char *settle_reta(struct port_rss *rss, uint16_t port, const char *
 	if (info.reta_size > 0)
 		model->reta_entries = info.reta_size;
 	ret = read_reta(model, port);
-	if (ret == 0 && reta_is_fair(model))
+	if (ret == 0 && queues_reached(model) == model->queues)
 		return NULL;
 	if (ret != 0 && ret != -EBADMSG)
 		return "the RETA cannot be read";
 	ret = deal_reta(port, model->reta_entries, model->queues);
 	if (ret == 0)
 		ret = read_reta(model, port);
-	if (ret != 0 || !reta_is_fair(model))
+	if (ret != 0 || queues_reached(model) < model->queues)
 		lj_log(WARNING, "%s: the RETA leaves a queue without traffic\n", name);
 	if (ret == -EBADMSG)
 		return "the RETA names queues that are not there";
