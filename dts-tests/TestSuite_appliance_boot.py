@@ -81,6 +81,16 @@ class TestApplianceBoot:
                      "NoNewPrivs:\t1", "Seccomp:\t2"):
             verify(line + "\n" in status, f"{line} is not in {status}")
 
+    def test_models_are_read_anew_by_systemctl_reload(self, guest):
+        """
+        Steps: reload the unit.
+        Verify: the journal says that the model was read anew, as the service user and within what the unit permits; it is the same process.
+        """
+        before = main_pid(guest)
+        guest.run("systemctl reload linejudge")
+        guest.wait_for("journalctl -u linejudge | cat", "model default read anew: the same booster")
+        verify(main_pid(guest) == before, "it was started anew")
+
     def test_frames_on_both_legs_become_the_records_of_their_replay(self, guest, tmp_path):
         """
         Steps: send frames of the demo capture to the leg of each sender; ask by dpdk-telemetry.py in the guest; stop the service.
