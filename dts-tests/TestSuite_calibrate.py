@@ -1,5 +1,6 @@
 """A threshold by a site's own traffic: told before it holds, kept beside the bundle, taken back."""
 
+import contextlib
 import gzip
 import importlib.machinery
 import importlib.util
@@ -107,6 +108,55 @@ class TestCalibrate:
         verify(in_force(bundle) == shipped, "not as shipped again")
         done = calibrate(bundle, "--revert")
         verify(done.returncode == 1 and "nothing to revert" in done.stderr, done.stderr)
+
+    def test_what_was_activated_while_traffic_was_watched_is_kept(self, bundle, office, tmp_path):
+        """
+        Steps: calibrate by EVE lines that come through a pipe; while it waits for more, calibrate anew and activate that; let the first end.
+        Verify: the second is in force, and the first comes after it in the history.
+        """
+        with self.waiting_for_lines(bundle, office[0], tmp_path) as done:
+            told(bundle, "--pcap", office[0], "--fpr", "0.1", "--activate")
+            second = in_force(bundle)
+        verify(done.returncode == 0 and in_force(bundle) == second, f"{in_force(bundle)}, not {second}")
+        shown = told(bundle, "--show").splitlines()
+        verify([line[:3] for line in shown] == ["  a", "* 1", "  2"] and "for fpr 0.02, by " in shown[2], shown)
+
+    def test_a_model_that_is_replaced_while_traffic_is_watched_is_not_calibrated_by_it(self, bundle, office, tmp_path):
+        """
+        Steps: the same, but meanwhile put another model into the folder.
+        Verify: one line says so, and the other has no calibration.
+        """
+        with self.waiting_for_lines(bundle, office[0], tmp_path) as done:
+            shutil.copytree(os.path.join(ROOT, "models", "scan"), bundle, dirs_exist_ok=True)
+        verify(done.returncode == 1 and "has another model by now" in done.said and not (bundle / "calibration.json").exists(), done.said)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def waiting_for_lines(bundle, capture, tmp_path):
+        """A calibration by EVE lines of the capture, of which it has some within the block, and all after it; its process, which has `said` then."""
+        replay(capture, "--model", bundle, "--eve", tmp_path / "eve.json")
+        text = (tmp_path / "eve.json").read_text()
+        os.mkfifo(tmp_path / "pipe")
+        with subprocess.Popen([os.path.join(TOOLS, "calibrate"), bundle, "--eve", tmp_path / "pipe", "--fpr", "0.02"], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True) as process:
+            with open(tmp_path / "pipe", "w", encoding="utf-8") as pipe:  # opens once it reads
+                pipe.write(text[:10000])
+                pipe.flush()
+                yield process
+                pipe.write(text[10000:])
+            process.said = process.communicate()[1]
+
+    def test_nothing_is_called_activated_that_cannot_be_kept(self, bundle, office):
+        """
+        Steps: calibrate and activate a bundle on a file system that is read-only; then one whose calibration.json cannot be written.
+        Verify: one line each, the first before the traffic is read; neither says that it is activated.
+        """
+        command = f"mount --bind {bundle} {bundle} && mount -o remount,bind,ro {bundle} && exec {TOOLS}/calibrate {bundle} --fpr 0.02 --activate --pcap"
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", f"{command} nosuch.pcap"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 1 and f"{bundle}: cannot be written" in done.stderr and "Traceback" not in done.stderr, done.stderr)
+        (bundle / "calibration.json.new").mkdir()
+        done = calibrate(bundle, "--pcap", office[0], "--fpr", "0.02", "--activate")
+        verify(done.returncode == 1 and "expected: " in done.stdout and "activated" not in done.stdout, f"{done.stdout}{done.stderr}")
 
     def test_attacks_among_the_traffic_do_not_raise_the_threshold(self, bundle, office, tmp_path):
         """
@@ -219,6 +269,19 @@ class TestCalibrate:
         (bundle / "calibration.json").write_text("[]")
         done = calibrate(bundle, "--activate")
         verify(done.returncode == 1 and "calibration.json: is no calibration of format 1" in done.stderr, done.stderr)
+
+    @pytest.mark.parametrize("broken", [{"active": 5}, {"history": {}}, {"history": [3], "active": None}, {"history": [{"id": 1}]}])
+    def test_a_calibration_that_somebody_broke_is_told(self, bundle, office, broken):
+        """
+        Steps: break calibration.json: an entry in force that is none, a history that is no list, entries that are none.
+        Verify: whatever is asked, one line names the file.
+        """
+        told(bundle, "--pcap", office[0], "--fpr", "0.02", "--activate")
+        path = bundle / "calibration.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **broken}))
+        for arguments in (("--show",), ("--revert",), ("--activate",)):
+            done = calibrate(bundle, *arguments)
+            verify(done.returncode == 1 and f"{path}: makes no sense" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
 
 
 class TestSample:

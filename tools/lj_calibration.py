@@ -27,6 +27,7 @@ SITES_DIFFER = 1.0  # log odds; five benign sources' own thresholds lie 0.2 to 2
 ENOUGH = 10  # alarms among the flows, for a rate to be measured at all
 SAMPLE = 500_000  # flows that are kept, of however many there are
 FORMAT = 1
+ENTRY = {"id", "made", "threshold", "asked", "traffic"}  # what is read again
 
 # A flow's score and ends, when it began, and when it ended, if that is known.
 Scored = collections.namedtuple("Scored", "score source target time_s end_s", defaults=(None,))
@@ -210,10 +211,18 @@ def report(entry, shipped):
     return "\n".join(lines)
 
 
+def makes_sense(kept):
+    """Whether what a calibration.json has is of the kinds that are written to it."""
+    history = kept["history"]
+    return isinstance(history, list) and all(isinstance(e, dict) and ENTRY <= e.keys() and isinstance(e["traffic"], dict) for e in history) and (
+        kept["active"] is None or kept["active"] in [e["id"] for e in history])
+
+
 class Bundle:
     """A bundle's threshold as shipped, and its calibration.json."""
 
     def __init__(self, folder):
+        self.folder = folder
         path = os.path.join(folder, "manifest.json")
         if not os.path.exists(path):
             raise Unfit(f"{folder}: is no model's folder: there is no manifest.json in it")
@@ -232,9 +241,24 @@ class Bundle:
                 raise Unfit(f"{self.path}: is no JSON: {error}") from None
             if not isinstance(kept, dict) or kept.get("format") != FORMAT or not {"booster_sha256", "active", "history"} <= kept.keys():
                 raise Unfit(f"{self.path}: is no calibration of format {FORMAT}")
+            if not makes_sense(kept):
+                raise Unfit(f"{self.path}: makes no sense: its history is not what tools/calibrate writes, or the active one is not in it; without the "
+                            "file the model runs as shipped")
             # What was measured on another booster says nothing of this one.
             if kept["booster_sha256"] == self.sha256:
                 self.kept = kept
+
+    def check_writable(self):
+        """Before an hour is watched."""
+        if not os.access(self.folder, os.W_OK):
+            raise Unfit(f"{self.folder}: cannot be written, and calibration.json is kept there")
+
+    def as_it_is_now(self):
+        """The same, once its traffic was watched: others may have been calibrated, activated or reverted since, and the model been replaced."""
+        now = Bundle(self.folder)
+        if now.sha256 != self.sha256:
+            raise Unfit(f"{self.folder}: has another model by now than the one whose scores were watched: nothing is changed")
+        return now
 
     def entry(self, number):
         return next((e for e in self.kept["history"] if e["id"] == number), None)
