@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 
+import joblib
 import numpy as np
 import pytest
 import xgboost
@@ -423,11 +424,53 @@ class TestSklearn:
         """Verify: one line that names the tool, and that it was not fitted."""
         _, rows, two, _ = demo
         for model, said in ((xgboost.XGBClassifier(n_estimators=2).fit(rows, two), "XGBClassifier is none of RandomForestClassifier, "),
-                            (RandomForestClassifier(3), "RandomForestClassifier was not fitted")):
+                            (RandomForestClassifier(3), "RandomForestClassifier was not fitted"),
+                            (make_pipeline(SimpleImputer(), IsolationForest()), "SimpleImputer was not fitted")):
             (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
             done = tool("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
             verify(done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr)
             verify(("tools/import-xgboost" in done.stderr) == ("XGB" in said), done.stderr)
+
+    def test_a_second_imputer_is_refused(self, tmp_path, demo):
+        """
+        Steps: a pipeline of two imputers, of which the first leaves the second nothing to fill.
+        Verify: one line says so: the bundle would send missing values where the second's values go.
+        """
+        _, rows, two, _ = demo
+        model = make_pipeline(SimpleImputer(), SimpleImputer(strategy="median"), RandomForestClassifier(5, random_state=1)).fit(rows, two)
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        done = tool("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and "one SimpleImputer" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+
+    @pytest.mark.parametrize("packed", ["zlib", "gzip", "bz2", "xz", "lzma"])
+    def test_a_file_that_is_damaged_is_no_model(self, tmp_path, demo, packed):
+        """
+        Steps: keep a forest as joblib packs it, with a byte in the middle changed.
+        Verify: one line with the file, whatever the packer raises.
+        """
+        _, rows, two, _ = demo
+        path = tmp_path / f"model.{packed}"
+        joblib.dump(RandomForestClassifier(20, random_state=1).fit(np.nan_to_num(rows), two), path, compress=(packed, 3))
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 0xFF
+        path.write_bytes(data)
+        done = tool("import-sklearn", path, "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        verify(done.returncode == 1 and f"tools/import-sklearn: {path}: is not a model" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+
+    def test_a_model_of_a_table_with_names_brings_them(self, tmp_path, demo):
+        """
+        Steps: import a forest that was trained on columns with names, as CIC-IDS2017 writes them, with a blank before; then say that NaN stood
+        for missing values in its training.
+        Verify: no --features is needed, and nothing is warned of; what trees of Debian's scikit-learn never compared is refused.
+        """
+        _, rows, two, _ = demo
+        model = RandomForestClassifier(5, random_state=1).fit(np.nan_to_num(rows)[:, :2], two)
+        model.feature_names_in_ = np.array([" Total Fwd Packets", " Flow Duration"], object)
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        done = tool("import-sklearn", tmp_path / "model.pickle", "--out", tmp_path / "mine")
+        verify(done.returncode == 0 and done.stderr == "", done.stderr)
+        done = tool("import-sklearn", tmp_path / "model.pickle", "--missing", "nan", "--out", tmp_path / "mine")
+        verify(done.returncode == 2 and "--missing: nan is no number that trees compare" in done.stderr, done.stderr)
 
     def test_scores_that_are_no_numbers_are_said_to_be(self, tmp_path, demo):
         """

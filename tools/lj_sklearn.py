@@ -33,13 +33,15 @@ class Columns:
         self.fill = numpy.full(features, missing, numpy.float64)
         self.mean = numpy.zeros(features)
         self.scale = numpy.ones(features)
-        self.scaled = False
+        self.imputed = self.scaled = False
 
     def add(self, step):
-        if isinstance(step, SimpleImputer) and not self.scaled and not getattr(step, "add_indicator", False):
+        if isinstance(step, (SimpleImputer, StandardScaler)) and not hasattr(step, "n_features_in_"):
+            raise ImportFailed(f"{type(step).__name__} was not fitted")
+        if isinstance(step, SimpleImputer) and not self.imputed and not self.scaled and not getattr(step, "add_indicator", False):
             if not numpy.isnan(step.missing_values) or len(step.statistics_) != len(self.fill) or numpy.isnan(step.statistics_).any():
                 raise ImportFailed("SimpleImputer: not one that fills NaN in every column")
-            self.fill = step.statistics_.astype(numpy.float64)
+            self.fill, self.imputed = step.statistics_.astype(numpy.float64), True
         elif isinstance(step, StandardScaler) and not self.scaled:
             if step.mean_ is not None and step.with_mean:
                 self.mean = step.mean_
@@ -47,7 +49,7 @@ class Columns:
                 self.scale = step.scale_
             self.scaled = True
         elif step not in (None, "passthrough"):
-            raise ImportFailed(f"a pipeline may have a SimpleImputer, then a StandardScaler, before the trees; not {type(step).__name__}")
+            raise ImportFailed(f"a pipeline may have one SimpleImputer, then one StandardScaler, before the trees; not {type(step).__name__}")
 
     def seen(self, feature, x):
         """What the trees compare, of values x of these features."""
