@@ -255,6 +255,28 @@ class TestDrift:
                done.stderr)
         verify((bundle / "manifest.json").read_bytes() == before, "the manifest was changed")
 
+    def test_a_model_whose_features_have_other_names_gets_a_reference(self, tmp_path):
+        """
+        Steps: a model whose features are called as CIC-IDS2017 calls them; give it a reference of linejudge's own table without that set,
+        with it, and of that cut short.
+        Verify: the first is refused in a line with the set that is missing, the third with its line; with the second the demo has not moved.
+        """
+        names = [" Flow Duration", "Total Fwd Packets"]
+        rows = np.array(list(table_of(tmp_path, ["duration_us", "fwd_packets"]).values()))
+        booster, rows = train_on_table(rows, rows[:, 1] == 1)
+        bundle = write_bundle(tmp_path / "mine", booster, names, rows[:40])
+        done = give_reference(bundle, tmp_path)
+        verify(done.returncode == 1 and "has no column cic_flow_duration (2 of the bundle's 2 features are missing): features.set=cic has" in done.stderr,
+               done.stderr)
+        replay(DEMO, "--model", "none", "--features", tmp_path / "features.csv", "--set", "features.set=cic")
+        done = give_reference(bundle, tmp_path)
+        verify(done.returncode == 0, done.stderr)
+        drift = watched(bundle, "drift.every=1", "drift.flood_percent=0")[1]
+        verify(float(drift["score_psi"]) < 0.01 and float(drift["worst_psi"]) < 0.01, f"{drift}")
+        (tmp_path / "features.csv").write_text((tmp_path / "features.csv").read_text()[:-100])
+        done = give_reference(bundle, tmp_path)
+        verify(done.returncode == 1 and "features.csv: line 2063: " in done.stderr and "cells, and the header has" in done.stderr, done.stderr)
+
     def test_a_reference_that_was_changed_is_refused(self, tmp_path):
         """Verify: the file and that its hash is another."""
         bundle = tmp_path / "anomaly"
