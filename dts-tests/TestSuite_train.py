@@ -114,12 +114,14 @@ class TestCaptures:
     def test_specialists_are_compared_at_the_same_false_alarms(self, bundle, data, tmp_path):
         """
         Steps: tools/specialists on the small captures, bundles written.
-        Verify: a row for the folds, and the scan's specialist opens.
+        Verify: a row for the folds and for each kind left out, none for the one publisher, without whom there is no attack to learn; the
+        scan's specialist opens.
         """
         done = subprocess.run([os.path.join(TOOLS, "specialists"), bundle, "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
         verify(done.returncode == 0, done.stderr)
-        verify("| none: folds of captures |" in done.stdout, done.stdout)
+        names = [line.split("|")[1].strip() for line in done.stdout.splitlines()[2:]]
+        verify(names == ["none: folds of captures", "captured beacon", "captured scan"] and "Warning" not in done.stderr, done.stdout + done.stderr)
         check = run("model", "check", tmp_path / "scan")
         verify(check.returncode == 0, check.stderr)
 
@@ -137,12 +139,18 @@ class TestCaptures:
         verify("lonely" in line and "--lone keep" in line, line)
 
     def test_a_table_that_is_none_is_named(self, data, tmp_path):
-        """Verify: the file, and what to do."""
-        (tmp_path / "t.npz").write_text("not yet written")
+        """Verify: the file, and what to do: of a text, an array of numpy's, and a table that is damaged."""
         line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--table", tmp_path / "none" / "t.npz", "--out", tmp_path / "x")
         verify("none/t.npz: there is no such folder" in line, line)
-        line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--table", tmp_path / "t.npz", "--out", tmp_path / "x")
-        verify("t.npz: is no table" in line, line)
+        with open(tmp_path / "damaged.npz", "wb") as file:
+            numpy.savez_compressed(file, x=numpy.random.default_rng(1).random(5000), labels="")
+            file.seek(3000)
+            file.write(b"damaged")
+        (tmp_path / "text.npz").write_text("not yet written")
+        numpy.save(tmp_path / "array.npy", numpy.ones(3))
+        for name in ("damaged.npz", "text.npz", "array.npy"):
+            line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--table", tmp_path / name, "--out", tmp_path / "x")
+            verify(f"{name}: is no table" in line, line)
 
     def test_a_table_is_of_its_labels_and_their_files(self, data, tmp_path):
         """

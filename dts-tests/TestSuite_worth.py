@@ -108,6 +108,46 @@ class TestStudies:
             medians.append(scores[len(scores) // 2])
         verify(medians[0] > medians[1], f"{medians}")
 
+    def test_an_isolation_forest_may_be_of_a_few_flows(self, tmp_path):
+        """
+        Steps: tools/train-anomaly on ten captures of a talk each.
+        Verify: it makes a bundle, whose card has its name.
+        """
+        pcapgen, rows = training.generator(), []
+        for number in range(10):
+            capture, kind = pcapgen.Capture(300 + number), "benign" if number < 5 else "malicious"
+            pcapgen.ssh(capture, 1)
+            capture.save(tmp_path / f"{number}.pcap")
+            rows.append((f"{number}.pcap", kind, "ssh", f"{'mal' if number >= 5 else 'benign'}:*"))
+        labels = training.write_labels(tmp_path / "LABELS.tsv", rows)
+        done = subprocess.run([os.path.join(TOOLS, "train-anomaly"), "--data", tmp_path, "--labels", labels, "--seeds", "1", "--out", tmp_path / "odd"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 0 and (tmp_path / "odd" / "README.md").read_text().startswith("# odd\n"), done.stderr)
+
+    def test_what_no_study_can_be_made_of_is_told_before_it(self, bundle, data, tmp_path):
+        """
+        Steps: a forest and specialists that are to be written where a file is; specialists beside a model that is none, or of a later format; a study of calibrating without the captures that it is of, or the number of their flows.
+        Verify: one line each, before a capture is extracted.
+        """
+        other = shutil.copytree(bundle, tmp_path / "other")
+        manifest = json.loads((other / "manifest.json").read_text())
+        manifest["format"] = 9
+        (other / "manifest.json").write_text(json.dumps(manifest))
+        (tmp_path / "file").write_text("")
+        given = ("--data", data, "--labels", data / "LABELS.tsv")
+        rows = [(f"{p}/1.pcap", "benign", "x", "benign:*") for p in ("smalllabs", "ndpi_apps", "iot_sentinel", "voice_command", "dns_tunnel_lab")]
+        labels = training.write_labels(tmp_path / "l.tsv", [*rows, ("x/1.pcap", "malicious", "x", "mal:*")])
+        for arguments, said in ((("train-anomaly", *given, "--out", tmp_path / "file"), "file: is there, and no folder"),
+                                (("train-anomaly", *given, "--out", tmp_path / "file" / "x"), "file: "),
+                                (("specialists", bundle, *given, "--out", tmp_path / "file" / "x"), "file/x: "),
+                                (("specialists", tmp_path / "none", *given), "none: is no model's folder"),
+                                (("specialists", other, *given), "other/manifest.json: format"),
+                                (("calibration-study", bundle, *given), "LABELS.tsv: no benign capture of smalllabs/"),
+                                (("calibration-study", bundle, "--data", data, "--labels", labels), "l.tsv: no column mal_flows")):
+            done = subprocess.run([os.path.join(TOOLS, arguments[0]), *map(str, arguments[1:])], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  check=False)
+            verify(done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, f"{arguments}: {done.stderr}")
+
     def test_what_float32_costs(self, bundle):
         """Verify: a bundle in either type: half the row, two thirds of the trees, and how many verdicts differ; a folder that is none is named."""
         tool = os.path.join(TOOLS, "float32-cost")

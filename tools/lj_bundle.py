@@ -13,6 +13,7 @@ import xgboost
 
 import lj_foreign
 import lj_recipe
+import lj_tool
 
 GOLDEN_ROWS = 64
 FLOW = {"idle_timeout_s": 120, "active_timeout_s": 1800, "tcp_linger_s": 1, "classify_at": 0}
@@ -37,14 +38,20 @@ def write_golden(path, booster, dataset, columns):
             writer.writerow("" if numpy.isnan(v) else f"{v:.9g}" for v in values)
 
 
+def place_for(out):
+    """`out` in full, where a bundle can be written: what cannot is told before hours of work."""
+    out = os.path.abspath(out)
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise ValueError(f"{out}: is there, and no folder")
+    lj_tool.folder_of(out if os.path.exists(out) else os.path.dirname(out))
+    return out
+
+
 @contextlib.contextmanager
 def staged(out):
     """A folder of the same name to write the bundle to. What is in it stands in `out` once linejudge has proved it, and not before: what
     is interrupted or fails leaves `out` as it was."""
-    out = os.path.abspath(out)
-    if os.path.exists(out) and not os.path.isdir(out):
-        raise ValueError(f"{out}: is there, and no folder")
-    os.makedirs(os.path.dirname(out), exist_ok=True)
+    out = place_for(out)
     with tempfile.TemporaryDirectory(prefix=".bundle-", dir=os.path.dirname(out)) as scratch:
         folder = os.path.join(scratch, os.path.basename(out))
         os.mkdir(folder)

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 
 import numpy
 
@@ -323,21 +324,21 @@ def save(path, dataset, left_out, data, labels_path):
 def restore(path, data, labels_path):
     """What save() kept of these very labels."""
     try:
-        kept = numpy.load(path)
-    except (ValueError, zipfile.BadZipFile, EOFError):
+        with numpy.load(path) as file:
+            kept = dict(file)
+    except (ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError):
         raise ValueError(f"{path}: is no table that an earlier run kept: remove it to extract anew") from None
-    with kept:
-        if "labels" not in kept or str(kept["labels"]) != digest_of(labels_path):
-            raise ValueError(f"{path}: was extracted by other labels than {labels_path}: remove it to extract anew")
-        files = digest_of_label_files(data, labels_path)
-        if "label_files" in kept and "" not in (files, str(kept["label_files"])) and files != str(kept["label_files"]):
-            raise ValueError(f"{path}: a file of labels that {labels_path} names has changed: remove it to extract anew")
-        dataset = Dataset.__new__(Dataset)
-        for field in ("x", "y", "capture", "merged", "families", "publishers", "buckets"):
-            setattr(dataset, field, kept[field])
-        dataset.names, dataset.captures = kept["names"].tolist(), kept["captures"].tolist()
-        dataset.n_buckets = int(dataset.buckets.max()) + 1
-        return dataset.index(), kept["left_out"].tolist()
+    if "labels" not in kept or str(kept["labels"]) != digest_of(labels_path):
+        raise ValueError(f"{path}: was extracted by other labels than {labels_path}: remove it to extract anew")
+    files = digest_of_label_files(data, labels_path)
+    if "label_files" in kept and "" not in (files, str(kept["label_files"])) and files != str(kept["label_files"]):
+        raise ValueError(f"{path}: a file of labels that {labels_path} names has changed: remove it to extract anew")
+    dataset = Dataset.__new__(Dataset)
+    for field in ("x", "y", "capture", "merged", "families", "publishers", "buckets"):
+        setattr(dataset, field, kept[field])
+    dataset.names, dataset.captures = kept["names"].tolist(), kept["captures"].tolist()
+    dataset.n_buckets = int(dataset.buckets.max()) + 1
+    return dataset.index(), kept["left_out"].tolist()
 
 
 def of_labels(path, dataset, labels_path, lone):
@@ -363,8 +364,11 @@ def obtain(data, labels_path, table=None, lone=None, made=False):
         if made and dataset.real.all():
             raise ValueError(f"{table}: was extracted without attacks that are made: remove it to extract anew")
         return dataset if made else dataset.only(dataset.real), left_out
-    if table and not os.path.isdir(os.path.dirname(os.path.abspath(table))):
+    folder = os.path.dirname(os.path.abspath(table or "."))
+    if table and not os.path.isdir(folder):
         raise ValueError(f"{table}: there is no such folder to keep it in")
+    if table and not os.access(folder, os.W_OK):
+        raise ValueError(f"{table}: its folder cannot be written")
     dataset, left_out = load(data, labels_path, lone, made)
     dataset.checked(labels_path)
     if table:
