@@ -10,6 +10,7 @@ from framework.training import benign, generator
 
 sys.path.insert(0, TOOLS)
 
+import lj_dataset  # noqa: E402
 import lj_labels  # noqa: E402: importable only now
 
 
@@ -142,6 +143,18 @@ class TestLabelFiles:
         with pytest.raises(ValueError) as error:
             lj_labels.Rule(rule, str(path))
         verify("l.csv: " in str(error.value) and said in str(error.value), error.value)
+
+    def test_a_capture_is_of_its_first_folder_as_find_names_it(self, tmp_path):
+        """
+        Steps: labels of captures as find(1) lists them, ./office/a.pcap, and without.
+        Verify: the publishers are the same, folders of the captures.
+        """
+        for before in ("", "./"):
+            rows = "".join(f"{before}{publisher}/{n}.pcap\t{kind}\tx\t{rule}:*\n"
+                           for publisher, kind, rule in (("office", "benign", "benign"), ("tool", "malicious", "mal")) for n in range(5))
+            (tmp_path / "l.tsv").write_text("file\tclass\tfamily\trule\n" + rows)
+            dataset = lj_dataset.Dataset(list(lj_labels.read(tmp_path / "l.tsv")))
+            verify(set(dataset.publishers) == {"office", "tool"} and dataset.captures[0] == "office/0.pcap", dataset.publishers)
 
     def test_an_address_may_be_of_ipv6(self):
         """Verify: with and without a port, however it is written."""

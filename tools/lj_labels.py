@@ -302,6 +302,9 @@ def _check(row, before):
             raise ValueError(f"no {column}")
     if row["class"] not in (*CLASSES, "mixed"):
         raise ValueError(f"class {row['class']} is none of benign, malicious, mixed")
+    row["file"] = os.path.normpath(row["file"])  # find(1) says ./office/a.pcap
+    if os.path.isabs(row["file"]) or row["file"].partition(os.sep)[0] == os.pardir:
+        raise ValueError(f"{row['file']} is not below the folder of captures, from which on it is to be named: its first folder there is its publisher")
     if row["file"] in before:
         raise ValueError(f"{row['file']} is in line {before[row['file']]}, too")
     list(clauses_of(row["rule"]))
