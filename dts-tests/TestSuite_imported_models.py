@@ -285,6 +285,16 @@ class TestXgboost:
         done = tool("import-xgboost", tmp_path / "m.old", "--features", "packets,fwd_bytes", "--out", tmp_path / "mine")
         verify("2 names, the model takes 8 columns" in done.stderr, done.stderr)
 
+    def test_a_full_disk_is_told_in_a_line(self, tmp_path, demo):
+        """Verify: of one whose disk ends in the middle of the model: one line, nothing of XGBoost's stack, and nothing left."""
+        _, rows, two, _ = demo
+        xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=40).save_model(tmp_path / "m.ubj")
+        (tmp_path / "small").mkdir()
+        command = (f"mount -t tmpfs -o size=8k none {tmp_path}/small && {TOOLS}/import-xgboost {tmp_path}/m.ubj --features {','.join(NAMES)} "
+                   f"--out {tmp_path}/small/mine; ls -A {tmp_path}/small")
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.stderr.startswith("tools/import-xgboost: No space left on device") and done.stderr.count("\n") == 1 and done.stdout == "", done.stderr)
+
     def test_what_linejudge_refuses_is_told_of_the_folder_that_was_asked_for(self, tmp_path, demo):
         """
         Steps: a name of a class twice, a threshold of 2, a folder below a file, a file that is not there.

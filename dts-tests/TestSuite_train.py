@@ -2,6 +2,7 @@
 
 import collections
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ sys.path.insert(0, TOOLS)
 
 import lj_bag  # noqa: E402: importable only now
 import lj_dataset  # noqa: E402: importable only now
+import lj_labels  # noqa: E402: importable only now
 import lj_recipe  # noqa: E402: importable only now
 
 
@@ -151,6 +153,34 @@ class TestCaptures:
         for name in ("damaged.npz", "text.npz", "array.npy"):
             line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--table", tmp_path / name, "--out", tmp_path / "x")
             verify(f"{name}: is no table" in line, line)
+
+    def test_a_table_may_be_kept_by_two_at_once(self, data, tmp_path, monkeypatch):
+        """
+        Steps: keep a table; when it is about to take its place, another process keeps the same.
+        Verify: both go well, and nothing but the table is left; out of disk not even that, and it is said in a line.
+        """
+        labels = list(lj_labels.read(data / "LABELS.tsv"))
+        dataset = lj_dataset.Dataset(labels)
+        dataset.add(numpy.ones((len(labels), 3), numpy.float32), [label["class"] != "benign" for label in labels], range(len(labels)), False)
+        dataset.finish(["packets", "bytes", "duration_us"])
+        given, replace = (str(tmp_path / "t.npz"), dataset, [], str(data), str(data / "LABELS.tsv")), os.replace
+
+        def late(new, path):
+            monkeypatch.undo()
+            other = multiprocessing.get_context("fork").Process(target=lj_dataset.save, args=given)
+            other.start()
+            other.join()
+            verify(other.exitcode == 0, "the other failed")
+            replace(new, path)
+        monkeypatch.setattr(os, "replace", late)
+        lj_dataset.save(*given)
+        verify(os.listdir(tmp_path) == ["t.npz"], os.listdir(tmp_path))
+        verify((lj_dataset.restore(given[0], *given[3:])[0].x == 1).all(), "another table")
+        (tmp_path / "t.npz").unlink()
+        command = f"mount -t tmpfs -o size=4k none {tmp_path} && {TOOLS}/train --data {data} --labels {data}/LABELS.tsv --out /tmp/lj-none --table {tmp_path}/t.npz; ls -A {tmp_path}"
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        lines = done.stderr.splitlines()
+        verify(done.stdout == "" and lines[-1].startswith("tools/train: No space left on device, where it writes") and "Traceback" not in done.stderr, done.stderr)
 
     def test_a_table_is_of_its_labels_and_their_files(self, data, tmp_path):
         """

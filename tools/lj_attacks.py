@@ -13,6 +13,7 @@ import argparse
 import csv
 import os
 
+import lj_tool
 from lj_attack import Attack
 from lj_floods import amplification, answers_alone, connect_scan, reflection, request_flood, sweep, tcp_flood, tcp_scan, udp_flood, udp_scan, udp_sweep
 from lj_frames import ACK, FIN, PSH, RST, SYN
@@ -56,8 +57,12 @@ def write(folder, captures=CAPTURES):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, metavar="DIR", help="captures are put into its folder generated/, labels into LABELS.tsv")
-    parser.add_argument("--captures", type=int, default=CAPTURES, help="of each attack (default: %(default)s)")
+    parser.add_argument("--captures", type=lj_tool.times, default=CAPTURES, help="of each attack (default: %(default)s)")
     arguments = parser.parse_args()
+    lj_tool.run("tools/lj_attacks.py", lambda: make(arguments))
+
+
+def make(arguments):
     rows = write(os.path.join(arguments.out, PUBLISHER), arguments.captures)
     with open(os.path.join(arguments.out, "LABELS.tsv"), "w", newline="", encoding="ascii") as file:
         writer = csv.DictWriter(file, ("file", "class", "family", "rule"), delimiter="\t", lineterminator="\n", extrasaction="ignore")

@@ -67,7 +67,7 @@ def staged(out):
 
 def write(out, booster, dataset, columns, threshold, description, classes=("benign", "malicious")):
     os.makedirs(out, exist_ok=True)
-    booster.save_model(os.path.join(out, "model.ubj"))
+    lj_foreign.save(booster, os.path.join(out, "model.ubj"))
     write_golden(os.path.join(out, "golden.csv"), booster, dataset, columns)
     manifest = {
         "format": 1, "name": os.path.basename(os.path.normpath(out)), "version": "3", "description": description,

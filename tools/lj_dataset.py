@@ -4,6 +4,7 @@ import collections
 import copy
 import csv
 import hashlib
+import io
 import lzma
 import multiprocessing
 import os
@@ -312,13 +313,21 @@ def digest_of_label_files(data, labels_path):
 
 
 def save(path, dataset, left_out, data, labels_path):
-    """Keeps what load() gave, for tools that need it again."""
-    with open(path + ".new", "wb") as file:
-        numpy.savez_compressed(file, x=dataset.x, y=dataset.y, capture=dataset.capture, merged=dataset.merged, names=dataset.names,
-                               captures=dataset.captures, families=dataset.families, publishers=dataset.publishers,
-                               buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=digest_of(labels_path),
-                               label_files=digest_of_label_files(data, labels_path))
-    os.replace(path + ".new", path)
+    """Keeps what load() gave, for tools that need it again: whole or not at all, whoever else does so."""
+    kept = io.BytesIO()  # numpy, out of disk, would complain of itself besides
+    numpy.savez_compressed(kept, x=dataset.x, y=dataset.y, capture=dataset.capture, merged=dataset.merged, names=dataset.names,
+                           captures=dataset.captures, families=dataset.families, publishers=dataset.publishers,
+                           buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=digest_of(labels_path),
+                           label_files=digest_of_label_files(data, labels_path))
+    new = f"{path}.new-{os.getpid()}"
+    try:
+        with open(new, "wb") as file:
+            file.write(kept.getbuffer())
+        os.replace(new, path)
+    except BaseException:
+        if os.path.exists(new):
+            os.remove(new)
+        raise
 
 
 def restore(path, data, labels_path):

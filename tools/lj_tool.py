@@ -1,9 +1,11 @@
 """How a tool ends: in one line that says where and what, not in a traceback."""
 
 import argparse
+import errno
 import json
 import os
 import sys
+import tempfile
 
 import lj_foreign
 
@@ -13,7 +15,8 @@ def run(name, work):
     try:
         work()
     except OSError as error:
-        sys.exit(f"{name}: {f'{error.filename}: {error.strerror}' if error.filename and error.strerror else error}")
+        where = f", where it writes to or in {tempfile.gettempdir()}" if error.errno == errno.ENOSPC else ""
+        sys.exit(f"{name}: {f'{error.filename}: {error.strerror}' if error.filename and error.strerror else (error.strerror or str(error)) + where}")
     except (ValueError, lj_foreign.ImportFailed) as error:
         sys.exit(f"{name}: {error}")
     except KeyboardInterrupt:
