@@ -113,6 +113,27 @@ class TestCaptures:
         verify(done.returncode == 0, done.stderr)
         verify("| AUC, plain | at least 0.985 |" in done.stdout and "| left out: scan | at least 0.98 |" in done.stdout, done.stdout)
 
+    def test_a_model_has_the_reference_that_it_was_given_again(self, data, tmp_path):
+        """
+        Steps: train on a kept table that has attacks that were made, too; tools/reference of the bundle without them, then as it was trained.
+        Verify: other scores, then the reference that training gave it, to the byte.
+        """
+        made, rng = [{"file": f"generated/{n}.pcap", "class": "malicious", "family": "flood:made"} for n in range(10)], numpy.random.default_rng(1)
+        captured = list(lj_labels.read(data / "LABELS.tsv"))
+        dataset = lj_dataset.Dataset(captured, made)
+        for number, label in enumerate(captured + made):
+            attack = label["class"] == "malicious"
+            dataset.add(rng.normal(attack, 1, (30, 3)).astype(numpy.float32), [attack] * 30, [number] * 30, False)
+        lj_dataset.save(str(tmp_path / "t.npz"), dataset.finish(["packets", "bytes", "fwd_packets"]), [], str(data), str(data / "LABELS.tsv"))
+        given = ("--data", data, "--labels", data / "LABELS.tsv", "--table", tmp_path / "t.npz", "--made")
+        done = train(*given, "--out", tmp_path / "mine")
+        verify(done.returncode == 0, done.stderr)
+        before = (tmp_path / "mine" / "reference.json").read_bytes()
+        for arguments, same in ((given[:-1], False), (given, True)):
+            done = subprocess.run([os.path.join(TOOLS, "reference"), tmp_path / "mine", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  check=False)
+            verify(done.returncode == 0 and ((tmp_path / "mine" / "reference.json").read_bytes() == before) == same, f"{arguments}: {done.stderr}")
+
     def test_specialists_are_compared_at_the_same_false_alarms(self, bundle, data, tmp_path):
         """
         Steps: tools/specialists on the small captures, bundles written.
