@@ -335,11 +335,13 @@ class TestCaptures:
         verify(os.listdir(tmp_path) == ["mine"], f"left behind: {os.listdir(tmp_path)}")
 
     def test_a_folder_that_cannot_be_written_is_told_before_training(self, data, tmp_path):
-        """Verify: one line that names it, for a file of that name, a folder below a file, and one that the kernel refuses."""
+        """Verify: one line that names it, for a file of that name, a folder below a file, one that the kernel refuses, and too long a name."""
         (tmp_path / "file").write_text("")
         for out in (tmp_path / "file", tmp_path / "file" / "x", "/proc/x/y"):
             line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--out", out)
             verify("file: " in line or "/proc/x: " in line, line)
+        line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / ("long" * 16))
+        verify("the model's name, of 63 bytes at most" in line, line)
 
 
 class TestRecipe:

@@ -126,7 +126,7 @@ class TestStudies:
 
     def test_what_no_study_can_be_made_of_is_told_before_it(self, bundle, data, tmp_path):
         """
-        Steps: a forest and specialists that are to be written where a file is; specialists beside a model that is none, or of a later format; a study of calibrating without the captures that it is of, or the number of their flows.
+        Steps: a forest and specialists that are to be written where a file is; specialists beside a model that is none, or of a later format; measures that are to be written there; a study of calibrating without the captures that it is of, or the number of their flows.
         Verify: one line each, before a capture is extracted.
         """
         other = shutil.copytree(bundle, tmp_path / "other")
@@ -142,6 +142,7 @@ class TestStudies:
                                 (("specialists", bundle, *given, "--out", tmp_path / "file" / "x"), "file/x: "),
                                 (("specialists", tmp_path / "none", *given), "none: is no model's folder"),
                                 (("specialists", other, *given), "other/manifest.json: format"),
+                                (("measures", bundle, *given, "--json", tmp_path / "file" / "m.json"), "file: "),
                                 (("calibration-study", bundle, *given), "LABELS.tsv: no benign capture of smalllabs/"),
                                 (("calibration-study", bundle, "--data", data, "--labels", labels), "l.tsv: no column mal_flows")):
             done = subprocess.run([os.path.join(TOOLS, arguments[0]), *map(str, arguments[1:])], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

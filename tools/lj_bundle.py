@@ -16,6 +16,7 @@ import lj_recipe
 import lj_tool
 
 GOLDEN_ROWS = 64
+NAME_BYTES = 63  # lib/model/lj_model.h
 FLOW = {"idle_timeout_s": 120, "active_timeout_s": 1800, "tcp_linger_s": 1, "classify_at": 0}
 
 
@@ -43,6 +44,8 @@ def place_for(out):
     out = os.path.abspath(out)
     if os.path.exists(out) and not os.path.isdir(out):
         raise ValueError(f"{out}: is there, and no folder")
+    if len(os.path.basename(out).encode()) > NAME_BYTES:
+        raise ValueError(f"{out}: its last part is the model's name, of {NAME_BYTES} bytes at most")
     lj_tool.folder_of(out if os.path.exists(out) else os.path.dirname(out))
     return out
 
