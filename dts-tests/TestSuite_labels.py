@@ -1,11 +1,13 @@
 """Labels that come in files of their own."""
 
 import csv
+import struct
 import sys
 
 import pytest
 
-from framework.linejudge import TOOLS, replay, verify
+from framework import frames
+from framework.linejudge import TOOLS, replay, verify, write_pcap
 from framework.training import benign, generator
 
 sys.path.insert(0, TOOLS)
@@ -53,6 +55,24 @@ class TestLabelFiles:
         lines = [f"{n};{int(frame[30:34] == bytes((192, 0, 2, 44)))}" for n, frame in enumerate(frames, start=1)]
         (path.parent / "mixed_labeled.csv").write_text("\n".join(lines) + "\n")
         verify(self.said(path, "perpacket:labeled.csv", flows) == {True: 1, False: 0}, "not as labelled")
+
+    def test_malicious_packets_that_no_flow_has_are_told(self, tmp_path):
+        """
+        Steps: a capture of one talk, and of one in PPPoE, which linejudge opens; every packet is malicious, by lines a packet.
+        Verify: the talk is malicious, and of the other it is said that its packets are of no flow: it would be benign without a word.
+        """
+        syn = frames.ip("10.0.0.1", "10.0.0.2", 6, frames.tcp(1000, 80, frames.SYN))
+        inside = frames.ip("10.0.0.1", "10.0.0.2", 6, frames.tcp(2000, 80, frames.SYN))
+        wrapped = frames.ethernet(struct.pack(">BBHHH", 0x11, 0, 1, len(inside) + 2, 0x0021) + inside, 0x8864)
+        path = write_pcap(tmp_path / "a.pcap", [(frames.BEGIN_NS, frames.frame_of(syn)), (frames.BEGIN_NS + 5000, wrapped), (frames.BEGIN_NS + 9000, wrapped)])
+        (tmp_path / "l.csv").write_text("1;1\n2;1\n3;1\n")
+        replay(path, "--model", "none", "--features", tmp_path / "f.csv")
+        with open(tmp_path / "f.csv", encoding="ascii") as file:
+            flows = [lj_labels.Flow(*row[1:8]) for row in list(csv.reader(file))[1:]]
+        rule = lj_labels.Rule("perpacket:l.csv", str(path))
+        verify({flow.ends[0][1]: rule(flow) for flow in flows} == {1000: 1, 2000: 0}, "not as labelled")
+        verify(len(rule.complaints()) == 1 and rule.complaints()[0].startswith(f"2 of the 3 malicious packets of {tmp_path}/l.csv are of no flow"),
+               rule.complaints())
 
     def test_pings_are_labelled_however_they_are_called(self, mixed):
         """
