@@ -261,6 +261,8 @@ class TestCalibrate:
                                 ((bundle, "--pcap", office[0], "--fpr", "0.01", "--contaminated", "-1"), "-1 is not a share"),
                                 ((bundle, "--iface", "eth0", "--fpr", "0.01"), "--seconds goes with"),
                                 ((tmp_path, "--pcap", office[0], "--fpr", "0.01"), "is no model's folder"),
+                                ((bundle, "--eve", "a", "--eve", "b", "--fpr", "0.01"), "--eve is given twice"),
+                                (("--model", bundle, "--model", tmp_path, "--show"), "--model is given twice"),
                                 ((bundle, "--show", "--revert"), "one of traffic and a budget"),
                                 ((bundle, "--eve", tmp_path / "alerts.json", "--fpr", "0.01"), "eve.flows has to be all")):
             done = calibrate(*arguments)
@@ -347,6 +349,23 @@ class TestByLinejudge:
         traffic = json.loads((bundle / "calibration.json").read_text())["history"][0]["traffic"]
         verify(0 < traffic["flows"] <= replay(office[0])["flows"], traffic)
         verify(1 <= traffic["hours"] * 3600, traffic)
+
+    def test_the_two_legs_of_a_tap(self, bundle):
+        """
+        Steps: tap one end each of two veth pairs, while name look-ups are sent at the one and their answers at the other.
+        Verify: both interfaces are watched, and something is proposed.
+        """
+        dns = [data[16:] for _, data in read_pcap(DEMO)[1] if data[16 + 23] == 17]
+        with two_hosts():
+            cable("ljx0", "ljx1")
+            cable("ljx2", "ljx3")
+            with subprocess.Popen([*IN_HOST, BINARY, "--calibrate", "--model", bundle, "--iface", "ljx0", "--iface", "ljx2", "--seconds", "5", "--fpr", "0.1"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                while process.poll() is None:
+                    send("ljx1", [frame for frame in dns if frame[36:38] in (b"\x00\x35", b"\x00\x7b")])
+                    send("ljx3", [frame for frame in dns if frame[34:36] in (b"\x00\x35", b"\x00\x7b")])
+                said, complaint = process.communicate()
+        verify(process.returncode == 0 and "watching ljx0, ljx2 for 5 s" in complaint and "expected:" in said, f"{said} {complaint}")
 
     def test_an_interface(self, bundle):
         """
