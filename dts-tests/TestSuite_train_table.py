@@ -90,7 +90,8 @@ class TestTable:
     def test_tables_of_several_days_are_one_model(self, table, tmp_path):
         """
         Steps: deal the table's rows to two; train on both; once more with another header in the second.
-        Verify: a bundle of both, each named as its source; the other header is an error that names the file.
+        Verify: a bundle of both, each named as its source; the other header is an error that names the file, and so is a second table of the same
+        name, which would be of the same publisher, or the same once more.
         """
         with open(table, newline="", encoding="ascii") as file:
             header, *rows = csv.reader(file)
@@ -103,6 +104,9 @@ class TestTable:
         verify(manifest["trained_on"] == ["friday.csv", "monday.csv"], manifest["trained_on"])
         line = refusal("--csv", tmp_path / "monday.csv", "--csv", tmp_path / "sunday.csv", "--out", tmp_path / "x")
         verify("sunday.csv: has other columns than" in line, line)
+        for other in (tmp_path / "monday.csv", tmp_path / "elsewhere" / "monday.csv"):
+            line = refusal("--csv", tmp_path / "monday.csv", "--csv", other, "--out", tmp_path / "x")
+            verify(f"{other}: is called as {tmp_path}/monday.csv is" in line, line)
 
     @pytest.mark.parametrize("text, said", [
         (b"", "is no table"), (b"\xd4\xc3\xb2\xa1\x02\x00", "is no table"), (b"IN_BYTES,OUT_BYTES,Label\n", "no rows"),

@@ -146,10 +146,22 @@ def _check_classes(paths, label, benign, y):
         raise ValueError(f"{', '.join(paths)}: {len(y) - attacks} benign rows and {attacks} others: folds need {lj_dataset.BUCKETS_FEW} of each")
 
 
+def _check_names(paths):
+    """A table's name is its publisher, by which tools/evaluate knows it again; one that is there twice stands on both sides of the folds."""
+    before = {}
+    for path in paths:
+        name = os.path.basename(path)
+        if name in before:
+            raise ValueError(f"{path}: is called as {before[name]} is, and a table's name is its publisher: name one otherwise, as by a link")
+        before[name] = path
+
+
 def load(paths, label, benign=(), family=None, learn=True):
     """A Dataset named as the tables' own columns are, and the columns left out. To `learn` from, it has benign rows and others, and not
     the columns of ports, TTL and windows. Several tables have one header."""
     benign, parts, columns = {b.lower() for b in benign} or BENIGN, [], None
+    if learn:
+        _check_names(paths)
     for path in paths:
         rows = _read(path)
         header = next(rows)
