@@ -205,8 +205,8 @@ class TestCaptures:
 
     def test_a_table_is_of_its_labels_and_their_files(self, data, tmp_path):
         """
-        Steps: keep the features of a training with a lone family and a label file; train by them without --lone, dropping it, and when
-        the label file has changed.
+        Steps: keep the features of a training with a lone family and a label file; train by them without --lone, dropping it, when the label
+        file has changed, and when a capture has.
         Verify: the lone family is an error again; it can be dropped; changed labels are not passed over.
         """
         folder = shutil.copytree(data, tmp_path / "data")
@@ -223,6 +223,10 @@ class TestCaptures:
         (folder / "t.csv").write_text("start,end,class\n1,3,malicious\n")
         line = refusal(*given, "--lone", "keep")
         verify("kept: a file of labels" in line, line)
+        (folder / "t.csv").write_text("start,end,class\n1,2,malicious\n")
+        shutil.copy(folder / "office-1.pcap", folder / "office-2.pcap")
+        line = refusal(*given, "--lone", "keep")
+        verify("kept: a capture that" in line and "has changed: remove it" in line, line)
 
     @pytest.mark.parametrize("was, becomes, said", [
         ("mal:*", "bad:*", "no such clause: bad:*"),

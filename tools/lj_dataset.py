@@ -19,6 +19,7 @@ import zlib
 import numpy
 
 import lj_attacks
+import lj_digest
 import lj_labels
 import lj_merge
 
@@ -299,26 +300,13 @@ def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"
     return dataset.finish(names), left_out
 
 
-def digest_of_label_files(data, labels_path):
-    """One of all files that rules name, or "" where they are not at hand: in an archive, or gone since."""
-    folder = os.path.join(data, "traffic") if os.path.isdir(os.path.join(data, "traffic")) else data
-    digest = hashlib.sha256()
-    for label in lj_labels.read(labels_path):
-        capture = os.path.join(folder, label["file"])
-        for name in lj_labels.files_of(label["rule"]):
-            if not os.path.exists(capture):
-                return ""
-            digest.update(digest_of(lj_labels.beside(capture, name)).encode())
-    return digest.hexdigest()
-
-
 def save(path, dataset, left_out, data, labels_path):
     """Keeps what load() gave, for tools that need it again: whole or not at all, whoever else does so."""
     kept = io.BytesIO()  # numpy, out of disk, would complain of itself besides
     numpy.savez_compressed(kept, x=dataset.x, y=dataset.y, capture=dataset.capture, merged=dataset.merged, names=dataset.names,
                            captures=dataset.captures, families=dataset.families, publishers=dataset.publishers,
-                           buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=digest_of(labels_path),
-                           label_files=digest_of_label_files(data, labels_path))
+                           buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=lj_digest.of_file(labels_path),
+                           label_files=lj_digest.of_label_files(data, labels_path), captures_digest=lj_digest.of_captures(data, labels_path))
     new = f"{path}.new-{os.getpid()}"
     try:
         with open(new, "wb") as file:
@@ -337,11 +325,12 @@ def restore(path, data, labels_path):
             kept = dict(file)
     except (ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError):
         raise ValueError(f"{path}: is no table that an earlier run kept: remove it to extract anew") from None
-    if "labels" not in kept or str(kept["labels"]) != digest_of(labels_path):
+    if "labels" not in kept or str(kept["labels"]) != lj_digest.of_file(labels_path):
         raise ValueError(f"{path}: was extracted by other labels than {labels_path}: remove it to extract anew")
-    files = digest_of_label_files(data, labels_path)
-    if "label_files" in kept and "" not in (files, str(kept["label_files"])) and files != str(kept["label_files"]):
-        raise ValueError(f"{path}: a file of labels that {labels_path} names has changed: remove it to extract anew")
+    for field, digest, what in (("label_files", lj_digest.of_label_files, "file of labels"), ("captures_digest", lj_digest.of_captures, "capture")):
+        before, now = str(kept.get(field, "")), digest(data, labels_path)
+        if "" not in (before, now) and before != now:
+            raise ValueError(f"{path}: a {what} that {labels_path} names has changed: remove it to extract anew")
     dataset = Dataset.__new__(Dataset)
     for field in ("x", "y", "capture", "merged", "families", "publishers", "buckets"):
         setattr(dataset, field, kept[field])
@@ -358,11 +347,6 @@ def of_labels(path, dataset, labels_path, lone):
         raise ValueError(f"{path}: was extracted without {missing[0]}: remove it to extract anew")
     chosen = numpy.array([file in wanted for file in dataset.captures])
     return dataset.only(chosen[dataset.capture] | ~dataset.real)
-
-
-def digest_of(path):
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
 
 
 def obtain(data, labels_path, table=None, lone=None, made=False):

@@ -13,6 +13,7 @@ import xgboost
 
 import lj_bundle
 import lj_dataset
+import lj_digest
 import lj_foreign
 import lj_labels
 import lj_measures
@@ -104,7 +105,7 @@ def _prove(bundle, manifest, rows):
         probabilities = lj_foreign.write_golden(golden, booster, manifest["features"], rows, transform)
         # What else the bundle has is of no concern to its scores.
         files = {part: manifest["files"][part] for part in ("booster", "golden")}
-        files["golden"] = {**files["golden"], "sha256": lj_dataset.digest_of(golden)}
+        files["golden"] = {**files["golden"], "sha256": lj_digest.of_file(golden)}
         with open(os.path.join(scratch, "manifest.json"), "w", encoding="utf-8") as file:
             json.dump({**{key: value for key, value in manifest.items() if key != "family"}, "files": files}, file)
         done = subprocess.run([lj_dataset.LINEJUDGE, "model", "check", scratch], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
