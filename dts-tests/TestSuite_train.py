@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 
 import numpy
 import pytest
@@ -337,6 +338,27 @@ class TestCaptures:
             verify(process.returncode == 1 and said.endswith("tools/train: interrupted\n") and "Traceback" not in said, said)
         verify({path: path.read_bytes() for path in old.rglob("*") if path.is_file()} == before, "the bundle changed")
         verify(os.listdir(tmp_path) == ["mine"], f"left behind: {os.listdir(tmp_path)}")
+
+    def test_a_worker_that_is_killed_ends_it(self, data, tmp_path):
+        """
+        Steps: kill one of the processes that extract, as the kernel does where memory ends.
+        Verify: it ends in one line that says so, and leaves nothing behind.
+        """
+        with subprocess.Popen([os.path.join(TOOLS, "train"), "--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / "mine"], stderr=subprocess.PIPE,
+                              text=True) as process:
+            workers = []
+            while not workers and process.poll() is None:
+                with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+                    workers = file.read().split()
+                time.sleep(0.01)
+            os.kill(int(workers[0]), signal.SIGKILL)
+            try:
+                said = process.communicate(timeout=60)[1]
+            except subprocess.TimeoutExpired:
+                process.terminate()
+                raise
+        verify(process.returncode == 1 and "tools/train: a worker was killed" in said and "Traceback" not in said, said)
+        verify(os.listdir(tmp_path) == [], os.listdir(tmp_path))
 
     def test_a_folder_that_cannot_be_written_is_told_before_training(self, data, tmp_path):
         """Verify: one line that names it, for a file of that name, a folder below a file, one that the kernel refuses, and too long a name."""

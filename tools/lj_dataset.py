@@ -1,12 +1,12 @@
 """Labelled captures, alone and merged, to a table of features, by way of linejudge's own extraction."""
 
 import collections
+import contextlib
 import copy
 import csv
 import hashlib
 import io
 import lzma
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
+from concurrent import futures
 
 import numpy
 
@@ -274,6 +275,18 @@ def _begin(folder):
     tempfile.tempdir = folder
 
 
+def by_workers(work, jobs):
+    """work(job) of each, in their order, by two processes; one that is killed, as where memory ends, ends it all."""
+    with tempfile.TemporaryDirectory(prefix="linejudge-train-") as folder:
+        pool = futures.ProcessPoolExecutor(2, initializer=_begin, initargs=(folder,))
+        try:
+            yield from pool.map(work, jobs)
+        except futures.process.BrokenProcessPool:
+            raise ValueError("a worker was killed, as the kernel does where memory ends: captures are merged in it, so give smaller ones") from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
 def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"):
     """Extracts every labelled capture that is used, alone and merged, and attacks that are `made` for it; also the names of what is
     left out."""
@@ -287,9 +300,8 @@ def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"
         raise ValueError(f"{labels_path}: {error}") from None
     jobs = [([(i, label, 0, None)], folder, sets) for i, label in enumerate(labels)]
     jobs += [(parts, folder, sets) for parts in _merges(labels, dataset.n_buckets, dataset.buckets) if len(parts) > 1]
-    with tempfile.TemporaryDirectory(prefix="linejudge-train-") as folder_of_workers, \
-            multiprocessing.Pool(2, _begin, (folder_of_workers,)) as pool:
-        for done, (names, *part) in enumerate(pool.imap(_extract, jobs, chunksize=4), start=1):
+    with contextlib.closing(by_workers(_extract, jobs)) as results:
+        for done, (names, *part) in enumerate(results, start=1):
             if part[1]:
                 dataset.add(*part)
             if done % 100 == 0 or done == len(jobs):

@@ -1,8 +1,8 @@
 """Labelled flows scored by linejudge itself: captures by replay, tables by the proof of golden rows."""
 
+import contextlib
 import datetime
 import json
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -82,8 +82,8 @@ def captures(bundle, data, labels_path, per_family=0):
         manifest = json.load(file)
     jobs = [(os.path.join(folder, label["file"]), label, bundle, _waits(manifest), manifest["threshold"]) for label in labels]
     columns, hours = [[] for _ in range(7)], {}
-    with multiprocessing.Pool(2) as pool:
-        for label, (rows, length) in zip(labels, pool.imap(_replay, jobs, chunksize=4)):
+    with contextlib.closing(lj_dataset.by_workers(_replay, jobs)) as results:
+        for label, (rows, length) in zip(labels, results):
             hours[label["file"]] = length
             publisher = label["file"].partition("/")[0] if "/" in label["file"] else "captures"
             for score, y, start, decided in rows:
