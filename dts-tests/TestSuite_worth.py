@@ -149,6 +149,14 @@ class TestStudies:
                                   check=False)
             verify(done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, f"{arguments}: {done.stderr}")
 
+    def test_specialists_need_benign_flows_in_each_fold(self, bundle, data, tmp_path):
+        """Verify: one line says which fold has none, of captures whose rules leave them none."""
+        text = (data / "LABELS.tsv").read_text()
+        (tmp_path / "l.tsv").write_text(text.replace("benign:*", "drop:*", 5))
+        done = subprocess.run([os.path.join(TOOLS, "specialists"), bundle, "--data", data, "--labels", tmp_path / "l.tsv"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 1 and "of 5 has no benign flow" in done.stderr and "Traceback" not in done.stderr, done.stderr)
+
     def test_what_float32_costs(self, bundle):
         """Verify: a bundle in either type: half the row, two thirds of the trees, and how many verdicts differ; a folder that is none is named."""
         tool = os.path.join(TOOLS, "float32-cost")
