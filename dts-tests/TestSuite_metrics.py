@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import stat
-import tempfile
 import time
 
 import pytest
@@ -16,12 +15,10 @@ ODD = 'od"d\\dir'
 
 
 @pytest.fixture
-def folder():
-    """A folder that every user can write to, unlike pytest's."""
-    path = tempfile.mkdtemp(prefix="lj-dts-")
-    os.chmod(path, 0o777)
-    yield path
-    shutil.rmtree(path)
+def folder(open_folder):
+    """A folder that every user can write to."""
+    os.chmod(open_folder, 0o777)
+    return open_folder
 
 
 def config_of(file, pcap=DEMO, **more):

@@ -15,7 +15,6 @@ import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import time
 
 import pytest
@@ -45,15 +44,6 @@ def internet_sockets(pid):
             inodes |= {line.split()[9] for line in list(file)[1:]}
     return [link for link in (os.readlink(path) for path in glob.glob(f"/proc/{pid}/fd/*"))
             if link.startswith("socket:[") and link[8:-1] in inodes]
-
-
-@pytest.fixture
-def open_folder():
-    """A folder that any user can reach, unlike pytest's."""
-    path = tempfile.mkdtemp(prefix="lj-dts-")
-    os.chmod(path, 0o755)
-    yield path
-    shutil.rmtree(path)
 
 
 class TestPrivileges:

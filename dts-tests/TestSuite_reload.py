@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import tempfile
 import time
 
 import pytest
@@ -16,13 +15,10 @@ FOREVER = {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1"}]}
 
 
 @pytest.fixture
-def folder():
-    """A folder that the service user can reach, with a bundle in it."""
-    path = tempfile.mkdtemp(prefix="lj-dts-")
-    os.chmod(path, 0o755)
-    shutil.copytree(os.path.join(ROOT, "models", "default"), os.path.join(path, "default"))
-    yield path
-    shutil.rmtree(path)
+def folder(open_folder):
+    """A folder with a bundle in it."""
+    shutil.copytree(os.path.join(ROOT, "models", "default"), os.path.join(open_folder, "default"))
+    return open_folder
 
 
 def change(folder, **keys):

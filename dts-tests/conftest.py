@@ -1,9 +1,11 @@
 """Options, the test run from YAML, and the result table."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -37,6 +39,15 @@ def package():
     """The Debian package of the tree; its path."""
     done = subprocess.run([os.path.join(ROOT, "tools", "package")], stdout=subprocess.PIPE, text=True, check=True)
     return os.path.join(ROOT, done.stdout.split()[-1])
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that any user can reach, unlike pytest's."""
+    path = tempfile.mkdtemp(prefix="lj-dts-")
+    os.chmod(path, 0o755)
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture

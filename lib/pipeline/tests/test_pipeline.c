@@ -2,29 +2,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "demo.h"
 #include "lj_clock.h"
-#include "lj_test.h"
-#include "pipeline.h"
 
 static struct lj_pipeline *open_demo(struct lj_config *c, const char *const *settings)
 {
-	struct lj_error err = {0};
-	struct lj_pipeline *p;
-	char set[600];
+	char models[600];
 
-	lj_config_init(c);
-	snprintf(set, sizeof(set), "capture.files=%s/tools/data/demo.pcap",
-		 getenv("LJ_SOURCE_ROOT"));
-	CU_ASSERT_EQUAL_FATAL(lj_config_set(c, set, &err), 0);
-	snprintf(set, sizeof(set), "models=%s/models/default", getenv("LJ_SOURCE_ROOT"));
-	CU_ASSERT_EQUAL_FATAL(lj_config_set(c, set, &err), 0);
-	for (; *settings != NULL; settings++)
-		CU_ASSERT_EQUAL_FATAL(lj_config_set(c, *settings, &err), 0);
-	p = lj_pipeline_create(c, &err);
-	if (p == NULL)
-		fprintf(stderr, "%s: %s\n", err.where, err.what);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	return p;
+	snprintf(models, sizeof(models), "%s/models/default", getenv("LJ_SOURCE_ROOT"));
+	return demo_open(c, models, settings);
 }
 
 /* Steps until all roles are finished; whether they came to an end, with a ledger that balances. */

@@ -5,12 +5,11 @@
 
 #include <jansson.h>
 
+#include "demo.h"
 #include "lj_clock.h"
-#include "lj_test.h"
-#include "pipeline.h"
 
 static char dir[] = "/tmp/lj-test-reload-XXXXXX";
-static char bundle[64], eve[64];
+static char bundle[64], eve[64], target[80]; /* eve.target=... */
 
 /* A bundle of its own for each test, as models/NAME is shipped. */
 static void copy_bundle(const char *name)
@@ -35,28 +34,14 @@ static void change_manifest(const char *key, json_t *value)
 	json_decref(manifest);
 }
 
-static struct lj_pipeline *open_demo(struct lj_config *c, const char *const *settings)
+/* With `more` besides, or NULL. */
+static struct lj_pipeline *open_demo(struct lj_config *c, const char *const *more)
 {
-	struct lj_error err = {0};
-	struct lj_pipeline *p;
-	char set[600];
+	const char *settings[8] = {target, "flow.capacity=65536"};
 
-	lj_config_init(c);
-	snprintf(set, sizeof(set), "capture.files=%s/tools/data/demo.pcap",
-		 getenv("LJ_SOURCE_ROOT"));
-	CU_ASSERT_EQUAL_FATAL(lj_config_set(c, set, &err), 0);
-	snprintf(set, sizeof(set), "models=%s", bundle);
-	CU_ASSERT_EQUAL_FATAL(lj_config_set(c, set, &err), 0);
-	snprintf(set, sizeof(set), "eve.target=%s", eve);
-	CU_ASSERT_EQUAL_FATAL(lj_config_set(c, set, &err), 0);
-	CU_ASSERT_EQUAL_FATAL(lj_config_set(c, "flow.capacity=65536", &err), 0);
-	for (; *settings != NULL; settings++)
-		CU_ASSERT_EQUAL_FATAL(lj_config_set(c, *settings, &err), 0);
-	p = lj_pipeline_create(c, &err);
-	if (p == NULL)
-		fprintf(stderr, "%s: %s\n", err.where, err.what);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	return p;
+	for (int i = 2; more != NULL && *more != NULL; more++)
+		settings[i++] = *more;
+	return demo_open(c, bundle, settings);
 }
 
 /* Until so many verdicts have been made; the sink has not taken all of them. */
@@ -128,7 +113,7 @@ static void verdicts_keep_the_models_that_made_them(void)
 
 	copy_bundle("default");
 	change_manifest("threshold", json_real(0.75));
-	p = open_demo(&c, (const char *const[]){NULL});
+	p = open_demo(&c, NULL);
 	step_until_scored(p, 100);
 	change_manifest("threshold", json_real(0.25));
 	CU_ASSERT_EQUAL(lj_pipeline_reload(p, &err), 0);
@@ -192,7 +177,7 @@ static void what_cannot_take_over_leaves_the_models_in_force(void)
 	char name[64];
 
 	copy_bundle("flood");
-	p = open_demo(&c, (const char *const[]){NULL});
+	p = open_demo(&c, NULL);
 	snprintf(name, sizeof(name), "%s", lj_model_info(lj_pipeline_models(p)->model[0])->name);
 	step_until_scored(p, 100);
 	change_manifest("name", json_string("another"));
@@ -224,7 +209,7 @@ static void timeouts_set_meanwhile_stay_unless_the_model_has_others(void)
 	struct lj_config c;
 
 	copy_bundle("flood");
-	p = open_demo(&c, (const char *const[]){NULL});
+	p = open_demo(&c, NULL);
 	lj_pipeline_tuning(p, &tuning);
 	tuning.idle_timeout_ns = 7000000000;
 	lj_pipeline_tune(p, &tuning);
@@ -264,6 +249,7 @@ int main(void)
 		return EXIT_FAILURE;
 	snprintf(bundle, sizeof(bundle), "%s/bundle", dir);
 	snprintf(eve, sizeof(eve), "%s/eve.json", dir);
+	snprintf(target, sizeof(target), "eve.target=%s", eve);
 	lj_test_eal("reload", (const char *const[]){"net_null0", NULL});
 	lj_clock_init();
 	failed = lj_test_run("reload", tests, RTE_DIM(tests));
