@@ -293,7 +293,7 @@ void lj_pipeline_tune(struct lj_pipeline *p, const struct lj_tuning *tuning);
 /*
  * Reads the configured bundles anew and puts them in force: each inference lcore takes them up
  * after its batch, and what was scored before is written by the models that scored it. It may take
- * seconds, in which nothing else is held up. A bundle has to have the name and classes that it had,
+ * seconds: the lcores go on, the caller waits. A bundle has to have the name and classes it had,
  * and features of kinds that are kept. 0; -errno and `err`: then the models are those of before.
  */
 int lj_pipeline_reload(struct lj_pipeline *p, struct lj_error *err);

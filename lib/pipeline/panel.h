@@ -25,8 +25,8 @@ struct panel {
 /* Who reads a panel says which it has, the generation of its set. role: wo; control: ro */
 struct panel_reader {
 	struct panel *panel; /* the role's alone */
-	_Atomic uint32_t
-		adopted; /* generation, when nothing of the one before is touched any more */
+	/* Its generation, once nothing of the one before is touched any more. */
+	_Atomic uint32_t adopted;
 };
 
 static inline struct panel *panel_of(const struct lj_verdict *v)
