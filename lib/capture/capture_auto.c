@@ -93,9 +93,8 @@ static struct lj_source *open_tap(const struct candidate *c, struct lj_error *er
 }
 
 /*
- * Its ring is as long as its argument says, 512 frames without, whatever descriptors are asked for;
- * and what finds it full is lost uncounted. It is locked memory, of which a service user may have
- * too little (LimitMEMLOCK).
+ * Its ring is as long as its argument says, 512 frames without, whatever descriptors are asked for.
+ * It is locked memory, of which a service user may have too little (LimitMEMLOCK).
  */
 static struct lj_source *open_af_packet(const struct candidate *c, struct lj_error *err)
 {

@@ -68,8 +68,10 @@ static void stop(struct lj_source *source)
 {
 	struct port_source *s = (struct port_source *)source;
 
-	if (s->started)
+	if (s->started) {
+		port_sockets_end(&s->sockets);
 		rte_eth_dev_stop(s->port);
+	}
 	s->started = false;
 }
 
@@ -83,6 +85,8 @@ static int start(struct lj_source *source, struct lj_error *err)
 				    "the port does not start (%s, without transmit queues): %s",
 				    s->driver, rte_strerror(-ret));
 	s->started = true;
+	if (strcmp(s->driver, "net_af_packet") == 0)
+		port_sockets_begin(&s->sockets, s->life.ifindex);
 	find_own_time(s);
 	ret = rss_verify(&s->rss, s->port, source->queues, source->name, err);
 	if (ret != 0)
@@ -115,8 +119,9 @@ static int stats(struct lj_source *source, struct lj_source_stats *stats)
 	ret = rte_eth_stats_get(s->port, &eth);
 	if (ret != 0)
 		return ret;
-	*stats = (struct lj_source_stats){eth.ipackets, eth.ibytes, eth.imissed, eth.ierrors,
-					  eth.rx_nombuf};
+	*stats = (struct lj_source_stats){eth.ipackets, eth.ibytes,
+					  eth.imissed + port_sockets_missed(&s->sockets),
+					  eth.ierrors, eth.rx_nombuf};
 	copy_stats(&s->latest, stats);
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "capture_life.h"
 #include "capture_rss.h"
+#include "capture_sockets.h"
 #include "source.h"
 
 struct port_source {
@@ -20,6 +21,7 @@ struct port_source {
 	char driver[64];
 	struct port_rss rss;
 	struct port_life life;
+	struct port_sockets sockets;   /* of net_af_packet alone */
 	struct lj_source_stats latest; /* words stored whole: all */
 };
 
