@@ -32,6 +32,8 @@ static const struct option_row rows[] = {
 	{"infer", "N", "lcores.infer", "inference lcores", false},
 	{"eve", "PATH", "eve.target", "write EVE JSON lines: a file, - for stdout, unix:PATH",
 	 false},
+	{"ipfix", "HOST:PORT", "ipfix.collector", "send IPFIX records to a collector, by UDP",
+	 false},
 	{"features", "CSV", "features.csv", "write the feature table: a file, - for stdout", false},
 	{"summary", "FORM", "summary", "text, json or none", false},
 	{"set", "KEY=VALUE", NULL, "set any key of the configuration; again for more", false},

@@ -151,6 +151,12 @@ struct lj_config {
 		uint32_t decision_time; /* enum lj_when */
 	} eve;
 	struct {
+		char collector[LJ_CONFIG_TEXT]; /* "": no IPFIX */
+		uint32_t flows;			/* enum lj_eve_flows */
+		uint32_t domain, enterprise;
+		uint64_t templates_every_ns;
+	} ipfix;
+	struct {
 		char csv[LJ_CONFIG_TEXT]; /* "": no features file */
 		char set[LJ_CONFIG_TEXT];
 		bool early;

@@ -99,36 +99,68 @@ int open_sources(struct lj_pipeline *p, struct lj_error *err)
 	return 0;
 }
 
-int open_sinks(struct lj_pipeline *p, struct lj_error *err)
+static struct lj_sink *open_eve(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
 	bool live_only = c->eve.decision_time == LJ_WHEN_LIVE;
+	const struct lj_eve_config eve = {
+		.target = c->eve.target,
+		.append = c->eve.append,
+		.waits = p->shared.replay,
+		.flows = (enum lj_eve_flows)c->eve.flows,
+		.early = c->eve.early,
+		.decision_time =
+			live_only ? !p->shared.replay : c->eve.decision_time == LJ_WHEN_ALWAYS,
+		.in_iface = c->capture.n_ports == 1
+				    ? lj_port_interface(c->capture.port[0].name, p->in_iface,
+							sizeof(p->in_iface))
+				    : NULL,
+		.pcap_filename = c->capture.files.n == 1 ? c->capture.files.item[0] : NULL,
+	};
+
+	return lj_sink_open_eve(&eve, err);
+}
+
+static struct lj_sink *open_ipfix(struct lj_pipeline *p, struct lj_error *err)
+{
+	const struct lj_config *c = p->config;
+	const struct lj_ipfix_config ipfix = {
+		.collector = c->ipfix.collector,
+		.domain = c->ipfix.domain,
+		.enterprise = c->ipfix.enterprise,
+		.templates_every_ns = c->ipfix.templates_every_ns,
+		.flows = (enum lj_eve_flows)c->ipfix.flows,
+		.waits = p->shared.replay,
+	};
+
+	return lj_sink_open_ipfix(&ipfix, err);
+}
+
+static struct lj_sink *open_features(struct lj_pipeline *p, struct lj_error *err)
+{
+	const struct lj_config *c = p->config;
+
+	return lj_sink_open_csv(c->features.csv, p->shared.evidence, c->features.early,
+				p->shared.replay, err);
+}
+
+int open_sinks(struct lj_pipeline *p, struct lj_error *err)
+{
+	const struct lj_config *c = p->config;
+	const struct {
+		const char *target;
+		struct lj_sink *(*open)(struct lj_pipeline *p, struct lj_error *err);
+	} sinks[] = {
+		{c->eve.target, open_eve},
+		{c->ipfix.collector, open_ipfix},
+		{c->features.csv, open_features},
+	};
 	struct sink_role *s = p->sink;
 
-	if (c->eve.target[0] != '\0') {
-		const struct lj_eve_config eve = {
-			.target = c->eve.target,
-			.append = c->eve.append,
-			.waits = p->shared.replay,
-			.flows = (enum lj_eve_flows)c->eve.flows,
-			.early = c->eve.early,
-			.decision_time = live_only ? !p->shared.replay
-						   : c->eve.decision_time == LJ_WHEN_ALWAYS,
-			.in_iface = c->capture.n_ports == 1
-					    ? lj_port_interface(c->capture.port[0].name,
-								p->in_iface, sizeof(p->in_iface))
-					    : NULL,
-			.pcap_filename = c->capture.files.n == 1 ? c->capture.files.item[0] : NULL,
-		};
-
-		s->sink[s->n_sinks] = lj_sink_open_eve(&eve, err);
-		if (s->sink[s->n_sinks] == NULL)
-			return -EIO;
-		s->n_sinks++;
-	}
-	if (c->features.csv[0] != '\0') {
-		s->sink[s->n_sinks] = lj_sink_open_csv(c->features.csv, p->shared.evidence,
-						       c->features.early, p->shared.replay, err);
+	for (size_t i = 0; i < RTE_DIM(sinks); i++) {
+		if (sinks[i].target[0] == '\0')
+			continue;
+		s->sink[s->n_sinks] = sinks[i].open(p, err);
 		if (s->sink[s->n_sinks] == NULL)
 			return -EIO;
 		s->n_sinks++;

@@ -27,6 +27,7 @@ struct lj_sink_ops {
 	/* Hands buffered text on. Called when idle, at least once a second, and at the end. 0,
 	 * -EAGAIN while a pipe that is not waited for has not taken all, or -errno. */
 	int (*flush)(struct lj_sink *s);
+	int (*error)(const struct lj_sink *s, struct lj_error *err); /* as lj_sink_error() */
 	void (*close)(struct lj_sink *s);
 };
 
@@ -71,6 +72,22 @@ struct lj_sink *lj_sink_open_eve(const struct lj_eve_config *config, struct lj_e
  */
 struct lj_sink *lj_sink_open_csv(const char *target, const struct lj_feature_plan *plan, bool early,
 				 bool waits, struct lj_error *err);
+
+struct lj_ipfix_config {
+	const char *collector; /* "HOST", "HOST:PORT", "[ADDRESS6]:PORT"; port 4739 without */
+	uint32_t domain;       /* observation domain */
+	uint32_t enterprise;   /* whose number the verdict's elements have */
+	uint64_t templates_every_ns;
+	enum lj_eve_flows flows; /* all records, or those of alerts */
+	bool waits;		 /* as of EVE */
+};
+
+/*
+ * IPFIX (RFC 7011) to a collector, by UDP: a bidirectional record (RFC 5103) a flow record, none of
+ * early verdicts. docs/ipfix.md. What the network or the collector loses is not known here. The
+ * collector's name is looked up once. NULL and `err`.
+ */
+struct lj_sink *lj_sink_open_ipfix(const struct lj_ipfix_config *config, struct lj_error *err);
 
 void lj_sink_write(struct lj_sink *s, const struct lj_verdict *const *verdicts, uint32_t n);
 int lj_sink_flush(struct lj_sink *s);

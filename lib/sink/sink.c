@@ -1,7 +1,5 @@
 #include "lj_sink.h"
 
-#include "sink_lines.h"
-
 void lj_sink_write(struct lj_sink *s, const struct lj_verdict *const *verdicts, uint32_t n)
 {
 	s->ops->write(s, verdicts, n);
@@ -14,7 +12,7 @@ int lj_sink_flush(struct lj_sink *s)
 
 int lj_sink_error(const struct lj_sink *s, struct lj_error *err)
 {
-	return writer_error(&((const struct line_sink *)s)->writer, err);
+	return s->ops->error(s, err);
 }
 
 int lj_sink_close(struct lj_sink *s, struct lj_error *err)

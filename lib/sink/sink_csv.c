@@ -104,7 +104,7 @@ static void close_sink(struct lj_sink *sink)
 	free(sink);
 }
 
-static const struct lj_sink_ops ops = {"csv", write_verdicts, flush, close_sink};
+static const struct lj_sink_ops ops = {"csv", write_verdicts, flush, line_sink_error, close_sink};
 
 /* The header is written at once: an empty capture gives a table without rows, not an empty file. */
 static int write_header(struct csv_sink *s, const struct lj_feature_plan *plan,

@@ -54,7 +54,7 @@ static void close_sink(struct lj_sink *sink)
 	free(sink);
 }
 
-static const struct lj_sink_ops ops = {"eve", write_verdicts, flush, close_sink};
+static const struct lj_sink_ops ops = {"eve", write_verdicts, flush, line_sink_error, close_sink};
 
 struct lj_sink *lj_sink_open_eve(const struct lj_eve_config *config, struct lj_error *err)
 {

@@ -1,0 +1,216 @@
+#include <ctype.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ipfix.h"
+#include "lj_clock.h"
+#include "lj_log.h"
+#include "sink_lines.h"
+
+#define PORT_DEFAULT	  "4739" /* IANA's */
+#define COMPLAIN_EVERY_NS 60000000000ULL
+
+struct ipfix_sink {
+	struct lj_sink head;
+	struct ipfix *ipfix;
+	int fd;
+	bool waits, alerts_only;
+	char collector[256];
+	int last_errno; /* of the latest message that was lost; 0: none ever */
+	uint64_t complained_tsc;
+};
+
+static void complain(struct ipfix_sink *s, const char *what)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (s->complained_tsc != 0 && lj_cycles_to_ns(now - s->complained_tsc) < COMPLAIN_EVERY_NS)
+		return;
+	s->complained_tsc = now;
+	lj_log(WARNING, "%s: %s\n", s->collector, what);
+}
+
+static void lose(struct ipfix_sink *s, uint32_t records, int why)
+{
+	char what[128];
+
+	s->head.counts.lost += records;
+	s->last_errno = why;
+	snprintf(what, sizeof(what), "cannot be sent to: %s; records are lost and counted",
+		 strerror(why));
+	complain(s, what);
+}
+
+static int try_to_send(const struct ipfix_sink *s, const uint8_t *message, size_t bytes)
+{
+	int flags = MSG_NOSIGNAL | (s->waits ? 0 : MSG_DONTWAIT);
+	ssize_t sent;
+
+	do
+		sent = send(s->fd, message, bytes, flags);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+static int send_message(struct ipfix_sink *s, const uint8_t *message, size_t bytes)
+{
+	int ret = try_to_send(s, message, bytes);
+
+	if (ret != -ECONNREFUSED)
+		return ret;
+	/* That an earlier one found nobody: this one was not sent. */
+	complain(s, "no collector listens there; what is sent is lost without being counted");
+	return try_to_send(s, message, bytes);
+}
+
+static int send_records(struct ipfix_sink *s)
+{
+	const uint8_t *message;
+	uint32_t records;
+	size_t bytes = ipfix_take(s->ipfix, &message, &records);
+	int ret = bytes > 0 ? send_message(s, message, bytes) : 0;
+
+	if (ret != 0) {
+		lose(s, records, -ret);
+		return ret;
+	}
+	s->head.counts.written += records;
+	s->head.counts.bytes += bytes;
+	return 0;
+}
+
+static void write_record(struct ipfix_sink *s, const struct lj_verdict *v)
+{
+	int ret = ipfix_add(s->ipfix, v);
+
+	for (int i = 0; ret == -ENOSPC && i < IPFIX_TAKES; i++) {
+		send_records(s);
+		ret = ipfix_add(s->ipfix, v);
+	}
+	if (ret != 0)
+		lose(s, 1, -ret);
+}
+
+/* Early verdicts are of flows that go on: a collector would count their packets twice. */
+static void write_verdicts(struct lj_sink *sink, const struct lj_verdict *const *verdicts,
+			   uint32_t n)
+{
+	struct ipfix_sink *s = (struct ipfix_sink *)sink;
+
+	for (uint32_t i = 0; i < n; i++) {
+		sink->counts.offered++;
+		if (is_early(verdicts[i]) || (s->alerts_only && !verdicts[i]->alert))
+			sink->counts.suppressed++;
+		else
+			write_record(s, verdicts[i]);
+	}
+}
+
+static int flush(struct lj_sink *sink)
+{
+	return send_records((struct ipfix_sink *)sink);
+}
+
+static int error(const struct lj_sink *sink, struct lj_error *err)
+{
+	const struct ipfix_sink *s = (const struct ipfix_sink *)sink;
+
+	if (s->last_errno == 0)
+		return 0;
+	return lj_error_set(err, s->last_errno, s->collector, "%llu record%s lost: %s",
+			    (unsigned long long)sink->counts.lost,
+			    sink->counts.lost == 1 ? "" : "s", strerror(s->last_errno));
+}
+
+static void close_sink(struct lj_sink *sink)
+{
+	struct ipfix_sink *s = (struct ipfix_sink *)sink;
+
+	ipfix_destroy(s->ipfix);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
+}
+
+static const struct lj_sink_ops ops = {"ipfix", write_verdicts, flush, error, close_sink};
+
+/* "HOST", "HOST:PORT", "ADDRESS6", "[ADDRESS6]" or "[ADDRESS6]:PORT". */
+static int split(const char *collector, char *host, size_t size, const char **port,
+		 struct lj_error *err)
+{
+	const char *begin = collector, *end = strchr(collector, ':'), *after;
+	unsigned long number;
+	char *rest;
+
+	if (collector[0] == '[') {
+		begin = collector + 1;
+		end = strchr(begin, ']');
+		after = end != NULL ? end + 1 : "?";
+	} else {
+		if (end == NULL || strchr(end + 1, ':') != NULL)
+			end = collector + strlen(collector);
+		after = end;
+	}
+	*port = *after == ':' ? after + 1 : PORT_DEFAULT;
+	number = strtoul(*port, &rest, 10);
+	if (end == NULL || end == begin || (*after != '\0' && *after != ':') || !isdigit(**port) ||
+	    *rest != '\0' || number == 0 || number > UINT16_MAX)
+		return lj_error_set(err, EINVAL, "ipfix.collector",
+				    "\"%s\" is no HOST:PORT (of IPv6 [ADDRESS]:PORT)", collector);
+	snprintf(host, size, "%.*s", (int)(end - begin), begin);
+	return 0;
+}
+
+static int reach(struct ipfix_sink *s, const char *collector, struct lj_error *err)
+{
+	const struct addrinfo wanted = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
+	struct addrinfo *found = NULL;
+	char host[256];
+	const char *port;
+	int ret = split(collector, host, sizeof(host), &port, err);
+
+	if (ret != 0)
+		return ret;
+	ret = getaddrinfo(host, port, &wanted, &found);
+	if (ret != 0)
+		return lj_error_set(err, EHOSTUNREACH, "ipfix.collector", "\"%s\": %s", collector,
+				    ret == EAI_SYSTEM ? strerror(errno) : gai_strerror(ret));
+	for (const struct addrinfo *at = found; at != NULL && s->fd < 0; at = at->ai_next) {
+		s->fd = socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (s->fd >= 0 && connect(s->fd, at->ai_addr, at->ai_addrlen) != 0) {
+			close(s->fd);
+			s->fd = -1;
+		}
+	}
+	freeaddrinfo(found);
+	if (s->fd < 0)
+		return lj_error_set(err, errno, "ipfix.collector", "\"%s\": %s", collector,
+				    strerror(errno));
+	return 0;
+}
+
+struct lj_sink *lj_sink_open_ipfix(const struct lj_ipfix_config *config, struct lj_error *err)
+{
+	struct ipfix_sink *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		lj_error_set(err, ENOMEM, config->collector, "not enough memory");
+		return NULL;
+	}
+	s->head.ops = &ops;
+	s->fd = -1;
+	s->waits = config->waits;
+	s->alerts_only = config->flows == LJ_EVE_FLOWS_ALERTS;
+	snprintf(s->collector, sizeof(s->collector), "%s", config->collector);
+	snprintf(s->head.name, sizeof(s->head.name), "ipfix %s", config->collector);
+	s->ipfix =
+		ipfix_create(config->domain, config->enterprise, config->templates_every_ns, err);
+	if (s->ipfix != NULL && reach(s, config->collector, err) == 0)
+		return &s->head;
+	close_sink(&s->head);
+	return NULL;
+}
