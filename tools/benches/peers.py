@@ -6,8 +6,10 @@ reading the file included; the meters take turns, and a figure is the median of 
 counts: a virtual machine gives free memory back to its host within seconds, and the first to touch it again waits for the host.
 """
 
+import contextlib
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import tempfile
 import run
 import traffic
 
-METERS = ("argus", "linejudge, records", "linejudge, features", "linejudge, verdicts", "nfpcapd", "softflowd", "pmacctd", "tshark")
+METERS = ("argus", "linejudge, records", "linejudge, IPFIX", "linejudge, features", "linejudge, verdicts", "nfpcapd", "softflowd", "pmacctd", "tshark")
 
 
 def count(pattern):
@@ -47,20 +49,29 @@ def write_pmacctd_config(folder):
     return path
 
 
-def meters(capture, folder):
+@contextlib.contextmanager
+def deaf_collector():
+    """The port of a socket that nobody reads: what comes is dropped by the kernel once its buffer is full, and no ICMP error goes back."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
+        collector.bind(("127.0.0.1", 0))
+        yield collector.getsockname()[1]
+
+
+def meters(capture, folder, port):
     """name: (what it extracts, command, how many records it made)"""
     linejudge = [run.BINARY, "--pcap", capture, "--summary", "json", "--set", "lcores.count=1"]
     flows = count(r'"flows": (\d+)')
     return {
         "argus": ("bidirectional records, binary", ["argus", "-F", "/dev/null", "-r", capture, "-w", f"{folder}/argus"], argus_records),
         "linejudge, records": ("bidirectional records: counts, bytes, times", [*linejudge, "--model", "none"], flows),
+        "linejudge, IPFIX": ("bidirectional IPFIX records, datagrams", [*linejudge, "--model", "none", "--ipfix", f"127.0.0.1:{port}"], flows),
         "linejudge, features": ("the 117 default features, CSV", [*linejudge, "--model", "none", "--features", f"{folder}/features"], flows),
         "linejudge, verdicts": ("default model with host context, alerts as EVE JSON",
                                 [*linejudge, "--eve", f"{folder}/eve", "--set", "eve.flows=alerts"], flows),
         "nfpcapd": ("unidirectional NetFlow records, binary", ["nfpcapd", "-r", capture, "-w", folder], count(r"'none' Flows: (\d+)")),
-        "softflowd": ("NetFlow v9 datagrams to a closed port",
+        "softflowd": ("NetFlow v9 records, datagrams",
                       # Reading a file, it would wait for ever for a client of its control socket.
-                      ["softflowd", "-r", capture, "-n", "127.0.0.1:9", "-v", "9", "-m", "1000000", "-d", "-c", "none",
+                      ["softflowd", "-r", capture, "-n", f"127.0.0.1:{port}", "-v", "9", "-m", "1000000", "-d", "-c", "none",
                        "-p", f"{folder}/softflowd.pid"], count(r"Flows expired: (\d+)")),
         "pmacctd": ("packets and bytes by 5-tuple, text",
                     ["pmacctd", "-I", capture, "-f", write_pmacctd_config(folder)], lines("pmacct")),
@@ -86,8 +97,8 @@ def main():
 
 def once(name, capture):
     """One run of a meter, in a folder of its own: (what it extracts, CPU seconds, records)."""
-    with tempfile.TemporaryDirectory(prefix="lj-bench-peers-out-") as folder:
-        extracts, command, counted = meters(capture, folder)[name]
+    with tempfile.TemporaryDirectory(prefix="lj-bench-peers-out-") as folder, deaf_collector() as port:
+        extracts, command, counted = meters(capture, folder, port)[name]
         used, _, out, err = run.measure(command, run.last_cpu())
         return extracts, used, counted(folder, out + err)
 
