@@ -102,15 +102,17 @@ class TestLive:
     def tear_down_test_case(self):
         self.hosts.__exit__(None, None, None)
 
-    def test_silence_ends_a_flow_and_the_timeout_can_be_set(self, tmp_path):
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_silence_ends_a_flow_and_the_timeout_can_be_set(self, tmp_path, workers):
         """
-        Steps: set the idle timeout of an hour to 0.2 s at the running box; send packets of two flows, then nothing.
+        Steps: set the idle timeout of an hour to 0.2 s at the running box, with one worker, and with two and a spreader before them; send
+        packets of two flows, then nothing.
         Verify: both flows end as idle, though nothing more comes.
         """
         talk = Talk().udp(0, 0, 10).udp(1, 1, 10)
         frames = [frame for _, frame in talk.frames] + [frame for _, frame in Talk(sport=40001).udp(0, 0, 10).frames]
         config = {"capture": {"ports": [{"name": "xdp:ljx0"}]}, "models": [], "flow": {"idle_timeout_s": 3600},
-                  "eve": {"target": str(tmp_path / "eve.json")}}
+                  "lcores": {"workers": workers}, "eve": {"target": str(tmp_path / "eve.json")}}
 
         def flow_stats(telemetry, **wanted):
             stats = telemetry.ask("/linejudge/show/flow/stats")

@@ -86,13 +86,22 @@ static bool spread_items(struct spreader *s)
 	return true;
 }
 
+/* Live silence ends flows, too: the workers behind a spreader know no other clock than its ticks.
+ */
+static uint16_t tell_time(struct spreader *s, uint64_t now_tsc)
+{
+	if (s->shared->replay || receiver_own_time(&s->receiver))
+		return 0;
+	/* Not past what the legs' order still holds back. */
+	return sequence_clock(&s->sequencer, lj_clock_wall_ns(now_tsc) - s->shared->reorder_ns);
+}
+
 int spreader_poll(struct role *role, uint64_t now_tsc)
 {
 	struct spreader *s = (struct spreader *)role;
 	uint16_t received, parsed;
 	bool over;
 
-	RTE_SET_USED(now_tsc);
 	if (!spread_items(s))
 		return POLL_REFUSED;
 	if (s->ended)
@@ -102,9 +111,10 @@ int spreader_poll(struct role *role, uint64_t now_tsc)
 	if (received == 0 && over) {
 		s->ended = true;
 		s->n_items = sequence_end(&s->sequencer);
-	} else if (received > 0) {
+	} else {
 		/* Live ticks tell the workers the time when they get no packets themselves. */
-		s->n_items = sequence_burst(&s->sequencer, parsed, true);
+		s->n_items = parsed > 0 ? sequence_burst(&s->sequencer, parsed, true)
+					: tell_time(s, now_tsc);
 	}
 	return spread_items(s) ? received : POLL_REFUSED;
 }

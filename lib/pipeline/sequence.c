@@ -28,6 +28,17 @@ uint16_t sequence_burst(struct sequencer *s, uint16_t n, bool ticks)
 	return items;
 }
 
+uint16_t sequence_clock(struct sequencer *s, uint64_t clock_ns)
+{
+	uint64_t tick = clock_ns / LJ_FLOW_TICK_NS;
+
+	if (tick <= s->tick)
+		return 0;
+	s->tick = tick;
+	put_mark(s, &s->item[0], LJ_PACKET_TICK, tick * LJ_FLOW_TICK_NS);
+	return 1;
+}
+
 uint16_t sequence_end(struct sequencer *s)
 {
 	put_mark(s, &s->item[0], LJ_PACKET_END, (s->tick + 1) * LJ_FLOW_TICK_NS);

@@ -24,6 +24,9 @@ struct sequencer {
 /* Sequences the `n` packets of s->parsed into s->item; with ticks when `ticks`. Returns how many
  * items. */
 uint16_t sequence_burst(struct sequencer *s, uint16_t n, bool ticks);
+/* No packets, but a clock that has come so far: makes s->item its tick, if it has passed one.
+ * Returns how many items. */
+uint16_t sequence_clock(struct sequencer *s, uint64_t clock_ns);
 /* Makes s->item the end of the capture. Returns 1. */
 uint16_t sequence_end(struct sequencer *s);
 

@@ -275,6 +275,73 @@ static void what_never_ends_and_what_was_never_polled_is_let_go_of_too(void)
 	shared.command = COMMAND_RUN;
 }
 
+static uint16_t rx_nothing(struct lj_source *s, uint16_t queue, struct lj_burst *burst)
+{
+	RTE_SET_USED(s);
+	RTE_SET_USED(queue);
+	burst->count = 0;
+	return 0;
+}
+
+/* What the spreader has given one of its workers; it is taken. */
+static uint32_t take(struct lj_queue *q, enum lj_packet_kind kind, uint64_t *time_ns)
+{
+	struct lj_packet *packet;
+	uint32_t n = 0;
+
+	for (; (packet = lj_queue_at(q, 0)) != NULL; lj_queue_release(q, 1)) {
+		n += packet->kind == kind;
+		*time_ns = packet->time_ns;
+	}
+	return n;
+}
+
+/* Polls a spreader whose source is silent at a time; how many ticks each worker got. */
+static uint32_t ticks_in_silence(struct spreader *s, uint64_t now_tsc, uint64_t *time_ns)
+{
+	uint32_t ticks = 0;
+
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(spreader_poll(&s->role, now_tsc), 0);
+	for (int i = 0; i < 2; i++)
+		ticks += take(s->worker[i], LJ_PACKET_TICK, time_ns);
+	return ticks / 2;
+}
+
+static void a_spreader_tells_the_time_in_silence(void)
+{
+	static const struct lj_source_ops silent_ops = {.name = "silent", .rx = rx_nothing};
+	static struct spreader s;
+	static struct fake f;
+	uint64_t second = rte_get_tsc_hz(), now_tsc = rte_rdtsc() + second, time_ns = 0;
+
+	memset(&s, 0, sizeof(s));
+	s.shared = &shared;
+	s.n_workers = 2;
+	lj_rss_init(&s.rss, LJ_RSS_5TUPLE, 2, 52, 512);
+	for (int i = 0; i < 2; i++)
+		s.worker[i] = lj_queue_create("spread_worker", 64, sizeof(struct lj_packet),
+					      SOCKET_ID_ANY);
+	open_fake(&f, 0);
+	f.head.ops = &silent_ops;
+	receive_queue_give(&s.receiver.rx[0], &f.head);
+	s.receiver.n_rx = 1;
+	CU_ASSERT_EQUAL(ticks_in_silence(&s, now_tsc, &time_ns), 1);
+	CU_ASSERT_EQUAL(ticks_in_silence(&s, now_tsc, &time_ns), 0);
+	now_tsc += second;
+	CU_ASSERT_EQUAL(ticks_in_silence(&s, now_tsc, &time_ns), 1);
+	CU_ASSERT_EQUAL(time_ns, lj_clock_wall_ns(now_tsc) / LJ_FLOW_TICK_NS * LJ_FLOW_TICK_NS);
+	/* Where packets bring their times, those alone tell it. */
+	f.head.own_time = true;
+	CU_ASSERT_EQUAL(ticks_in_silence(&s, now_tsc + second, &time_ns), 0);
+	f.head.own_time = false;
+	shared.replay = true;
+	CU_ASSERT_EQUAL(ticks_in_silence(&s, now_tsc + second, &time_ns), 0);
+	shared.replay = false;
+	for (int i = 0; i < 2; i++)
+		lj_queue_destroy(s.worker[i]);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -290,6 +357,7 @@ int main(void)
 		 a_queue_that_is_left_is_emptied_first_and_another_goes_on},
 		{"what never ends, and what was never polled, is let go of, too",
 		 what_never_ends_and_what_was_never_polled_is_let_go_of_too},
+		{"a spreader tells the time in silence", a_spreader_tells_the_time_in_silence},
 	};
 	int ret;
 
