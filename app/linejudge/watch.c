@@ -79,6 +79,7 @@ void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_control *
 			asked = true;
 		}
 		look_after(&w);
+		lj_clock_follow();
 		now_ns = lj_clock_wall_ns(rte_rdtsc());
 		lj_pipeline_watch(p, now_ns);
 		lj_control_attend(control, now_ns);

@@ -66,7 +66,7 @@ static bool set_clock(struct tap_clock *c)
 }
 
 /* Wall time by the TSC, as of every port, so that all sources share one clock; the kernel's is
- * steered by NTP and would drift away from it. Never goes back. */
+ * steered otherwise, and may be ahead or behind. Never goes back. */
 static inline uint64_t wall_ns(struct tap_clock *c, uint64_t kernel_ns)
 {
 	c->last_ns = RTE_MAX(c->last_ns, kernel_ns + c->ahead_ns);

@@ -100,6 +100,52 @@ static void the_clock_knows_the_rate_and_starts_at_the_wall(void)
 	CU_ASSERT(second_ns <= 1000000000 && second_ns >= 999999990);
 }
 
+/* Over two minutes, of a TSC that has another rate than the EAL says; both clocks are read as
+ * inexactly as main can. Returns by how many ns it is wrong then. */
+static int64_t error_after_two_minutes(double rate)
+{
+	const uint64_t wall_ns = 1700000000000000000, steady_ns = 5000000000, tsc = 12345678;
+	uint64_t at_tsc = tsc, ns = 0, before = wall_ns;
+
+	lj_clock_start(tsc, wall_ns, steady_ns);
+	for (int i = 1; i <= 120; i++) {
+		uint64_t now;
+
+		ns = (uint64_t)i * 1000000000;
+		at_tsc = tsc + (uint64_t)((double)rte_get_tsc_hz() * rate * i);
+		now = lj_clock_wall_ns(at_tsc);
+		CU_ASSERT(now > before);
+		lj_clock_correct(at_tsc, steady_ns + ns + (uint64_t)(i % 3) * 400);
+		/* It goes on where it was, also for who has read the TSC just before. */
+		CU_ASSERT_EQUAL(lj_clock_wall_ns(at_tsc), now);
+		CU_ASSERT(now - lj_clock_wall_ns(at_tsc - 1000) <= 2000);
+		before = now;
+	}
+	return (int64_t)(lj_clock_wall_ns(at_tsc) - wall_ns - ns);
+}
+
+static void wall_time_follows_the_kernels_whatever_the_rate(void)
+{
+	/* Right; as wrong as a rate rounded to 10 MHz; and as one that is not the TSC's at all. */
+	static const double rates[] = {1, 1.0023, 0.9977, 1.05};
+
+	for (size_t i = 0; i < RTE_DIM(rates); i++) {
+		int64_t error = error_after_two_minutes(rates[i]);
+
+		CU_ASSERT(error > -100000 && error < 100000);
+	}
+	/* A TSC that stands still, or jumps, does not turn time back. */
+	for (uint64_t i = 0; i < 4; i++) {
+		uint64_t tsc = lj_clock_latest->tsc0 + i * rte_get_tsc_hz() * 100;
+		uint64_t wall_ns = lj_clock_wall_ns(tsc);
+
+		lj_clock_correct(tsc, 500000000000 + i * 1000000000);
+		CU_ASSERT_EQUAL(lj_clock_wall_ns(tsc), wall_ns);
+		CU_ASSERT(lj_clock_wall_ns(tsc + 1000000) > wall_ns);
+	}
+	lj_clock_init();
+}
+
 static int level_before_eal; /* the tests' EAL lowers every level */
 
 static void the_log_type_is_ours_and_says_notices(void)
@@ -177,6 +223,8 @@ int main(void)
 		{"the log type is ours and says notices", the_log_type_is_ours_and_says_notices},
 		{"the clock knows the rate and starts at the wall",
 		 the_clock_knows_the_rate_and_starts_at_the_wall},
+		{"wall time follows the kernel's, whatever the rate",
+		 wall_time_follows_the_kernels_whatever_the_rate},
 		{"cycles become nanoseconds without overflow",
 		 cycles_become_nanoseconds_without_overflow},
 		{"SHA-256 of a file is that of its bytes", sha256_of_a_file_is_that_of_its_bytes},
