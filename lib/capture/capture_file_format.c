@@ -197,12 +197,15 @@ static int open_pcap(struct file_reader *r, uint32_t magic, struct lj_error *err
 int file_open(struct file_reader *r, const char *path, struct lj_error *err)
 {
 	uint8_t *buffer = r->buffer;
-	uint32_t magic;
+	struct file_interface *interface = r->interface;
+	uint32_t room = r->room, magic;
 	int ret;
 
 	file_close(r);
 	file_init(r);
 	r->buffer = buffer;
+	r->interface = interface;
+	r->room = room;
 	r->path = path;
 	ret = open_path(r, path, err);
 	if (ret == 0)
@@ -233,7 +236,10 @@ void file_free(struct file_reader *r)
 {
 	file_close(r);
 	free(r->buffer);
+	free(r->interface);
 	r->buffer = NULL;
+	r->interface = NULL;
+	r->room = 0;
 }
 
 void file_drop_fcs(struct file_record *record, uint8_t fcs_bytes)

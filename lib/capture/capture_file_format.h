@@ -20,7 +20,7 @@
 #define FILE_BUFFER_BYTES  (1u << 20)
 #define FILE_HEAD_BYTES	   (1u << 16) /* what is read to see what a file is */
 #define FILE_CAPTURED_MAX  262144     /* libpcap's MAXIMUM_SNAPLEN */
-#define FILE_INTERFACES	   256
+#define FILE_INTERFACES	   65536      /* of a section; merged captures have hundreds */
 #define LINK_TYPE_ETHERNET 1
 #define FILE_NO_TIME	   UINT64_MAX /* of a packet that is passed over */
 
@@ -54,11 +54,11 @@ struct file_reader {
 	bool ended;		/* read() has said so */
 	bool pipe;		/* read() could wait: poll() is asked first */
 	bool swapped, nanoseconds, pcapng;
-	uint8_t fcs_bytes; /* pcap: at the end of each packet */
-	uint64_t to_skip;  /* bytes of a block we do not read */
-	uint64_t skipped;  /* where that block begins */
-	struct file_interface interface[FILE_INTERFACES];
-	uint32_t n_interfaces;
+	uint8_t fcs_bytes;		  /* pcap: at the end of each packet */
+	uint64_t to_skip;		  /* bytes of a block we do not read */
+	uint64_t skipped;		  /* where that block begins */
+	struct file_interface *interface; /* [room], kept as the buffer is */
+	uint32_t n_interfaces, room;
 	uint64_t last_ns;
 	uint64_t foreign; /* packets of a link type other than Ethernet, passed over */
 	uint16_t foreign_link_type;
@@ -75,7 +75,7 @@ void file_init(struct file_reader *r);
 int file_open(struct file_reader *r, const char *path, struct lj_error *err);
 /* Gives back the descriptor. The buffer stays: a burst may still point into it. */
 void file_close(struct file_reader *r);
-/* Closes and frees the buffer. */
+/* Closes and frees the buffer and the interfaces. */
 void file_free(struct file_reader *r);
 /* Whether `path` can be read only once: a pipe, or standard input, whose place in a file is shared
  * by all who read it. */

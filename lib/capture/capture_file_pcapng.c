@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "capture_file_format.h"
@@ -13,6 +14,7 @@ enum {
 
 #define BYTE_ORDER_MAGIC     0x1a2b3c4d
 #define BLOCK_BYTES	     12 /* type and length before the body, length after */
+#define INTERFACES_LEAST     64 /* room for as many at first */
 #define OPTION_END	     0
 #define OPTION_IF_TSRESOL    9
 #define OPTION_IF_FCSLEN     13
@@ -43,6 +45,22 @@ static uint64_t time_of(struct file_reader *r, const struct file_interface *in, 
 		return FILE_NO_TIME;
 	r->last_ns = (uint64_t)ns;
 	return r->last_ns;
+}
+
+/* Room for one interface more. */
+static bool make_room(struct file_reader *r)
+{
+	uint32_t room = r->room > 0 ? 2 * r->room : INTERFACES_LEAST;
+	struct file_interface *more;
+
+	if (r->n_interfaces < r->room)
+		return true;
+	more = room <= FILE_INTERFACES ? realloc(r->interface, room * sizeof(*more)) : NULL;
+	if (more == NULL)
+		return false;
+	r->interface = more;
+	r->room = room;
+	return true;
 }
 
 static void read_interface(struct file_reader *r, const uint8_t *body, uint32_t bytes)
@@ -171,8 +189,11 @@ static enum file_result read_block(struct file_reader *r, uint32_t type, uint32_
 			return file_damaged(r, "a section is not of pcapng's version 1");
 		r->n_interfaces = 0;
 	} else if (type == BLOCK_INTERFACE) {
-		if (bytes < 8 || r->n_interfaces == FILE_INTERFACES)
-			return file_damaged(r, "an interface block is too short, or one too many");
+		if (bytes < 8)
+			return file_damaged(r, "an interface block is too short");
+		if (!make_room(r))
+			return file_damaged(r, "one interface too many: 65536 are read, or less "
+					       "where memory is short");
 		read_interface(r, body, bytes);
 	} else {
 		result = read_packet_block(r, type, body, bytes, record);

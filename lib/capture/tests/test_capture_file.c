@@ -65,6 +65,21 @@ static void each_interface_has_its_own_resolution_and_offset(void)
 	}
 }
 
+/* As mergecap makes it of as many captures. */
+static void a_section_may_have_thousands_of_interfaces(void)
+{
+	file.n = 0;
+	put_section(&file, false);
+	for (uint32_t i = 0; i < 3000; i++)
+		put_interface_with(&file, 9, 0, (int64_t)i);
+	for (uint32_t i = 0; i < 3000; i++)
+		put_enhanced(&file, i, i, 60, (uint8_t)i);
+	CU_ASSERT_EQUAL(replay_one(save("merged.pcapng"), NULL), LJ_SOURCE_ENDED);
+	CU_ASSERT_EQUAL_FATAL(seen.n, 3000);
+	for (uint32_t i = 0; i < seen.n; i++)
+		CU_ASSERT_EQUAL(seen.time_ns[i], i * 1000000001ULL);
+}
+
 /* A box that begins its life in 1970, west of Greenwich; and offsets that are no offsets. */
 static void packets_of_times_that_are_none_are_passed_over(void)
 {
@@ -353,6 +368,8 @@ int main(void)
 		{"every packet block of pcapng is read", every_packet_block_of_pcapng_is_read},
 		{"each interface has its own resolution and offset",
 		 each_interface_has_its_own_resolution_and_offset},
+		{"a section may have thousands of interfaces",
+		 a_section_may_have_thousands_of_interfaces},
 		{"packets of times that are none are passed over",
 		 packets_of_times_that_are_none_are_passed_over},
 		{"sections of both byte orders may follow each other",
