@@ -317,6 +317,26 @@ class TestByPolicy:
             _, log = ended(process)
         verify(re.search('the interface is gone.*; "port failover 0" has it watched another way', log), log)
 
+    @pytest.mark.parametrize("name", [f"xdp:{NEAR}", AF_PACKET])
+    def test_port_info_tells_the_link(self, tmp_path, name):
+        """
+        Steps: under the default policy take the link down and up, and delete the interface; ask `show port info` each time.
+        Verify: it says that the link is down, no longer so, and that the interface is gone.
+        """
+        def info():
+            return next(iter(telemetry.ask("/linejudge/show/port/info").values()))
+
+        with appliance(tmp_path, watched(name), PREFIX, IN_HOST) as (process, telemetry):
+            ip("-n", FAR, "link", "set", THERE, "down")
+            until(process, telemetry, "the fall", state="link down")
+            verify("the link is down" in info() and "link up" not in info(), info())
+            ip("-n", FAR, "link", "set", THERE, "up")
+            until(process, telemetry, "the return", state="well")
+            verify("link is down" not in info(), info())
+            ip("-n", HOST, "link", "del", NEAR)
+            until(process, telemetry, "the loss", state="dead")
+            verify("the interface is gone" in info() and "link up" not in info(), info())
+
     def test_the_end_comes_while_it_is_blind(self, tmp_path):
         """
         Steps: delete the interface for good; ask for the end.

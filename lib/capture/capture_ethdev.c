@@ -137,15 +137,17 @@ static void describe(const struct lj_source *source, char *out, size_t size)
 	char mac[RTE_ETHER_ADDR_FMT_SIZE], speed[32] = "speed unknown";
 	struct rte_ether_addr address = {0};
 	struct rte_eth_link link = {0};
+	const char *why;
+	bool well = life_health(&s->life, &why) == LJ_PORT_WELL;
 
 	rte_eth_macaddr_get(s->port, &address);
 	rte_ether_format_addr(mac, sizeof(mac), &address);
 	rte_eth_link_get_nowait(s->port, &link);
 	if (link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
 		snprintf(speed, sizeof(speed), "%u Mbps", link.link_speed);
-	snprintf(out, size, "%s, %s, link %s, %s, %u queue%s, %s", s->driver, mac,
-		 link.link_status ? "up" : "down", speed, source->queues,
-		 source->queues == 1 ? "" : "s", s->rss.text);
+	snprintf(out, size, "%s, %s, %s, %s, %u queue%s, %s", s->driver, mac,
+		 well ? "link up" : why, speed, source->queues, source->queues == 1 ? "" : "s",
+		 s->rss.text);
 }
 
 /* A port whose queues were never set up is left as it was found: it may be opened again. */

@@ -181,14 +181,16 @@ static void describe(const struct lj_source *source, char *out, size_t size)
 	const struct xdp_source *s = (const struct xdp_source *)source;
 	const struct xdp_kernel *k = &s->kernel;
 
-	snprintf(out, size, "XDP tap of %s, %s mode%s%s%s, %u rings of %u, %u bytes a frame%s%s%s",
-		 s->interface, k->generic ? "generic" : "native",
-		 k->no_native[0] != '\0' ? " (native: " : "", k->no_native,
-		 k->no_native[0] != '\0' ? ")" : "", k->rings, k->config.slots_per_ring,
-		 k->config.snap_bytes,
+	snprintf(out, size, "XDP tap of %s%s, %s mode%s%s%s, %u rings of %u, %u bytes a frame%s%s",
+		 s->interface,
+		 k->link >= 0 && !xdp_kernel_alive(k)	   ? ", the interface is gone"
+		 : netdev_state(k->ifindex) == NETDEV_DOWN ? ", the link is down"
+							   : "",
+		 k->generic ? "generic" : "native", k->no_native[0] != '\0' ? " (native: " : "",
+		 k->no_native, k->no_native[0] != '\0' ? ")" : "", k->rings,
+		 k->config.slots_per_ring, k->config.snap_bytes,
 		 xdp_kernel_misses_vlan(k) ? ", VLAN tags beside frames unseen" : "",
-		 k->link >= 0 && k->poll_link < 0 ? ", clock read for each frame" : "",
-		 k->link >= 0 && !xdp_kernel_alive(k) ? ", the interface is gone" : "");
+		 k->link >= 0 && k->poll_link < 0 ? ", clock read for each frame" : "");
 }
 
 static void close_source(struct lj_source *source)
