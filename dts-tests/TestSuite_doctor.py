@@ -392,6 +392,14 @@ class TestCpus:
         """
         found(examine(tree, tmp_path, None, "--set", "lcores.worker_cpus=2,9"), "cpus", "fatal")
 
+    def test_a_cpu_that_is_offline(self, tree, tmp_path):
+        """
+        Steps: a worker's CPU 3 is offline, as nosmt leaves the second threads of cores.
+        Verify: fatal, with its number: the EAL would panic.
+        """
+        tree.write("sys/devices/system/cpu/cpu3/online", "0")
+        hit = only_bad(examine(tree, tmp_path), "cpus", "fatal")
+        verify("CPU 3 is offline" in hit["what"] and "lcores.worker_cpus" in hit["remedy"], hit)
 
     def test_inference_needs_its_cpus_as_workers_do(self, tree, tmp_path):
         """

@@ -165,6 +165,42 @@ int lj_config_lcore_node(const struct lj_config *c, uint32_t lcore)
 	return -1;
 }
 
+/* Whether a thread of ours may run on one of these. */
+static bool may_run(const uint16_t *cpus, int n)
+{
+	cpu_set_t set, before;
+	bool may;
+
+	CPU_ZERO(&set);
+	for (int i = 0; i < n; i++)
+		CPU_SET(cpus[i], &set);
+	if (sched_getaffinity(0, sizeof(before), &before) != 0)
+		return true;
+	may = sched_setaffinity(0, sizeof(set), &set) == 0;
+	sched_setaffinity(0, sizeof(before), &before);
+	return may;
+}
+
+/* What the EAL would panic of: an lcore whose CPUs are all offline, or outside of the cpuset that a
+ * container or a unit's AllowedCPUs= gave us. */
+static int check_may_run(const struct section *s, const uint16_t *cpus, int n, struct lj_error *err)
+{
+	int at_once = is_pinned(s, n) ? 1 : n;
+
+	for (int i = 0; i < n && s->list[0] != '\0'; i += at_once) {
+		char one[8];
+
+		if (may_run(&cpus[i], at_once))
+			continue;
+		snprintf(one, sizeof(one), "%u", cpus[i]);
+		return lj_error_set(err, EINVAL, s->key,
+				    "CPU %s is offline, or not in the cpuset of this process (a "
+				    "container's, or AllowedCPUs= of a unit)",
+				    at_once == 1 ? one : s->list);
+	}
+	return 0;
+}
+
 int lj_config_check_cpus(const struct lj_config *c, struct lj_error *err)
 {
 	struct section s[SECTIONS];
@@ -184,6 +220,9 @@ int lj_config_check_cpus(const struct lj_config *c, struct lj_error *err)
 				return lj_error_set(err, ENODEV, s[i].key, "there is no CPU %u",
 						    cpus[k]);
 		}
+		count = check_may_run(&s[i], cpus, count, err);
+		if (count < 0)
+			return count;
 	}
 	return 0;
 }

@@ -225,7 +225,8 @@ void lj_config_manual(FILE *out);
 char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error *err);
 void lj_config_eal_free(char **argv);
 
-/* Whether the CPUs named are of this machine. (A dry run may be of another one.) 0 or -errno. */
+/* Whether the CPUs named are of this machine, and each lcore has one that this process may run on.
+ * (A dry run may be of another one.) 0 or -errno. */
 int lj_config_check_cpus(const struct lj_config *c, struct lj_error *err);
 
 /* How many EAL lcores besides main run roles, and how many roles there are (spreader included if

@@ -81,10 +81,18 @@ static void examine_governor(struct lj_doctor *d, const struct pollers *p)
 
 static void examine_pollers(struct lj_doctor *d, const struct pollers *p)
 {
-	for (uint32_t cpu = 0; cpu < DOCTOR_CPUS; cpu++)
-		if (p->cpus[cpu] && !exists(d, "/sys/devices/system/cpu/cpu%u", cpu))
+	for (uint32_t cpu = 0; cpu < DOCTOR_CPUS; cpu++) {
+		if (!p->cpus[cpu])
+			continue;
+		if (!exists(d, "/sys/devices/system/cpu/cpu%u", cpu))
 			finding(d, LJ_FATAL, "cpus", p->who,
 				"there is no CPU %u\nset %s to CPUs that are there", cpu, p->key);
+		else if (read_number(d, 1, "/sys/devices/system/cpu/cpu%u/online", cpu) == 0)
+			finding(d, LJ_FATAL, "cpus", p->who,
+				"CPU %u is offline\nset %s to CPUs that are online, or echo 1 > "
+				"/sys/devices/system/cpu/cpu%u/online",
+				cpu, p->key, cpu);
+	}
 	if (p->n_cpus < p->lcores)
 		finding(d, LJ_WARNING, "cpus", p->who,
 			"%u lcores have to share %u CPUs\nname as many CPUs in %s as there are "

@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -225,6 +227,41 @@ static void an_item_that_names_nothing_is_refused(void)
 	lj_config_free(&c);
 }
 
+static bool without_cpu0; /* as in a cpuset without it, or where it is offline */
+static cpu_set_t affinity;
+
+int sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
+{
+	(void)pid;
+	(void)size;
+	affinity = *set;
+	if (!without_cpu0 || CPU_COUNT(set) > CPU_ISSET(0, set))
+		return 0;
+	errno = EINVAL;
+	return -1;
+}
+
+static void an_lcore_needs_a_cpu_that_it_may_run_on(void)
+{
+	cpu_set_t before;
+
+	sched_getaffinity(0, sizeof(before), &before);
+	lj_config_init(&c);
+	lj_config_set(&c, "lcores.infer_cpus=0", &err);
+	CU_ASSERT_EQUAL(lj_config_check_cpus(&c, &err), 0);
+	without_cpu0 = true;
+	CU_ASSERT_EQUAL(lj_config_check_cpus(&c, &err), -EINVAL);
+	CU_ASSERT_STRING_EQUAL(err.where, "lcores.infer_cpus");
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "CPU 0 is offline, or not in the cpuset"));
+	CU_ASSERT(CPU_EQUAL(&affinity, &before));
+	/* Two lcores that float. */
+	lj_config_set(&c, "lcores.infer=2", &err);
+	CU_ASSERT_EQUAL(lj_config_check_cpus(&c, &err), -EINVAL);
+	without_cpu0 = false;
+	CU_ASSERT_EQUAL(lj_config_check_cpus(&c, &err), 0);
+	lj_config_free(&c);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -239,6 +276,8 @@ int main(void)
 		{"a PCI address is completed to DPDK's form",
 		 a_pci_address_is_completed_to_dpdks_form},
 		{"what one key cannot know is checked", what_one_key_cannot_know_is_checked},
+		{"an lcore needs a CPU that it may run on",
+		 an_lcore_needs_a_cpu_that_it_may_run_on},
 		{"two sinks cannot share a file", two_sinks_cannot_share_a_file},
 		{"an item that names nothing is refused", an_item_that_names_nothing_is_refused},
 	};
