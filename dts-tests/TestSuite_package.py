@@ -36,7 +36,8 @@ class TestPackage:
         for path in ("usr/bin/linejudge", "usr/share/linejudge/models/default/model.ubj", "etc/linejudge/linejudge.json",
                      "usr/lib/linejudge/bind-ports", "usr/lib/sysusers.d/linejudge.conf", "usr/lib/tmpfiles.d/linejudge.conf",
                      "usr/lib/sysctl.d/linejudge.conf", "etc/logrotate.d/linejudge", "usr/share/man/man8/linejudge.8.gz",
-                     "usr/share/man/man5/linejudge.json.5.gz", "usr/lib/linejudge/calibrate", *(f"lib/systemd/system/{unit}" for unit in UNITS)):
+                     "usr/share/man/man5/linejudge.json.5.gz", "usr/lib/linejudge/calibrate",
+                     "usr/share/doc/linejudge/operation.md.gz", *(f"lib/systemd/system/{unit}" for unit in UNITS)):
             verify(f"./{path}\n" in listing, f"{path} is not in the package")
         fields = output("dpkg-deb", "-f", package)
         for library in ("librte-eal23", "libxgboost0", "libseccomp2", "libsystemd0", "libcap2"):
@@ -95,6 +96,59 @@ class TestPackage:
         out = output("systemd-analyze", "security", "--offline=true", "--threshold=50",
                      unpacked / "lib/systemd/system/linejudge.service")
         verify("Overall exposure" in out, out)
+
+
+class TestMaintainerScripts:
+    """Run with /run of their own, on which systemd seems to be, and with scripts for the tools that they call."""
+
+    def called(self, package, folder, script, *arguments, root=""):
+        """What the script calls, a line a tool."""
+        tools, control = folder / "bin", folder / "control"
+        for made in (tools, control):
+            made.mkdir(exist_ok=True)
+        output("dpkg-deb", "-e", package, control)
+        for tool in ("systemctl", "deb-systemd-invoke", "deb-systemd-helper", "systemd-sysusers", "systemd-tmpfiles"):
+            (tools / tool).write_text(f"#!/bin/sh\necho {tool} \"$@\" >> {folder}/called\n")
+            (tools / tool).chmod(0o755)
+        (folder / "called").write_text("")
+        output("unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/system; exec "$@"', "sh", control / script, *arguments,
+               env=dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}", DPKG_ROOT=str(root)))
+        return (folder / "called").read_text()
+
+    def test_a_removal_stops_it(self, package, tmp_path):
+        """
+        Steps: run what comes before a removal, and before an upgrade (scripts stand for systemd's tools).
+        Verify: a removal stops every instance and gives the ports back; an upgrade stops nothing.
+        """
+        called = self.called(package, tmp_path, "prerm", "remove")
+        for unit in ("linejudge.service", "linejudge@*.service", "linejudge-ports.service", "linejudge-ports@*.service"):
+            verify(re.search(f"stop .*{re.escape(unit)}", called), called)
+        verify("stop" not in self.called(package, tmp_path, "prerm", "upgrade", "0.1.0"), "an upgrade stops it")
+
+    def test_an_upgrade_has_systemd_read_the_units(self, package, tmp_path):
+        """
+        Steps: run what comes after an upgrade.
+        Verify: systemd reads the units anew; nothing is started or stopped.
+        """
+        called = self.called(package, tmp_path, "postinst", "configure", "0.0.9")
+        verify("systemctl --system daemon-reload" in called and not re.search("start|stop", called), called)
+
+    def test_a_purge_leaves_nothing(self, package, tmp_path):
+        """
+        Steps: below a folder, write verdicts, a calibration, a bundle of one's own and the kernel's command line; run what comes
+            after a removal, and after a purge.
+        Verify: a removal keeps them, a purge takes all but the bundle of one's own.
+        """
+        root, models = tmp_path / "root", "usr/share/linejudge/models"
+        made = ("var/log/linejudge/eve.json.1.gz", f"{models}/default/calibration.json", "etc/default/grub.d/linejudge.cfg")
+        for path in (*made, f"{models}/mine/model.ubj"):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text("")
+        self.called(package, tmp_path, "postrm", "remove", root=root)
+        verify(all((root / path).exists() for path in made), "a removal takes what only a purge may")
+        self.called(package, tmp_path, "postrm", "purge", root=root)
+        left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        verify(left == [f"{models}/mine/model.ubj"] and not (root / models / "default").exists(), left)
 
 
 class TestBootScripts:
