@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 
 import pytest
 
@@ -130,6 +131,21 @@ class TestMemory:
         hit = only_bad(examine(tree, tmp_path), "hugepages", "warning")
         verify(hit["subject"] == "node 0" and "20 MiB free" in hit["what"] and "nr_hugepages" in hit["remedy"], hit)
         only_bad(examine(tree, tmp_path, None, "--set", "eal.huge=on"), "hugepages", "fatal")
+
+    def test_what_a_killed_program_left_is_had_again(self, tree, tmp_path):
+        """
+        Steps: 20 MiB of hugepages free and 4 GiB in a file; eal.huge on. Then lock the file, as DPDK does with those it uses.
+        Verify: hugepages are fine, since a start takes back what no program uses; they do not suffice where one does.
+        """
+        tree.hugepages(0, 10)
+        tree.write("dev/hugepages/linejudgemap_0", "")
+        os.truncate(tree.path("dev/hugepages/linejudgemap_0"), 4 << 30)
+        report = examine(tree, tmp_path, None, "--set", "eal.huge=on")
+        verify("stale files, which a start takes back" in found(report, "hugepages", "fine")["what"], report)
+        found(report, "stale files", "warning")
+        with open(tree.path("dev/hugepages/linejudgemap_0"), encoding="ascii") as used:
+            fcntl.flock(used, fcntl.LOCK_SH)
+            only_bad(examine(tree, tmp_path, None, "--set", "eal.huge=on"), "hugepages", "fatal")
 
     def test_pages_in_use_are_not_asked_back(self, tree, tmp_path):
         """

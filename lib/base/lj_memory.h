@@ -24,4 +24,16 @@ void lj_memory_unmap(void *at, size_t bytes);
  */
 uint64_t lj_memory_available(const char *root, char *limit, size_t size);
 
+/* Hugepage files of DPDK's below one mount that no process uses: of programs that were killed. The
+ * EAL of the next one gives them back when it comes up, before it takes any. */
+struct lj_stale_files {
+	char mount[256];
+	uint32_t files;
+	uint64_t bytes;
+};
+#define LJ_STALE_MOUNTS 16
+
+/* Of each hugetlbfs that is mounted, `max` at most; how many. `root`: as above. */
+uint32_t lj_memory_stale_files(const char *root, struct lj_stale_files *stale, uint32_t max);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "config_table.h"
 #include "lj_batch.h"
+#include "lj_memory.h"
 #include "lj_verdict.h"
 
 struct arguments {
@@ -63,6 +64,18 @@ static uint32_t free_hugepages_mb(void)
 	return (uint32_t)(kib >> 10);
 }
 
+/* What the EAL takes back when it comes up. */
+static uint32_t stale_hugepages_mb(void)
+{
+	struct lj_stale_files stale[LJ_STALE_MOUNTS];
+	uint32_t mounts = lj_memory_stale_files("", stale, RTE_DIM(stale));
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < mounts; i++)
+		bytes += stale[i].bytes;
+	return (uint32_t)(bytes >> 20);
+}
+
 /* Columns that a model is taken to have, where it has not been opened yet. */
 #define MODEL_FEATURES 128
 
@@ -82,6 +95,8 @@ void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 			    (uint64_t)(sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE);
 	m->total = m->flow_tables + m->hosts + m->queues + m->mbufs;
 	m->hugepages_mb_free = free_hugepages_mb();
+	if (c->eal.huge != LJ_HUGE_OFF && !lj_config_replay(c))
+		m->hugepages_mb_free += stale_hugepages_mb();
 	m->huge =
 		c->eal.huge == LJ_HUGE_ON || (c->eal.huge == LJ_HUGE_AUTO && !lj_config_replay(c) &&
 					      m->hugepages_mb_free >= (m->total >> 20) + 64);

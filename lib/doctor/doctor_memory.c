@@ -1,10 +1,5 @@
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <fcntl.h>
 
 #include "doctor.h"
 #include "lj_memory.h"
@@ -86,13 +81,25 @@ static uint64_t pages_to_ask(const struct lj_doctor *d, uint32_t node, uint64_t 
 	return (uint64_t)RTE_MAX(there, 0) + lacking / (2 * MIB) + 1;
 }
 
+/* What killed programs left, and a start takes back before it takes anything. */
+static uint64_t stale_bytes(const struct lj_doctor *d)
+{
+	struct lj_stale_files stale[LJ_STALE_MOUNTS];
+	uint32_t mounts = lj_memory_stale_files(d->root, stale, RTE_DIM(stale));
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < mounts; i++)
+		bytes += stale[i].bytes;
+	return bytes;
+}
+
 void examine_hugepages(struct lj_doctor *d)
 {
 	uint32_t huge = d->config->eal.huge;
 	enum lj_severity lacking = huge == LJ_HUGE_ON ? LJ_FATAL
 				   : has_pci(d)	      ? LJ_WARNING
 						      : LJ_NOTE;
-	uint64_t need[DOCTOR_NODES];
+	uint64_t need[DOCTOR_NODES], stale;
 	char subject[32];
 
 	if (lj_config_replay(d->config) || huge == LJ_HUGE_OFF) {
@@ -100,15 +107,20 @@ void examine_hugepages(struct lj_doctor *d)
 		return;
 	}
 	need_by_node(d, need);
+	stale = stale_bytes(d);
 	for (uint32_t node = 0; node < DOCTOR_NODES; node++) {
-		uint64_t have = free_bytes(d, node);
+		uint64_t have = free_bytes(d, node), taken = 0;
 
 		if (need[node] == 0)
 			continue;
+		if (have < need[node] && need[node] - have <= stale)
+			taken = need[node] - have;
+		stale -= taken;
 		snprintf(subject, sizeof(subject), "node %u", node);
-		if (have >= need[node])
-			finding(d, LJ_FINE, "hugepages", subject, "%llu MiB free, %llu needed",
+		if (have + taken >= need[node])
+			finding(d, LJ_FINE, "hugepages", subject, "%llu MiB free%s, %llu needed",
 				(unsigned long long)(have / MIB),
+				taken > 0 ? " beside stale files, which a start takes back" : "",
 				(unsigned long long)(need[node] / MIB));
 		else
 			finding(d, lacking, "hugepages", subject,
@@ -155,72 +167,20 @@ void examine_memory(struct lj_doctor *d)
 			(unsigned long long)(m.total / MIB));
 }
 
-/* Whoever uses a hugepage file of DPDK's holds a lock on it. */
-static bool is_stale(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool stale;
-
-	if (fd < 0)
-		return false;
-	stale = flock(fd, LOCK_EX | LOCK_NB) == 0;
-	close(fd);
-	return stale;
-}
-
-static uint32_t count_stale(const struct lj_doctor *d, const char *mount, uint64_t *bytes)
-{
-	char pattern[512];
-	uint32_t stale = 0;
-	glob_t found;
-
-	snprintf(pattern, sizeof(pattern), "%s%s/*map_*", d->root, mount);
-	if (glob(pattern, 0, NULL, &found) != 0)
-		return 0;
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		FILE *f;
-
-		if (!is_stale(found.gl_pathv[i]))
-			continue;
-		stale++;
-		f = fopen(found.gl_pathv[i], "r");
-		if (f != NULL && fseek(f, 0, SEEK_END) == 0)
-			*bytes += (uint64_t)ftell(f);
-		if (f != NULL)
-			fclose(f);
-	}
-	globfree(&found);
-	return stale;
-}
-
 void examine_stale_files(struct lj_doctor *d)
 {
-	char path[512], line[1024];
-	uint32_t mounts = 0;
-	FILE *f;
+	struct lj_stale_files stale[LJ_STALE_MOUNTS];
+	uint32_t mounts = lj_memory_stale_files(d->root, stale, RTE_DIM(stale));
 
-	snprintf(path, sizeof(path), "%s/proc/mounts", d->root);
-	f = fopen(path, "r");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		char mount[256], type[64];
-		uint64_t bytes = 0;
-		uint32_t stale;
-
-		if (sscanf(line, "%*s %255s %63s", mount, type) != 2 ||
-		    strcmp(type, "hugetlbfs") != 0)
-			continue;
-		mounts++;
-		stale = count_stale(d, mount, &bytes);
-		if (stale > 0)
-			finding(d, LJ_WARNING, "stale files", mount,
+	for (uint32_t i = 0; i < mounts; i++)
+		if (stale[i].files > 0)
+			finding(d, LJ_WARNING, "stale files", stale[i].mount,
 				"%u hugepage files of %llu MiB that no process uses\nrm %s/*map_* "
 				"after every DPDK program has ended",
-				stale, (unsigned long long)(bytes / MIB), mount);
+				stale[i].files, (unsigned long long)(stale[i].bytes / MIB),
+				stale[i].mount);
 		else
-			finding(d, LJ_FINE, "stale files", mount, "none");
-	}
-	if (f != NULL)
-		fclose(f);
+			finding(d, LJ_FINE, "stale files", stale[i].mount, "none");
 	if (mounts == 0 && has_pci(d))
 		finding(d, d->config->eal.huge == LJ_HUGE_ON ? LJ_FATAL : LJ_WARNING, "hugepages",
 			"hugetlbfs", "is not mounted\nmount -t hugetlbfs none /dev/hugepages");

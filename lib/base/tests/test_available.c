@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -128,6 +130,36 @@ static void groups_of_the_first_version_limit_as_well(void)
 	CU_ASSERT_STRING_EQUAL(limit, "/sys/fs/cgroup/memory/memory.limit_in_bytes");
 }
 
+static void hugepage_files_that_nobody_locks_are_stale(void)
+{
+	struct lj_stale_files stale[2];
+	char path[512];
+	int fd;
+
+	clear();
+	CU_ASSERT_EQUAL(lj_memory_stale_files(root, stale, 2), 0);
+	put("/proc/mounts", "proc /proc proc rw 0 0\n"
+			    "none /huge/2M hugetlbfs rw,pagesize=2M 0 0\n"
+			    "none /huge/1G hugetlbfs rw,pagesize=1024M 0 0\n"
+			    "none /huge/more hugetlbfs rw 0 0\n");
+	put("/huge/2M/linejudgemap_0", "12");
+	put("/huge/2M/rtemap_7", "3456");
+	put("/huge/2M/other", "7890");
+	put("/huge/1G/linejudgemap_0", "in use");
+	snprintf(path, sizeof(path), "%s/huge/1G/linejudgemap_0", root);
+	fd = open(path, O_RDONLY);
+	CU_ASSERT_EQUAL(flock(fd, LOCK_SH), 0);
+	CU_ASSERT_EQUAL(lj_memory_stale_files(root, stale, 2), 2);
+	CU_ASSERT_STRING_EQUAL(stale[0].mount, "/huge/2M");
+	CU_ASSERT_EQUAL(stale[0].files, 2);
+	CU_ASSERT_EQUAL(stale[0].bytes, 6);
+	CU_ASSERT_STRING_EQUAL(stale[1].mount, "/huge/1G");
+	CU_ASSERT_EQUAL(stale[1].files, 0);
+	close(fd);
+	CU_ASSERT_EQUAL(lj_memory_stale_files(root, stale, 2), 2);
+	CU_ASSERT_EQUAL(stale[1].bytes, 6);
+}
+
 static const struct lj_test tests[] = {
 	{"a machine that tells nothing has no limit", a_machine_that_tells_nothing_has_no_limit},
 	{"the machine's own is the limit of a group without one",
@@ -135,6 +167,7 @@ static const struct lj_test tests[] = {
 	{"a group leaves what is not used of it", a_group_leaves_what_is_not_used_of_it},
 	{"what a group is in limits it, too", what_a_group_is_in_limits_it_too},
 	{"groups of the first version limit as well", groups_of_the_first_version_limit_as_well},
+	{"hugepage files that nobody locks are stale", hugepage_files_that_nobody_locks_are_stale},
 };
 
 int main(void)
