@@ -236,8 +236,10 @@ class TestCollector:
                              ids=["no such host", "no port", "no end", "no host", "no such port", "more", "a name", "port 0"])
     def test_mistakes(self, collector):
         """
-        Steps: collectors that cannot be.
-        Verify: one line says so and names the key.
+        Steps: collectors that cannot be; the same in a dry run.
+        Verify: one line says so and names the key; a dry run refuses all but the name that nobody knows.
         """
         line = error_line(run("--pcap", DEMO, "--model", "none", "--ipfix", collector))
         verify(line.startswith("linejudge: ipfix.collector: ") and collector in line, line)
+        dry = run("--pcap", DEMO, "--model", "none", "--ipfix", collector, "--dry-run")
+        verify(dry.returncode == (0 if "nosuchhost" in collector else 1), dry.stderr)

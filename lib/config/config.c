@@ -10,6 +10,7 @@
 #include "lj_batch.h"
 #include "lj_capture.h"
 #include "lj_feature.h"
+#include "lj_sink.h"
 
 const struct key config_keys[] = {
 #define LJ_KEY(path, type, member, min, max, standard, choices, help)                              \
@@ -274,6 +275,8 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 		return lj_error_set(err, EINVAL, "verdict.quorum",
 				    "%u votes are asked of %u models: none would ever alert",
 				    c->verdict.quorum, c->models.n);
+	if (c->ipfix.collector[0] != '\0' && lj_ipfix_check_collector(c->ipfix.collector, err) != 0)
+		return -EINVAL;
 	if (check_lists(c, err) != 0 || check_mode(c, err) != 0 || check_targets(c, err) != 0 ||
 	    check_metrics(c, err) != 0 || check_features(c, err) != 0)
 		return -EINVAL;

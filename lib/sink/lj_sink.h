@@ -82,6 +82,9 @@ struct lj_ipfix_config {
 	bool waits;		 /* as of EVE */
 };
 
+/* Whether a collector is written as one; it is not looked up. 0, or -EINVAL and `err`. */
+int lj_ipfix_check_collector(const char *collector, struct lj_error *err);
+
 /*
  * IPFIX (RFC 7011) to a collector, by UDP: a bidirectional record (RFC 5103) a flow record, none of
  * early verdicts. docs/ipfix.md. What the network or the collector loses is not known here. The

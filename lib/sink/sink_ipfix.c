@@ -165,6 +165,14 @@ static int split(const char *collector, char *host, size_t size, const char **po
 	return 0;
 }
 
+int lj_ipfix_check_collector(const char *collector, struct lj_error *err)
+{
+	char host[256];
+	const char *port;
+
+	return split(collector, host, sizeof(host), &port, err);
+}
+
 static int reach(struct ipfix_sink *s, const char *collector, struct lj_error *err)
 {
 	const struct addrinfo wanted = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
