@@ -61,8 +61,9 @@ class Decoder:
             if kind == TYPE_BRIDGED:
                 kind, at = ethernet(data, at)
             elif kind in TYPES_VLAN:
-                tag, kind = take(">HH", data, at)
-                vlan, at = vlan or tag & 0xfff, at + 4
+                tag, = take(">H", data, at)
+                kind, at = ether_type(data, at + 2)
+                vlan = vlan or tag & 0xfff
             elif kind in TYPES_MPLS:
                 kind, at = mpls(data, at)
             elif kind == TYPE_BY_VERSION:
@@ -143,8 +144,13 @@ def packet(ip, **facts):
 # --- below IP ---
 
 def ethernet(data, at):
-    kind, = take(">12xH", data, at)
-    at += 14
+    return ether_type(data, at + 12)
+
+
+def ether_type(data, at):
+    """What follows a frame's addresses, or a tag."""
+    kind, = take(">H", data, at)
+    at += 2
     if kind < 1536:  # IEEE 802.3: a length; LLC and SNAP follow (RFC 1042)
         snap, kind = take(">6sH", data, at)
         if snap != b"\xaa\xaa\x03\0\0\0":

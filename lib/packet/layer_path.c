@@ -7,18 +7,16 @@
 #define LAYERS_MAX	12   /* tags, labels and headers under one IP header */
 #define MPLS_LABELS_MAX 8
 
-/* IEEE 802.3 with LLC and SNAP (RFC 1042) is followed, too. */
-static int parse_ethernet(struct frame *f)
+/* A type at f->at - 2, of a frame or behind a tag. IEEE 802.3 with LLC and SNAP (RFC 1042) is
+ * followed, too. */
+static int follow_type(struct frame *f, uint16_t type)
 {
 	static const uint8_t snap[6] = {0xaa, 0xaa, 3, 0, 0, 0};
-	uint8_t scratch[ETHER_BYTES];
-	const uint8_t *p = parse_bytes(f, f->at, ETHER_BYTES, scratch);
+	uint8_t scratch[8];
+	const uint8_t *p;
 
-	if (p == NULL)
-		return LJ_C_parse_malformed_truncated;
-	f->type = be16(p + 12);
-	f->at += ETHER_BYTES;
-	if (likely(f->type >= LLC_TYPES_FROM))
+	f->type = type;
+	if (likely(type >= LLC_TYPES_FROM))
 		return FOLLOWED;
 	p = parse_bytes(f, f->at, 8, scratch);
 	if (p == NULL || memcmp(p, snap, sizeof(snap)) != 0)
@@ -26,6 +24,17 @@ static int parse_ethernet(struct frame *f)
 	f->type = be16(p + 6);
 	f->at += 8;
 	return FOLLOWED;
+}
+
+static int parse_ethernet(struct frame *f)
+{
+	uint8_t scratch[ETHER_BYTES];
+	const uint8_t *p = parse_bytes(f, f->at, ETHER_BYTES, scratch);
+
+	if (p == NULL)
+		return LJ_C_parse_malformed_truncated;
+	f->at += ETHER_BYTES;
+	return follow_type(f, be16(p + 12));
 }
 
 static int parse_tag(struct frame *f, struct lj_packet *packet)
@@ -37,9 +46,8 @@ static int parse_tag(struct frame *f, struct lj_packet *packet)
 		return LJ_C_parse_malformed_truncated;
 	if (packet->vlan == 0)
 		packet->vlan = be16(tag) & 0x0fff;
-	f->type = be16(tag + 2);
 	f->at += 4;
-	return FOLLOWED;
+	return follow_type(f, be16(tag + 2));
 }
 
 /* Pops the label stack; what is under it shows in its first nibble (RFC 4928), where a pseudowire

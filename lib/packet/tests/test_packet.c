@@ -82,6 +82,31 @@ static void what_is_wrong_is_counted_by_its_name(void)
 	}
 }
 
+/* A frame of IEEE 802.3, whose type is behind LLC and SNAP; tagged, too. */
+static void snap_is_followed_behind_tags_too(void)
+{
+	static const uint8_t snap[] = {0xaa, 0xaa, 3, 0, 0, 0, 8, 0};
+	uint8_t bytes[sizeof(udp4) + 2 * 4 + sizeof(snap)];
+
+	for (size_t tags = 0; tags <= 2; tags++) {
+		size_t at = 12, n = sizeof(udp4) - 14;
+
+		memcpy(bytes, udp4, at);
+		for (size_t i = 0; i < tags; i++, at += 4)
+			memcpy(bytes + at, (uint8_t[]){0x81, 0, 0, (uint8_t)(7 + i)}, 4);
+		bytes[at] = 0;
+		bytes[at + 1] = (uint8_t)(n + sizeof(snap));
+		memcpy(bytes + at + 2, snap, sizeof(snap));
+		memcpy(bytes + at + 2 + sizeof(snap), udp4 + 14, n);
+		CU_ASSERT_EQUAL(parse(bytes, at + 2 + sizeof(snap) + n), 1);
+		CU_ASSERT_EQUAL(fact.key.proto, 17);
+		CU_ASSERT_EQUAL(fact.vlan, tags > 0 ? 7 : 0);
+		bytes[at + 2] = 0x42; /* spanning tree's LLC */
+		CU_ASSERT_EQUAL(parse(bytes, at + 2 + sizeof(snap) + n), 0);
+		CU_ASSERT_EQUAL(counters.value[LJ_C_parse_ignored_ethertype], 1);
+	}
+}
+
 static void headers_nested_for_ever_are_given_up(void)
 {
 	uint8_t tags[14 + 4 * 40] = {ETHER(0x8100)};
@@ -102,6 +127,7 @@ int main(void)
 		{"the hash depends on every bit of key and seed",
 		 the_hash_depends_on_every_bit_of_key_and_seed},
 		{"what is wrong is counted by its name", what_is_wrong_is_counted_by_its_name},
+		{"SNAP is followed, behind tags, too", snap_is_followed_behind_tags_too},
 		{"headers nested for ever are given up", headers_nested_for_ever_are_given_up},
 	};
 
