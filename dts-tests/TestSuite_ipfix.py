@@ -13,6 +13,7 @@ import time
 import pytest
 
 from framework.linejudge import DEMO, ROOT, TIMEOUT_S, appliance, error_line, events, replay, run, verify, wait_for
+from framework.netns import HOST, IN_HOST, ip, two_hosts
 
 MODEL = os.path.join(ROOT, "models", "default")
 SO_RCVBUFFORCE = 33  # Python has no name for it
@@ -230,6 +231,28 @@ class TestCollector:
         verify(done.returncode == 0, done.stderr)
         verify(done.stderr.count("no collector listens there") == 1, done.stderr)
         verify(len(flow_events(eve)) == 2062, "EVE is not whole")
+
+    def test_the_network_comes_later(self, tmp_path):
+        """
+        Steps: in a host without any network, watch a port as a service user; when a message was lost, give the host its network.
+        Verify: it says that there is no route, and counts what is lost; records are sent from then on.
+        """
+        config = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1"}]}, "models": [], "service": {"user": "nobody"},
+                  "flow": {"idle_timeout_s": 1, "active_timeout_s": 1, "capacity": 65536}, "eal": {"huge": "off"},
+                  "ipfix": {"collector": "127.0.0.1:4739"}}
+        with two_hosts(), appliance(tmp_path, config, "lj-dts-ipfix-net", IN_HOST) as (process, telemetry):
+            def counted(what):
+                (sink,) = telemetry.ask("/linejudge/show/sink/stats").values()
+                if sink[what] == 0:
+                    raise OSError(f"{sink}")
+                return sink
+
+            verify(wait_for(lambda: counted("lost"), process)["written"] == 0, "sent without a network")
+            ip("-n", HOST, "link", "set", "lo", "up")
+            wait_for(lambda: counted("written"), process)
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=TIMEOUT_S)
+        verify("Network is unreachable; tried again" in said, said)
 
     @pytest.mark.parametrize("collector", ["nosuchhost.invalid:4739", "127.0.0.1:", "[::1", ":4739", "127.0.0.1:99999", "[::1]x", "127.0.0.1:ipfix",
                                            "127.0.0.1:0"],

@@ -343,6 +343,12 @@ int ipfix_add(struct ipfix *x, const struct lj_verdict *v)
 	return 0;
 }
 
+void ipfix_forget(struct ipfix *x)
+{
+	memset(x->told_tsc, 0, sizeof(x->told_tsc));
+	x->told_about_tsc = 0;
+}
+
 size_t ipfix_take(struct ipfix *x, const uint8_t **message, uint32_t *records)
 {
 	GError *why = NULL;

@@ -29,6 +29,8 @@ int ipfix_add(struct ipfix *x, const struct lj_verdict *v);
 /* Ends the message. Its bytes, valid until the next call; 0 when there are none. *records is how
  * many flows are in it. */
 size_t ipfix_take(struct ipfix *x, const uint8_t **message, uint32_t *records);
+/* Tells all templates anew, each before its next record. */
+void ipfix_forget(struct ipfix *x);
 void ipfix_destroy(struct ipfix *x);
 
 #endif

@@ -88,7 +88,8 @@ int lj_ipfix_check_collector(const char *collector, struct lj_error *err);
 /*
  * IPFIX (RFC 7011) to a collector, by UDP: a bidirectional record (RFC 5103) a flow record, none of
  * early verdicts. docs/ipfix.md. What the network or the collector loses is not known here. The
- * collector's name is looked up once. NULL and `err`.
+ * collector's name is looked up once; while there is no route to it, records are lost and counted.
+ * NULL and `err`.
  */
 struct lj_sink *lj_sink_open_ipfix(const struct lj_ipfix_config *config, struct lj_error *err);
 

@@ -18,6 +18,10 @@ struct ipfix_sink {
 	struct lj_sink head;
 	struct ipfix *ipfix;
 	int fd;
+	struct sockaddr_storage to;
+	socklen_t to_bytes;
+	bool connected; /* not while there is no route */
+	bool missed;	/* the latest records, as far as is known */
 	bool waits, alerts_only;
 	char collector[256];
 	int last_errno; /* of the latest message that was lost; 0: none ever */
@@ -45,11 +49,19 @@ static void lose(struct ipfix_sink *s, uint32_t records, int why)
 	complain(s, what);
 }
 
-static int try_to_send(const struct ipfix_sink *s, const uint8_t *message, size_t bytes)
+static bool connect_to(struct ipfix_sink *s)
+{
+	s->connected = connect(s->fd, (const struct sockaddr *)&s->to, s->to_bytes) == 0;
+	return s->connected;
+}
+
+static int try_to_send(struct ipfix_sink *s, const uint8_t *message, size_t bytes)
 {
 	int flags = MSG_NOSIGNAL | (s->waits ? 0 : MSG_DONTWAIT);
 	ssize_t sent;
 
+	if (!s->connected && !connect_to(s))
+		return -errno;
 	do
 		sent = send(s->fd, message, bytes, flags);
 	while (sent < 0 && errno == EINTR);
@@ -60,6 +72,8 @@ static int send_message(struct ipfix_sink *s, const uint8_t *message, size_t byt
 {
 	int ret = try_to_send(s, message, bytes);
 
+	if (ret != 0)
+		s->missed = true;
 	if (ret != -ECONNREFUSED)
 		return ret;
 	/* That an earlier one found nobody: this one was not sent. */
@@ -72,12 +86,20 @@ static int send_records(struct ipfix_sink *s)
 	const uint8_t *message;
 	uint32_t records;
 	size_t bytes = ipfix_take(s->ipfix, &message, &records);
-	int ret = bytes > 0 ? send_message(s, message, bytes) : 0;
+	bool missed_before = s->missed;
+	int ret;
 
+	if (bytes == 0)
+		return 0;
+	s->missed = missed_before && records == 0;
+	ret = send_message(s, message, bytes);
 	if (ret != 0) {
 		lose(s, records, -ret);
 		return ret;
 	}
+	/* A collector that is there again lacks templates, too. */
+	if (missed_before && !s->missed)
+		ipfix_forget(s->ipfix);
 	s->head.counts.written += records;
 	s->head.counts.bytes += bytes;
 	return 0;
@@ -173,6 +195,24 @@ int lj_ipfix_check_collector(const char *collector, struct lj_error *err)
 	return split(collector, host, sizeof(host), &port, err);
 }
 
+/* The first that there is a route to, or else the last: the network of a box that boots may come up
+ * later. */
+static void take_address(struct ipfix_sink *s, const struct addrinfo *at)
+{
+	int fd = socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = fd;
+	memcpy(&s->to, at->ai_addr, at->ai_addrlen);
+	s->to_bytes = at->ai_addrlen;
+	if (!connect_to(s))
+		lj_log(WARNING, "%s: %s; tried again at each message\n", s->collector,
+		       strerror(errno));
+}
+
 static int reach(struct ipfix_sink *s, const char *collector, struct lj_error *err)
 {
 	const struct addrinfo wanted = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
@@ -187,13 +227,8 @@ static int reach(struct ipfix_sink *s, const char *collector, struct lj_error *e
 	if (ret != 0)
 		return lj_error_set(err, EHOSTUNREACH, "ipfix.collector", "\"%s\": %s", collector,
 				    ret == EAI_SYSTEM ? strerror(errno) : gai_strerror(ret));
-	for (const struct addrinfo *at = found; at != NULL && s->fd < 0; at = at->ai_next) {
-		s->fd = socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		if (s->fd >= 0 && connect(s->fd, at->ai_addr, at->ai_addrlen) != 0) {
-			close(s->fd);
-			s->fd = -1;
-		}
-	}
+	for (const struct addrinfo *at = found; at != NULL && !s->connected; at = at->ai_next)
+		take_address(s, at);
 	freeaddrinfo(found);
 	if (s->fd < 0)
 		return lj_error_set(err, errno, "ipfix.collector", "\"%s\": %s", collector,

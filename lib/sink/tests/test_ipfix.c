@@ -202,6 +202,36 @@ static void nobody_listens(void)
 	lj_sink_close(s, NULL);
 }
 
+/* It is told the templates without waiting for templates_every_ns. */
+static void a_collector_that_comes_back_can_read_on(void)
+{
+	struct sockaddr_in at;
+	socklen_t size = sizeof(at);
+	uint32_t templates = 0;
+	struct lj_sink *s;
+	struct message m;
+
+	listen_anew();
+	getsockname(collector, (struct sockaddr *)&at, &size);
+	s = open_sink(LJ_EVE_FLOWS_ALL);
+	for (uint64_t i = 0; i < 40; i++) {
+		struct lj_verdict v = sample(IPPROTO_UDP, i);
+
+		write_one(s, &v);
+		lj_sink_flush(s);
+		if (i == 9) {
+			close(collector);
+		} else if (i == 19) {
+			collector = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+			CU_ASSERT_EQUAL(bind(collector, (struct sockaddr *)&at, size), 0);
+		}
+	}
+	lj_sink_close(s, NULL);
+	while (next_message(&m))
+		templates += has_templates(&m);
+	CU_ASSERT_EQUAL(templates, 1);
+}
+
 static void what_the_kernel_refuses_is_lost(void)
 {
 	const struct lj_ipfix_config config = {
@@ -230,6 +260,8 @@ int main(void)
 		 each_kind_of_flow_has_its_template_once},
 		{"what is left out is suppressed", what_is_left_out_is_suppressed},
 		{"nobody listens", nobody_listens},
+		{"a collector that comes back can read on",
+		 a_collector_that_comes_back_can_read_on},
 		{"what the kernel refuses is lost", what_the_kernel_refuses_is_lost},
 	};
 
