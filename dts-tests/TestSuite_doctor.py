@@ -132,6 +132,20 @@ class TestMemory:
         verify(hit["subject"] == "node 0" and "20 MiB free" in hit["what"] and "nr_hugepages" in hit["remedy"], hit)
         only_bad(examine(tree, tmp_path, None, "--set", "eal.huge=on"), "hugepages", "fatal")
 
+    def test_pages_of_1_gib_are_not_shared_at_will(self, tree, tmp_path):
+        """
+        Steps: two workers of a million flows, and 4 pages of 1 GiB, which are more than the sum of all; then 5.
+        Verify: a warning, since each table begins in a page of its own; then all is well.
+        """
+        at = "sys/devices/system/node/node0/hugepages/hugepages-1048576kB"
+        tree.hugepages(0, 0)
+        tree.write("sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages", "0")
+        for pages, severity, words in ((4, "warning", "4096 MiB free, 5120 needed"), (5, "fine", "5120 MiB free, 5120 needed")):
+            for name in ("nr_hugepages", "free_hugepages"):
+                tree.write(f"{at}/{name}", str(pages))
+            hit = found(examine(tree, tmp_path, None, "--set", "flow.capacity=1048576"), "hugepages", severity)
+            verify(words in hit["what"], hit)
+
     def test_what_a_killed_program_left_is_had_again(self, tree, tmp_path):
         """
         Steps: 20 MiB of hugepages free and 4 GiB in a file; eal.huge on. Then lock the file, as DPDK does with those it uses.

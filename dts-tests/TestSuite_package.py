@@ -164,7 +164,7 @@ class TestBootScripts:
             "workers": 2, "main_cpus": "0", "worker_cpus": "4,5", "infer_cpus": "6", "sink_cpus": "1-3"}}))
         line = output(unpacked / "usr/lib/linejudge/kernel-cmdline", config,
                       env=dict(os.environ, LINEJUDGE=str(unpacked / "usr/bin/linejudge"), SYSFS_NODE=str(tmp_path / "nodes")))
-        for words in ("intel_iommu=on", "iommu=pt", "hugepages=0:3,1:3", "isolcpus=managed_irq,domain,4,5,6", "nohz_full=4,5,6 "):
+        for words in ("intel_iommu=on", "iommu=pt", "hugepages=0:5,1:5", "isolcpus=managed_irq,domain,4,5,6", "nohz_full=4,5,6 "):
             verify(words in line, f"{words} is not in {line}")
 
     def test_hugepages_are_asked_of_each_node(self, unpacked, tmp_path):

@@ -82,10 +82,10 @@ static void print_memory(const struct lj_config *c)
 
 	lj_config_memory(c, &m);
 	printf("memory: flow tables %.1f MiB, hosts %.1f MiB, queues %.1f MiB, packet buffers %.1f "
-	       "MiB, in all %.1f MiB\nhugepages: %s (%u MiB free)\n",
+	       "MiB, in all %.1f MiB\nhugepages: %s (%u MiB free), of 1 GiB: %u\n",
 	       (double)m.flow_tables / mib, (double)m.hosts / mib, (double)m.queues / mib,
 	       (double)m.mbufs / mib, (double)m.total / mib, m.huge ? "used" : "not used",
-	       m.hugepages_mb_free);
+	       m.hugepages_mb_free, m.hugepages_1g);
 }
 
 int dry_run(const struct lj_config *c, struct lj_error *err)

@@ -39,29 +39,42 @@ void lj_config_eal_free(char **argv)
 	free(argv);
 }
 
+static unsigned long read_pages(const char *folder, const char *name)
+{
+	unsigned long pages = 0;
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	f = fopen(path, "r");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%lu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return pages;
+}
+
+#define PAGES "/sys/kernel/mm/hugepages/hugepages-"
+
 static uint32_t free_hugepages_mb(void)
 {
 	uint64_t kib = 0;
 	glob_t found;
 
-	if (glob("/sys/kernel/mm/hugepages/hugepages-*kB", 0, NULL, &found) != 0)
+	if (glob(PAGES "*kB", 0, NULL, &found) != 0)
 		return 0;
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		const char *dash = strrchr(found.gl_pathv[i], '-');
-		char path[256];
-		unsigned long pages = 0;
-		FILE *f;
-
-		snprintf(path, sizeof(path), "%s/free_hugepages", found.gl_pathv[i]);
-		f = fopen(path, "r");
-		if (f == NULL)
-			continue;
-		if (fscanf(f, "%lu", &pages) == 1)
-			kib += pages * strtoull(dash + 1, NULL, 10);
-		fclose(f);
-	}
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		kib += read_pages(found.gl_pathv[i], "free_hugepages") *
+		       strtoull(strrchr(found.gl_pathv[i], '-') + 1, NULL, 10);
 	globfree(&found);
 	return (uint32_t)(kib >> 10);
+}
+
+static bool has_only_1g(void)
+{
+	return read_pages(PAGES "1048576kB", "nr_hugepages") > 0 &&
+	       read_pages(PAGES "2048kB", "nr_hugepages") == 0;
 }
 
 /* What the EAL takes back when it comes up. */
@@ -76,8 +89,34 @@ static uint32_t stale_hugepages_mb(void)
 	return (uint32_t)(bytes >> 20);
 }
 
+#define BESIDE_PLAN (64ULL << 20) /* what the EAL wants over what is planned */
+
 /* Columns that a model is taken to have, where it has not been opened yet. */
 #define MODEL_FEATURES 128
+
+/*
+ * The EAL takes new pages for what is larger than the largest piece that it has left: a table of
+ * more than a page never begins in another one's last. What is smaller fills pages up, beside what
+ * the EAL has for itself.
+ */
+static uint32_t count_1g(const struct lj_config *c, const struct lj_config_memory *m)
+{
+	uint64_t page = 1ULL << 30, table = lj_flow_memory(c->flow.capacity), pages;
+	uint64_t rest = m->total - m->flow_tables + BESIDE_PLAN;
+
+	if (m->total + BESIDE_PLAN <= page)
+		return 1;
+	if (table >= page)
+		pages = c->lcores.workers * ((table + page - 1) / page);
+	else
+		pages = (c->lcores.workers + page / table - 1) / (page / table);
+	return (uint32_t)(pages + (rest + page - 1) / page);
+}
+
+static uint64_t hugepages_mb_needed(const struct lj_config_memory *m)
+{
+	return has_only_1g() ? m->hugepages_1g * 1024ULL : (m->total + BESIDE_PLAN) >> 20;
+}
 
 void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 {
@@ -94,12 +133,13 @@ void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 		m->mbufs += c->capture.port[i].mbufs *
 			    (uint64_t)(sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE);
 	m->total = m->flow_tables + m->hosts + m->queues + m->mbufs;
+	m->hugepages_1g = count_1g(c, m);
 	m->hugepages_mb_free = free_hugepages_mb();
 	if (c->eal.huge != LJ_HUGE_OFF && !lj_config_replay(c))
 		m->hugepages_mb_free += stale_hugepages_mb();
 	m->huge =
 		c->eal.huge == LJ_HUGE_ON || (c->eal.huge == LJ_HUGE_AUTO && !lj_config_replay(c) &&
-					      m->hugepages_mb_free >= (m->total >> 20) + 64);
+					      m->hugepages_mb_free >= hugepages_mb_needed(m));
 }
 
 static void add_devices(struct arguments *a, const struct lj_config *c)

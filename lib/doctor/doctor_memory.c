@@ -5,6 +5,7 @@
 #include "lj_memory.h"
 
 #define MIB (1ULL << 20)
+#define GIB (1ULL << 30)
 
 static bool has_pci(const struct lj_doctor *d)
 {
@@ -70,15 +71,28 @@ static uint64_t free_bytes(const struct lj_doctor *d, uint32_t node)
 	return bytes;
 }
 
+static long read_pages(const struct lj_doctor *d, uint32_t node, uint32_t kb)
+{
+	return read_number(d, 0,
+			   "/sys/devices/system/node/node%u/hugepages/hugepages-%ukB/nr_hugepages",
+			   node, kb);
+}
+
+/* What a node's share comes to where its pages are of 1 GiB alone. */
+static uint64_t in_its_pages(const struct lj_doctor *d, uint32_t node, uint64_t need)
+{
+	struct lj_config_memory m;
+
+	if (read_pages(d, node, 1048576) == 0 || read_pages(d, node, 2048) > 0)
+		return need;
+	lj_config_memory(d->config, &m);
+	return node == home_node(d) ? m.hugepages_1g * GIB : RTE_ALIGN_CEIL(need, GIB);
+}
+
 /* So many of 2 MiB make up for what is lacking, beside those that are there, in use or not. */
 static uint64_t pages_to_ask(const struct lj_doctor *d, uint32_t node, uint64_t lacking)
 {
-	long there = read_number(d, 0,
-				 "/sys/devices/system/node/node%u/hugepages/hugepages-2048kB/"
-				 "nr_hugepages",
-				 node);
-
-	return (uint64_t)RTE_MAX(there, 0) + lacking / (2 * MIB) + 1;
+	return (uint64_t)RTE_MAX(read_pages(d, node, 2048), 0) + lacking / (2 * MIB) + 1;
 }
 
 /* What killed programs left, and a start takes back before it takes anything. */
@@ -113,6 +127,7 @@ void examine_hugepages(struct lj_doctor *d)
 
 		if (need[node] == 0)
 			continue;
+		need[node] = in_its_pages(d, node, need[node]);
 		if (have < need[node] && need[node] - have <= stale)
 			taken = need[node] - have;
 		stale -= taken;

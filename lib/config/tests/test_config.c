@@ -227,6 +227,26 @@ static void an_item_that_names_nothing_is_refused(void)
 	lj_config_free(&c);
 }
 
+/* A guest with one worker and 2 of them did not start, with 3 it did: each table of 1.4 GiB begins
+ * in a page of its own. */
+static void pages_of_1_gib_are_more_than_their_sum(void)
+{
+	static const struct {
+		uint32_t workers, capacity, pages;
+	} cases[] = {{1, 65536, 1}, {1, 1048576, 3}, {2, 1048576, 5}, {4, 1048576, 9}};
+	struct lj_config_memory m;
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		lj_config_init(&c);
+		lj_config_set(&c, "capture.ports=[{\"name\":\"0000:3b:00.0\"}]", &err);
+		c.lcores.workers = cases[i].workers;
+		c.flow.capacity = cases[i].capacity;
+		lj_config_memory(&c, &m);
+		CU_ASSERT_EQUAL(m.hugepages_1g, cases[i].pages);
+		lj_config_free(&c);
+	}
+}
+
 static bool without_cpu0; /* as in a cpuset without it, or where it is offline */
 static cpu_set_t affinity;
 
@@ -278,6 +298,7 @@ int main(void)
 		{"what one key cannot know is checked", what_one_key_cannot_know_is_checked},
 		{"an lcore needs a CPU that it may run on",
 		 an_lcore_needs_a_cpu_that_it_may_run_on},
+		{"pages of 1 GiB are more than their sum", pages_of_1_gib_are_more_than_their_sum},
 		{"two sinks cannot share a file", two_sinks_cannot_share_a_file},
 		{"an item that names nothing is refused", an_item_that_names_nothing_is_refused},
 	};
