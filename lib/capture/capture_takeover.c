@@ -61,8 +61,25 @@ static void find_subject(const char *name, char *out, size_t size)
 	}
 }
 
+/* Whether the interface that a vdev watches is not there (one of net_tap's it makes itself). */
+static bool lacks_interface(const char *name)
+{
+	char subject[LJ_SOURCE_NAME];
+	struct netdev dev;
+
+	if (strncmp(name, "net_af_", strlen("net_af_")) != 0)
+		return false;
+	find_subject(name, subject, sizeof(subject));
+	return subject[0] != '\0' && !netdev_find(subject, &dev);
+}
+
 static struct lj_source *open_configured(const struct lj_port_config *config, struct lj_error *err)
 {
+	/* DPDK would say so in three lines of its own, at each try. */
+	if (lacks_interface(config->name)) {
+		lj_error_set(err, ENODEV, "", "its interface is not there");
+		return NULL;
+	}
 	if (!lj_port_is_kernels(config->name) && life_plug(config->name, err) != 0)
 		return NULL;
 	return lj_source_open_port(config, err);
