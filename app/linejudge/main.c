@@ -277,6 +277,7 @@ int main(int argc, char **argv)
 		return ret == 0 ? EXIT_SUCCESS : fail(&err);
 	}
 	catch_signals();
+	lj_service_log();
 	ret = lj_service_identity(o.config.service.user, o.config.service.group, &identity, &err);
 	if (ret == 0)
 		ret = examine(&o.config, &err);

@@ -19,6 +19,9 @@
 
 /* --- the service manager --- */
 
+/* Where stderr is the journal's: has the log go there once, with severities, instead of there and,
+ * as the EAL does, to syslog, which is the journal's as well. Before the EAL. */
+void lj_service_log(void);
 /* Up and classifying. */
 void lj_service_ready(void);
 /* On the way down: what is in flight drains. */

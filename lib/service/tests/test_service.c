@@ -2,7 +2,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <pwd.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -13,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lj_log.h"
 #include "lj_service.h"
 #include "lj_test.h"
 
@@ -328,6 +331,45 @@ static void the_service_manager_hears_each_word(void)
 	close(fd);
 }
 
+/* What a warning comes to on stderr, when $JOURNAL_STREAM is of that file or of another. */
+static void log_to(FILE *file, unsigned int inode_beside, char *text, size_t size)
+{
+	int before = dup(STDERR_FILENO);
+	struct stat status;
+	char stream[64];
+
+	fstat(fileno(file), &status);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)status.st_dev,
+		 (uintmax_t)status.st_ino + inode_beside);
+	setenv("JOURNAL_STREAM", stream, 1);
+	dup2(fileno(file), STDERR_FILENO);
+	lj_service_log();
+	lj_log(WARNING, "a port is gone\n");
+	lj_log(ERR, "and %d more\n", 2);
+	fflush(stderr);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	unsetenv("JOURNAL_STREAM");
+	rte_openlog_stream(NULL);
+	rewind(file);
+	text[fread(text, 1, size - 1, file)] = '\0';
+}
+
+static void the_journal_gets_severities_and_others_none(void)
+{
+	FILE *journal = tmpfile(), *other = tmpfile();
+	char text[256];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(journal);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(other);
+	log_to(other, 1, text, sizeof(text));
+	CU_ASSERT_STRING_EQUAL(text, "linejudge: a port is gone\nlinejudge: and 2 more\n");
+	log_to(journal, 0, text, sizeof(text));
+	CU_ASSERT_STRING_EQUAL(text, "<4>linejudge: a port is gone\n<3>linejudge: and 2 more\n");
+	fclose(journal);
+	fclose(other);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -346,6 +388,8 @@ int main(void)
 		{"a shared socket has the group and mode asked",
 		 a_shared_socket_has_the_group_and_mode_asked},
 		{"the service manager hears each word", the_service_manager_hears_each_word},
+		{"the journal gets severities, and others none",
+		 the_journal_gets_severities_and_others_none},
 	};
 
 	return lj_test_run("service", tests, RTE_DIM(tests));
