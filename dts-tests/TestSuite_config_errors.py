@@ -62,6 +62,7 @@ class TestConfiguration:
         ('{"flow": {"idle_timeout_s": 0}}', "flow.idle_timeout_s: 0 is not in 0.001..86400"),
         ('{"flow": {"capacity": "many"}}', "flow.capacity: is not a number"),
         ('{"flow": {"idle_timeout": 3}}', "did you mean flow.idle_timeout_s"),
+        ('{"flwo": {}}', "flwo: no such key"),
         ('{"flow": {"capacity": 2000.5}}', "is not a whole number"),
         ('{"idle": {"mode": "lazy"}}', 'idle.mode: "lazy" is not one of adaptive|poll'),
         ('{"capture": {"ports": [{"queues": 1}]}}', "capture.ports[0].name: is missing"),

@@ -316,7 +316,8 @@ static int load_object(struct lj_config *c, json_t *object, const char *file, co
 		} else if (key != NULL) {
 			ret = config_set_value(c, key, value, where, err);
 			c->set[key - config_keys] = ret == 0;
-		} else if (json_is_object(value) && prefix[0] == '\0') {
+		} else if (json_is_object(value) && prefix[0] == '\0' &&
+			   (json_object_size(value) > 0 || is_section(path))) {
 			ret = load_object(c, value, file, path, err);
 		} else if (prefix[0] == '\0' && is_section(path)) {
 			ret = lj_error_set(err, EINVAL, where, "is not an object of keys");
