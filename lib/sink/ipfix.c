@@ -43,6 +43,9 @@ struct record {
 	uint8_t padding[6];
 	fbVarfield_t class, family, model;
 };
+_Static_assert(offsetof(struct record, padding) == 122 && offsetof(struct record, class) == 128 &&
+		       sizeof(struct record) == 128 + 3 * sizeof(fbVarfield_t),
+	       "no gaps but the one that the layout names");
 
 static fbInfoElementSpec_t layout[] = {
 	{(char *)"flowStartMilliseconds", 8, 0},
@@ -171,9 +174,15 @@ static void add_own_elements(fbInfoModel_t *elements, uint32_t enterprise)
 struct ipfix *ipfix_create(uint32_t domain, uint32_t enterprise, uint64_t templates_every_ns,
 			   struct lj_error *err)
 {
-	struct ipfix *x = calloc(1, sizeof(*x));
+	struct ipfix *x = NULL;
 	GError *why = NULL;
 
+	if (enterprise == FB_IE_PEN_REVERSE) {
+		lj_error_set(err, EINVAL, "ipfix.enterprise",
+			     "%u is that of the reverse elements of RFC 5103", enterprise);
+		return NULL;
+	}
+	x = calloc(1, sizeof(*x));
 	if (x == NULL) {
 		lj_error_set(err, ENOMEM, "ipfix", "not enough memory");
 		return NULL;

@@ -251,6 +251,16 @@ static void what_the_kernel_refuses_is_lost(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "1 record lost"));
 }
 
+static void the_enterprise_of_reverse_elements_is_nobodys(void)
+{
+	const struct lj_ipfix_config config = {
+		.collector = "127.0.0.1:9", .enterprise = 29305, .templates_every_ns = 1};
+	struct lj_error err = {0};
+
+	CU_ASSERT_PTR_NULL(lj_sink_open_ipfix(&config, &err));
+	CU_ASSERT_STRING_EQUAL(err.where, "ipfix.enterprise");
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -263,6 +273,8 @@ int main(void)
 		{"a collector that comes back can read on",
 		 a_collector_that_comes_back_can_read_on},
 		{"what the kernel refuses is lost", what_the_kernel_refuses_is_lost},
+		{"the enterprise of reverse elements is nobody's",
+		 the_enterprise_of_reverse_elements_is_nobodys},
 	};
 
 	return lj_test_run("ipfix", tests, RTE_DIM(tests));
