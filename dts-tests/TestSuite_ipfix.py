@@ -114,7 +114,7 @@ class TestRecords:
     @pytest.mark.parametrize("capture", ["vlan", "v6"])
     def test_of_other_networks(self, tmp_path, capture):
         """
-        Steps: without a model, the demo's frames with a VLAN tag, and a capture of IPv6 with ICMPv6, made by tools/pcapgen.
+        Steps: without a model, the demo's frames with a VLAN tag, and a capture of IPv6 with ICMPv6.
         Verify: the flows are EVE's, and there is no opinion in them.
         """
         pcap, path, eve = tmp_path / "in.pcap", tmp_path / "out.ipfix", tmp_path / "eve.json"

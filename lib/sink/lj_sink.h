@@ -2,10 +2,10 @@
  * Writes verdicts where people can read them.
  *
  * A sink takes bursts of verdicts in order and writes their lines, or counts why not: offered =
- * written + suppressed + lost, in lines (a verdict with an alert is two in EVE). A slow or broken
- * sink loses only its own. A file that cannot be written (disk full) is said once a minute in the
- * log, and at the end by lj_sink_error(); writing goes on when it can, always at a line's
- * beginning.
+ * written + suppressed + lost, in lines (a verdict with an alert is two in EVE), of IPFIX in
+ * records. A slow or broken sink loses only its own. A file that cannot be written (disk full) is
+ * said once a minute in the log, and at the end by lj_sink_error(); writing goes on when it can,
+ * always at a line's beginning.
  *
  * Thread: the sink thread; stats from any.
  */
