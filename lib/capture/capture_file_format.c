@@ -69,7 +69,7 @@ bool file_refill(struct file_reader *r)
 	r->buffer_offset += r->begin;
 	r->begin = 0;
 	r->end = have;
-	return fill(r, FILE_BUFFER_BYTES);
+	return fill(r, have < FILE_READ_BYTES / 2 ? FILE_READ_BYTES : FILE_BUFFER_BYTES);
 }
 
 int file_wait(struct file_reader *r, uint32_t n, struct lj_error *err)
