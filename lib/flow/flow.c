@@ -20,7 +20,7 @@ uint64_t lj_flow_memory(uint32_t capacity)
 	uint64_t slots = (uint64_t)capacity + SPARE_SLOTS, records = slots + SPARE_RECORDS;
 
 	return sizeof(struct lj_flow_table) + bucket_count(capacity) * sizeof(struct bucket) +
-	       slots * (sizeof(struct flow_slot) + 2 * sizeof(uint32_t)) +
+	       slots * (sizeof(struct flow_slot) + sizeof(struct flow_expired) + sizeof(uint32_t)) +
 	       records * (sizeof(struct lj_flow) + sizeof(struct flow_link));
 }
 

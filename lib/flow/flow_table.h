@@ -55,6 +55,12 @@ struct flow_link {
 	uint8_t reserved;
 };
 
+/* A flow that is due, with what it is sorted by at hand: its record is cold. */
+struct flow_expired {
+	struct lj_order order;
+	uint32_t index;
+};
+
 struct lj_flow_table {
 	struct lj_flow_config config;
 	struct quick_limits quick;
@@ -80,7 +86,7 @@ struct lj_flow_table {
 	uint32_t slot[WHEEL_SLOTS];	  /* first record of each; NONE */
 
 	/* What a tick or a flush made due, and how much of it has been handed out. */
-	uint32_t *expired; /* [capacity] */
+	struct flow_expired *expired; /* [capacity] */
 	uint32_t n_expired, next_expired;
 
 	/* What the latest update began. */

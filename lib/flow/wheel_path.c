@@ -55,9 +55,14 @@ struct visit {
 	uint32_t room;	/* left in the table's `expired` */
 };
 
+static void collect(struct lj_flow_table *t, const struct lj_flow *f)
+{
+	t->expired[t->n_expired++] = (struct flow_expired){f->order, f->index};
+}
+
 static void expire(struct lj_flow_table *t, const struct lj_flow *f, struct visit *v)
 {
-	t->expired[t->n_expired++] = f->index;
+	collect(t, f);
 	v->room--;
 }
 
@@ -104,43 +109,39 @@ static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
 	}
 }
 
-static bool comes_before(const struct lj_flow_table *t, uint32_t a, uint32_t b)
-{
-	return lj_order_before(record_at(t, a)->order, record_at(t, b)->order);
-}
-
 /* In place, without recursion or memory: heapsort by order. */
-static void sift(const struct lj_flow_table *t, uint32_t *heap, uint32_t root, uint32_t n)
+static void sift(struct flow_expired *heap, uint32_t root, uint32_t n)
 {
-	uint32_t index = heap[root];
+	struct flow_expired sunk = heap[root];
 
 	for (;;) {
 		uint32_t child = 2 * root + 1;
 
 		if (child >= n)
 			break;
-		if (child + 1 < n && comes_before(t, heap[child], heap[child + 1]))
+		if (child + 1 < n && lj_order_before(heap[child].order, heap[child + 1].order))
 			child++;
-		if (!comes_before(t, index, heap[child]))
+		if (!lj_order_before(sunk.order, heap[child].order))
 			break;
 		heap[root] = heap[child];
 		root = child;
 	}
-	heap[root] = index;
+	heap[root] = sunk;
 }
 
 static void sort_expired(struct lj_flow_table *t)
 {
-	uint32_t n = t->n_expired, *heap = t->expired;
+	struct flow_expired *heap = t->expired;
+	uint32_t n = t->n_expired;
 
 	for (uint32_t i = n / 2; i-- > 0;)
-		sift(t, heap, i, n);
+		sift(heap, i, n);
 	while (n > 1) {
-		uint32_t last = heap[--n];
+		struct flow_expired last = heap[--n];
 
 		heap[n] = heap[0];
 		heap[0] = last;
-		sift(t, heap, 0, n);
+		sift(heap, 0, n);
 	}
 }
 
@@ -150,7 +151,7 @@ static uint16_t hand_out(struct lj_flow_table *t, struct lj_flow **due, uint16_t
 	uint16_t n = 0;
 
 	while (n < max && t->next_expired < t->n_expired)
-		due[n++] = record_at(t, t->expired[t->next_expired++]);
+		due[n++] = record_at(t, t->expired[t->next_expired++].index);
 	return n;
 }
 
@@ -194,8 +195,7 @@ uint16_t lj_flow_flush(struct lj_flow_table *t, uint64_t seq, struct lj_flow **d
 				continue;
 			if (s->state == LJ_FLOW_CLOSING)
 				reason = closing_reason(identity_at(t, s));
-			t->expired[t->n_expired++] =
-				flow_end(t, s, reason, order_at(t, s, seq + over_ns(t, s)))->index;
+			collect(t, flow_end(t, s, reason, order_at(t, s, seq + over_ns(t, s))));
 		}
 		if (t->config.ordered)
 			sort_expired(t);
