@@ -1,6 +1,10 @@
 #include <string.h>
 
+#include <rte_prefetch.h>
+
 #include "role.h"
+
+#define DUE_AHEAD 2 /* due records are asked for so long before their turn: 16 lines each */
 
 /* Refills the items from the receive queues. How many packets were received. */
 static uint16_t receive_items(struct worker *w)
@@ -77,6 +81,13 @@ static bool offer_begun_before(struct worker *w, struct lj_order order)
 	return true;
 }
 
+/* A due record is copied whole, and may have been cold for long: all that a flush ends are. */
+static inline void ask_for(const struct lj_flow *flow)
+{
+	for (size_t at = 0; at < sizeof(*flow); at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0((const char *)flow + at);
+}
+
 /*
  * Hands the due records on, and what has begun between them, and settles. False when a replay has
  * to wait for room; then the inference lcores are told what it is waiting with, since they may be
@@ -87,6 +98,8 @@ static bool offer_due(struct worker *w)
 	for (; w->next_due < w->n_due; w->next_due++) {
 		struct lj_flow *flow = w->due[w->next_due];
 
+		if (w->next_due + DUE_AHEAD < w->n_due)
+			ask_for(w->due[w->next_due + DUE_AHEAD]);
 		if (!offer_begun_before(w, flow->order))
 			return false;
 		if (offer_flow(w, flow))
