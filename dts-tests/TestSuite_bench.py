@@ -67,7 +67,7 @@ class TestBench:
         Verify: each makes records of it, and those that keep bidirectional flows and have no limit on their age agree on their number.
         """
         found = {row["meter"]: row for row in rows("peers", "--packets", 20000, "--runs", 1)}
-        verify(len(found) == 9 and all(row["records"] > 0 for row in found.values()), found)
+        verify(len(found) == 10 and all(row["records"] > 0 for row in found.values()), found)
         verify(found["linejudge, records"]["records"] == found["linejudge, IPFIX"]["records"] == found["tshark"]["records"], found)
 
     @pytest.mark.parametrize("name", ["rxonly", "scaling"])

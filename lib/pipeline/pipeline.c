@@ -139,7 +139,11 @@ static struct lj_sink *open_ipfix(struct lj_pipeline *p, struct lj_error *err)
 static struct lj_sink *open_features(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
+	size_t length = strlen(c->features.csv);
 
+	if (length > 4 && strcmp(c->features.csv + length - 4, ".npy") == 0)
+		return lj_sink_open_npy(c->features.csv, p->shared.evidence, c->features.early,
+					err);
 	return lj_sink_open_csv(c->features.csv, p->shared.evidence, c->features.early,
 				p->shared.replay, err);
 }

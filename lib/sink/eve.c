@@ -1,4 +1,4 @@
-#include <arpa/inet.h>
+#include "address.h"
 #include <math.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -54,21 +54,10 @@ static void add_score(struct text *t, const char *key, float value)
 
 static void add_address(struct text *t, const char *key, const struct lj_flow_key *k, int endpoint)
 {
-	const uint8_t *ip = k->addr[endpoint] + 12;
-	char text[INET6_ADDRSTRLEN];
-
 	add_key(t, key);
 	text_string(t, "\"");
-	if (k->version == 4) {
-		for (int i = 0; i < 4; i++) {
-			text_number(t, ip[i]);
-			text_string(t, i < 3 ? "." : "\"");
-		}
-	} else {
-		inet_ntop(AF_INET6, k->addr[endpoint], text, sizeof(text));
-		text_string(t, text);
-		text_string(t, "\"");
-	}
+	text_address(t, k, endpoint);
+	text_string(t, "\"");
 }
 
 /* Suricata's names of the protocols that networks carry; others are three digits. */

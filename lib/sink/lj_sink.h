@@ -73,6 +73,13 @@ struct lj_sink *lj_sink_open_eve(const struct lj_eve_config *config, struct lj_e
 struct lj_sink *lj_sink_open_csv(const char *target, const struct lj_feature_plan *plan, bool early,
 				 bool waits, struct lj_error *err);
 
+/*
+ * The same as a NumPy array of a structured dtype (numpy.load), features as float32, as models get
+ * them: a regular file, whose header tells each second how many rows there are. NULL and `err`.
+ */
+struct lj_sink *lj_sink_open_npy(const char *target, const struct lj_feature_plan *plan, bool early,
+				 struct lj_error *err);
+
 struct lj_ipfix_config {
 	const char *collector; /* "HOST", "HOST:PORT", "[ADDRESS6]:PORT"; port 4739 without */
 	uint32_t domain;       /* observation domain */

@@ -18,7 +18,7 @@ import tempfile
 import run
 import traffic
 
-METERS = ("argus", "linejudge, records", "linejudge, IPFIX", "linejudge, features", "linejudge, verdicts", "nfpcapd", "softflowd", "pmacctd", "tshark")
+METERS = ("argus", "linejudge, records", "linejudge, IPFIX", "linejudge, features", "linejudge, array", "linejudge, verdicts", "nfpcapd", "softflowd", "pmacctd", "tshark")
 
 
 def count(pattern):
@@ -66,6 +66,7 @@ def meters(capture, folder, port):
         "linejudge, records": ("bidirectional records: counts, bytes, times", [*linejudge, "--model", "none"], flows),
         "linejudge, IPFIX": ("bidirectional IPFIX records, datagrams", [*linejudge, "--model", "none", "--ipfix", f"127.0.0.1:{port}"], flows),
         "linejudge, features": ("the 117 default features, CSV", [*linejudge, "--model", "none", "--features", f"{folder}/features"], flows),
+        "linejudge, array": ("the 117 default features, NumPy array", [*linejudge, "--model", "none", "--features", f"{folder}/features.npy"], flows),
         "linejudge, verdicts": ("default model with host context, alerts as EVE JSON",
                                 [*linejudge, "--eve", f"{folder}/eve", "--set", "eve.flows=alerts"], flows),
         "nfpcapd": ("unidirectional NetFlow records, binary", ["nfpcapd", "-r", capture, "-w", folder], count(r"'none' Flows: (\d+)")),

@@ -1,0 +1,194 @@
+#include "npy_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "lj_log.h"
+#include "text.h"
+
+#define MAGIC		"\x93NUMPY\x01\x00"
+#define MAGIC_BYTES	8
+#define HEAD_BYTES_MAX	65536 /* its length has 16 bits */
+#define HEAD_ALIGN	64
+#define COUNT_BYTES	26 /* of "18446744073709551615,)}" and some */
+#define FOLLOW_EVERY_NS 1000000000ULL
+
+static void fail(struct npy_file *f, int why)
+{
+	f->last_errno = why;
+	if (complaint_is_due(&f->complaint))
+		lj_log(WARNING, "%s: cannot be written: %s; rows are lost and counted\n", f->target,
+		       strerror(why));
+}
+
+/* How many bytes it wrote; errno when that is not all. */
+static size_t write_at(int fd, const char *bytes, size_t n, uint64_t offset)
+{
+	size_t written = 0;
+
+	while (written < n) {
+		ssize_t now = pwrite(fd, bytes + written, n - written, (off_t)(offset + written));
+
+		if (now < 0 && errno != EINTR)
+			break;
+		written += now > 0 ? (size_t)now : 0;
+	}
+	return written;
+}
+
+static uint64_t end_of_rows(const struct npy_file *f)
+{
+	return f->head_bytes + f->rows * f->row_bytes;
+}
+
+/* A file of no rows under the name. 0 or -1 with errno; what was open stays so then. */
+static int begin(struct npy_file *f)
+{
+	int fd = open(f->target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0640);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+		errno = ESPIPE;
+	} else if (write_at(fd, f->head, f->head_bytes, 0) == f->head_bytes) {
+		if (f->fd >= 0)
+			close(f->fd);
+		f->fd = fd;
+		f->rows = f->counted = 0;
+		return 0;
+	}
+	close(fd);
+	return -1;
+}
+
+/* Whether somebody has emptied it (logrotate's copytruncate): rows are nothing without what is
+ * before them. */
+static bool is_emptied(const struct npy_file *f)
+{
+	struct stat opened;
+
+	return fstat(f->fd, &opened) == 0 && (uint64_t)opened.st_size < end_of_rows(f);
+}
+
+static bool has_its_name(const struct npy_file *f)
+{
+	struct stat opened, named;
+
+	return fstat(f->fd, &opened) != 0 ||
+	       (stat(f->target, &named) == 0 && opened.st_dev == named.st_dev &&
+		opened.st_ino == named.st_ino);
+}
+
+uint32_t npy_write(struct npy_file *f, const char *rows, uint32_t n)
+{
+	size_t bytes = n * f->row_bytes, written;
+
+	if (is_emptied(f) && begin(f) != 0) {
+		fail(f, errno);
+		return 0;
+	}
+	written = write_at(f->fd, rows, bytes, end_of_rows(f));
+	if (written < bytes)
+		fail(f, errno);
+	f->rows += written / f->row_bytes;
+	return (uint32_t)(written / f->row_bytes);
+}
+
+static int write_count(struct npy_file *f)
+{
+	char text[COUNT_BYTES + 1];
+	int n = snprintf(text, sizeof(text), "%llu,)}", (unsigned long long)f->rows);
+
+	memset(text + n, ' ', sizeof(text) - (size_t)n);
+	if (write_at(f->fd, text, COUNT_BYTES, f->count_at) < COUNT_BYTES)
+		return -1;
+	f->counted = f->rows;
+	return 0;
+}
+
+/* Begins it anew if it has been moved or removed. */
+static void follow(struct npy_file *f)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (lj_cycles_to_ns(now - f->followed_tsc) < FOLLOW_EVERY_NS)
+		return;
+	f->followed_tsc = now;
+	if (!has_its_name(f) && begin(f) != 0 && complaint_is_due(&f->complaint))
+		lj_log(WARNING,
+		       "%s: was moved away, and is not begun anew: %s; rows go on into the old "
+		       "one\n",
+		       f->target, strerror(errno));
+}
+
+int npy_flush(struct npy_file *f)
+{
+	if (f->counted == f->rows)
+		return 0;
+	if (write_count(f) != 0) {
+		fail(f, errno);
+		return -f->last_errno;
+	}
+	follow(f);
+	return 0;
+}
+
+/* 0, or -1 when it would be too long. */
+static int make_head(struct npy_file *f, const char *descr)
+{
+	struct text t = {f->head, 0, HEAD_BYTES_MAX};
+	uint16_t length;
+
+	text_put(&t, MAGIC "\0\0", MAGIC_BYTES + sizeof(length));
+	text_string(&t, "{'descr':[");
+	text_string(&t, descr);
+	text_string(&t, "],'fortran_order':False,'shape':(");
+	f->count_at = t.used;
+	f->head_bytes = RTE_ALIGN_CEIL(t.used + COUNT_BYTES + 1, (size_t)HEAD_ALIGN);
+	if (f->head_bytes > HEAD_BYTES_MAX - HEAD_ALIGN)
+		return -1;
+	memset(f->head + t.used, ' ', f->head_bytes - t.used);
+	text_string(&t, "0,)}");
+	f->head[f->head_bytes - 1] = '\n';
+	length = (uint16_t)(f->head_bytes - MAGIC_BYTES - sizeof(length));
+	memcpy(f->head + MAGIC_BYTES, &length, sizeof(length));
+	return 0;
+}
+
+int npy_open(struct npy_file *f, const char *target, const char *descr, size_t row_bytes,
+	     struct lj_error *err)
+{
+	memset(f, 0, sizeof(*f));
+	f->fd = -1;
+	f->row_bytes = row_bytes;
+	snprintf(f->target, sizeof(f->target), "%s", target);
+	f->head = malloc(HEAD_BYTES_MAX);
+	if (f->head == NULL)
+		return lj_error_set(err, ENOMEM, target, "not enough memory");
+	if (make_head(f, descr) != 0)
+		return lj_error_set(err, E2BIG, target, "too many columns for a .npy file");
+	if (begin(f) == 0)
+		return 0;
+	if (errno == ESPIPE || errno == ENXIO)
+		return lj_error_set(err, errno, target,
+				    "is no regular file: a .npy file begins with how many rows it "
+				    "has, which is known at its end");
+	return lj_error_set(err, errno, target, "cannot be written: %s", strerror(errno));
+}
+
+void npy_close(struct npy_file *f)
+{
+	/* No part of a row stays behind. */
+	if (f->fd >= 0 && !is_emptied(f) && ftruncate(f->fd, (off_t)end_of_rows(f)) != 0)
+		fail(f, errno);
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f->head);
+}

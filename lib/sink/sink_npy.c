@@ -1,0 +1,202 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "address.h"
+#include "npy_file.h"
+#include "sink_lines.h"
+
+#define BUFFER_BYTES (1u << 18)
+
+/* The columns before the features, which are float32. */
+struct row_head {
+	uint64_t flow_id;
+	char src_ip[ADDRESS_TEXT_MAX];
+	uint16_t src_port;
+	char dst_ip[ADDRESS_TEXT_MAX];
+	uint16_t dst_port;
+	uint8_t proto;
+	uint64_t first_seen_ns, last_seen_ns;
+	char end_reason[16];
+} __rte_packed;
+
+static const char row_head_descr[] =
+	"('flow_id','<u8'),"
+	"('src_ip','|S40'),('src_port','<u2'),('dst_ip','|S40'),('dst_port','<u2'),('proto','|u1'),"
+	"('first_seen_ns','<u8'),('last_seen_ns','<u8'),('end_reason','|S16')";
+
+struct npy_sink {
+	struct lj_sink head;
+	struct npy_file file;
+	bool early;
+	uint32_t n_columns;
+	uint32_t *column; /* which of a verdict's values each is */
+	float *values;	  /* of the row at hand */
+	size_t row_bytes;
+	char *buffer;
+	uint32_t waiting; /* rows in the buffer */
+};
+
+static void address_into(char out[ADDRESS_TEXT_MAX], const struct lj_flow_key *k, int endpoint)
+{
+	struct text t = {out, 0, ADDRESS_TEXT_MAX};
+
+	text_address(&t, k, endpoint);
+}
+
+static void encode(const struct npy_sink *s, const struct lj_verdict *v, char *row)
+{
+	const struct lj_flow *f = &v->flow;
+	const char *reason = lj_due_name(f->due);
+	struct row_head h = {
+		.flow_id = f->flow_id,
+		.src_port = f->key.port[f->initiator],
+		.dst_port = f->key.port[!f->initiator],
+		.proto = f->key.proto,
+		.first_seen_ns = f->first_ns,
+		.last_seen_ns = f->last_ns,
+	};
+
+	address_into(h.src_ip, &f->key, f->initiator);
+	address_into(h.dst_ip, &f->key, !f->initiator);
+	memcpy(h.end_reason, reason, strnlen(reason, sizeof(h.end_reason)));
+	for (uint32_t i = 0; i < s->n_columns; i++)
+		s->values[i] = (float)v->values[s->column[i]];
+	memcpy(row, &h, sizeof(h));
+	memcpy(row + sizeof(h), s->values, s->n_columns * sizeof(*s->values));
+}
+
+static void write_rows(struct npy_sink *s)
+{
+	uint32_t written = npy_write(&s->file, s->buffer, s->waiting);
+
+	s->head.counts.written += written;
+	s->head.counts.bytes += written * s->row_bytes;
+	s->head.counts.lost += s->waiting - written;
+	s->waiting = 0;
+}
+
+static void write_verdicts(struct lj_sink *sink, const struct lj_verdict *const *verdicts,
+			   uint32_t n)
+{
+	struct npy_sink *s = (struct npy_sink *)sink;
+
+	for (uint32_t i = 0; i < n; i++) {
+		sink->counts.offered++;
+		/* What was shed has no features. */
+		if ((is_early(verdicts[i]) && !s->early) || verdicts[i]->shed) {
+			sink->counts.suppressed++;
+			continue;
+		}
+		encode(s, verdicts[i], s->buffer + s->waiting * s->row_bytes);
+		s->waiting++;
+		if ((s->waiting + 1) * s->row_bytes > BUFFER_BYTES)
+			write_rows(s);
+	}
+}
+
+static int flush(struct lj_sink *sink)
+{
+	struct npy_sink *s = (struct npy_sink *)sink;
+
+	if (s->waiting > 0)
+		write_rows(s);
+	return npy_flush(&s->file);
+}
+
+static int error(const struct lj_sink *sink, struct lj_error *err)
+{
+	const struct npy_file *f = &((const struct npy_sink *)sink)->file;
+	uint64_t lost = sink->counts.lost;
+
+	if (f->last_errno == 0)
+		return 0;
+	return lj_error_set(err, f->last_errno, f->target, "%llu row%s lost: %s",
+			    (unsigned long long)lost, lost == 1 ? "" : "s",
+			    strerror(f->last_errno));
+}
+
+static void close_sink(struct lj_sink *sink)
+{
+	struct npy_sink *s = (struct npy_sink *)sink;
+
+	npy_close(&s->file);
+	free(s->column);
+	free(s->values);
+	free(s->buffer);
+	free(s);
+}
+
+static const struct lj_sink_ops ops = {"npy", write_verdicts, flush, error, close_sink};
+
+/* What a row begins with has names of its own, and ports and protocol are features, too. */
+static bool is_in_head(const char *name)
+{
+	const char *at = strstr(row_head_descr, name);
+
+	return at != NULL && at[-1] == '\'' && at[strlen(name)] == '\'';
+}
+
+/* The columns, in the words of the file's header; NULL when there is no memory. The caller frees.
+ */
+static char *choose_columns(struct npy_sink *s, const struct lj_feature_plan *plan)
+{
+	size_t size = sizeof(row_head_descr), n = lj_feature_plan_size(plan);
+	struct text t;
+
+	for (size_t i = 0; i < n; i++)
+		size += strlen(lj_feature_plan_name(plan, i)) + strlen(",('','<f4')");
+	t = (struct text){malloc(size + 1), 0, size + 1};
+	if (t.begin == NULL)
+		return NULL;
+	text_string(&t, row_head_descr);
+	for (size_t i = 0; i < n; i++) {
+		const char *name = lj_feature_plan_name(plan, i);
+
+		if (is_in_head(name))
+			continue;
+		text_add(&t, ",('%s','<f4')", name);
+		s->column[s->n_columns++] = (uint32_t)i;
+	}
+	t.begin[t.used] = '\0';
+	return t.begin;
+}
+
+static int open_file(struct npy_sink *s, const char *target, const struct lj_feature_plan *plan,
+		     struct lj_error *err)
+{
+	size_t n = lj_feature_plan_size(plan);
+	char *descr = NULL;
+	int ret;
+
+	s->file.fd = -1;
+	s->column = malloc(n * sizeof(*s->column));
+	s->values = malloc(n * sizeof(*s->values));
+	s->buffer = malloc(BUFFER_BYTES);
+	if (s->column != NULL && s->values != NULL && s->buffer != NULL)
+		descr = choose_columns(s, plan);
+	if (descr == NULL)
+		return lj_error_set(err, ENOMEM, target, "not enough memory");
+	s->row_bytes = sizeof(struct row_head) + s->n_columns * sizeof(*s->values);
+	ret = npy_open(&s->file, target, descr, s->row_bytes, err);
+	free(descr);
+	return ret;
+}
+
+struct lj_sink *lj_sink_open_npy(const char *target, const struct lj_feature_plan *plan, bool early,
+				 struct lj_error *err)
+{
+	struct npy_sink *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		lj_error_set(err, ENOMEM, target, "not enough memory");
+		return NULL;
+	}
+	s->head.ops = &ops;
+	s->early = early;
+	snprintf(s->head.name, sizeof(s->head.name), "npy %s", target);
+	if (open_file(s, target, plan, err) == 0)
+		return &s->head;
+	close_sink(&s->head);
+	return NULL;
+}
