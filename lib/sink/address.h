@@ -3,27 +3,26 @@
 #define ADDRESS_H
 
 #include <arpa/inet.h>
+#include <string.h>
 
 #include "lj_packet.h"
-#include "text.h"
+#include "number.h"
 
-#define ADDRESS_TEXT_MAX 40 /* the longest of IPv6, and a NUL */
-
-static inline void text_address(struct text *t, const struct lj_flow_key *k, int endpoint)
+/* Returns how many bytes; what is behind them, up to INET6_ADDRSTRLEN, may be overwritten. */
+static inline size_t address_write(char *out, const struct lj_flow_key *k, int endpoint)
 {
-	const uint8_t *ip = k->addr[endpoint] + 12;
-	char text[INET6_ADDRSTRLEN];
+	const uint8_t *ip = k->addr[endpoint];
+	char *at = out;
 
-	if (k->version == 4) {
-		for (int i = 0; i < 4; i++) {
-			text_number(t, ip[i]);
-			if (i < 3)
-				text_put(t, ".", 1);
-		}
-	} else {
-		inet_ntop(AF_INET6, k->addr[endpoint], text, sizeof(text));
-		text_string(t, text);
+	if (k->version != 4) {
+		inet_ntop(AF_INET6, ip, out, INET6_ADDRSTRLEN);
+		return strlen(out);
 	}
+	for (int i = 12; i < 16; i++) {
+		at += number_write_small(at, ip[i]);
+		*at++ = '.';
+	}
+	return (size_t)(at - out) - 1;
 }
 
 #endif

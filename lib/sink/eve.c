@@ -54,9 +54,11 @@ static void add_score(struct text *t, const char *key, float value)
 
 static void add_address(struct text *t, const char *key, const struct lj_flow_key *k, int endpoint)
 {
+	char text[INET6_ADDRSTRLEN];
+
 	add_key(t, key);
 	text_string(t, "\"");
-	text_address(t, k, endpoint);
+	text_put(t, text, address_write(text, k, endpoint));
 	text_string(t, "\"");
 }
 

@@ -1,9 +1,9 @@
-#include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "number.h"
 #include "sink_lines.h"
 #include "text.h"
@@ -25,18 +25,8 @@ static char *add_number(char *at, uint64_t value)
 
 static char *add_address(char *at, const struct lj_flow_key *k, int endpoint)
 {
-	const uint8_t *ip = k->addr[endpoint] + 12;
-
-	if (k->version == 4) {
-		for (int i = 0; i < 4; i++) {
-			at += number_write_whole(at, ip[i]);
-			*at++ = i < 3 ? '.' : ',';
-		}
-	} else {
-		inet_ntop(AF_INET6, k->addr[endpoint], at, INET6_ADDRSTRLEN);
-		at += strlen(at);
-		*at++ = ',';
-	}
+	at += address_write(at, k, endpoint);
+	*at++ = ',';
 	return add_number(at, k->port[endpoint]);
 }
 

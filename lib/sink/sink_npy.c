@@ -5,15 +5,18 @@
 #include "address.h"
 #include "npy_file.h"
 #include "sink_lines.h"
+#include "text.h"
 
-#define BUFFER_BYTES (1u << 18)
+#define BUFFER_BYTES  (1u << 18)
+#define RUNS_MAX      10 /* of features between those that have a column before */
+#define ADDRESS_BYTES 40 /* the longest of IPv6 has 39 */
 
 /* The columns before the features, which are float32. */
 struct row_head {
 	uint64_t flow_id;
-	char src_ip[ADDRESS_TEXT_MAX];
+	char src_ip[ADDRESS_BYTES];
 	uint16_t src_port;
-	char dst_ip[ADDRESS_TEXT_MAX];
+	char dst_ip[ADDRESS_BYTES];
 	uint16_t dst_port;
 	uint8_t proto;
 	uint64_t first_seen_ns, last_seen_ns;
@@ -29,19 +32,21 @@ struct npy_sink {
 	struct lj_sink head;
 	struct npy_file file;
 	bool early;
-	uint32_t n_columns;
-	uint32_t *column; /* which of a verdict's values each is */
-	float *values;	  /* of the row at hand */
+	float *values; /* all that the verdict at hand has; of them the columns are */
+	struct run {
+		uint32_t from, n;
+	} run[RUNS_MAX];
+	uint32_t n_runs;
 	size_t row_bytes;
 	char *buffer;
 	uint32_t waiting; /* rows in the buffer */
 };
 
-static void address_into(char out[ADDRESS_TEXT_MAX], const struct lj_flow_key *k, int endpoint)
+static void put_address(char out[ADDRESS_BYTES], const struct lj_flow_key *k, int endpoint)
 {
-	struct text t = {out, 0, ADDRESS_TEXT_MAX};
+	char text[INET6_ADDRSTRLEN];
 
-	text_address(&t, k, endpoint);
+	memcpy(out, text, address_write(text, k, endpoint));
 }
 
 static void encode(const struct npy_sink *s, const struct lj_verdict *v, char *row)
@@ -57,13 +62,17 @@ static void encode(const struct npy_sink *s, const struct lj_verdict *v, char *r
 		.last_seen_ns = f->last_ns,
 	};
 
-	address_into(h.src_ip, &f->key, f->initiator);
-	address_into(h.dst_ip, &f->key, !f->initiator);
+	put_address(h.src_ip, &f->key, f->initiator);
+	put_address(h.dst_ip, &f->key, !f->initiator);
 	memcpy(h.end_reason, reason, strnlen(reason, sizeof(h.end_reason)));
-	for (uint32_t i = 0; i < s->n_columns; i++)
-		s->values[i] = (float)v->values[s->column[i]];
+	for (uint32_t i = 0; i < v->n_values; i++)
+		s->values[i] = (float)v->values[i];
 	memcpy(row, &h, sizeof(h));
-	memcpy(row + sizeof(h), s->values, s->n_columns * sizeof(*s->values));
+	row += sizeof(h);
+	for (uint32_t i = 0; i < s->n_runs; i++) {
+		memcpy(row, s->values + s->run[i].from, s->run[i].n * sizeof(*s->values));
+		row += s->run[i].n * sizeof(*s->values);
+	}
 }
 
 static void write_rows(struct npy_sink *s)
@@ -121,7 +130,6 @@ static void close_sink(struct lj_sink *sink)
 	struct npy_sink *s = (struct npy_sink *)sink;
 
 	npy_close(&s->file);
-	free(s->column);
 	free(s->values);
 	free(s->buffer);
 	free(s);
@@ -142,6 +150,7 @@ static bool is_in_head(const char *name)
 static char *choose_columns(struct npy_sink *s, const struct lj_feature_plan *plan)
 {
 	size_t size = sizeof(row_head_descr), n = lj_feature_plan_size(plan);
+	bool after_gap = true;
 	struct text t;
 
 	for (size_t i = 0; i < n; i++)
@@ -153,10 +162,16 @@ static char *choose_columns(struct npy_sink *s, const struct lj_feature_plan *pl
 	for (size_t i = 0; i < n; i++) {
 		const char *name = lj_feature_plan_name(plan, i);
 
-		if (is_in_head(name))
+		if (is_in_head(name)) {
+			after_gap = true;
 			continue;
+		}
 		text_add(&t, ",('%s','<f4')", name);
-		s->column[s->n_columns++] = (uint32_t)i;
+		if (after_gap)
+			s->run[s->n_runs++].from = (uint32_t)i;
+		s->run[s->n_runs - 1].n++;
+		s->row_bytes += sizeof(*s->values);
+		after_gap = false;
 	}
 	t.begin[t.used] = '\0';
 	return t.begin;
@@ -170,14 +185,13 @@ static int open_file(struct npy_sink *s, const char *target, const struct lj_fea
 	int ret;
 
 	s->file.fd = -1;
-	s->column = malloc(n * sizeof(*s->column));
+	s->row_bytes = sizeof(struct row_head);
 	s->values = malloc(n * sizeof(*s->values));
 	s->buffer = malloc(BUFFER_BYTES);
-	if (s->column != NULL && s->values != NULL && s->buffer != NULL)
+	if (s->values != NULL && s->buffer != NULL)
 		descr = choose_columns(s, plan);
 	if (descr == NULL)
 		return lj_error_set(err, ENOMEM, target, "not enough memory");
-	s->row_bytes = sizeof(struct row_head) + s->n_columns * sizeof(*s->values);
 	ret = npy_open(&s->file, target, descr, s->row_bytes, err);
 	free(descr);
 	return ret;
