@@ -13,7 +13,7 @@ import time
 import pytest
 
 from framework.linejudge import DEMO, ROOT, TIMEOUT_S, appliance, error_line, events, replay, run, verify, wait_for
-from framework.netns import HOST, IN_HOST, ip, two_hosts
+from framework.netns import FAR, HOST, IN_HOST, cable, inside, ip, two_hosts
 
 MODEL = os.path.join(ROOT, "models", "default")
 SO_RCVBUFFORCE = 33  # Python has no name for it
@@ -166,6 +166,22 @@ def make(kind, path):
             writer.write(frame)
 
 
+def watching():
+    """A configuration that watches the demo's packets over and over, confined."""
+    return {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1"}]}, "models": [], "service": {"user": "nobody"},
+            "flow": {"idle_timeout_s": 1, "active_timeout_s": 1, "capacity": 65536}, "eal": {"huge": "off"}}
+
+
+def first_from(receiver, address):
+    """The next message from there, whatever comes from elsewhere before."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        message, (source, _) = receiver.recvfrom(65535)
+        if source == address:
+            return message
+    raise TimeoutError(f"nothing came from {address}")
+
+
 class TestCollector:
     def test_nfcapd_counts_the_same(self, tmp_path):
         """
@@ -237,9 +253,7 @@ class TestCollector:
         Steps: in a host without any network, watch a port as a service user; when a message was lost, give the host its network.
         Verify: it says that there is no route, and counts what is lost; records are sent from then on.
         """
-        config = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO},infinite_rx=1"}]}, "models": [], "service": {"user": "nobody"},
-                  "flow": {"idle_timeout_s": 1, "active_timeout_s": 1, "capacity": 65536}, "eal": {"huge": "off"},
-                  "ipfix": {"collector": "127.0.0.1:4739"}}
+        config = {**watching(), "ipfix": {"collector": "127.0.0.1:4739"}}
         with two_hosts(), appliance(tmp_path, config, "lj-dts-ipfix-net", IN_HOST) as (process, telemetry):
             def counted(what):
                 (sink,) = telemetry.ask("/linejudge/show/sink/stats").values()
@@ -253,6 +267,28 @@ class TestCollector:
             process.send_signal(signal.SIGTERM)
             _, said = process.communicate(timeout=TIMEOUT_S)
         verify("Network is unreachable; tried again" in said, said)
+
+    def test_the_hosts_address_changes(self, tmp_path):
+        """
+        Steps: as a service user, confined, watch a port and send to a collector across a cable; once it has received, give the host another address
+            instead of the one that it had.
+        Verify: messages come from the new one, beginning with templates.
+        """
+        config = {**watching(), "ipfix": {"collector": "10.9.0.1:4739", "templates_s": 86400}}
+        with two_hosts():
+            cable("lj0", "ljfar0")
+            ip("-n", FAR, "address", "add", "10.9.0.1/24", "dev", "ljfar0")
+            ip("-n", HOST, "address", "add", "10.9.0.2/24", "dev", "lj0")
+            with inside(FAR), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+                receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
+                receiver.bind(("10.9.0.1", 4739))
+                receiver.settimeout(TIMEOUT_S)
+                with appliance(tmp_path, config, "lj-dts-ipfix-address", IN_HOST):
+                    first_from(receiver, "10.9.0.2")
+                    ip("-n", HOST, "address", "del", "10.9.0.2/24", "dev", "lj0")
+                    ip("-n", HOST, "address", "add", "10.9.0.3/24", "dev", "lj0")
+                    message = first_from(receiver, "10.9.0.3")
+        verify(int.from_bytes(message[16:18], "big") < 256, "records before their templates")
 
     @pytest.mark.parametrize("collector", ["nosuchhost.invalid:4739", "127.0.0.1:", "[::1", ":4739", "127.0.0.1:99999", "[::1]x", "127.0.0.1:ipfix",
                                            "127.0.0.1:0"],

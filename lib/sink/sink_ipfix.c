@@ -20,8 +20,8 @@ struct ipfix_sink {
 	int fd;
 	struct sockaddr_storage to;
 	socklen_t to_bytes;
-	bool connected; /* not while there is no route */
-	bool missed;	/* the latest records, as far as is known */
+	int unreached; /* why it is not connected: there is no route; 0: it is */
+	bool missed;   /* something since templates were told, as far as is known */
 	bool waits, alerts_only;
 	char collector[256];
 	int last_errno; /* of the latest message that was lost; 0: none ever */
@@ -51,34 +51,54 @@ static void lose(struct ipfix_sink *s, uint32_t records, int why)
 
 static bool connect_to(struct ipfix_sink *s)
 {
-	s->connected = connect(s->fd, (const struct sockaddr *)&s->to, s->to_bytes) == 0;
-	return s->connected;
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+	/* It would keep the address that this host had when it was connected first. */
+	connect(s->fd, &nobody, sizeof(nobody));
+	s->unreached =
+		connect(s->fd, (const struct sockaddr *)&s->to, s->to_bytes) == 0 ? 0 : errno;
+	return s->unreached == 0;
 }
 
-static int try_to_send(struct ipfix_sink *s, const uint8_t *message, size_t bytes)
+/* Records alone do not connect anew: there they would come before their templates. */
+static int try_to_send(struct ipfix_sink *s, const uint8_t *message, size_t bytes, bool records)
 {
 	int flags = MSG_NOSIGNAL | (s->waits ? 0 : MSG_DONTWAIT);
 	ssize_t sent;
 
-	if (!s->connected && !connect_to(s))
-		return -errno;
+	if (s->unreached != 0 && (records || !connect_to(s)))
+		return -s->unreached;
 	do
 		sent = send(s->fd, message, bytes, flags);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? -errno : 0;
 }
 
-static int send_message(struct ipfix_sink *s, const uint8_t *message, size_t bytes)
+/* What an earlier message met is said of the next one, which was not sent. */
+static void complain_of_earlier(struct ipfix_sink *s, int why)
 {
-	int ret = try_to_send(s, message, bytes);
+	char what[128];
 
-	if (ret != 0)
-		s->missed = true;
-	if (ret != -ECONNREFUSED)
+	snprintf(what, sizeof(what), "%s; what is sent is lost without being counted",
+		 why == ECONNREFUSED ? "no collector listens there" : strerror(why));
+	complain(s, what);
+}
+
+static int send_message(struct ipfix_sink *s, const uint8_t *message, size_t bytes, bool records)
+{
+	int ret = try_to_send(s, message, bytes, records), again;
+
+	if (ret == 0)
+		return 0;
+	s->missed = true;
+	if (ret == -EAGAIN || ret == -ENOBUFS)
 		return ret;
-	/* That an earlier one found nobody: this one was not sent. */
-	complain(s, "no collector listens there; what is sent is lost without being counted");
-	return try_to_send(s, message, bytes);
+	again = try_to_send(s, message, bytes, records);
+	if (again == 0)
+		complain_of_earlier(s, -ret);
+	else
+		s->unreached = -again; /* the way or this host's address may be another by now */
+	return again;
 }
 
 static int send_records(struct ipfix_sink *s)
@@ -86,20 +106,20 @@ static int send_records(struct ipfix_sink *s)
 	const uint8_t *message;
 	uint32_t records;
 	size_t bytes = ipfix_take(s->ipfix, &message, &records);
-	bool missed_before = s->missed;
 	int ret;
 
 	if (bytes == 0)
 		return 0;
-	s->missed = missed_before && records == 0;
-	ret = send_message(s, message, bytes);
+	ret = send_message(s, message, bytes, records > 0);
+	/* A collector that is there again lacks templates, too: before its first records. */
+	if (s->missed && records > 0) {
+		ipfix_forget(s->ipfix);
+		s->missed = false;
+	}
 	if (ret != 0) {
 		lose(s, records, -ret);
 		return ret;
 	}
-	/* A collector that is there again lacks templates, too. */
-	if (missed_before && !s->missed)
-		ipfix_forget(s->ipfix);
 	s->head.counts.written += records;
 	s->head.counts.bytes += bytes;
 	return 0;
@@ -210,7 +230,7 @@ static void take_address(struct ipfix_sink *s, const struct addrinfo *at)
 	s->to_bytes = at->ai_addrlen;
 	if (!connect_to(s))
 		lj_log(WARNING, "%s: %s; tried again at each message\n", s->collector,
-		       strerror(errno));
+		       strerror(s->unreached));
 }
 
 static int reach(struct ipfix_sink *s, const char *collector, struct lj_error *err)
@@ -227,7 +247,8 @@ static int reach(struct ipfix_sink *s, const char *collector, struct lj_error *e
 	if (ret != 0)
 		return lj_error_set(err, EHOSTUNREACH, "ipfix.collector", "\"%s\": %s", collector,
 				    ret == EAI_SYSTEM ? strerror(errno) : gai_strerror(ret));
-	for (const struct addrinfo *at = found; at != NULL && !s->connected; at = at->ai_next)
+	for (const struct addrinfo *at = found; at != NULL && (s->fd < 0 || s->unreached != 0);
+	     at = at->ai_next)
 		take_address(s, at);
 	freeaddrinfo(found);
 	if (s->fd < 0)
