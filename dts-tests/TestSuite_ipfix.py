@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+import json
 import os
 import re
 import signal
@@ -289,6 +290,35 @@ class TestCollector:
                     ip("-n", HOST, "address", "add", "10.9.0.3/24", "dev", "lj0")
                     message = first_from(receiver, "10.9.0.3")
         verify(int.from_bytes(message[16:18], "big") < 256, "records before their templates")
+
+    def test_a_narrow_path(self, tmp_path):
+        """
+        Steps: watch a port, and send to a collector behind a router whose far side takes 1,000 bytes at once.
+        Verify: nothing is lost and nothing is said of it; the parts of messages go on.
+        """
+        config = {**watching(), "ipfix": {"collector": "10.9.1.1:4739"}}
+        with two_hosts():
+            cable("lj0", "ljfar0")
+            for words in ("address add 10.9.0.1/24 dev ljfar0", "link add ljnarrow mtu 1000 type veth peer name ljend", "link set ljend up",
+                          "link set ljnarrow up", "address add 10.9.1.2/24 dev ljnarrow", "neighbor add 10.9.1.1 lladdr 02:00:00:00:00:09 dev ljnarrow"):
+                ip("-n", FAR, *words.split())
+            ip("-n", HOST, "address", "add", "10.9.0.2/24", "dev", "lj0")
+            ip("-n", HOST, "route", "add", "default", "via", "10.9.0.1")
+            with inside(FAR), open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as file:
+                file.write("1")
+            with appliance(tmp_path, config, "lj-dts-ipfix-narrow", IN_HOST) as (process, telemetry):
+                def sink():
+                    (found,) = telemetry.ask("/linejudge/show/sink/stats").values()
+                    if found["written"] + found["lost"] < 1000:
+                        raise OSError(f"{found}")
+                    return found
+
+                counts = wait_for(sink, process)
+                passed = json.loads(ip("-n", FAR, "-s", "-j", "link", "show", "dev", "ljnarrow"))[0]["stats64"]["tx"]["bytes"]
+                process.send_signal(signal.SIGTERM)
+                _, said = process.communicate(timeout=TIMEOUT_S)
+        verify(counts["lost"] == 0 and "Message too long" not in said, f"{counts} {said}")
+        verify(passed >= counts["bytes"] > 1400, f"{passed} bytes went on, of {counts}")
 
     @pytest.mark.parametrize("collector", ["nosuchhost.invalid:4739", "127.0.0.1:", "[::1", ":4739", "127.0.0.1:99999", "[::1]x", "127.0.0.1:ipfix",
                                            "127.0.0.1:0"],

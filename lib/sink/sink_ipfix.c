@@ -1,6 +1,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -215,6 +216,18 @@ int lj_ipfix_check_collector(const char *collector, struct lj_error *err)
 	return split(collector, host, sizeof(host), &port, err);
 }
 
+/* A path that is narrower than a message parts it. Told not to, it would drop it, and need not say
+ * so. */
+static void permit_fragments(int fd, int family)
+{
+	const int ipv4 = IP_PMTUDISC_DONT, ipv6 = IPV6_PMTUDISC_DONT;
+
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &ipv6, sizeof(ipv6));
+	else
+		setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &ipv4, sizeof(ipv4));
+}
+
 /* The first that there is a route to, or else the last: the network of a box that boots may come up
  * later. */
 static void take_address(struct ipfix_sink *s, const struct addrinfo *at)
@@ -226,6 +239,7 @@ static void take_address(struct ipfix_sink *s, const struct addrinfo *at)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = fd;
+	permit_fragments(fd, at->ai_family);
 	memcpy(&s->to, at->ai_addr, at->ai_addrlen);
 	s->to_bytes = at->ai_addrlen;
 	if (!connect_to(s))
