@@ -332,3 +332,12 @@ class TestCollector:
         verify(line.startswith("linejudge: ipfix.collector: ") and collector in line, line)
         dry = run("--pcap", DEMO, "--model", "none", "--ipfix", collector, "--dry-run")
         verify(dry.returncode == (0 if "nosuchhost" in collector else 1), dry.stderr)
+
+    def test_the_enterprise_of_reverse_elements(self):
+        """
+        Steps: ipfix.enterprise 29305, which has the reverse elements of RFC 5103; the same in a dry run.
+        Verify: both refuse it in one line that names the key.
+        """
+        words = ("--pcap", DEMO, "--model", "none", "--ipfix", "127.0.0.1", "--set", "ipfix.enterprise=29305")
+        for line in (error_line(run(*words)), error_line(run(*words, "--dry-run"))):
+            verify(line.startswith("linejudge: ipfix.enterprise: 29305 "), line)

@@ -275,7 +275,9 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 		return lj_error_set(err, EINVAL, "verdict.quorum",
 				    "%u votes are asked of %u models: none would ever alert",
 				    c->verdict.quorum, c->models.n);
-	if (c->ipfix.collector[0] != '\0' && lj_ipfix_check_collector(c->ipfix.collector, err) != 0)
+	if (c->ipfix.collector[0] != '\0' &&
+	    (lj_ipfix_check_collector(c->ipfix.collector, err) != 0 ||
+	     lj_ipfix_check_enterprise(c->ipfix.enterprise, err) != 0))
 		return -EINVAL;
 	if (check_lists(c, err) != 0 || check_mode(c, err) != 0 || check_targets(c, err) != 0 ||
 	    check_metrics(c, err) != 0 || check_features(c, err) != 0)

@@ -171,17 +171,22 @@ static void add_own_elements(fbInfoModel_t *elements, uint32_t enterprise)
 	}
 }
 
+int lj_ipfix_check_enterprise(uint32_t enterprise, struct lj_error *err)
+{
+	if (enterprise != FB_IE_PEN_REVERSE)
+		return 0;
+	return lj_error_set(err, EINVAL, "ipfix.enterprise",
+			    "%u is that of the reverse elements of RFC 5103", enterprise);
+}
+
 struct ipfix *ipfix_create(uint32_t domain, uint32_t enterprise, uint64_t templates_every_ns,
 			   struct lj_error *err)
 {
 	struct ipfix *x = NULL;
 	GError *why = NULL;
 
-	if (enterprise == FB_IE_PEN_REVERSE) {
-		lj_error_set(err, EINVAL, "ipfix.enterprise",
-			     "%u is that of the reverse elements of RFC 5103", enterprise);
+	if (lj_ipfix_check_enterprise(enterprise, err) != 0)
 		return NULL;
-	}
 	x = calloc(1, sizeof(*x));
 	if (x == NULL) {
 		lj_error_set(err, ENOMEM, "ipfix", "not enough memory");

@@ -91,6 +91,8 @@ struct lj_ipfix_config {
 
 /* Whether a collector is written as one; it is not looked up. 0, or -EINVAL and `err`. */
 int lj_ipfix_check_collector(const char *collector, struct lj_error *err);
+/* Whether the verdict's elements may have this number. 0, or -EINVAL and `err`. */
+int lj_ipfix_check_enterprise(uint32_t enterprise, struct lj_error *err);
 
 /*
  * IPFIX (RFC 7011) to a collector, by UDP: a bidirectional record (RFC 5103) a flow record, none of
