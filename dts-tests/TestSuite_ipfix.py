@@ -321,8 +321,8 @@ class TestCollector:
         verify(passed >= counts["bytes"] > 1400, f"{passed} bytes went on, of {counts}")
 
     @pytest.mark.parametrize("collector", ["nosuchhost.invalid:4739", "127.0.0.1:", "[::1", ":4739", "127.0.0.1:99999", "[::1]x", "127.0.0.1:ipfix",
-                                           "127.0.0.1:0"],
-                             ids=["no such host", "no port", "no end", "no host", "no such port", "more", "a name", "port 0"])
+                                           "127.0.0.1:0", "[fe80::1]:4739"],
+                             ids=["no such host", "no port", "no end", "no host", "no such port", "more", "a name", "port 0", "link-local"])
     def test_mistakes(self, collector):
         """
         Steps: collectors that cannot be; the same in a dry run.

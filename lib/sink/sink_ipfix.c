@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
@@ -186,6 +187,7 @@ static int split(const char *collector, char *host, size_t size, const char **po
 		 struct lj_error *err)
 {
 	const char *begin = collector, *end = strchr(collector, ':'), *after;
+	struct in6_addr address;
 	unsigned long number;
 	char *rest;
 
@@ -205,6 +207,10 @@ static int split(const char *collector, char *host, size_t size, const char **po
 		return lj_error_set(err, EINVAL, "ipfix.collector",
 				    "\"%s\" is no HOST:PORT (of IPv6 [ADDRESS]:PORT)", collector);
 	snprintf(host, size, "%.*s", (int)(end - begin), begin);
+	if (inet_pton(AF_INET6, host, &address) == 1 && IN6_IS_ADDR_LINKLOCAL(&address))
+		return lj_error_set(err, EINVAL, "ipfix.collector",
+				    "\"%s\" is link-local: name its interface, [%s%%eth0]",
+				    collector, host);
 	return 0;
 }
 
