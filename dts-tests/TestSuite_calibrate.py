@@ -298,6 +298,23 @@ class TestSample:
         flows = lj_calibration.Sample(lj_calibration.read_eve([json.dumps(shed), *lines, json.dumps(shed)], "default"))
         verify(len(flows) == len(lines) > 100, f"{len(flows)} of {len(lines)}")
 
+    def test_lines_that_were_cut_are_passed_over(self, bundle, office, tmp_path):
+        """
+        Steps: calibrate by EVE lines of which a crash cut one in the middle and filled another, and whose end is just being written; then by a file
+            that is no EVE, and by one of which every other line is cut.
+        Verify: the others are read, and it says how many were not; of what is no EVE a line is named.
+        """
+        eve = tmp_path / "eve.json"
+        replay(office[0], "--model", bundle, "--eve", eve)
+        lines = eve.read_bytes().splitlines(keepends=True)
+        eve.write_bytes(b"".join((*lines[:50], lines[50][:99], b"\n", *lines[51:70], b"\0\xff" * 99, b"\n", *lines[70:], *lines, lines[0][:40])))
+        done = calibrate(bundle, "--eve", eve, "--fpr", "0.02")
+        verify(done.returncode == 0 and f"3 of {2 * len(lines) + 2} lines are not whole and were passed over; line 51 " in done.stderr, done.stderr)
+        eve.write_bytes(b"".join(line for pair in zip(lines, (line[:99] + b"\n" for line in lines)) for line in pair))
+        for path in (eve, DEMO):
+            done = calibrate(bundle, "--eve", path, "--fpr", "0.02")
+            verify(done.returncode == 1 and f"{path}: line " in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+
     def test_of_more_flows_than_are_kept_the_budget_is_that_of_all(self):
         """
         Steps: 100,000 flows of random scores, of which 20,000 are kept; a budget of 600 alerts in an hour of them.
