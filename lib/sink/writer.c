@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -113,6 +114,16 @@ static uint32_t count_lines(const char *text, size_t n)
 	return lines;
 }
 
+/* Whether a reader that has gone left the pipe with a half line at its end, for the next one. */
+static bool leaves_half_line(const struct writer *w, size_t written)
+{
+	int unread = 0;
+
+	if (!w->pipe || !(written > 0 ? w->buffer[written - 1] != '\n' : w->begun))
+		return false;
+	return ioctl(w->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 /* What was written counts as far as its last whole line; the rest of the buffer is lost. */
 static int give_up(struct writer *w, size_t written)
 {
@@ -122,6 +133,7 @@ static int give_up(struct writer *w, size_t written)
 	struct stat st;
 
 	w->last_errno = errno;
+	w->severed = w->severed || leaves_half_line(w, written);
 	w->counts->written += lines;
 	w->counts->lost += w->lines - lines;
 	w->counts->bytes += whole;
@@ -193,8 +205,9 @@ static int flush_pipe(struct writer *w)
 	size_t written = 0;
 
 	while (written < w->used && poll(&room, 1, 0) > 0) {
-		ssize_t n = write(w->fd, w->buffer + written,
-				  RTE_MIN(w->used - written, (size_t)PIPE_BUF));
+		size_t length = RTE_MIN(w->used - written, (size_t)PIPE_BUF);
+		ssize_t n = w->severed ? write(w->fd, "\n", 1)
+				       : write(w->fd, w->buffer + written, length);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -202,7 +215,8 @@ static int flush_pipe(struct writer *w)
 			break;
 		if (n < 0)
 			return give_up(w, written);
-		written += (size_t)n;
+		written += w->severed ? 0 : (size_t)n;
+		w->severed = false;
 	}
 	return keep_rest(w, written);
 }

@@ -26,6 +26,7 @@ struct writer {
 	bool datagram, regular, cut;
 	bool pipe;	       /* not to be waited for */
 	bool begun;	       /* of the first line in the buffer a part is in the pipe already */
+	bool severed;	       /* the pipe ends with a half line whose rest is lost */
 	off_t whole;	       /* when `cut`: bytes of the file that are whole lines */
 	char *head;	       /* what a new file begins with; NULL: nothing */
 	uint64_t followed_tsc; /* when it was last looked whether the file is still there */

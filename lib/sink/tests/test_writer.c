@@ -388,6 +388,54 @@ static void live_a_pipe_that_is_full_waits_for_nobody(void)
 	unlink(path);
 }
 
+/* What it left unread is still in the pipe, and may end within a line. */
+static void another_reader_of_a_pipe_finds_a_lines_beginning(void)
+{
+	static char text[1 << 20];
+	size_t used = 0;
+	ssize_t got;
+	char path[64], *last;
+	struct lj_sink *s;
+	int reader;
+
+	snprintf(path, sizeof(path), "%s/pipe", dir);
+	CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	s = open_eve(path, LJ_EVE_FLOWS_ALL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	signal(SIGPIPE, SIG_IGN);
+	write_some(s, 200);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), -EAGAIN);
+	close(reader);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), -EPIPE);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	write_some(s, 1);
+	do {
+		got = read(reader, text + used, sizeof(text) - 1 - used);
+		used += (size_t)RTE_MAX(got, 0);
+	} while (lj_sink_flush(s) == -EAGAIN);
+	got = read(reader, text + used, sizeof(text) - 1 - used);
+	used += (size_t)RTE_MAX(got, 0);
+	text[used] = '\0';
+	CU_ASSERT_EQUAL(s->counts.offered, s->counts.written + s->counts.lost);
+	last = text;
+	for (char *next; (next = strstr(last + 1, "{\"timestamp\"")) != NULL;)
+		last = next;
+	CU_ASSERT(last > text && last[-1] == '\n');
+	/* One that has read all finds no empty line. */
+	close(reader);
+	write_some(s, 1);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), -EPIPE);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	write_some(s, 1);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT(read(reader, text, sizeof(text)) > 0);
+	CU_ASSERT_EQUAL(text[0], '{');
+	lj_sink_close(s, NULL);
+	close(reader);
+	unlink(path);
+}
+
 static void a_target_that_cannot_be_written_is_named(void)
 {
 	struct lj_eve_config config = {.target = "/nonexistent/eve.json"};
@@ -415,6 +463,8 @@ int main(void)
 		 a_pipe_that_does_not_block_is_waited_for},
 		{"live, a pipe that is full waits for nobody",
 		 live_a_pipe_that_is_full_waits_for_nobody},
+		{"another reader of a pipe finds a line's beginning",
+		 another_reader_of_a_pipe_finds_a_lines_beginning},
 		{"a target that cannot be written is named",
 		 a_target_that_cannot_be_written_is_named},
 	};
