@@ -2,15 +2,19 @@
 #include "lj_verdict.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config_table.h"
 #include "lj_batch.h"
 #include "lj_capture.h"
 #include "lj_feature.h"
 #include "lj_sink.h"
+
+#define LINKS_MAX 40 /* one to another, as the kernel follows them */
 
 const struct key config_keys[] = {
 #define LJ_KEY(path, type, member, min, max, standard, choices, help)                              \
@@ -152,19 +156,43 @@ static int check_ports(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
+/* Where a file would be made that is opened by this path: its last name may be a link, even to
+ * nothing. */
+static void follow_links(const char *path, char out[PATH_MAX])
+{
+	char target[PATH_MAX], folder[PATH_MAX];
+	ssize_t length;
+
+	snprintf(out, PATH_MAX, "%s", path);
+	for (int i = 0; i < LINKS_MAX; i++) {
+		const char *base = strrchr(out, '/');
+
+		length = readlink(out, target, sizeof(target) - 1);
+		if (length < 0)
+			return;
+		target[length] = '\0';
+		snprintf(folder, sizeof(folder), "%.*s",
+			 target[0] == '/' || base == NULL ? 0 : (int)(base + 1 - out), out);
+		if (snprintf(out, PATH_MAX, "%s%s", folder, target) >= PATH_MAX)
+			return;
+	}
+}
+
 /* Whether two paths are one file, though it need not be there yet. */
 static bool same_file(const char *a, const char *b)
 {
-	const char *base_a = strrchr(a, '/'), *base_b = strrchr(b, '/');
-	char folder_a[LJ_CONFIG_TEXT], folder_b[LJ_CONFIG_TEXT];
+	char end_a[PATH_MAX], end_b[PATH_MAX], folder_a[PATH_MAX], folder_b[PATH_MAX];
+	const char *base_a, *base_b;
 	struct stat x, y;
 
 	if (stat(a, &x) == 0 && stat(b, &y) == 0)
 		return S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-	base_a = base_a != NULL ? base_a + 1 : a;
-	base_b = base_b != NULL ? base_b + 1 : b;
-	snprintf(folder_a, sizeof(folder_a), "%.*s.", (int)(base_a - a), a);
-	snprintf(folder_b, sizeof(folder_b), "%.*s.", (int)(base_b - b), b);
+	follow_links(a, end_a);
+	follow_links(b, end_b);
+	base_a = strrchr(end_a, '/') != NULL ? strrchr(end_a, '/') + 1 : end_a;
+	base_b = strrchr(end_b, '/') != NULL ? strrchr(end_b, '/') + 1 : end_b;
+	snprintf(folder_a, sizeof(folder_a), "%.*s.", (int)(base_a - end_a), end_a);
+	snprintf(folder_b, sizeof(folder_b), "%.*s.", (int)(base_b - end_b), end_b);
 	return strcmp(base_a, base_b) == 0 && stat(folder_a, &x) == 0 && stat(folder_b, &y) == 0 &&
 	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }

@@ -179,7 +179,7 @@ static bool refused(const char *where)
 
 static void two_sinks_cannot_share_a_file(void)
 {
-	char dir[] = "/tmp/lj-test-config-XXXXXX", set[128], path[64], link_path[64];
+	char dir[] = "/tmp/lj-test-config-XXXXXX", set[128], path[64], link_path[64], second[64];
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
 	lj_config_init(&c);
@@ -196,11 +196,19 @@ static void two_sinks_cannot_share_a_file(void)
 	snprintf(set, sizeof(set), "features.csv=%s", link_path);
 	lj_config_set(&c, set, &err);
 	CU_ASSERT(refused("features.csv"));
+	/* Links to a file that is not there yet make one, too. */
+	unlink(path);
+	CU_ASSERT(refused("features.csv"));
+	snprintf(second, sizeof(second), "%s/second", dir);
+	CU_ASSERT_EQUAL(symlink("link", second), 0);
+	snprintf(set, sizeof(set), "eve.target=%s", second);
+	lj_config_set(&c, set, &err);
+	CU_ASSERT(refused("features.csv"));
 	snprintf(set, sizeof(set), "features.csv=%s/other", dir);
 	lj_config_set(&c, set, &err);
 	CU_ASSERT_EQUAL(lj_config_check(&c, &err), 0);
+	unlink(second);
 	unlink(link_path);
-	unlink(path);
 	rmdir(dir);
 	lj_config_free(&c);
 }
