@@ -167,6 +167,33 @@ class TestBootScripts:
         for words in ("intel_iommu=on", "iommu=pt", "hugepages=0:5,1:5", "isolcpus=managed_irq,domain,4,5,6", "nohz_full=4,5,6 "):
             verify(words in line, f"{words} is not in {line}")
 
+    def test_the_kernels_command_line_is_one_for_all_daemons(self, unpacked, tmp_path):
+        """
+        Steps: install the command line of node 0's daemon, then node 1's, then both, then node 0's anew (folders stand for GRUB's and sysfs').
+        Verify: the second and the last are refused, and say whose the drop-in is; that of both isolates the CPUs of both, with pages for
+            each on its node.
+        """
+        for node in ("node0", "node1"):
+            (tmp_path / "nodes" / node).mkdir(parents=True)
+            (tmp_path / f"{node}.json").write_text(json.dumps({"capture": {"ports": [{"name": "0000:01:00.0"}]}, "lcores": {
+                "main_cpus": "0", "sink_cpus": "0-1", "worker_cpus": f"1{node[-1]}", "infer_cpus": f"2{node[-1]}"}}))
+
+        def install(*configs):
+            return subprocess.run([unpacked / "usr/lib/linejudge/kernel-cmdline", "--install", *configs], cwd=tmp_path, text=True,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False, env=dict(
+                                      os.environ, LINEJUDGE=str(unpacked / "usr/bin/linejudge"), SYSFS_NODE=str(tmp_path / "nodes"),
+                                      GRUB_D=str(tmp_path / "grub.d")))
+
+        verify(install("node0.json").returncode == 0, "the first is refused")
+        verify(install("node0.json").returncode == 0, "the same is refused")
+        second = install("node1.json")
+        verify(second.returncode == 1 and f"is for {tmp_path}/node0.json" in second.stderr, second.stderr)
+        verify(install("node0.json", "node1.json").returncode == 0, "both are refused")
+        verify(install("node0.json").returncode == 1, "node 1's CPUs are given back without a word")
+        line = (tmp_path / "grub.d/linejudge.cfg").read_text()
+        for words in ("hugepages=0:3,1:3 ", "isolcpus=managed_irq,domain,10,11,20,21 "):
+            verify(words in line, f"{words} is not in {line}")
+
     def test_hugepages_are_asked_of_each_node(self, unpacked, tmp_path):
         """
         Steps: reserve pages on two nodes (files stand for the kernel's), one of which has enough already.
