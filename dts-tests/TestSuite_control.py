@@ -213,7 +213,7 @@ class TestPrompt:
         shell.expect("memory_bytes +[1-9][0-9]+")
         shell.expect("host_begun +[0-9]+")
         shell.sendline("show nonsense")
-        shell.expect("Bad arguments|Command not found")
+        shell.expect_exact('"nonsense" cannot follow "show"')
         shell.send("show led\t")
         shell.expect("show ledger")
         shell.sendline("")

@@ -24,13 +24,27 @@ struct parsed {
 };
 _Static_assert(sizeof(struct parsed) <= CMDLINE_PARSE_RESULT_BUFSIZE, "cmdline has no room");
 
+/* With the parameter that the command has at its end; without it; with it before the last word. */
+enum form { FORM_PLAIN, FORM_ALONE, FORM_INSIDE, FORMS };
+
 struct shell_command {
 	struct lj_shell *shell;
 	const struct command *command; /* NULL: quit */
+	enum form form;
 	bool with_param;
 	cmdline_parse_token_string_t token[WORDS_MAX + 1];
 	char word[WORDS_MAX][32];
 	char help[192];
+	cmdline_parse_inst_t *inst;
+};
+
+/* Stands for a line that begins as a command does and is none, of which cmdline says "Bad
+ * arguments" and no more. */
+struct wrong_line {
+	cmdline_parse_token_hdr_t hdr;
+	struct lj_shell *shell;
+	cmdline_multi_string_t line;
+	size_t good; /* characters of it that are a command's words */
 	cmdline_parse_inst_t *inst;
 };
 
@@ -40,7 +54,8 @@ struct lj_shell {
 	bool quit;
 	size_t n;
 	struct shell_command *command;
-	cmdline_parse_ctx_t *context; /* [n + 1], NULL at the end */
+	struct wrong_line wrong;
+	cmdline_parse_ctx_t *context; /* [n + 2]: commands, the wrong line, NULL */
 };
 
 static const char quit_help[] = "Ends the run: capture stops, flows are flushed.";
@@ -54,15 +69,28 @@ static void add_quit(json_t *reply, const char *words)
 	json_object_set_new(reply, "quit", json_string(quit_help));
 }
 
+static void print_reply(struct cmdline *cl, const json_t *reply)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	table_print(reply, out);
+	fclose(out);
+	/* In pieces: cmdline_printf() cuts what is longer than its buffer. */
+	for (char *line = text, *end; line < text + size; line = end + 1) {
+		end = strchr(line, '\n');
+		cmdline_printf(cl, "%.*s\n", (int)(end - line), line);
+	}
+	free(text);
+}
+
 static void run(void *parsed, struct cmdline *cl, void *data)
 {
 	struct shell_command *sc = data;
 	struct parsed *p = parsed;
 	const char *param;
 	json_t *reply;
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out;
 
 	if (sc->command == NULL) {
 		sc->shell->quit = true;
@@ -74,16 +102,124 @@ static void run(void *parsed, struct cmdline *cl, void *data)
 	command_call(sc->shell->control, sc->command, param, reply);
 	if (sc->command->run == help)
 		add_quit(reply, param);
-	out = open_memstream(&text, &size);
-	table_print(reply, out);
-	fclose(out);
-	/* In pieces: cmdline_printf() cuts what is longer than its buffer. */
-	for (char *line = text, *end; line < text + size; line = end + 1) {
-		end = strchr(line, '\n');
-		cmdline_printf(cl, "%.*s\n", (int)(end - line), line);
-	}
-	free(text);
+	print_reply(cl, reply);
 	json_decref(reply);
+}
+
+/* As cmdline has it, whose own its shared library keeps to itself. */
+static bool ends_command(char c)
+{
+	return c == '\0' || c == '\n' || c == '\r' || c == '#';
+}
+
+/* How many characters of the line cmdline takes for the command's words and parameter; `all`: it is
+ * the command. */
+static size_t take_tokens(const cmdline_parse_inst_t *inst, const char *line, bool *all)
+{
+	const char *at = line;
+	cmdline_multi_string_t param; /* without room for it none is taken */
+	size_t n, taken = 0;
+
+	for (n = 0; inst->tokens[n] != NULL; n++) {
+		int length;
+
+		at += strspn(at, " \t");
+		length = ends_command(*at) ? -1
+					   : inst->tokens[n]->ops->parse(inst->tokens[n], at, param,
+									 sizeof(param));
+		if (length < 0)
+			break;
+		at += length;
+		taken = (size_t)(at - line);
+	}
+	at += strspn(at, " \t");
+	*all = inst->tokens[n] == NULL && ends_command(*at);
+	return taken;
+}
+
+/* Matches what no command does, if a command begins so. `res` is NULL when words are completed. */
+static int parse_wrong(cmdline_parse_token_hdr_t *token, const char *line, void *res,
+		       unsigned int size)
+{
+	struct wrong_line *w = container_of(token, struct wrong_line, hdr);
+	size_t length = 0;
+	bool all;
+
+	RTE_SET_USED(size);
+	w->good = 0;
+	for (size_t i = 0; res != NULL && i < w->shell->n; i++) {
+		const struct shell_command *sc = &w->shell->command[i];
+		size_t taken = take_tokens(sc->inst, line, &all);
+
+		if (all)
+			return -1;
+		/* A word may stand for any port. */
+		if (sc->form != FORM_INSIDE)
+			w->good = RTE_MAX(w->good, taken);
+	}
+	if (w->good == 0)
+		return -1;
+	while (!ends_command(line[length]))
+		length++;
+	snprintf(w->line, sizeof(w->line), "%.*s", (int)length, line);
+	return (int)length;
+}
+
+static void run_wrong(void *parsed, struct cmdline *cl, void *data)
+{
+	struct wrong_line *w = data;
+	const char *word = w->line + w->good + strspn(w->line + w->good, " \t");
+	struct lj_error err;
+	json_t *reply = json_object();
+	cmdline_multi_string_t words;
+
+	RTE_SET_USED(parsed);
+	snprintf(words, sizeof(words), "%.*s", (int)w->good, w->line);
+	if (*word != '\0')
+		cmdline_printf(cl, "\"%.*s\" cannot follow \"%s\"; commands that begin so:\n",
+			       (int)strcspn(word, " \t"), word, words);
+	else
+		cmdline_printf(cl, "\"%s\" is not a whole command; those that begin so:\n", words);
+	help(w->shell->control, words, reply, &err);
+	add_quit(reply, words);
+	print_reply(cl, reply);
+	json_decref(reply);
+}
+
+/* It is offered to nobody who completes words: a choice that fails is left out. */
+static int count_none(cmdline_parse_token_hdr_t *token)
+{
+	RTE_SET_USED(token);
+	return 1;
+}
+
+static int offer_none(cmdline_parse_token_hdr_t *token, int i, char *out, unsigned int size)
+{
+	RTE_SET_USED(token);
+	RTE_SET_USED(i);
+	RTE_SET_USED(out);
+	RTE_SET_USED(size);
+	return -1;
+}
+
+static int make_wrong(struct lj_shell *s)
+{
+	static struct cmdline_token_ops ops = {
+		.parse = parse_wrong,
+		.complete_get_nb = count_none,
+		.complete_get_elt = offer_none,
+	};
+	struct wrong_line *w = &s->wrong;
+
+	w->hdr.ops = &ops;
+	w->shell = s;
+	w->inst = calloc(1, sizeof(*w->inst) + 2 * sizeof(w->inst->tokens[0]));
+	if (w->inst == NULL)
+		return -ENOMEM;
+	w->inst->f = run_wrong;
+	w->inst->data = w;
+	w->inst->tokens[0] = &w->hdr;
+	return 0;
 }
 
 static void add_token(struct shell_command *sc, size_t at, size_t offset, const char *fixed)
@@ -94,9 +230,6 @@ static void add_token(struct shell_command *sc, size_t at, size_t offset, const 
 	};
 	sc->inst->tokens[at] = &sc->token[at].hdr;
 }
-
-/* With the parameter that the command has at its end; without it; with it before the last word. */
-enum form { FORM_PLAIN, FORM_ALONE, FORM_INSIDE, FORMS };
 
 static bool has_form(const struct command *command, enum form form)
 {
@@ -115,6 +248,7 @@ static int make_command(struct lj_shell *s, struct shell_command *sc, const stru
 
 	sc->shell = s;
 	sc->command = command;
+	sc->form = form;
 	sc->with_param = command != NULL && command->param != NULL && form != FORM_ALONE;
 	sc->inst = calloc(1, sizeof(*sc->inst) + (WORDS_MAX + 2) * sizeof(sc->inst->tokens[0]));
 	if (sc->inst == NULL)
@@ -153,8 +287,8 @@ struct lj_shell *lj_shell_create(struct lj_control *c, struct lj_error *err)
 		for (enum form form = 0; form < FORMS; form++)
 			s->n += has_form(i < n_commands ? &commands[i] : NULL, form);
 	s->command = calloc(s->n, sizeof(*s->command));
-	s->context = calloc(s->n + 1, sizeof(*s->context));
-	if (s->command == NULL || s->context == NULL)
+	s->context = calloc(s->n + 2, sizeof(*s->context));
+	if (s->command == NULL || s->context == NULL || make_wrong(s) != 0)
 		goto no_memory;
 	for (size_t i = 0; i <= n_commands; i++) {
 		const struct command *command = i < n_commands ? &commands[i] : NULL;
@@ -166,6 +300,7 @@ struct lj_shell *lj_shell_create(struct lj_control *c, struct lj_error *err)
 	}
 	for (size_t i = 0; i < s->n; i++)
 		s->context[i] = s->command[i].inst;
+	s->context[s->n] = s->wrong.inst;
 	s->cmdline = cmdline_stdin_new(s->context, "linejudge> ");
 	if (s->cmdline != NULL)
 		return s;
@@ -183,6 +318,7 @@ void lj_shell_destroy(struct lj_shell *s)
 		cmdline_stdin_exit(s->cmdline);
 	for (size_t i = 0; s->command != NULL && i < s->n; i++)
 		free(s->command[i].inst);
+	free(s->wrong.inst);
 	free(s->command);
 	free(s->context);
 	free(s);
