@@ -247,6 +247,15 @@ class TestDevices:
         config["capture"]["ports"][0]["name"] = "0000:3b:00.1"
         only_bad(examine(tree, tmp_path, config), "device", "fatal")
 
+    def test_a_domain_beyond_ffff(self, tree, tmp_path):
+        """
+        Steps: name a port in domain 10000, where Intel's VMD puts what is behind it.
+        Verify: it is found, with its driver.
+        """
+        tree.nic("10000:01:00.0")
+        config = dict(CONFIG, capture={"ports": [{"name": "10000:01:00.0", "queues": 2, "mbufs": 16384}]})
+        verify(found(examine(tree, tmp_path, config), "driver", "fine")["subject"] == "10000:01:00.0", "another device")
+
     @pytest.mark.parametrize("driver, severity", [("i40e", "fatal"), ("uio_pci_generic", "warning")])
     def test_the_driver_is_not_vfio(self, tree, tmp_path, driver, severity):
         """

@@ -170,7 +170,7 @@ uint32_t pci_node(const struct lj_doctor *d, const char *address)
 	return node < 0 || node >= DOCTOR_NODES ? 0 : (uint32_t)node;
 }
 
-bool port_is_pci(const struct lj_config_port *port, char address[16])
+bool port_is_pci(const struct lj_config_port *port, char address[DOCTOR_ADDRESS])
 {
 	unsigned int domain = 0, bus, device, function;
 
@@ -179,7 +179,7 @@ bool port_is_pci(const struct lj_config_port *port, char address[16])
 		if (sscanf(port->name, "%x:%x.%x", &bus, &device, &function) != 3)
 			return false;
 	}
-	snprintf(address, 16, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, device & 0xff,
+	snprintf(address, DOCTOR_ADDRESS, "%04x:%02x:%02x.%x", domain, bus & 0xff, device & 0xff,
 		 function & 0xf);
 	return true;
 }

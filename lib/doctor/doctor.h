@@ -6,6 +6,8 @@
 
 #define DOCTOR_NODES 16
 #define DOCTOR_CPUS  1024
+/* A PCI address: a domain is 32 bits wide, and of devices behind VMD from 10000 on. */
+#define DOCTOR_ADDRESS sizeof("ffffffff:ff:ff.f")
 
 /* Adds a finding; what and remedy are formatted texts, remedy after a '\n' in `fmt`. */
 void finding(struct lj_doctor *d, enum lj_severity severity, const char *check, const char *subject,
@@ -28,7 +30,7 @@ uint32_t parse_cpu_list(const char *list, bool cpus[DOCTOR_CPUS]);
 uint32_t cpu_node(const struct lj_doctor *d, uint32_t cpu);
 uint32_t pci_node(const struct lj_doctor *d, const char *address);
 /* Whether the port is a PCI device; its full address in `address`. */
-bool port_is_pci(const struct lj_config_port *port, char address[16]);
+bool port_is_pci(const struct lj_config_port *port, char address[DOCTOR_ADDRESS]);
 
 void examine_hugepages(struct lj_doctor *d);
 void examine_memory(struct lj_doctor *d);

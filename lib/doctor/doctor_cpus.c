@@ -148,7 +148,7 @@ void examine_cpus(struct lj_doctor *d)
 {
 	const struct lj_config *c = d->config;
 	struct pollers workers, infer, sink;
-	char address[16];
+	char address[DOCTOR_ADDRESS];
 	bool pci = false;
 
 	for (uint32_t i = 0; i < c->capture.n_ports; i++)

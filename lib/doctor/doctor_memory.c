@@ -9,7 +9,7 @@
 
 static bool has_pci(const struct lj_doctor *d)
 {
-	char address[16];
+	char address[DOCTOR_ADDRESS];
 
 	for (uint32_t i = 0; i < d->config->capture.n_ports; i++)
 		if (port_is_pci(&d->config->capture.port[i], address))
@@ -21,7 +21,7 @@ static bool has_pci(const struct lj_doctor *d)
 static uint32_t home_node(const struct lj_doctor *d)
 {
 	bool cpus[DOCTOR_CPUS];
-	char address[16];
+	char address[DOCTOR_ADDRESS];
 
 	parse_cpu_list(d->config->lcores.worker_cpus, cpus);
 	for (uint32_t cpu = 0; cpu < DOCTOR_CPUS; cpu++)
@@ -39,7 +39,7 @@ static void need_by_node(const struct lj_doctor *d, uint64_t need[DOCTOR_NODES])
 	const struct lj_config *c = d->config;
 	struct lj_config_memory m;
 	uint32_t home = home_node(d);
-	char address[16];
+	char address[DOCTOR_ADDRESS];
 
 	lj_config_memory(c, &m);
 	memset(need, 0, DOCTOR_NODES * sizeof(need[0]));

@@ -283,7 +283,7 @@ static void examine_failover(struct lj_doctor *d, const char *failover)
 
 void examine_ports(struct lj_doctor *d)
 {
-	char address[16];
+	char address[DOCTOR_ADDRESS];
 
 	for (uint32_t i = 0; i < d->config->capture.n_ports; i++) {
 		if (port_is_pci(&d->config->capture.port[i], address))
