@@ -238,14 +238,16 @@ class TestMemory:
 
 
 class TestDevices:
-    def test_no_such_device(self, tree, tmp_path):
+    @pytest.mark.parametrize("name", ["0000:3b:00.1", "auto:0000:3b:00.1"])
+    def test_no_such_device(self, tree, tmp_path, name):
         """
-        Steps: ask for an address that is not there.
+        Steps: ask for an address that is not there, of DPDK's driver and of whichever way goes.
         Verify: fatal.
         """
         config = json.loads(json.dumps(CONFIG))
-        config["capture"]["ports"][0]["name"] = "0000:3b:00.1"
-        only_bad(examine(tree, tmp_path, config), "device", "fatal")
+        config["capture"]["ports"][0]["name"] = name
+        hit = only_bad(examine(tree, tmp_path, config), "device", "fatal")
+        verify(hit["subject"] == "0000:3b:00.1", hit)
 
     def test_a_domain_beyond_ffff(self, tree, tmp_path):
         """

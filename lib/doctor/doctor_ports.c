@@ -155,17 +155,23 @@ static void examine_limits(struct lj_doctor *d, uint32_t i, const struct lj_driv
 			driver->name, frame + RTE_PKTMBUF_HEADROOM, port->mtu);
 }
 
+static bool examine_presence(struct lj_doctor *d, const char *address)
+{
+	if (exists(d, "/sys/bus/pci/devices/%s", address))
+		return true;
+	finding(d, LJ_FATAL, "device", address,
+		"there is no such PCI device\nlspci -D | grep -i eth tells the addresses");
+	return false;
+}
+
 static void examine_pci(struct lj_doctor *d, uint32_t i, const char *address)
 {
 	char vendor[16], device[16];
 	struct lj_driver driver;
 	struct lj_error err = {0};
 
-	if (!exists(d, "/sys/bus/pci/devices/%s", address)) {
-		finding(d, LJ_FATAL, "device", address,
-			"there is no such PCI device\nlspci -D | grep -i eth tells the addresses");
+	if (!examine_presence(d, address))
 		return;
-	}
 	read_text(d, vendor, sizeof(vendor), "/sys/bus/pci/devices/%s/vendor", address);
 	read_text(d, device, sizeof(device), "/sys/bus/pci/devices/%s/device", address);
 	if (strlen(vendor) < 3 || strlen(device) < 3 ||
@@ -252,7 +258,7 @@ static void examine_vdev(struct lj_doctor *d, uint32_t i)
 {
 	const char *name = d->config->capture.port[i].name;
 	size_t length = strcspn(name, ",");
-	char pmd[64], interface[IFNAMSIZ];
+	char pmd[64], interface[IFNAMSIZ], address[DOCTOR_ADDRESS];
 	struct lj_error err = {0};
 	struct lj_driver driver;
 
@@ -270,6 +276,9 @@ static void examine_vdev(struct lj_doctor *d, uint32_t i)
 			name, name);
 	if (interface_of(name, interface, sizeof(interface)))
 		examine_interface(d, name, interface, LJ_FATAL);
+	else if (lj_port_is_kernels(name) &&
+		 lj_port_is_pci(lj_port_interface(name, address, sizeof(address))))
+		examine_presence(d, address);
 	examine_limits(d, i, &driver);
 	lj_driver_free(&driver);
 }
