@@ -297,13 +297,13 @@ class TestXgboost:
 
     def test_what_linejudge_refuses_is_told_of_the_folder_that_was_asked_for(self, tmp_path, demo):
         """
-        Steps: a name of a class twice, a threshold of 2, a folder below a file, a file that is not there.
+        Steps: a name of a class that is too long, a threshold of 2, a folder below a file, a file that is not there.
         Verify: one line each that names the folder or the file as it was given, not one that is gone by then; nothing is left.
         """
         _, rows, two, _ = demo
         xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(rows, label=two), num_boost_round=2).save_model(tmp_path / "m.ubj")
         (tmp_path / "file").write_text("")
-        for file, out, arguments, said in (("m.ubj", "mine", ("--classes", "benign,benign"), "mine/manifest.json: classes: has a name twice"),
+        for file, out, arguments, said in (("m.ubj", "mine", ("--classes", "benign," + 32 * "a"), "mine/manifest.json: classes: has an item"),
                                            ("m.ubj", "mine", ("--threshold", "2"), "mine/manifest.json: threshold: "),
                                            ("m.ubj", "file/mine", (), "file: File exists"), ("none.ubj", "mine", (), "none.ubj: No such file")):
             done = tool("import-xgboost", tmp_path / file, "--features", ",".join(NAMES), "--out", tmp_path / out, *arguments)
@@ -408,6 +408,25 @@ class TestSklearn:
         for k, name in enumerate(json.loads((tmp_path / "mine" / "manifest.json").read_text())["classes"]):
             off = np.abs(golden[:, -3 + k] - wanted[name]).max()
             verify(off < 1e-6, f"{name}: off by {off}")
+
+    @pytest.mark.parametrize("arguments,said", [
+        (("--classes", "scan,benign,dos"), "--classes: benign is not the first, which the benign one has to be"),
+        (("--classes", "dos,BENIGN,scan"), "--classes: BENIGN is not the first"),
+        (("--classes", "benign,dos,dos"), "--classes: dos is named twice"),
+        (("--benign", "dos"), "--benign: beside dos the model has a class that is called BENIGN"),
+    ])
+    def test_classes_whose_names_cannot_be_are_told_as_they_were_given(self, tmp_path, demo, arguments, said):
+        """
+        Steps: a forest of BENIGN, dos and scan; import it with the benign class elsewhere than first, with a name twice, with another class
+            for benign.
+        Verify: one line says which name, and why it cannot be; no bundle is written.
+        """
+        _, rows, _, three = demo
+        model = RandomForestClassifier(5, max_depth=4, random_state=1).fit(np.nan_to_num(rows), np.array(["BENIGN", "dos", "scan"])[three])
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        done = tool("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine", *arguments)
+        verify(done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+        verify(not (tmp_path / "mine").exists(), "a bundle is there")
 
     def test_a_missing_value_goes_where_it_was_filled_to(self, tmp_path):
         """

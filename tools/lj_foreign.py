@@ -54,6 +54,14 @@ def class_names(text, outputs, labels=None, benign=None):
     order = [labels.index(label) for label in (wanted, *others)]
     if len(names) != count:
         raise ImportFailed(f"--classes: {len(names)} names, the model tells {count} classes apart")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ImportFailed(f"--classes: {twice} is named twice")
+    late = next((name for name in names[1:] if name == wanted or name.lower() == "benign"), None)
+    if late is not None and text:
+        raise ImportFailed(f"--classes: {late} is not the first, which the benign one has to be")
+    if late is not None:
+        raise ImportFailed(f"--benign: beside {wanted} the model has a class that is called {late}: give them other names by --classes")
     if not text and count == 2 and (names[1] == "True" or not any(c.isalpha() for c in names[1])):
         names[1] = "malicious"
     return ["benign", *names[1:]], order
