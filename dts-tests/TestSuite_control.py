@@ -329,6 +329,24 @@ class TestDryRun:
         out = run("--pcap", DEMO, "--workers", "3", "--set", "lcores.infer=2", "--dry-run").stdout
         verify(out.count("flows: by initiator to infer0 infer1") == 3, f"the default model needs host context: {out}")
 
+    def test_the_need_is_held_against_the_memory_that_there_is(self):
+        """
+        Steps: dry runs of a small configuration without hugepages, of one whose tables are beyond any memory, of one whose packet buffers
+            are, and of the latter with hugepages.
+        Verify: what is available, and whether it suffices.
+        """
+        def dry(ports, mbufs, *settings):
+            ports = [{"name": f"net_null{i}", "mbufs": mbufs} for i in range(ports)]
+            return run("--set", f"capture.ports={json.dumps(ports)}", *(word for text in settings for word in ("--set", text)), "--dry-run").stdout
+
+        for out, words in ((dry(1, 4096, "eal.huge=off"), "which hold it all\n"),
+                           (dry(1, 4096, "eal.huge=off", "flow.capacity=134217728", "lcores.workers=64"), "which do not hold it all once tables are full"),
+                           (dry(16, 16777216, "eal.huge=off"), "which do not hold the packet buffers")):
+            line = next(line for line in out.splitlines(True) if line.startswith("ordinary memory: "))
+            verify(" MiB available" in line and words in line, out)
+        out = dry(16, 16777216, "eal.huge=on")
+        verify("ordinary" not in out and " needed: too few), of 1 GiB: " in out, out)
+
     def test_the_command_lines_eal_arguments_follow_the_configurations(self):
         """Verify: what stands after -- is further to eal.args, and last."""
         out = run("--pcap", DEMO, "--set", "eal.args=--no-telemetry", "--dry-run", "--", "--log-level=debug").stdout

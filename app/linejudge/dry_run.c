@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lj_memory.h"
 #include "lj_pipeline.h"
 
 /* Whether a model or the feature table needs host context, as far as the files tell. */
@@ -75,17 +76,39 @@ static void print_role(const struct lj_config *c, uint32_t role, char **argv,
 	printf("\n");
 }
 
+static const double mib = 1 << 20;
+
+/* Of what the kernel gives and takes back, as doctor holds it against the need. */
+static void print_available(const struct lj_config_memory *m)
+{
+	char limit[256];
+	uint64_t have = lj_memory_available("", limit, sizeof(limit));
+
+	if (m->huge || have == UINT64_MAX)
+		return;
+	printf("ordinary memory: %.1f MiB available%s%s, which %s\n", (double)have / mib,
+	       limit[0] != '\0' ? " by " : "", limit,
+	       m->mbufs > have	 ? "do not hold the packet buffers"
+	       : m->total > have ? "do not hold it all once tables are full"
+				 : "hold it all");
+}
+
 static void print_memory(const struct lj_config *c)
 {
-	static const double mib = 1 << 20;
 	struct lj_config_memory m;
+	char needed[64] = "";
 
 	lj_config_memory(c, &m);
+	if (!lj_config_replay(c) && c->eal.huge != LJ_HUGE_OFF)
+		snprintf(needed, sizeof(needed), ", %u needed%s", m.hugepages_mb_needed,
+			 m.hugepages_mb_needed > m.hugepages_mb_free ? ": too few" : "");
 	printf("memory: flow tables %.1f MiB, hosts %.1f MiB, queues %.1f MiB, packet buffers %.1f "
-	       "MiB, in all %.1f MiB\nhugepages: %s (%u MiB free), of 1 GiB: %u\n",
+	       "MiB, in all %.1f MiB\n",
 	       (double)m.flow_tables / mib, (double)m.hosts / mib, (double)m.queues / mib,
-	       (double)m.mbufs / mib, (double)m.total / mib, m.huge ? "used" : "not used",
-	       m.hugepages_mb_free, m.hugepages_1g);
+	       (double)m.mbufs / mib, (double)m.total / mib);
+	print_available(&m);
+	printf("hugepages: %s (%u MiB free%s), of 1 GiB: %u\n", m.huge ? "used" : "not used",
+	       m.hugepages_mb_free, needed, m.hugepages_1g);
 }
 
 int dry_run(const struct lj_config *c, struct lj_error *err)

@@ -113,11 +113,6 @@ static uint32_t count_1g(const struct lj_config *c, const struct lj_config_memor
 	return (uint32_t)(pages + (rest + page - 1) / page);
 }
 
-static uint64_t hugepages_mb_needed(const struct lj_config_memory *m)
-{
-	return has_only_1g() ? m->hugepages_1g * 1024ULL : (m->total + BESIDE_PLAN) >> 20;
-}
-
 void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 {
 	const struct lj_host_config hosts = {.hosts = LJ_HOST_HOSTS};
@@ -134,12 +129,14 @@ void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m)
 			    (uint64_t)(sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE);
 	m->total = m->flow_tables + m->hosts + m->queues + m->mbufs;
 	m->hugepages_1g = count_1g(c, m);
+	m->hugepages_mb_needed = (uint32_t)(has_only_1g() ? m->hugepages_1g * 1024ULL
+							  : (m->total + BESIDE_PLAN) >> 20);
 	m->hugepages_mb_free = free_hugepages_mb();
 	if (c->eal.huge != LJ_HUGE_OFF && !lj_config_replay(c))
 		m->hugepages_mb_free += stale_hugepages_mb();
 	m->huge =
 		c->eal.huge == LJ_HUGE_ON || (c->eal.huge == LJ_HUGE_AUTO && !lj_config_replay(c) &&
-					      m->hugepages_mb_free >= hugepages_mb_needed(m));
+					      m->hugepages_mb_free >= m->hugepages_mb_needed);
 }
 
 static void add_devices(struct arguments *a, const struct lj_config *c)

@@ -253,8 +253,9 @@ bool lj_config_kernel_ports(const struct lj_config *c);
 struct lj_config_memory {
 	uint64_t flow_tables, hosts, queues, mbufs, total;
 	uint32_t hugepages_1g; /* as many it takes of 1 GiB, of which no part is shared at will */
-	uint32_t hugepages_mb_free; /* of the machine now, with those of killed DPDK programs */
-	bool huge;		    /* hugepages will be used */
+	uint32_t hugepages_mb_free;   /* of the machine now, with those of killed DPDK programs */
+	uint32_t hugepages_mb_needed; /* free ones with which auto uses them */
+	bool huge;		      /* hugepages will be used */
 };
 void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m);
 
