@@ -1,6 +1,7 @@
 /*
- * libFuzzer: no bytes crash the walk over a booster file, the forest that is made of what it
- * passes, or a kernel that scores or decides with it. The first byte chooses JSON or UBJ.
+ * libFuzzer: no bytes crash the walk over a booster file, or, of what it passes, XGBoost, the
+ * forest that is made of it, or a kernel that scores or decides with it. The first byte chooses
+ * JSON or UBJ.
  */
 #include <math.h>
 #include <stdio.h>
@@ -38,6 +39,28 @@ static void score_all(struct forest *f)
 	free(scores);
 }
 
+/* All that is asked of XGBoost: it trusts what it reads, and may refuse, but not fall. */
+static void ask_xgboost(const char *path, const struct lj_model_info *info)
+{
+	struct lj_model model = {.manifest.info = *info};
+	size_t floats = (size_t)info->outputs * (info->features + 1);
+	float *row = malloc(info->features * sizeof(*row)), *out = malloc(floats * sizeof(*out));
+	float base_score;
+	struct lj_error err;
+	void *handle = lj_engine_xgboost.open(path, &model, &err);
+
+	for (uint32_t i = 0; row != NULL && i < info->features; i++)
+		row[i] = i % 7 == 0 ? NAN : (float)(i % 13) - 6;
+	if (handle != NULL && row != NULL && out != NULL) {
+		lj_engine_xgboost.score(handle, row, 1, NULL, out);
+		xgboost_contributions(handle, row, out);
+		xgboost_base_score(handle, &base_score);
+	}
+	lj_engine_xgboost.close(handle);
+	free(row);
+	free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	struct lj_model_info info = {0};
@@ -57,8 +80,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	fwrite(bytes + 1, 1, n - 1, file);
 	fclose(file);
 	root = booster_read(path, &info, &err);
-	if (root != NULL && info.features <= FEATURES_MAX)
+	if (root != NULL && info.features <= FEATURES_MAX) {
+		ask_xgboost(path, &info);
 		f = forest_create(root, 0.5f, 1 << 26, &err);
+	}
 	if (f != NULL)
 		score_all(f);
 	forest_destroy(f);
