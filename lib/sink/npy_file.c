@@ -10,14 +10,14 @@
 #include <rte_common.h>
 
 #include "lj_log.h"
+#include "moved.h"
 #include "text.h"
 
-#define MAGIC		"\x93NUMPY\x01\x00"
-#define MAGIC_BYTES	8
-#define HEAD_BYTES_MAX	65536 /* its length has 16 bits */
-#define HEAD_ALIGN	64
-#define COUNT_BYTES	26 /* of "18446744073709551615,)}" and some */
-#define FOLLOW_EVERY_NS 1000000000ULL
+#define MAGIC	       "\x93NUMPY\x01\x00"
+#define MAGIC_BYTES    8
+#define HEAD_BYTES_MAX 65536 /* its length has 16 bits */
+#define HEAD_ALIGN     64
+#define COUNT_BYTES    26 /* of "18446744073709551615,)}" and some */
 
 static void fail(struct npy_file *f, int why)
 {
@@ -77,15 +77,6 @@ static bool is_emptied(const struct npy_file *f)
 	return fstat(f->fd, &opened) == 0 && (uint64_t)opened.st_size < end_of_rows(f);
 }
 
-static bool has_its_name(const struct npy_file *f)
-{
-	struct stat opened, named;
-
-	return fstat(f->fd, &opened) != 0 ||
-	       (stat(f->target, &named) == 0 && opened.st_dev == named.st_dev &&
-		opened.st_ino == named.st_ino);
-}
-
 uint32_t npy_write(struct npy_file *f, const char *rows, uint32_t n)
 {
 	size_t bytes = n * f->row_bytes, written;
@@ -116,12 +107,8 @@ static int write_count(struct npy_file *f)
 /* Begins it anew if it has been moved or removed. */
 static void follow(struct npy_file *f)
 {
-	uint64_t now = rte_rdtsc();
-
-	if (lj_cycles_to_ns(now - f->followed_tsc) < FOLLOW_EVERY_NS)
-		return;
-	f->followed_tsc = now;
-	if (!has_its_name(f) && begin(f) != 0 && complaint_is_due(&f->complaint))
+	if (file_has_moved(f->fd, f->target, &f->looked_tsc) && begin(f) != 0 &&
+	    complaint_is_due(&f->complaint))
 		lj_log(WARNING,
 		       "%s: was moved away, and is not begun anew: %s; rows go on into the old "
 		       "one\n",

@@ -17,7 +17,7 @@ struct npy_file {
 	char *head; /* as it is with no row */
 	size_t head_bytes, count_at, row_bytes;
 	uint64_t rows, counted; /* in the file; as its header says */
-	uint64_t followed_tsc;	/* when it was last looked whether the file is still there */
+	uint64_t looked_tsc;	/* when it was last looked whether the file is still there */
 	int last_errno;		/* of the latest failure; 0: none ever */
 	struct complaint complaint;
 };

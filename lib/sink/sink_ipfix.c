@@ -8,13 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "complaint.h"
 #include "ipfix.h"
-#include "lj_clock.h"
 #include "lj_log.h"
 #include "sink_lines.h"
 
-#define PORT_DEFAULT	  "4739" /* IANA's */
-#define COMPLAIN_EVERY_NS 60000000000ULL
+#define PORT_DEFAULT "4739" /* IANA's */
 
 struct ipfix_sink {
 	struct lj_sink head;
@@ -27,17 +26,13 @@ struct ipfix_sink {
 	bool waits, alerts_only;
 	char collector[256];
 	int last_errno; /* of the latest message that was lost; 0: none ever */
-	uint64_t complained_tsc;
+	struct complaint complaint;
 };
 
 static void complain(struct ipfix_sink *s, const char *what)
 {
-	uint64_t now = rte_rdtsc();
-
-	if (s->complained_tsc != 0 && lj_cycles_to_ns(now - s->complained_tsc) < COMPLAIN_EVERY_NS)
-		return;
-	s->complained_tsc = now;
-	lj_log(WARNING, "%s: %s\n", s->collector, what);
+	if (complaint_is_due(&s->complaint))
+		lj_log(WARNING, "%s: %s\n", s->collector, what);
 }
 
 static void lose(struct ipfix_sink *s, uint32_t records, int why)

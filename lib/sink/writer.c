@@ -10,11 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lj_clock.h"
 #include "lj_log.h"
-
-#define COMPLAIN_EVERY_NS 60000000000ULL
-#define FOLLOW_EVERY_NS	  1000000000ULL
+#include "moved.h"
 
 int writer_open(struct writer *w, const char *target, bool append, bool waits,
 		struct lj_sink_counts *counts, struct lj_error *err)
@@ -29,19 +26,9 @@ int writer_open(struct writer *w, const char *target, bool append, bool waits,
 	return target_open(w, append, waits, err);
 }
 
-static bool may_complain(struct writer *w)
-{
-	uint64_t now = rte_rdtsc();
-
-	if (w->complained_tsc != 0 && lj_cycles_to_ns(now - w->complained_tsc) < COMPLAIN_EVERY_NS)
-		return false;
-	w->complained_tsc = now;
-	return true;
-}
-
 static void complain(struct writer *w)
 {
-	if (may_complain(w))
+	if (complaint_is_due(&w->complaint))
 		lj_log(WARNING, "%s: cannot be written: %s; lines are lost and counted\n",
 		       w->target, strerror(w->last_errno));
 }
@@ -163,19 +150,15 @@ static int cut_back(struct writer *w)
 /* A file that was moved or removed is begun anew; a half line does not stay behind in the old. */
 static void follow(struct writer *w)
 {
-	uint64_t now = rte_rdtsc();
 	int fd;
 
-	if (!w->regular || lj_cycles_to_ns(now - w->followed_tsc) < FOLLOW_EVERY_NS)
-		return;
-	w->followed_tsc = now;
-	if (target_is_there(w) || cut_back(w) != 0)
+	if (!w->regular || !file_has_moved(w->fd, w->target, &w->looked_tsc) || cut_back(w) != 0)
 		return;
 	fd = target_open_anew(w);
 	if (fd >= 0) {
 		close(w->fd);
 		w->fd = fd;
-	} else if (may_complain(w)) {
+	} else if (complaint_is_due(&w->complaint)) {
 		lj_log(WARNING,
 		       "%s: was moved away, and is not begun anew: %s; lines go on into the old "
 		       "one\n",

@@ -15,6 +15,7 @@
 
 #include <sys/types.h>
 
+#include "complaint.h"
 #include "lj_sink.h"
 
 #define LINE_BYTES_MAX	    65536
@@ -24,18 +25,18 @@ struct writer {
 	char target[512];
 	int fd;
 	bool datagram, regular, cut;
-	bool pipe;	       /* not to be waited for */
-	bool begun;	       /* of the first line in the buffer a part is in the pipe already */
-	bool severed;	       /* the pipe ends with a half line whose rest is lost */
-	off_t whole;	       /* when `cut`: bytes of the file that are whole lines */
-	char *head;	       /* what a new file begins with; NULL: nothing */
-	uint64_t followed_tsc; /* when it was last looked whether the file is still there */
+	bool pipe;	     /* not to be waited for */
+	bool begun;	     /* of the first line in the buffer a part is in the pipe already */
+	bool severed;	     /* the pipe ends with a half line whose rest is lost */
+	off_t whole;	     /* when `cut`: bytes of the file that are whole lines */
+	char *head;	     /* what a new file begins with; NULL: nothing */
+	uint64_t looked_tsc; /* when it was last looked whether the file is still there */
 	char *buffer;
 	size_t used;
 	uint32_t lines; /* in the buffer */
 	struct lj_sink_counts *counts;
 	int last_errno; /* of the latest failure; 0 none ever */
-	uint64_t complained_tsc;
+	struct complaint complaint;
 };
 
 int writer_open(struct writer *w, const char *target, bool append, bool waits,
@@ -55,8 +56,6 @@ void writer_close(struct writer *w);
 int target_open(struct writer *w, bool append, bool waits, struct lj_error *err);
 /* Connects to whoever listens at a socket's path now. */
 bool target_reach(const struct writer *w);
-/* Whether a regular file still has its name. */
-bool target_is_there(const struct writer *w);
 /* A regular file under the name, with its head; -1 with errno. */
 int target_open_anew(const struct writer *w);
 /* After a write that errno says failed: waits until there is room, if that was all. */

@@ -103,15 +103,6 @@ int target_open(struct writer *w, bool append, bool waits, struct lj_error *err)
 	return open_file(w, append, waits, err);
 }
 
-bool target_is_there(const struct writer *w)
-{
-	struct stat opened, named;
-
-	return fstat(w->fd, &opened) != 0 ||
-	       (stat(w->target, &named) == 0 && opened.st_dev == named.st_dev &&
-		opened.st_ino == named.st_ino);
-}
-
 int target_open_anew(const struct writer *w)
 {
 	struct stat st;
