@@ -303,7 +303,9 @@ static int tell_template(struct ipfix *x, uint16_t number, uint64_t *told_tsc, u
 {
 	GError *why = NULL;
 
-	if (*told_tsc != 0 && lj_cycles_to_ns(now_tsc - *told_tsc) < x->every_ns)
+	/* Another lcore's clock may be a little behind. */
+	if (*told_tsc != 0 &&
+	    (now_tsc <= *told_tsc || lj_cycles_to_ns(now_tsc - *told_tsc) < x->every_ns))
 		return 0;
 	if (!fbSessionExportTemplate(x->session, number, &why))
 		return failed(why);
@@ -334,10 +336,9 @@ static int tell_elements(struct ipfix *x, uint64_t now_tsc)
 	return ret;
 }
 
-int ipfix_add(struct ipfix *x, const struct lj_verdict *v)
+int ipfix_add(struct ipfix *x, const struct lj_verdict *v, uint64_t now_tsc)
 {
 	char model[2 * sizeof(((struct lj_model_info *)NULL)->name)];
-	uint64_t now_tsc = rte_rdtsc();
 	struct record r;
 	uint32_t bits = fill_flow(&r, &v->flow) | fill_opinion(&r, v, model, sizeof(model));
 	uint16_t number = (uint16_t)(FIRST_TEMPLATE + bits);

@@ -22,10 +22,10 @@ struct ipfix;
 
 struct ipfix *ipfix_create(uint32_t domain, uint32_t enterprise, uint64_t templates_every_ns,
 			   struct lj_error *err);
-/* 0; -ENOSPC: the message has to be taken first, up to IPFIX_TAKES times; -EINVAL: it cannot be
- * said. */
+/* 0; -ENOSPC: the message has to be taken first, up to IPFIX_TAKES times at the same `now_tsc`;
+ * -EINVAL: it cannot be said. */
 #define IPFIX_TAKES 4
-int ipfix_add(struct ipfix *x, const struct lj_verdict *v);
+int ipfix_add(struct ipfix *x, const struct lj_verdict *v, uint64_t now_tsc);
 /* Ends the message. Its bytes, valid until the next call; 0 when there are none. *records is how
  * many flows are in it. */
 size_t ipfix_take(struct ipfix *x, const uint8_t **message, uint32_t *records);

@@ -124,11 +124,12 @@ static int send_records(struct ipfix_sink *s)
 
 static void write_record(struct ipfix_sink *s, const struct lj_verdict *v)
 {
-	int ret = ipfix_add(s->ipfix, v);
+	uint64_t now_tsc = rte_rdtsc();
+	int ret = ipfix_add(s->ipfix, v, now_tsc);
 
 	for (int i = 0; ret == -ENOSPC && i < IPFIX_TAKES; i++) {
 		send_records(s);
-		ret = ipfix_add(s->ipfix, v);
+		ret = ipfix_add(s->ipfix, v, now_tsc);
 	}
 	if (ret != 0)
 		lose(s, 1, -ret);
