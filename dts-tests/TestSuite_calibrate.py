@@ -272,6 +272,18 @@ class TestCalibrate:
         done = calibrate(bundle, "--activate")
         verify(done.returncode == 1 and "calibration.json: is no calibration of format 1" in done.stderr, done.stderr)
 
+    def test_a_site_where_all_alarms_can_be_calibrated(self, bundle, office):
+        """
+        Steps: have the model alarm at whatever it sees; calibrate by a capture, and again with --contaminated 0.
+        Verify: the hosts are named, and what to say if they are as they should be (nothing of EVE, of which there is none); that said, a
+            threshold is found.
+        """
+        path = bundle / "manifest.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "threshold": 1e-6}))
+        done = calibrate(bundle, "--pcap", office[0], "--fpr", "0.02")
+        verify(done.returncode == 1 and "say --contaminated 0" in done.stderr and "eve.flows" not in done.stderr, done.stderr)
+        told(bundle, "--pcap", office[0], "--fpr", "0.02", "--contaminated", "0")
+
     @pytest.mark.parametrize("broken", [{"active": 5}, {"history": {}}, {"history": [3], "active": None}, {"history": [{"id": 1}]}])
     def test_a_calibration_that_somebody_broke_is_told(self, bundle, office, broken):
         """

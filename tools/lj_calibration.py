@@ -161,13 +161,17 @@ def spread(flows, rate, shipped, believed, seed=1):
     return [shares[int(q * (SPLITS - 1))] for q in (0.05, 0.5, 0.95)]
 
 
+def refuse_alerts_alone(flows, shipped):
+    """EVE lines of all flows are wanted."""
+    if len(flows) >= SUSPECT_FLOWS and all(flow.score >= shipped for flow in flows):
+        raise Unfit(f"all {len(flows)} flows alarm: of traffic as it is, eve.flows has to be all, not alerts")
+
+
 def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05, hours=None):
     """An entry of calibration.json's history, not yet numbered. `flows`: all, or a Sample of them; `hours`: how long they took, if not as
     long as from the first's start to the last's end."""
     if not flows:
         raise Unfit("there is no flow to calibrate by")
-    if len(flows) >= SUSPECT_FLOWS and all(flow.score >= shipped for flow in flows):
-        raise Unfit(f"all {len(flows)} flows alarm: of traffic as it is, eve.flows has to be all, not alerts")
     end_s = max(flow.time_s if flow.end_s is None else flow.end_s for flow in flows)
     hours = hours or max((end_s - min(flow.time_s for flow in flows)) / 3600, 1 / 3600)
     each = getattr(flows, "total", len(flows)) / len(flows)  # so many flows does one stand for
