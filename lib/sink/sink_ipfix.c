@@ -14,6 +14,7 @@
 #include "sink_lines.h"
 
 #define PORT_DEFAULT "4739" /* IANA's */
+#define REFUSED_MAX  64	    /* messages under way, more than there are */
 
 struct ipfix_sink {
 	struct lj_sink head;
@@ -91,6 +92,9 @@ static int send_message(struct ipfix_sink *s, const uint8_t *message, size_t byt
 	if (ret == -EAGAIN || ret == -ENOBUFS)
 		return ret;
 	again = try_to_send(s, message, bytes, records);
+	/* As many as were under way may have found nobody. */
+	for (int i = 0; again == -ECONNREFUSED && i < REFUSED_MAX; i++)
+		again = try_to_send(s, message, bytes, records);
 	if (again == 0)
 		complain_of_earlier(s, -ret);
 	else

@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -228,6 +229,40 @@ static void nobody_listens(void)
 	lj_sink_close(s, NULL);
 }
 
+static int refusals;
+
+/* libc's, but for answers that are under way. */
+ssize_t send(int fd, const void *bytes, size_t n, int flags)
+{
+	if (refusals > 0) {
+		refusals--;
+		errno = ECONNREFUSED;
+		return -1;
+	}
+	return sendto(fd, bytes, n, flags, NULL, 0);
+}
+
+/* Each message that was under way when the collector went may be answered at its own time. */
+static void several_refusals_lose_nothing(void)
+{
+	struct lj_verdict v = sample(IPPROTO_UDP, 1);
+	uint32_t messages = 0;
+	struct lj_sink *s;
+	struct message m;
+
+	listen_anew();
+	s = open_sink(LJ_EVE_FLOWS_ALL);
+	refusals = 3;
+	write_one(s, &v);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	refusals = 5;
+	write_one(s, &v);
+	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
+	while (next_message(&m))
+		messages += !has_templates(&m);
+	CU_ASSERT_EQUAL(messages, 2);
+}
+
 /* It is told the templates ahead of its first records, without waiting for templates_every_ns. */
 static void a_collector_that_comes_back_can_read_on(void)
 {
@@ -301,6 +336,7 @@ int main(void)
 		{"a machine that is slow writes all", a_machine_that_is_slow_writes_all},
 		{"what is left out is suppressed", what_is_left_out_is_suppressed},
 		{"nobody listens", nobody_listens},
+		{"several refusals lose nothing", several_refusals_lose_nothing},
 		{"a collector that comes back can read on",
 		 a_collector_that_comes_back_can_read_on},
 		{"what the kernel refuses is lost", what_the_kernel_refuses_is_lost},
