@@ -147,6 +147,19 @@ static int cut_back(struct writer *w)
 	return 0;
 }
 
+/* A file that was emptied meanwhile begins as a new one does. 0 or -1. */
+static int begin_again(struct writer *w)
+{
+	struct stat st;
+
+	if (!w->regular || w->head == NULL || fstat(w->fd, &st) != 0 || st.st_size > 0 ||
+	    target_write(w->fd, w->head, strlen(w->head)))
+		return 0;
+	w->whole = 0;
+	w->cut = true;
+	return -1;
+}
+
 /* A file that was moved or removed is begun anew; a half line does not stay behind in the old. */
 static void follow(struct writer *w)
 {
@@ -213,7 +226,7 @@ int writer_flush(struct writer *w)
 	if (w->pipe)
 		return flush_pipe(w);
 	follow(w);
-	if (cut_back(w) != 0)
+	if (cut_back(w) != 0 || begin_again(w) != 0)
 		return give_up(w, 0);
 	while (written < w->used) {
 		ssize_t n = write(w->fd, w->buffer + written, w->used - written);

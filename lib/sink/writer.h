@@ -3,12 +3,12 @@
  *
  * Lines are buffered; a line is written whole or counted lost. After an error a regular file is cut
  * back to its last whole line, so what follows begins at a line's beginning. A file is written at
- * its end, wherever that is by now: it may be emptied meanwhile (logrotate's copytruncate). One
- * that was moved or removed is begun anew under its name, a second later at most; until then, and
- * while that cannot be done, lines go on into the old one. A socket whose reader has gone is
- * reached anew, when there is one again. A pipe's reader is waited for if the sink `waits`; else
- * what a pipe does not take stays in the buffer, and is lost when that is full, but for the rest of
- * a line that has been begun.
+ * its end, wherever that is by now: it may be emptied meanwhile (logrotate's copytruncate), and
+ * then has its head again. One that was moved or removed is begun anew under its name, a second
+ * later at most; until then, and while that cannot be done, lines go on into the old one. A socket
+ * whose reader has gone is reached anew, when there is one again. A pipe's reader is waited for if
+ * the sink `waits`; else what a pipe does not take stays in the buffer, and is lost when that is
+ * full, but for the rest of a line that has been begun.
  */
 #ifndef WRITER_H
 #define WRITER_H

@@ -179,6 +179,46 @@ static void a_table_that_is_moved_has_its_header_again(void)
 	lj_feature_plan_destroy(plan);
 }
 
+/* Also when the disk was full just then. */
+static void a_table_that_is_emptied_has_its_header_again(void)
+{
+	static const struct lj_verdict v = {.flow.key.version = 4};
+	const struct lj_verdict *one = &v;
+	const char *const features[] = {"duration_us"};
+	struct lj_feature_plan *plan = lj_feature_plan_create(features, 1, NULL);
+	char path[128], head[128];
+	struct rlimit before;
+	struct lj_sink *s;
+	bool whole;
+	FILE *f;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(plan);
+	snprintf(path, sizeof(path), "%s/emptied.csv", dir);
+	s = lj_sink_open_csv(path, plan, false, false, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	lj_sink_write(s, &one, 1);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(truncate(path, 0), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){10, before.rlim_max});
+	lj_sink_write(s, &one, 1);
+	CU_ASSERT_NOT_EQUAL(lj_sink_flush(s), 0);
+	setrlimit(RLIMIT_FSIZE, &before);
+	lj_sink_write(s, &one, 1);
+	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
+	CU_ASSERT_EQUAL(s->counts.lost, 1);
+	lj_sink_close(s, NULL);
+	CU_ASSERT_EQUAL(lines_of(path, &whole), 2);
+	CU_ASSERT(whole);
+	f = fopen(path, "r");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_PTR_NOT_NULL(fgets(head, sizeof(head), f));
+	fclose(f);
+	CU_ASSERT_EQUAL(strncmp(head, "flow_id,", strlen("flow_id,")), 0);
+	lj_feature_plan_destroy(plan);
+}
+
 static void what_is_appended_begins_a_line(void)
 {
 	struct lj_eve_config config = {.append = true};
@@ -455,6 +495,8 @@ int main(void)
 		{"a file that is moved is begun anew", a_file_that_is_moved_is_begun_anew},
 		{"a table that is moved has its header again",
 		 a_table_that_is_moved_has_its_header_again},
+		{"a table that is emptied has its header again",
+		 a_table_that_is_emptied_has_its_header_again},
 		{"what is appended begins a line", what_is_appended_begins_a_line},
 		{"a reader that comes back is written to again",
 		 a_reader_that_comes_back_is_written_to_again},
