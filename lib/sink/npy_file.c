@@ -68,8 +68,6 @@ static int begin(struct npy_file *f)
 	return -1;
 }
 
-/* Whether somebody has emptied it (logrotate's copytruncate): rows are nothing without what is
- * before them. */
 static bool is_emptied(const struct npy_file *f)
 {
 	struct stat opened;
@@ -77,14 +75,22 @@ static bool is_emptied(const struct npy_file *f)
 	return fstat(f->fd, &opened) == 0 && (uint64_t)opened.st_size < end_of_rows(f);
 }
 
+/* Where somebody has emptied it (logrotate's copytruncate): rows, and a count, are nothing without
+ * what is before them. 0 or -1. */
+static int begin_if_emptied(struct npy_file *f)
+{
+	if (!is_emptied(f) || begin(f) == 0)
+		return 0;
+	fail(f, errno);
+	return -1;
+}
+
 uint32_t npy_write(struct npy_file *f, const char *rows, uint32_t n)
 {
 	size_t bytes = n * f->row_bytes, written;
 
-	if (is_emptied(f) && begin(f) != 0) {
-		fail(f, errno);
+	if (begin_if_emptied(f) != 0)
 		return 0;
-	}
 	written = write_at(f->fd, rows, bytes, end_of_rows(f));
 	if (written < bytes)
 		fail(f, errno);
@@ -117,6 +123,8 @@ static void follow(struct npy_file *f)
 
 int npy_flush(struct npy_file *f)
 {
+	if (begin_if_emptied(f) != 0)
+		return -f->last_errno;
 	if (f->counted == f->rows)
 		return 0;
 	if (write_count(f) != 0) {
