@@ -97,7 +97,7 @@ class TestNumpy:
             wait_for(lambda: some_rows(0), process)
         for path in (table, tmp_path / "old.npy"):
             array = load(path)
-            verify(os.path.getsize(path) == len(path.read_bytes()) and len(array) > 0, f"{path}: {len(array)} rows")
+            verify(len(array) > 0, f"{path}: no rows")
             verify((os.path.getsize(path) - len(array) * array.itemsize) % 64 == 0, f"{path}: something is behind the rows")
 
     @pytest.mark.parametrize("make", (os.mkfifo, os.mkdir))
