@@ -1,17 +1,16 @@
 /* The feature table as a .npy file: what is in it, and that its header is true whatever happens. */
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lj_clock.h"
 #include "lj_sink.h"
 #include "lj_test.h"
+#include "sink_fixture.h"
 
 /* The file is looked for once a second. */
 #define A_LOOK_LATER_US 1100000
@@ -61,7 +60,7 @@ static struct lj_sink *open_at(const char *path)
 	return s;
 }
 
-static void write_some(struct lj_sink *s, uint32_t n)
+static void write_rows(struct lj_sink *s, uint32_t n)
 {
 	static uint64_t room[1024];
 	struct lj_verdict *v = (struct lj_verdict *)room;
@@ -97,7 +96,7 @@ static void a_row_has_its_place_for_everything(void)
 
 	snprintf(path, sizeof(path), "%s/row.npy", dir);
 	s = open_at(path);
-	write_some(s, 2);
+	write_rows(s, 2);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT_EQUAL(s->counts.written, 2);
 	CU_ASSERT_EQUAL(s->counts.bytes, 2 * ROW_BYTES);
@@ -160,15 +159,13 @@ static void a_full_disk_leaves_whole_rows_and_a_count(void)
 
 	snprintf(path, sizeof(path), "%s/full.npy", dir);
 	s = open_at(path);
-	signal(SIGXFSZ, SIG_IGN);
-	getrlimit(RLIMIT_FSIZE, &before);
-	setrlimit(RLIMIT_FSIZE, &(struct rlimit){100000, before.rlim_max});
-	write_some(s, 1000);
+	before = fill_disk(100000);
+	write_rows(s, 1000);
 	lj_sink_flush(s);
 	CU_ASSERT(read_file(path, &file));
 	CU_ASSERT(file.rows == s->counts.written && file.rows < 1000);
-	setrlimit(RLIMIT_FSIZE, &before);
-	write_some(s, 10);
+	free_disk(before);
+	write_rows(s, 10);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	counts = s->counts;
 	CU_ASSERT_EQUAL(counts.offered, 1010);
@@ -190,11 +187,10 @@ static void no_part_of_a_row_stays_behind(void)
 
 	snprintf(path, sizeof(path), "%s/part.npy", dir);
 	s = open_at(path);
-	getrlimit(RLIMIT_FSIZE, &before);
-	setrlimit(RLIMIT_FSIZE, &(struct rlimit){100000, before.rlim_max});
-	write_some(s, 1000);
+	before = fill_disk(100000);
+	write_rows(s, 1000);
 	CU_ASSERT_NOT_EQUAL(lj_sink_close(s, NULL), 0);
-	setrlimit(RLIMIT_FSIZE, &before);
+	free_disk(before);
 	CU_ASSERT(read_file(path, &file));
 	CU_ASSERT(file.rows > 0 && is_whole(&file, file.rows));
 }
@@ -207,16 +203,16 @@ static void a_file_that_is_emptied_meanwhile_begins_anew(void)
 
 	snprintf(path, sizeof(path), "%s/emptied.npy", dir);
 	s = open_at(path);
-	write_some(s, 5);
+	write_rows(s, 5);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT_EQUAL(truncate(path, 0), 0);
-	write_some(s, 3);
+	write_rows(s, 3);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT(read_file(path, &file));
 	CU_ASSERT(is_whole(&file, 3));
 	/* Also when nothing comes any more, and rows are not counted yet. */
 	while (s->counts.written == 8)
-		write_some(s, 1);
+		write_rows(s, 1);
 	CU_ASSERT_EQUAL(truncate(path, 0), 0);
 	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
 	read_file(path, &file);
@@ -232,21 +228,21 @@ static void a_file_that_is_moved_is_begun_anew(void)
 	snprintf(path, sizeof(path), "%s/moved.npy", dir);
 	snprintf(old, sizeof(old), "%s.1", path);
 	s = open_at(path);
-	write_some(s, 5);
+	write_rows(s, 5);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT_EQUAL(rename(path, old), 0);
 	/* There it cannot be begun: it goes on where it was. */
 	CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
 	usleep(A_LOOK_LATER_US);
-	write_some(s, 1);
+	write_rows(s, 1);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT_EQUAL(rmdir(path), 0);
 	usleep(A_LOOK_LATER_US);
-	write_some(s, 1);
+	write_rows(s, 1);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT(read_file(old, &file));
 	CU_ASSERT(is_whole(&file, 7));
-	write_some(s, 2);
+	write_rows(s, 2);
 	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
 	CU_ASSERT(read_file(path, &file));
 	CU_ASSERT(is_whole(&file, 2));

@@ -1,0 +1,42 @@
+/* What tests of sinks share: a folder, events to write, a disk that is full. */
+#ifndef SINK_FIXTURE_H
+#define SINK_FIXTURE_H
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "lj_sink.h"
+
+static inline struct lj_sink *open_eve(const char *path, enum lj_eve_flows flows)
+{
+	struct lj_eve_config config = {.target = path, .flows = flows};
+
+	return lj_sink_open_eve(&config, NULL);
+}
+
+static inline void write_some(struct lj_sink *s, uint32_t n)
+{
+	static const struct lj_verdict v = {.flow.key.version = 4};
+	const struct lj_verdict *one = &v;
+
+	for (uint32_t i = 0; i < n; i++)
+		lj_sink_write(s, &one, 1);
+}
+
+/* Files have room for so many bytes, until free_disk() of what this returns. */
+static inline struct rlimit fill_disk(rlim_t bytes)
+{
+	struct rlimit before;
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, before.rlim_max});
+	return before;
+}
+
+static inline void free_disk(struct rlimit before)
+{
+	setrlimit(RLIMIT_FSIZE, &before);
+}
+
+#endif
