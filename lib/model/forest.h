@@ -228,7 +228,7 @@ enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows);
 
 /* How much of a forest is held against XGBoost. */
 enum forest_proof {
-	/* The kernels that will be chosen here, up to 4,096 rows at nodes; probabilities, which
+	/* The kernels that will be chosen here, up to 1,024 rows at nodes; probabilities, which
 	 * are a function of the margins, of LJ_MODEL_BATCH rows. */
 	FOREST_PROOF_START,
 	FOREST_PROOF_WHOLE, /* every kernel that runs here, up to 16,384 of them */

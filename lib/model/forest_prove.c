@@ -17,7 +17,7 @@
 #define RANDOM_ROWS 512
 /* A third of a second, where XGBoost takes 20 us a row; and what a start may take of it. */
 #define DIRECTED_WHOLE 16384
-#define DIRECTED_START 4096
+#define DIRECTED_START 1024
 #define WAYS	       4		 /* below, at, above, missing */
 #define DIRECTED_DEPTH 1000		 /* a path is followed by recursion */
 #define SMALL_BATCH    27		 /* half a block */

@@ -329,7 +329,7 @@ static void a_start_proves_less_but_what_it_will_run(void)
 			0);
 	CU_ASSERT_EQUAL(forest_prove(p.forest, p.xgboost, FOREST_PROOF_WHOLE, &whole_rows, &err),
 			0);
-	CU_ASSERT(start_rows > 4096 && start_rows + 4096 < whole_rows);
+	CU_ASSERT(start_rows > 1024 && start_rows + 4096 < whole_rows);
 	p.forest->transform = FOREST_SOFTMAX;
 	CU_ASSERT_NOT_EQUAL(
 		forest_prove(p.forest, p.xgboost, FOREST_PROOF_START, &start_rows, &err), 0);
