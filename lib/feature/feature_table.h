@@ -27,6 +27,7 @@ extern const size_t n_missing_columns;
 struct lj_feature_plan {
 	size_t size;
 	uint32_t keep, context;
+	bool first_set;	       /* it begins with all of the table's first set, in its order */
 	feature_value **value; /* [size] */
 	char **name;	       /* [size], as asked for */
 };

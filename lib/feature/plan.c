@@ -106,6 +106,17 @@ static int add(struct lj_feature_plan *plan, size_t at, const char *name, struct
 	return plan->name[at] != NULL ? 0 : lj_error_set(err, ENOMEM, name, "not enough memory");
 }
 
+static bool begins_with_first_set(const struct lj_feature_plan *plan)
+{
+	for (size_t i = 0; i < n_features; i++) {
+		if (strcmp(feature_info[i].set, feature_info[0].set) != 0)
+			break;
+		if (i >= plan->size || plan->value[i] != feature_values[i])
+			return false;
+	}
+	return true;
+}
+
 struct lj_feature_plan *lj_feature_plan_create(const char *const *names, size_t n,
 					       struct lj_error *err)
 {
@@ -121,6 +132,7 @@ struct lj_feature_plan *lj_feature_plan_create(const char *const *names, size_t 
 	for (size_t i = 0; i < n; i++)
 		if (add(plan, i, names[i], err) != 0)
 			goto destroy;
+	plan->first_set = begins_with_first_set(plan);
 	return plan;
 no_memory:
 	lj_error_set(err, ENOMEM, "features", "not enough memory");

@@ -4,7 +4,8 @@
 /* A row's expression stands once: the function and the formula's text are made of the same token.
  */
 #define LJ_FEATURE(set, name, unit, keep, expression, help, ...)                                   \
-	static double name##_of(const struct lj_flow *f, const struct lj_host_context *h)          \
+	static __rte_always_inline double name##_of(const struct lj_flow *f,                       \
+						    const struct lj_host_context *h)               \
 	{                                                                                          \
 		return (double)(expression);                                                       \
 	}                                                                                          \
@@ -34,10 +35,28 @@ feature_value *const feature_values[] = {
 
 const size_t n_features = RTE_DIM(feature_info);
 
+/* Sets, by the words of the rows. */
+enum set { SET_linejudge, SET_network, SET_host, SET_argus, SET_cic, SET_netflow };
+
+/* The first set of the table, in its order; returns how many. Without a call a feature it takes 0.4
+ * times the instructions. */
+static size_t first_set(const struct lj_flow *f, double *values)
+{
+	const struct lj_host_context *h = NULL;
+	double *at = values;
+
+#define LJ_FEATURE(set, name, ...)                                                                 \
+	if (SET_##set == SET_linejudge)                                                            \
+		*at++ = name##_of(f, h);
+#include "features.def"
+#undef LJ_FEATURE
+	return (size_t)(at - values);
+}
+
 void lj_feature_values(const struct lj_feature_plan *plan, const struct lj_flow *flow,
 		       const struct lj_host_context *context, double *values)
 {
-	for (size_t i = 0; i < plan->size; i++)
+	for (size_t i = plan->first_set ? first_set(flow, values) : 0; i < plan->size; i++)
 		values[i] = plan->value[i](flow, context);
 }
 
