@@ -211,6 +211,20 @@ class TestDrift:
             verify(float(report["worst_psi"]) > 0.25 and report["worst_feature"] in names, f"{report}")
             verify(report["sampled"] >= 500, f"{report}")
 
+    def test_the_report_has_the_last_flows_before_a_lull(self, tmp_path):
+        """
+        Steps: live, play the demo once, after which nothing comes any more.
+        Verify: two seconds later show drift has every flow that was scored.
+        """
+        config = {"capture": {"ports": [{"name": f"net_pcap0,rx_pcap={DEMO}"}]}, "models": [DEFAULT], "doctor": "off", "eal": {"huge": "off"}}
+        with appliance(tmp_path, config, "linejudge-lull") as (process, telemetry):
+            def all_are_in():
+                scored = telemetry.ask("/linejudge/show/batch/stats")["model_scored"]
+                report = telemetry.ask("/linejudge/show/drift")["default"]
+                if scored < 100 or report["verdicts"] != scored:
+                    raise OSError(f"{scored} were scored: {report}")
+            wait_for(all_are_in, process)
+
     def test_traffic_as_in_the_reference_has_not_moved(self, tmp_path):
         """
         Steps: tools/reference of the demo's own flows; replay the demo with all flows sampled.

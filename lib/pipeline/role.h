@@ -153,6 +153,7 @@ struct sink_role {
 	uint32_t late;	      /* verdicts waiting from which on alerts go without an explanation */
 	uint64_t explain_tsc; /* from when on the next alert may be explained */
 	struct lj_explanation explanation[LJ_BURST_MAX]; /* of the burst's alerts */
+	bool unjudged; /* verdicts were counted since the drift was judged */
 	uint64_t judged_tsc;
 	struct lj_tally tally;
 	struct lj_histogram stage[LJ_MODELS_MAX][LJ_STAGES]; /* by deciding model */

@@ -119,10 +119,12 @@ static void watch_drift(struct sink_role *s, uint32_t n, uint64_t now_tsc)
 		lj_drift_look(d, s->verdict[i]->flow.last_ns);
 		lj_drift_count(d, s->verdict[i]);
 	}
-	if (lj_cycles_to_ns(now_tsc - s->judged_tsc) < JUDGE_EVERY_NS)
+	s->unjudged |= n > 0;
+	if (!s->unjudged || lj_cycles_to_ns(now_tsc - s->judged_tsc) < JUDGE_EVERY_NS)
 		return;
 	lj_drift_judge(s->reader.panel->drift, false);
 	s->judged_tsc = now_tsc;
+	s->unjudged = false;
 }
 
 /* The sink's last word on the burst: a panel whose last verdict it is may be closed now. */
@@ -161,7 +163,7 @@ int sink_poll(struct role *role, uint64_t now_tsc)
 		if (!s->verdict[i]->shed)
 			record_stages(s, s->verdict[i], written_tsc);
 	}
-	if (s->shared->drift_every > 0 && n > 0)
+	if (s->shared->drift_every > 0)
 		watch_drift(s, n, now_tsc);
 	if (n > 0) {
 		lj_count(&role->counters, LJ_C_verdict_taken, n);
