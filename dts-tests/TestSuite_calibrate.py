@@ -93,6 +93,22 @@ class TestCalibrate:
         flow = next(e for e in events(tmp_path / "eve.json") if e["event_type"] == "flow")
         verify(abs(flow["ml"]["threshold"] - in_force(bundle)[0]) < 1e-5, "EVE says another threshold")
 
+    def test_who_reads_the_bundle_reads_its_calibration(self, bundle, office):
+        """
+        Steps: calibrate a bundle that everybody reads, and one that its group reads, as root with umask 077.
+        Verify: calibration.json has the bundle's mode and group, so that service.user can read it at `reload models`.
+        """
+        for mode, group in ((0o644, 0), (0o640, 65534)):
+            os.chown(bundle / "manifest.json", -1, group)
+            os.chmod(bundle / "manifest.json", mode)
+            before = os.umask(0o077)
+            try:
+                told(bundle, "--pcap", office[0], "--fpr", "0.02", "--activate")
+            finally:
+                os.umask(before)
+            made = os.stat(bundle / "calibration.json")
+            verify((made.st_mode & 0o777, made.st_gid) == (mode, group), f"{made}")
+
     def test_calibrations_are_taken_back_one_by_one(self, bundle, office):
         """Verify: after two, reverting gives the first, then the threshold as shipped, then an error."""
         shipped = in_force(bundle)

@@ -12,12 +12,14 @@ the alarms were seen. What all that is worth on other traffic is measured on hal
 """
 
 import collections
+import contextlib
 import datetime
 import hashlib
 import json
 import math
 import os
 import random
+import stat
 import statistics
 import sys
 
@@ -312,8 +314,12 @@ class Bundle:
         return "\n".join(lines)
 
     def save(self):
-        """Whole or not at all."""
+        """Whole or not at all, and for whom the bundle is: root's umask is no reason why service.user should not read it."""
+        bundle = os.stat(os.path.join(self.folder, "manifest.json"))
         with open(self.path + ".new", "w", encoding="ascii") as file:
+            with contextlib.suppress(OSError):
+                os.fchown(file.fileno(), -1, bundle.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(bundle.st_mode))
             json.dump(self.kept, file, indent=1)
             file.write("\n")
             file.flush()
