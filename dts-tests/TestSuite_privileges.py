@@ -141,7 +141,7 @@ class TestPrivileges:
 
     def test_the_telemetry_socket_is_its_groups(self, tmp_path, open_folder):
         """
-        Steps: ask as another user with and without the group.
+        Steps: ask as another user with and without the group, the first by DPDK's client, too, told the folder as docs/operation.md says.
         Verify: the first is answered, the second refused; owner, group and mode as configured.
         """
         env = dict(os.environ, RUNTIME_DIRECTORY=open_folder)
@@ -164,6 +164,10 @@ class TestPrivileges:
                                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
                     verify(("version" in done.stdout) == answered, f"{group}: {done.stdout}{done.stderr}")
                     verify(answered or "Permission denied" in done.stderr, done.stderr)
+                done = subprocess.run(["/usr/bin/dpdk-telemetry.py", "-f", "lj-dts-group"], input="/linejudge/show/verdicts\nquit\n", user="games",
+                                      group=GROUP, extra_groups=[], cwd="/", env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                      text=True, check=False)
+                verify('"alerts": 0' in done.stdout, done.stdout)
             finally:
                 process.send_signal(signal.SIGTERM)
                 process.wait(TIMEOUT_S)
