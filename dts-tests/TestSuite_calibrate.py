@@ -280,6 +280,7 @@ class TestCalibrate:
                                 ((bundle, "--eve", "a", "--eve", "b", "--fpr", "0.01"), "--eve is given twice"),
                                 (("--model", bundle, "--model", tmp_path, "--show"), "--model is given twice"),
                                 ((bundle, "--show", "--revert"), "one of traffic and a budget"),
+                                ((bundle, "--eve", tmp_path / "none.json", "--fpr", "0.01"), f"calibrate: {tmp_path}/none.json: No such file"),
                                 ((bundle, "--eve", tmp_path / "alerts.json", "--fpr", "0.01"), "eve.flows has to be all")):
             done = calibrate(*arguments)
             verify(done.returncode != 0 and said in done.stderr and "Traceback" not in done.stderr, f"{arguments}: {done.stderr}")
