@@ -117,6 +117,67 @@ static void headers_nested_for_ever_are_given_up(void)
 	CU_ASSERT_EQUAL(counters.value[LJ_C_parse_ignored_nesting], 1);
 }
 
+static uint8_t *put(uint8_t *at, const void *bytes, size_t n)
+{
+	return (uint8_t *)memcpy(at, bytes, n) + n;
+}
+
+/* Headers of one kind, `n` of them and then UDP; whether that was accepted. */
+static bool accepts_nested(const uint8_t *head, size_t head_bytes, const uint8_t *each,
+			   const uint8_t *last, size_t bytes, const uint8_t *rest,
+			   size_t rest_bytes, uint8_t n)
+{
+	uint8_t frame[256], *end = put(frame, head, head_bytes);
+
+	for (uint8_t i = 1; i < n; i++)
+		end = put(end, each, bytes);
+	end = put(end, last, bytes);
+	end = put(end, rest, rest_bytes);
+	if (head_bytes > 14) /* IPv6: its payload's length */
+		frame[19] = (uint8_t)(end - frame - 54);
+	return parse(frame, (uint16_t)(end - frame)) == 1 && fact.key.proto == 17;
+}
+
+static void headers_are_followed_as_deep_as_is_said_and_no_deeper(void)
+{
+	static const uint8_t ipv4[] = {IPV4(32, 17), UDP, FOUR}, udp[] = {UDP, FOUR};
+	static const struct {
+		uint8_t head[54], head_bytes, each[8], last[8], bytes;
+		const uint8_t *rest;
+		uint8_t rest_bytes, most;
+	} kinds[] = {
+		{{ETHER(0x8100)}, 14, {0, 1, 0x81, 0}, {0, 1, 8, 0}, 4, ipv4, sizeof(ipv4), 10},
+		{{ETHER(0x8847)}, 14, {0, 1, 0x40, 64}, {0, 1, 0x41, 64}, 4, ipv4, sizeof(ipv4), 8},
+		{{ETHER(0x86dd), IPV6(0, 60)}, 54, {60}, {17}, 8, udp, sizeof(udp), 8},
+	};
+
+	for (size_t i = 0; i < RTE_DIM(kinds); i++) {
+		const uint8_t most = kinds[i].most;
+
+		for (uint8_t n = 1; n <= most + 1; n++)
+			CU_ASSERT_EQUAL(accepts_nested(kinds[i].head, kinds[i].head_bytes,
+						       kinds[i].each, kinds[i].last, kinds[i].bytes,
+						       kinds[i].rest, kinds[i].rest_bytes, n),
+					n <= most);
+		CU_ASSERT_EQUAL(counters.value[LJ_C_parse_ignored_nesting], 1);
+	}
+}
+
+/* 0 means that something was not seen: a SYN, for example. */
+static void a_packet_of_the_epochs_first_moment_has_a_time(void)
+{
+	struct rte_mbuf m = {.buf_addr = (void *)(uintptr_t)syn4,
+			     .data_len = sizeof(syn4),
+			     .pkt_len = sizeof(syn4),
+			     .nb_segs = 1};
+	struct lj_burst burst = {.count = 1, .mbuf = {&m}, .wire_bytes = {sizeof(syn4)}};
+	struct lj_parser parser;
+
+	lj_parser_init(&parser, &counters, false, false);
+	CU_ASSERT_EQUAL(lj_packet_parse_burst(&parser, &burst, &fact), 1);
+	CU_ASSERT_EQUAL(fact.time_ns, 1);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -129,6 +190,10 @@ int main(void)
 		{"what is wrong is counted by its name", what_is_wrong_is_counted_by_its_name},
 		{"SNAP is followed, behind tags, too", snap_is_followed_behind_tags_too},
 		{"headers nested for ever are given up", headers_nested_for_ever_are_given_up},
+		{"headers are followed as deep as is said, and no deeper",
+		 headers_are_followed_as_deep_as_is_said_and_no_deeper},
+		{"a packet of the epoch's first moment has a time",
+		 a_packet_of_the_epochs_first_moment_has_a_time},
 	};
 
 	return lj_test_run("packet", tests, RTE_DIM(tests));

@@ -49,6 +49,7 @@ static void every_frame_gives_the_facts_of_its_row(void)
 		CU_ASSERT_EQUAL(whole.tunnel, c->tunnel);
 		CU_ASSERT_EQUAL(whole.fragment, c->fragment);
 		CU_ASSERT_EQUAL(whole.wire_bytes, c->n);
+		CU_ASSERT_EQUAL(counters.value[LJ_C_parse_bytes], c->n);
 		CU_ASSERT_EQUAL(whole.time_ns, 5);
 		CU_ASSERT_EQUAL(whole.leg, 3);
 	}

@@ -42,6 +42,8 @@ static const struct inside {
 	CASE("EtherIP", LJ_TUNNEL_ETHERIP, 4, ETHER4, IPV4(68, 97), 0x30, 0, INNER_ETHER),
 	CASE("VXLAN", LJ_TUNNEL_VXLAN, 4, ETHER4, IPV4(82, 17), TO_UDP(4789), 8, 0, 0, 0, 0, 0, 7,
 	     0, INNER_ETHER),
+	CASE("VXLAN at Linux's port", LJ_TUNNEL_VXLAN, 4, ETHER4, IPV4(82, 17), TO_UDP(8472), 8, 0,
+	     0, 0, 0, 0, 7, 0, INNER_ETHER),
 	CASE("VXLAN with a group policy", LJ_TUNNEL_VXLAN, 4, ETHER4, IPV4(82, 17), TO_UDP(4789),
 	     0x88, 0x48, 0, 100, 0, 0, 7, 0, INNER_ETHER),
 	CASE("VXLAN that says Ethernet", LJ_TUNNEL_VXLAN, 4, ETHER4, IPV4(82, 17), TO_UDP(4789),
@@ -268,6 +270,28 @@ static void an_ipv6_fragment_joins_whatever_its_next_header(void)
 	CU_ASSERT_EQUAL(fact.payload_bytes, 8);
 }
 
+/* All ways of a set are used: of a quarter of the datagrams that there is room for, next to none
+ * has to give way. */
+static void many_datagrams_are_remembered_at_once(void)
+{
+	const uint32_t n = LJ_FRAGMENT_SETS * LJ_FRAGMENT_WAYS / 4;
+	uint8_t one[sizeof(first)], rest[sizeof(later)];
+	uint32_t joined = 0;
+
+	lj_parser_init(&parser, &counters, false, false);
+	memcpy(one, first, sizeof(first));
+	memcpy(rest, later, sizeof(later));
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(one + 26, &i, sizeof(i));
+		CU_ASSERT_EQUAL(next_fragment(one, sizeof(one), 1000 + i), 1);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(rest + 26, &i, sizeof(i));
+		joined += next_fragment(rest, sizeof(rest), 2000);
+	}
+	CU_ASSERT(joined * 100 >= n * 95);
+}
+
 static void a_flood_of_first_fragments_only_displaces(void)
 {
 	uint8_t flood[sizeof(first)];
@@ -326,6 +350,7 @@ int main(void)
 		 a_fragment_in_a_tunnel_is_known_by_its_own_id},
 		{"an IPv6 fragment joins whatever its next header",
 		 an_ipv6_fragment_joins_whatever_its_next_header},
+		{"many datagrams are remembered at once", many_datagrams_are_remembered_at_once},
 		{"a flood of first fragments only displaces",
 		 a_flood_of_first_fragments_only_displaces},
 		{"DNS and FTP fields are read", dns_and_ftp_fields_are_read},
