@@ -49,7 +49,7 @@ static inline bool fill_gap(struct lj_flow_tcp *t, uint32_t seq, uint32_t end)
 	if (!before(from, to))
 		return false;
 	t->lost_bytes -= RTE_MIN(to - from, t->lost_bytes);
-	if (to == t->gap_end && from != t->gap_begin)
+	if (to == t->gap_end)
 		t->gap_end = from;
 	else
 		t->gap_begin = to;
