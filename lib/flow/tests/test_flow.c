@@ -168,7 +168,15 @@ static void an_early_verdict_by_age_has_what_was_known_then(void)
 		config.classify_after_ns = SECOND;
 		t = table_with(config);
 		feed(t, packet(1, false, START, A, 1));
-		late = packet(1, false, START + 2 * SECOND, A, 1);
+		/* At that age it is not due yet. */
+		tick(t, START + SECOND);
+		CU_ASSERT_EQUAL(n_due, 0);
+		CU_ASSERT_EQUAL(feed(t, packet(1, false, START + SECOND, A, 1)), 1);
+		CU_ASSERT_EQUAL(n_due, 0);
+		/* Of two kinds: one that is logged, and one that is not. */
+		CU_ASSERT_EQUAL(feed(t, packet(1, false, START + SECOND, LJ_TCP_FIN, 1)), 1);
+		CU_ASSERT_EQUAL(n_due, 0);
+		late = packet(1, false, START + SECOND + 1, A, 1);
 		if (by_packet) {
 			CU_ASSERT_EQUAL(feed(t, late), 0);
 		} else {
@@ -176,12 +184,34 @@ static void an_early_verdict_by_age_has_what_was_known_then(void)
 		}
 		CU_ASSERT_EQUAL_FATAL(n_due, 1);
 		CU_ASSERT_EQUAL(due[0]->due, LJ_DUE_EARLY_AGE);
-		CU_ASSERT_EQUAL(due[0]->packets, 1);
+		CU_ASSERT_EQUAL(due[0]->packets, 3);
 		lj_flow_settle(t, due, n_due);
 		CU_ASSERT_EQUAL(feed(t, late), 1);
 		CU_ASSERT_EQUAL(n_due, 0);
 		lj_flow_destroy(t);
 	}
+}
+
+/* There is a bit for each of the first seven legs; the others share the last. */
+static void a_packet_counts_once_whatever_its_leg(void)
+{
+	static const uint8_t legs[] = {0, 6, 7, 8, 200};
+	struct lj_flow_table *t = table_with(standard);
+
+	for (size_t i = 0; i < RTE_DIM(legs); i++) {
+		for (uint32_t n = 0; n < 5; n++) {
+			struct lj_packet p = packet(1, false, START + n, A, 1);
+
+			p.leg = legs[i];
+			feed(t, p);
+		}
+		CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, ++seq, due, 64), 1);
+		CU_ASSERT_EQUAL(due[0]->packets, 5);
+		CU_ASSERT_EQUAL(due[0]->side[0].packets, 5);
+		CU_ASSERT_EQUAL(due[0]->legs, 1 << RTE_MIN(legs[i], 7));
+		lj_flow_settle(t, due, 1);
+	}
+	lj_flow_destroy(t);
 }
 
 static void a_capture_may_begin_at_the_epoch(void)
@@ -242,17 +272,27 @@ static void who_answers_is_the_responder(void)
 	lj_flow_destroy(t);
 }
 
-static void between_two_well_known_ports_who_speaks_first_begins(void)
+/* Mid-stream: from a port under 1024 to one that is not. */
+static void who_speaks_from_a_well_known_port_answers(void)
 {
+	static const struct {
+		uint16_t from, to;
+		bool answers;
+	} heard[] = {{80, 700, false},	 {80, 1023, false},   {80, 1024, true},
+		     {1023, 1024, true}, {1024, 1023, false}, {1024, 20000, false}};
 	struct lj_flow_table *t = table_with(standard);
-	struct lj_packet p = packet(1, true, START, A, 10);
 
-	p.key.port[0] = 700;
-	feed(t, p);
-	CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, ++seq, due, 64), 1);
-	CU_ASSERT_EQUAL(due[0]->initiator, 1);
-	CU_ASSERT_EQUAL(due[0]->flipped, 0);
-	lj_flow_settle(t, due, 1);
+	for (size_t i = 0; i < RTE_DIM(heard); i++) {
+		struct lj_packet p = packet(1, true, START, A, 10);
+
+		p.key.port[1] = heard[i].from;
+		p.key.port[0] = heard[i].to;
+		feed(t, p);
+		CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, ++seq, due, 64), 1);
+		CU_ASSERT_EQUAL(due[0]->initiator, !heard[i].answers);
+		CU_ASSERT_EQUAL(due[0]->flipped, heard[i].answers);
+		lj_flow_settle(t, due, 1);
+	}
 	lj_flow_destroy(t);
 }
 
@@ -404,12 +444,13 @@ int main(void)
 		 an_early_verdict_is_asked_once_at_the_nth_packet},
 		{"an early verdict by age has what was known then",
 		 an_early_verdict_by_age_has_what_was_known_then},
+		{"a packet counts once, whatever its leg", a_packet_counts_once_whatever_its_leg},
 		{"a capture may begin at the epoch", a_capture_may_begin_at_the_epoch},
 		{"a full table evicts the record nearest its timeout",
 		 a_full_table_evicts_the_record_nearest_its_timeout},
 		{"who answers is the responder", who_answers_is_the_responder},
-		{"between two well-known ports who speaks first begins",
-		 between_two_well_known_ports_who_speaks_first_begins},
+		{"who speaks from a well-known port answers",
+		 who_speaks_from_a_well_known_port_answers},
 		{"after a long silence all are due at once",
 		 after_a_long_silence_all_are_due_at_once},
 		{"sequence space tells retransmission from disorder",

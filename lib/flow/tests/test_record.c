@@ -18,7 +18,8 @@ struct segment {
 
 static struct lj_flow_table *table;
 
-/* The record of the segments, a millisecond apart; the table stays open until close_table(). */
+/* The record of the segments, a millisecond apart; the table stays open until close_table(). Resets
+ * have a window of 0, as nearly all have, which says nothing. */
 static const struct lj_flow *record_of(const struct segment *s, uint32_t n)
 {
 	table = table_with(standard);
@@ -27,9 +28,12 @@ static const struct lj_flow *record_of(const struct segment *s, uint32_t n)
 			packet(1, s[i].back, START + i * 1000000, s[i].flags, s[i].payload);
 
 		p.tcp_seq = s[i].seq;
+		if (s[i].flags & R)
+			p.tcp_window = 0;
 		CU_ASSERT_EQUAL(feed(table, p), 1);
 	}
 	CU_ASSERT_EQUAL_FATAL(lj_flow_flush(table, ++seq, due, 64), 1);
+	CU_ASSERT_EQUAL(due[0]->tcp[0].zero_windows + due[0]->tcp[1].zero_windows, 0);
 	return due[0];
 }
 
@@ -69,6 +73,8 @@ static void state_and_history_are_zeeks(void)
 		{{{0, A | P, 5, 10}, {1, A, 5, 0}}, 2, "OTH", "Da"},
 		{{{1, SA, 0, 0}, {1, R, 1, 0}}, 2, "RSTRH", "^hr"},
 		{{{1, SA, 0, 0}, {1, F | A, 1, 0}}, 2, "SHR", "^hf"},
+		{{{1, SA, 0, 0}}, 1, "OTH", "^h"},
+		{{{0, S, 0, 0}, {1, A, 5, 0}}, 2, "OTH", "Sa"},
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
@@ -137,8 +143,22 @@ static void old_data_is_late_or_sent_again(void)
 		 10,
 		 3,
 		 10},
+		{"a gap filled in part, from before it",
+		 {{0, A, 100, 10}, {0, A, 130, 10}, {0, A, 105, 10}},
+		 3,
+		 0,
+		 0,
+		 2,
+		 15},
 		{"older than the first", {{0, A, 100, 10}, {0, A, 90, 10}}, 2, 0, 0, 1, 0},
 		{"partly new", {{0, A, 100, 10}, {0, A, 105, 10}}, 2, 1, 5, 0, 0},
+		{"new but for the last byte",
+		 {{0, A, 100, 10}, {0, A, 109, 10}, {0, A, 119, 10}},
+		 3,
+		 1,
+		 1,
+		 0,
+		 0},
 		{"a keep-alive", {{0, A, 100, 10}, {0, A, 109, 1}, {0, A, 109, 0}}, 3, 0, 0, 0, 0},
 		{"a keep-alive while a gap is open",
 		 {{0, A, 100, 10}, {0, A, 130, 10}, {0, A, 139, 1}},
@@ -203,6 +223,39 @@ static void a_record_that_lived_through_a_loss_is_marked(void)
 	CU_ASSERT_EQUAL(due[0]->key.port[0] == 20001 ? due[0]->lossy : due[1]->lossy, 1);
 	lj_flow_settle(t, due, 2);
 	lj_flow_destroy(t);
+}
+
+static void an_early_verdict_after_a_loss_is_marked(void)
+{
+	for (int lost = 0; lost < 2; lost++) {
+		struct lj_flow_config config = standard;
+		struct lj_flow_table *t;
+
+		config.classify_at = 2;
+		t = table_with(config);
+		feed(t, packet(1, false, START, S, 0));
+		if (lost)
+			lj_flow_note_loss(t);
+		feed(t, packet(1, false, START + 1, A, 0));
+		CU_ASSERT_EQUAL_FATAL(n_due, 1);
+		CU_ASSERT_EQUAL(due[0]->due, LJ_DUE_EARLY_PACKETS);
+		CU_ASSERT_EQUAL(due[0]->lossy, lost);
+		lj_flow_settle(t, due, 1);
+		lj_flow_destroy(t);
+	}
+}
+
+/* RFC 7012's registry, flowEndReason (RFC 5102). */
+static void why_a_flow_ended_is_told_as_ipfix_has_it(void)
+{
+	enum { IDLE_TIMEOUT = 1, ACTIVE_TIMEOUT, END_DETECTED, FORCED_END, LACK_OF_RESOURCES };
+
+	CU_ASSERT_EQUAL(lj_due_ipfix(LJ_DUE_IDLE), IDLE_TIMEOUT);
+	CU_ASSERT_EQUAL(lj_due_ipfix(LJ_DUE_ACTIVE), ACTIVE_TIMEOUT);
+	CU_ASSERT_EQUAL(lj_due_ipfix(LJ_DUE_FIN), END_DETECTED);
+	CU_ASSERT_EQUAL(lj_due_ipfix(LJ_DUE_RST), END_DETECTED);
+	CU_ASSERT_EQUAL(lj_due_ipfix(LJ_DUE_FLUSHED), FORCED_END);
+	CU_ASSERT_EQUAL(lj_due_ipfix(LJ_DUE_EVICTED), LACK_OF_RESOURCES);
 }
 
 /* A later fragment has no TCP header: its zeros are no flags, no window, no sequence number. */
@@ -294,6 +347,29 @@ static void a_lone_packet_between_silences_is_no_activity(void)
 	close_table();
 }
 
+/* Gaps of 1 s and 5 s, and a little longer ones. */
+static void over_a_second_begins_a_subflow_and_over_five_is_idle(void)
+{
+	static const uint64_t ms[] = {0, 1000, 2001, 7001, 12002};
+	const struct lj_flow *f = record_at_times(ms, NULL, RTE_DIM(ms));
+
+	CU_ASSERT_EQUAL(f->activity.subflows, 3);
+	CU_ASSERT_EQUAL(f->activity.idle_count, 1);
+	CU_ASSERT_EQUAL(f->activity.idle_sum, 5001000000);
+	CU_ASSERT_EQUAL(f->activity.active_sum, 7001000000);
+	close_table();
+}
+
+static void over_a_second_ends_a_bulk(void)
+{
+	static const uint64_t within[] = {0, 1000, 2000, 3000}, over[] = {0, 1000, 2001, 3000};
+
+	CU_ASSERT_EQUAL(record_at_times(within, NULL, 4)->bulk[0].states, 1);
+	close_table();
+	CU_ASSERT_EQUAL(record_at_times(over, NULL, 4)->bulk[0].states, 0);
+	close_table();
+}
+
 static void a_bulk_is_four_of_one_side_with_none_of_the_other(void)
 {
 	static const uint64_t ms[] = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -367,12 +443,19 @@ int main(void)
 		{"sizes fall into NetFlow's bins", sizes_fall_into_netflows_bins},
 		{"a record that lived through a loss is marked",
 		 a_record_that_lived_through_a_loss_is_marked},
+		{"an early verdict after a loss is marked",
+		 an_early_verdict_after_a_loss_is_marked},
+		{"why a flow ended is told as IPFIX has it",
+		 why_a_flow_ended_is_told_as_ipfix_has_it},
 		{"a later fragment says nothing of TCP", a_later_fragment_says_nothing_of_tcp},
 		{"DNS and FTP are kept", dns_and_ftp_are_kept},
 		{"a packet from before moves the beginning alone",
 		 a_packet_from_before_moves_the_beginning_alone},
 		{"a lone packet between silences is no activity",
 		 a_lone_packet_between_silences_is_no_activity},
+		{"over a second begins a subflow, and over five is idle",
+		 over_a_second_begins_a_subflow_and_over_five_is_idle},
+		{"over a second ends a bulk", over_a_second_ends_a_bulk},
 		{"a bulk is four of one side with none of the other",
 		 a_bulk_is_four_of_one_side_with_none_of_the_other},
 		{"a handshake begins with the initiator's SYN",

@@ -92,6 +92,20 @@ static void what_a_slot_has_no_room_for_makes_a_record_of_it(void)
 	lj_flow_destroy(t);
 }
 
+/* A jumbogram, or what segmentation offload has not cut. */
+static void a_packet_longer_than_a_slot_can_say_is_kept_whole(void)
+{
+	struct lj_flow_table *t = small_table();
+
+	feed(t, packet(1, false, START + 1, S, 0));
+	feed(t, packet(1, true, START + 2, A, 70000));
+	CU_ASSERT_EQUAL_FATAL(lj_flow_flush(t, ++seq, due, 64), 1);
+	CU_ASSERT_EQUAL(due[0]->side[1].length_sum, 70040);
+	CU_ASSERT_EQUAL(due[0]->side[1].payload_sum, 70000);
+	lj_flow_settle(t, due, 1);
+	lj_flow_destroy(t);
+}
+
 static void a_flow_that_ends_young_leaves_its_own_record_alone(void)
 {
 	static const struct lj_flow untouched;
@@ -261,6 +275,8 @@ int main(void)
 		 more_may_end_at_once_than_there_are_spare_records},
 		{"what a slot has no room for makes a record of it",
 		 what_a_slot_has_no_room_for_makes_a_record_of_it},
+		{"a packet longer than a slot can say is kept whole",
+		 a_packet_longer_than_a_slot_can_say_is_kept_whole},
 		{"a flow that ends young leaves its own record alone",
 		 a_flow_that_ends_young_leaves_its_own_record_alone},
 		{"a live flow tells who it is", a_live_flow_tells_who_it_is},

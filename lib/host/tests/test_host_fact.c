@@ -50,6 +50,15 @@ static void a_due_flow_says_how_it_went(void)
 	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_REJECTED);
 	f.side[1].packets = 0;
 	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_UNANSWERED);
+	/* From the middle of a connection: it is refused unless the other end has talked before. */
+	f.midstream = 1;
+	f.side[0].payload_sum = 10;
+	f.side[1].packets = 3;
+	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_REJECTED);
+	f.side[1].payload_sum = 10;
+	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_ANSWERED);
+	f.side[0].payload_sum = f.side[1].payload_sum = 0;
+	f.side[1].packets = 0;
 	f.key.proto = IPPROTO_UDP;
 	CU_ASSERT_EQUAL(fact_of(&f).outcome, LJ_HOST_UNANSWERED);
 	f.side[1].packets = 1;
