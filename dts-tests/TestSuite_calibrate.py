@@ -201,6 +201,31 @@ class TestCalibrate:
         verify(believed[0] < believed[1], believed)
         verify(lj_calibration.between(0.99, 0.95, believed[0]) == 0.99, "a stricter threshold was moved")
 
+    def test_the_figures_are_what_a_person_counts(self):
+        """
+        Steps: calibrate by 1,000 flows of scores 0.000 to 0.999 in an hour, and by 19 more of one host that all alarm as shipped, which are too few to
+            suspect it; for budgets of 1 % and 0.9 %.
+        Verify: just the 10 flows and the 9 that score the most alarm; as shipped 100 and the 19; 10 alerts are enough to be measured, 9 are not.
+        """
+        flows = [lj_calibration.Scored(i * 7 % 1000 / 1000, f"192.0.2.{i % 50}", f"198.51.100.{i % 100}", i * 3.6, i * 3.6 + 3.6) for i in range(1000)]
+        flows += [lj_calibration.Scored(0.95, "203.0.113.9", f"198.51.100.{i}", i, i + 1) for i in range(19)]
+        for fpr, alarms in ((0.01, 10), (0.009, 9)):
+            entry = lj_calibration.calibrate(flows, 0.9, fpr=fpr)
+            alerts = entry["alerts"]
+            verify(1 - (alarms + 1) / 1000 < entry["threshold"] <= 1 - alarms / 1000, entry)
+            verify(alerts["share"] == alarms / 1019 and alerts["per_hour"] == alarms and alerts["shipped_per_hour"] == 119, entry)
+            verify(entry["traffic"] == {"flows": 1019, "sampled": 1019, "hours": 1, "set_aside": 0, "suspected": {}}, entry)
+            verify(entry["enough"] == (alarms == 10), entry)
+        flows.append(lj_calibration.Scored(0.95, "203.0.113.9", "198.51.100.99", 20, 21))
+        verify(lj_calibration.calibrate(flows, 0.9, fpr=0.01)["traffic"]["suspected"] == {"203.0.113.9": 20}, "20 flows are enough")
+
+    def test_an_early_verdict_is_no_flow_more(self):
+        """Verify: of a flow's EVE lines that of its early verdict is passed over."""
+        last = {"event_type": "flow", "src_ip": "10.0.0.1", "dest_ip": "10.0.0.2", "ml": {"model": "m", "score": 0.5, "early": False},
+                "flow": {"start": "2026-01-01T00:00:00.000000+0000", "end": "2026-01-01T00:00:09.000000+0000"}}
+        early = {**last, "ml": {**last["ml"], "early": True}}
+        verify(len(list(lj_calibration.read_eve(map(json.dumps, (early, last)), "m"))) == 1, "it was counted")
+
     def test_too_many_attacks_are_an_error(self, bundle, office):
         """Verify: one line that names the host."""
         done = calibrate(bundle, "--pcap", office[1], "--fpr", "0.005", "--contaminated", "0.01")

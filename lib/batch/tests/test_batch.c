@@ -230,6 +230,36 @@ static void a_fact_goes_to_all_and_the_flow_to_its_owner(void)
 	close_all();
 }
 
+/* It counts nothing there. */
+static void a_look_is_its_owners_alone(void)
+{
+	const struct lj_host_fact look = {.event = LJ_HOST_LOOK};
+	struct lj_flow f = flow_from(0x0a000001, 7);
+	uint16_t owner = lj_batch_owner(&f, 3);
+
+	open_all(3, QUEUE_FLOWS, false, 8, 0);
+	CU_ASSERT(lj_batch_offer_with(queue, 3, &f, &look, true, 1, &counters));
+	for (uint16_t i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(lj_queue_count(queue[i]), i == owner);
+	CU_ASSERT_EQUAL(counted(LJ_C_host_queued), 0);
+	close_all();
+}
+
+static void a_flow_without_room_takes_its_fact_along(void)
+{
+	const struct lj_host_fact fact = {.event = LJ_HOST_END};
+	struct lj_flow f = flow_from(0x0a000001, 7);
+	uint16_t owner = lj_batch_owner(&f, 2);
+
+	open_all(2, QUEUE_FLOWS, false, 8, 0);
+	offer_many(owner, QUEUE_FLOWS, NOON);
+	CU_ASSERT_FALSE(lj_batch_offer_with(queue, 2, &f, &fact, false, 1, &counters));
+	CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), QUEUE_FLOWS);
+	CU_ASSERT_EQUAL(counted(LJ_C_host_queued), 1);
+	CU_ASSERT_EQUAL(counted(LJ_C_host_refused), 1);
+	close_all();
+}
+
 static void a_replay_puts_a_fact_into_all_queues_or_into_none(void)
 {
 	const struct lj_host_fact fact = {.event = LJ_HOST_BEGIN};
@@ -290,6 +320,8 @@ static const struct lj_test tests[] = {
 	 an_ordered_batch_waits_for_nobody_but_the_order},
 	{"a fact goes to all, and the flow to its owner",
 	 a_fact_goes_to_all_and_the_flow_to_its_owner},
+	{"a look is its owner's alone", a_look_is_its_owners_alone},
+	{"a flow without room takes its fact along", a_flow_without_room_takes_its_fact_along},
 	{"a replay puts a fact into all queues or into none",
 	 a_replay_puts_a_fact_into_all_queues_or_into_none},
 	{"facts take no place in a batch", facts_take_no_place_in_a_batch},

@@ -253,6 +253,24 @@ static void a_merge_holds_back_what_two_queues_tie_on(void)
 	lj_queue_destroy(q[1]);
 }
 
+/* Who waited for more than that might wait for ever: for who is waiting for room. */
+static void a_merge_takes_what_stands_at_anothers_watermark(void)
+{
+	struct lj_queue *q[2] = {lj_queue_create("a_c", 2, sizeof(struct record), SOCKET_ID_ANY),
+				 lj_queue_create("b_c", 2, sizeof(struct record), SOCKET_ID_ANY)};
+	struct lj_merge *m = lj_merge_create(q, 2, true);
+	void *out[8];
+
+	push(q[0], 7, 0, 70);
+	lj_queue_advance(q[1], (struct lj_order){6, UINT64_MAX});
+	CU_ASSERT_EQUAL(lj_merge_take(m, out, 8), 0);
+	lj_queue_advance(q[1], (struct lj_order){7, 0});
+	CU_ASSERT_EQUAL(lj_merge_take(m, out, 8), 1);
+	lj_merge_destroy(m);
+	lj_queue_destroy(q[0]);
+	lj_queue_destroy(q[1]);
+}
+
 static void an_unordered_merge_takes_from_all_in_turn(void)
 {
 	struct lj_queue *q[2] = {lj_queue_create("a_c", 8, sizeof(struct record), SOCKET_ID_ANY),
@@ -287,6 +305,8 @@ int main(void)
 		 a_merge_waits_for_what_may_come_earlier},
 		{"a merge holds back what two queues tie on",
 		 a_merge_holds_back_what_two_queues_tie_on},
+		{"a merge takes what stands at another's watermark",
+		 a_merge_takes_what_stands_at_anothers_watermark},
 		{"an unordered merge takes from all in turn",
 		 an_unordered_merge_takes_from_all_in_turn},
 	};
