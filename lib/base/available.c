@@ -8,12 +8,12 @@
 
 #include <rte_common.h>
 
-/* How a version of cgroups tells what a group may have and has. */
+/* Where each cgroup version keeps a group's memory limit and usage. */
 struct hierarchy {
-	const char *line;   /* what stands before the group's path in /proc/self/cgroup */
-	const char *folder; /* where groups are */
+	const char *line;   /* what precedes the group's path in /proc/self/cgroup */
+	const char *folder; /* where the hierarchy is mounted */
 	const char *max, *current;
-	const char *reclaimable[2]; /* lines of memory.stat: page cache that is let go of first */
+	const char *reclaimable[2]; /* lines of memory.stat: page cache, reclaimed first */
 };
 
 static const struct hierarchy hierarchies[] = {
@@ -25,7 +25,8 @@ static const struct hierarchy hierarchies[] = {
 	 {"total_inactive_file", "total_active_file"}},
 };
 
-/* The number after `name` in a file of such lines; with "" of a file that is a number. */
+/* Reads the number after `name` from a file of "name value" lines; `name` is "" for a file that
+ * holds a single number. */
 static bool read_value(const char *path, const char *name, uint64_t *value)
 {
 	FILE *f = fopen(path, "r");
@@ -42,11 +43,11 @@ static bool read_value(const char *path, const char *name, uint64_t *value)
 	return found;
 }
 
-/* What one group leaves; UINT64_MAX where it has no limit or is none. */
+/* Bytes that one group has left; UINT64_MAX if it has no limit or does not exist. */
 static uint64_t left_by(const struct hierarchy *h, const char *group)
 {
 	uint64_t max, used = 0, cache, let_go = 0;
-	char path[PATH_MAX + 32]; /* a group's, and a file's name */
+	char path[PATH_MAX + 32]; /* the group's path and a file name */
 
 	snprintf(path, sizeof(path), "%s/%s", group, h->max);
 	if (!read_value(path, "", &max))
@@ -61,7 +62,8 @@ static uint64_t left_by(const struct hierarchy *h, const char *group)
 	return max - RTE_MIN(used, max);
 }
 
-/* The group and all it is in, up to the folder: what a container sees of the latter is its own. */
+/* The minimum over the group and all its parents up to the mount point, which in a container is the
+ * container's own group. */
 static void least_of(const struct hierarchy *h, const char *root, char *group, uint64_t *least,
 		     char *limit, size_t size)
 {

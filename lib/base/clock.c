@@ -4,15 +4,15 @@
 
 #include <rte_common.h>
 
-#define FOLLOW_NS   1000000000	  /* from one correction to the next */
-#define CONVERGE_NS 16000000000LL /* in which an error would be gone */
-#define READING_NS  10000	  /* of both clocks together; a longer one was interrupted */
-#define PAIRS	    64		  /* none is written again before as many seconds are over */
+#define FOLLOW_NS   1000000000	  /* between corrections */
+#define CONVERGE_NS 16000000000LL /* an error is corrected over this time */
+#define READING_NS  10000	  /* if reading both clocks takes longer, it was interrupted */
+#define PAIRS	    64		  /* a pair is reused only after this many seconds */
 
 struct lj_clock lj_clock;
 const struct lj_clock *_Atomic lj_clock_latest = &lj_clock;
 
-/* What was read last, and what wall time was then by the kernel's account. main's alone. */
+/* The last readings, and the wall time according to the kernel's clock. Main thread only. */
 static struct {
 	uint64_t tsc, kernel_ns, wall_ns;
 } read_last;
@@ -46,8 +46,8 @@ static int64_t between(int64_t value, int64_t least, int64_t most)
 	return value < least ? least : value > most ? most : value;
 }
 
-/* ns per cycle since the last reading, scaled by 2^32. Of a TSC that has jumped, as one may when a
- * virtual machine moves, no more than twice and no less than half of what it should be. */
+/* ns per cycle since the last reading, scaled by 2^32. Limited to between half and twice the EAL's
+ * rate, since the TSC may jump when a virtual machine is migrated. */
 static int64_t rate_since(uint64_t tsc, uint64_t steady_ns)
 {
 	unsigned __int128 ns = steady_ns - read_last.kernel_ns;
@@ -68,7 +68,7 @@ void lj_clock_correct(uint64_t tsc, uint64_t steady_ns)
 	read_last.wall_ns += steady_ns - read_last.kernel_ns;
 	read_last.kernel_ns = steady_ns;
 	read_last.tsc = tsc;
-	/* Goes on from where it is, faster or slower: never back. */
+	/* Continue from the current wall time at another rate, so that it never goes back. */
 	c->tsc0 = tsc;
 	c->wall0_ns = lj_clock_wall_ns(tsc);
 	error = between((int64_t)(read_last.wall_ns - c->wall0_ns), -CONVERGE_NS / 2,

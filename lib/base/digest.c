@@ -8,7 +8,7 @@
 
 void lj_sha1(const void *data, size_t size, uint8_t digest[LJ_SHA1_BYTES])
 {
-	/* Only a libcrypto that is forbidden SHA-1 fails here; then at least always the same. */
+	/* Fails only where policy disables SHA-1; the result is then at least deterministic. */
 	if (EVP_Digest(data, size, digest, NULL, EVP_sha1(), NULL) != 1)
 		memset(digest, 0, LJ_SHA1_BYTES);
 }

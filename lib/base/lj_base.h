@@ -1,6 +1,6 @@
 /*
- * What C and the EAL leave out: errors that say where, cache-line assertions, nearest names.
- * Thread: everything here is safe from any thread; there is no state.
+ * Common helpers: errors with a location, cache-line assertions, spelling suggestions.
+ * Thread: any; there is no state.
  */
 #ifndef LJ_BASE_H
 #define LJ_BASE_H
@@ -11,11 +11,11 @@
 
 #include <rte_common.h>
 
-/* Asserts that a hot struct is `lines` cache lines of 64 bytes, neither more nor less. */
+/* Asserts that a hot struct is exactly `lines` cache lines of 64 bytes. */
 #define LJ_ASSERT_LINES(type, lines)                                                               \
 	_Static_assert(sizeof(type) == (lines)*64, #type " is not " #lines " cache lines")
 
-/* An error that a person caused: `where` is a path, a key or a row; `what` says what is wrong. */
+/* An error shown to the user: `where` is a path, a key or a row; `what` says what is wrong. */
 struct lj_error {
 	char where[512];
 	char what[512];
@@ -29,7 +29,7 @@ int lj_error_set(struct lj_error *err, int errnum, const char *where, const char
 	__attribute__((format(printf, 4, 5)));
 
 /*
- * Writes to `out` the up to three of the `n` names nearest to `name` by edit distance, as
+ * Writes to `out` up to three of the `n` names that are nearest to `name` by edit distance, as
  * "a, b or c"; an empty string when none is near. Returns out.
  */
 char *lj_name_nearest(const char *name, const char *const *names, size_t n, char *out, size_t size);

@@ -1,9 +1,12 @@
 /*
- * Large zeroed memory that an lcore is given before it starts.
+ * Large zeroed memory, allocated for an lcore before it starts; how much memory is available; and
+ * hugepage files left over by killed processes.
  *
- * Of the EAL, on the lcore's socket (or another when that has none left) and there at once, when it
- * has hugepages; otherwise of the kernel, which costs nothing until it is touched: a replay makes a
- * table for a million flows and uses a thousand. And how much of the latter there is.
+ * With hugepages the memory comes from the EAL, on the lcore's socket, or on another if that one
+ * has none left. Without, it comes from mmap() and costs nothing until it is touched: a replay may
+ * create a table for a million flows and use a thousand.
+ *
+ * Thread: any.
  */
 #ifndef LJ_MEMORY_H
 #define LJ_MEMORY_H
@@ -11,21 +14,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* On pairs of cache lines of its own. NULL when there is none. */
+/* Aligned to two cache lines. NULL when there is not enough memory. */
 void *lj_memory_map(const char *name, size_t bytes, int socket_id);
-/* `bytes` as it was mapped; NULL is fine. */
+/* `bytes` as passed to lj_memory_map(); `at` may be NULL. */
 void lj_memory_unmap(void *at, size_t bytes);
 
 /*
- * Bytes of ordinary memory that this process may still take without swapping, or being killed for
- * it: the least that the machine (/proc/meminfo) and the cgroups that it is in (v2, or v1's memory)
- * leave; UINT64_MAX where nothing tells. `limit` becomes the file of the cgroup whose least it is,
- * "" when it is the machine's. Files are looked for below `root`, "" for the machine's own.
+ * Bytes of ordinary memory that this process can still allocate without swapping or being killed:
+ * the minimum of what the machine (/proc/meminfo) and the process's cgroups (v2, or v1's memory
+ * controller) have left; UINT64_MAX if unknown. `limit` is set to the limit file of the cgroup that
+ * has the least left, "" if that is the machine. `root` is prepended to the paths of all files read
+ * ("" in production; a directory in tests).
  */
 uint64_t lj_memory_available(const char *root, char *limit, size_t size);
 
-/* Hugepage files of DPDK's below one mount that no process uses: of programs that were killed. The
- * EAL of the next one gives them back when it comes up, before it takes any. */
+/* DPDK's hugepage files below one mount that no process uses any more, left by killed programs. The
+ * next EAL frees them at its start, before it allocates. */
 struct lj_stale_files {
 	char mount[256];
 	uint32_t files;
@@ -33,7 +37,7 @@ struct lj_stale_files {
 };
 #define LJ_STALE_MOUNTS 16
 
-/* Of each hugetlbfs that is mounted, `max` at most; how many. `root`: as above. */
+/* Fills one entry per mounted hugetlbfs, at most `max`; returns how many. `root`: as above. */
 uint32_t lj_memory_stale_files(const char *root, struct lj_stale_files *stale, uint32_t max);
 
 #endif

@@ -8,10 +8,10 @@
 #include <rte_malloc.h>
 #include <rte_memory.h>
 
-/* Two cache lines: a line beside a line that another lcore writes is fetched with it. */
+/* Two cache lines: the adjacent-line prefetcher fetches lines in pairs. */
 #define ALIGNMENT (2 * RTE_CACHE_LINE_SIZE)
 
-/* An EAL that has not begun says it has hugepages, but it has no memory. */
+/* Before rte_eal_init() the EAL claims to have hugepages, but has no memory. */
 static bool eal_memory(void)
 {
 	return rte_eal_has_hugepages() && rte_eal_get_physmem_size() > 0;

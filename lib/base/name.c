@@ -7,8 +7,7 @@
 #define NAME_MAX_LENGTH 64
 #define NEAREST		3
 
-/* Levenshtein's distance, upper and lower case alike; names longer than NAME_MAX_LENGTH are far
- * from all. */
+/* Levenshtein distance, ignoring case. Names longer than NAME_MAX_LENGTH match nothing. */
 static size_t distance(const char *a, const char *b)
 {
 	size_t row[NAME_MAX_LENGTH + 1];
@@ -46,7 +45,7 @@ char *lj_name_nearest(const char *name, const char *const *names, size_t n, char
 
 		if (d > limit)
 			continue;
-		/* Insertion into the three best; the earlier name wins a tie. */
+		/* Insert into the sorted three best; the earlier name wins a tie. */
 		for (at = found; at > 0 && best[at - 1] > d; at--)
 			if (at < NEAREST) {
 				best[at] = best[at - 1];

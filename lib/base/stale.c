@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whoever uses a hugepage file of DPDK's holds a lock on it. */
+/* A process that uses one of DPDK's hugepage files holds a lock on it. */
 static bool is_stale(const char *path, uint64_t *bytes)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

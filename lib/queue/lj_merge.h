@@ -1,9 +1,9 @@
 /*
- * Takes records from several queues on behalf of one consumer.
+ * Merges several queues for one consumer.
  *
- * Ordered (replay): a record is given out only when no other queue can still bring an earlier one,
- * so the sequence is the same whatever the timing. No two queues may hold equal orders. Unordered
- * (live): a fair turn for each queue.
+ * Ordered (replay): a record is returned only when no other queue can still deliver an earlier one,
+ * so the sequence does not depend on timing. No two queues may hold equal orders. Unordered (live):
+ * round robin over the queues.
  * Thread: the consumer's.
  */
 #ifndef LJ_MERGE_H
@@ -13,26 +13,26 @@
 
 struct lj_merge;
 
-/* Borrows the `n` queues. NULL with errno. */
+/* The `n` queues are borrowed and must outlive the merge. NULL with errno set. */
 struct lj_merge *lj_merge_create(struct lj_queue *const *queues, uint16_t n, bool ordered);
 void lj_merge_destroy(struct lj_merge *m);
 
 /*
- * Up to `n` further records that may go out now; they stay in their queues until lj_merge_done().
- * Calls between two lj_merge_done() give further records, not the same again.
+ * Returns up to `n` further records; they stay in their queues until lj_merge_done(). Repeated
+ * calls before lj_merge_done() return further records, never the same again.
  */
 uint32_t lj_merge_take(struct lj_merge *m, void **records, uint32_t n);
-/* Releases all that was taken. */
+/* Releases all records taken so far. */
 void lj_merge_done(struct lj_merge *m);
 
-/* Records waiting over all queues (taken ones included). */
+/* Records waiting in all queues, including those taken and not yet released. */
 uint32_t lj_merge_waiting(const struct lj_merge *m);
 /*
- * All records before this have been given out: what a consumer may tell onwards as its own
- * watermark. True for good, but a later call may give an earlier one. For an ordered merge only.
+ * All records before this order have been returned, so a consumer may pass it on as its own
+ * watermark. It stays true, but a later call may return an earlier order. Ordered merges only.
  */
 struct lj_order lj_merge_watermark(const struct lj_merge *m);
-/* All queues closed and empty. */
+/* True once all queues are closed and empty. */
 bool lj_merge_finished(const struct lj_merge *m);
 
 #endif

@@ -5,9 +5,9 @@
 #include "queue_merge.h"
 
 /*
- * The input's next record, or NULL and in `bound` what it can still bring (nothing before `bound`).
- * The watermark is read before the queue is looked at again: a producer commits a record before it
- * tells a watermark past it.
+ * The input's next record, or NULL and in `bound` the lowest order that may still follow. The
+ * watermark is read before the queue is checked again, since a producer commits a record before it
+ * raises the watermark past it.
  */
 static const struct lj_order *next_of(const struct input *in, struct lj_order *bound)
 {
@@ -42,7 +42,7 @@ static uint32_t take_ordered(struct lj_merge *m, void **records, uint32_t n)
 				from = &m->input[i];
 			}
 		}
-		/* Orders of two queues are never equal, so an equal bound is of something later. */
+		/* Orders are unique, so a record of an input whose bound is equal comes later. */
 		if (first == NULL || lj_order_before(least, *first))
 			break;
 		records[taken++] = (void *)(uintptr_t)first;

@@ -1,5 +1,5 @@
 /*
- * Private: the merge both of its halves see.
+ * Private: the merge, shared by merge.c and merge_path.c.
  */
 #ifndef QUEUE_MERGE_H
 #define QUEUE_MERGE_H
@@ -8,7 +8,7 @@
 
 struct input {
 	struct lj_queue *queue;
-	uint32_t given; /* records out since the latest done */
+	uint32_t given; /* records returned since the last lj_merge_done() */
 };
 
 struct lj_merge {

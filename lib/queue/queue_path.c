@@ -11,7 +11,7 @@ uint32_t lj_queue_count(const struct lj_queue *q)
 	uint64_t tail = __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE);
 	uint64_t waiting = __atomic_load_n(&q->head, __ATOMIC_ACQUIRE) - tail;
 
-	/* Between the two readings a third thread may miss any number of releases. */
+	/* In a third thread, any number of records may be released between the two loads. */
 	return (uint32_t)RTE_MIN(waiting, (uint64_t)q->mask + 1);
 }
 
@@ -41,9 +41,9 @@ void lj_queue_commit(struct lj_queue *q)
 }
 
 /*
- * Two words without a lock: tie goes to 0 before seq goes up, and a reader takes seq first, so
- * whatever it sees is at most the truth. That needs the pair to rise, so an order that tells
- * nothing new is dropped, which also leaves the consumer's copy of the line alone.
+ * Two words without a lock: `tie` is set to 0 before `seq` is raised, and a reader loads `seq`
+ * first, so it never sees more than the current watermark. This requires that the pair only rises,
+ * so an order that is not higher is dropped, which also avoids a write to the shared line.
  */
 void lj_queue_advance(struct lj_queue *q, struct lj_order order)
 {

@@ -1,5 +1,5 @@
 /*
- * Private: the ring both halves of the queue see.
+ * Private: the ring, shared by queue.c and queue_path.c.
  */
 #ifndef QUEUE_RING_H
 #define QUEUE_RING_H
@@ -9,12 +9,11 @@
 #include <rte_common.h>
 
 /*
- * Own ring rather than rte_ring: records are written and read in place, a consumer looks at the
- * same records again while it waits for more, and both are against the grain of rte_ring's
- * start/finish pairs.
+ * Not an rte_ring: records are written and read in place, and a consumer looks at the same records
+ * again while it waits for more. rte_ring's start/finish pairs support neither well.
  */
 struct lj_queue {
-	char name[64]; /* for who looks by a debugger */
+	char name[64]; /* for debugging */
 	uint32_t mask;
 	uint32_t record_bytes;
 	uint8_t *records;

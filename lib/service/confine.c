@@ -15,8 +15,9 @@ static int refused(const char *what, struct lj_error *err)
 }
 
 /*
- * glibc changes the user on every thread, and the kernel takes all capabilities of a thread that
- * stops being root. Only the calling thread asks to keep its own, and then keeps what is listed.
+ * glibc changes the user of every thread, and the kernel clears the capabilities of a thread that
+ * stops being root. Only the calling thread keeps its own (PR_SET_KEEPCAPS), to be reduced to the
+ * listed ones by keep_capabilities().
  */
 static int become(const struct lj_identity *identity, bool keep, struct lj_error *err)
 {
@@ -33,8 +34,8 @@ static int become(const struct lj_identity *identity, bool keep, struct lj_error
 
 static int keep_capabilities(bool kernel_ports, bool failover, struct lj_error *err)
 {
-	/* Detaching an XDP program, and closing what net_tap and net_af_packet made; loading one.
-	 */
+	/* The first two: detach an XDP program, close what net_tap and net_af_packet created. The
+	 * others: load an XDP program. */
 	static const cap_value_t kept[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON};
 	int n = failover ? 4 : kernel_ports ? 2 : 0;
 	cap_t caps = cap_init();

@@ -23,7 +23,7 @@ static const int killing[] = {
 #undef KILL
 };
 
-/* What the drivers of kernel interfaces call to let go of them, or to take them up again. */
+/* Called by the drivers of kernel interfaces to close or to open them. */
 static const int of_kernel_ports[] = {SCMP_SYS(bpf), SCMP_SYS(setsockopt), SCMP_SYS(bind)};
 static const int kernel_families[] = {AF_NETLINK, AF_PACKET, AF_XDP};
 
@@ -45,8 +45,8 @@ static int add_socket(scmp_filter_ctx filter, int family)
 }
 
 /*
- * Threads, but no processes. The flags of clone3 lie in memory, where no filter sees them: it is
- * made to look like an old kernel, and glibc then takes clone.
+ * Allows threads, but no processes. A filter cannot see the flags of clone3, which are in memory,
+ * so it fails with ENOSYS as on an old kernel, and glibc falls back to clone.
  */
 static int add_threads(scmp_filter_ctx filter)
 {
@@ -64,7 +64,7 @@ static int add_kernel_ports(scmp_filter_ctx filter)
 
 	for (size_t i = 0; i < RTE_DIM(kernel_families) && ret == 0; i++)
 		ret = add_socket(filter, kernel_families[i]);
-	/* Interface ioctls go through any datagram socket; a stream, which could listen, is
+	/* Interface ioctls need any datagram socket; stream sockets, which could listen, stay
 	 * refused. */
 	if (ret == 0)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
@@ -78,7 +78,7 @@ int filter_load(bool kernel_ports, struct lj_error *err)
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int ret = filter != NULL ? 0 : -ENOMEM;
 
-	/* TSYNC: the lcores and telemetry's threads were there before the filter. */
+	/* TSYNC: the lcore and telemetry threads exist already. */
 	if (ret == 0)
 		ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (ret == 0)

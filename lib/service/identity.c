@@ -60,7 +60,7 @@ int lj_service_share(const char *path, const struct lj_identity *identity, const
 		return -ENOENT;
 	snprintf(folder, sizeof(folder), "%s", path);
 	dirname(folder);
-	/* Who may use the socket must be able to reach it: search where the socket has write. */
+	/* Whoever may write to the socket must be able to search its directory. */
 	search = 0700 | ((mode & 0020) ? 0050 : 0) | ((mode & 0002) ? 0005 : 0);
 	if (chown(path, uid, gid) != 0 || chmod(path, mode) != 0)
 		return lj_error_set(err, errno, path, "cannot be shared: %s", strerror(errno));

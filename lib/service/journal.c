@@ -8,7 +8,7 @@
 
 #include "lj_service.h"
 
-/* With its severity, as sd-daemon(3) has it. */
+/* Prefixes the severity as described in sd-daemon(3). */
 static ssize_t write_line(void *cookie, const char *text, size_t size)
 {
 	(void)cookie;
@@ -16,7 +16,7 @@ static ssize_t write_line(void *cookie, const char *text, size_t size)
 	return (ssize_t)size;
 }
 
-/* As systemd.exec(5) has one find out. */
+/* As described in systemd.exec(5), $JOURNAL_STREAM. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");

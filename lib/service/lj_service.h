@@ -1,10 +1,10 @@
 /*
- * What a daemon owes its host: it tells its service manager how it is, and keeps no right that it
- * needs no more.
+ * Running as a service: status notifications to the service manager, and dropping privileges.
  *
- * The service manager is systemd, reached by libsystemd's sd_notify(3); without one ($NOTIFY_SOCKET
- * unset) telling does nothing. Rights end in one step, lj_service_confine(), once ports, sinks and
- * models are open: the service user, no capabilities, no new ones by execve, and a seccomp filter.
+ * The service manager is systemd, notified by sd_notify(3); without one ($NOTIFY_SOCKET unset) the
+ * notifications do nothing. Privileges are dropped in one step, lj_service_confine(), once ports,
+ * sinks and models are open: change to the service user, no capabilities, no_new_privs, and a
+ * seccomp filter.
  *
  * Thread: main.
  */
@@ -19,60 +19,61 @@
 
 /* --- the service manager --- */
 
-/* Where stderr is the journal's: has the log go there once, with severities, instead of there and,
- * as the EAL does, to syslog, which is the journal's as well. Before the EAL. */
+/* If stderr is connected to the journal, logs there only, with severities; by default the EAL logs
+ * both to stderr and to syslog, so each message would be in the journal twice. Call before
+ * rte_eal_init(). */
 void lj_service_log(void);
-/* Up and classifying. */
+/* Started and classifying. */
 void lj_service_ready(void);
-/* On the way down: what is in flight drains. */
+/* Stopping: draining what is in flight. */
 void lj_service_stopping(void);
 /* One line for `systemctl status`. */
 void lj_service_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* Most ns that may pass between two pings, as the service manager asks; 0: it does not. */
+/* The maximum time between two pings that the service manager accepts, in ns; 0: no watchdog. */
 uint64_t lj_service_watchdog_ns(void);
-/* All is well. Leaving these out has the service manager end and restart the daemon. */
+/* Tells the watchdog that all is well. Without these the service manager restarts the daemon. */
 void lj_service_ping(void);
 
-/* --- rights --- */
+/* --- privileges --- */
 
 struct lj_identity {
-	bool change; /* false: stay who we are */
+	bool change; /* false: keep the current user */
 	uid_t uid;
 	gid_t gid;
 };
 
 /*
- * Looks up whom to become: a user and a group by name, an empty group meaning the user's own. An
- * empty user is no change. 0, or -errno with `err` (where: the config key) when there is no such
- * one, or when we are neither root nor that user already.
+ * Looks up the user and group to run as, by name; an empty group is the user's primary group, an
+ * empty user means no change. 0, or -errno with `err` (where: the config key) if there is no such
+ * user or group, or if the process is neither root nor that user already.
  */
 int lj_service_identity(const char *user, const char *group, struct lj_identity *identity,
 			struct lj_error *err);
 
 struct lj_confinement {
 	const struct lj_identity *identity;
-	/* Refuse system calls outside of the steady state's: they fail with EPERM, and those that
-	 * only an intruder makes (execve, ptrace, mount, setuid ...) end the process. */
+	/* Install the seccomp filter: system calls that are not needed fail with EPERM, and those
+	 * that only an attacker would make (execve, ptrace, mount, setuid ...) kill the process. */
 	bool filter;
-	/* The ports are kernel interfaces (af_packet, af_xdp, tap, XDP): the calls and, on the
-	 * calling thread, the capabilities that their drivers need to let go of them stay. Ports
-	 * bound to vfio-pci need none. */
+	/* The ports are kernel interfaces (af_packet, af_xdp, tap, XDP): keep the system calls and,
+	 * on the calling thread, the capabilities that are needed to close them. Ports bound to
+	 * vfio-pci need none. */
 	bool kernel_ports;
-	/* Ports may be watched another way later: main keeps what an XDP tap needs, too. */
+	/* Ports may fail over later: the calling thread also keeps what an XDP tap needs. */
 	bool failover;
 };
 
 /*
- * Gives up every right that is not needed from now on, for all threads of the process: groups,
- * user, capabilities, then no_new_privs and the filter. There is no way back. 0, or -errno with
- * `err`; the process may then be half confined and should end.
+ * Drops all privileges that are no longer needed, for all threads of the process: groups, user,
+ * capabilities, then no_new_privs and the filter. Cannot be undone. 0, or -errno with `err`; the
+ * process may then be partly confined and should exit.
  */
 int lj_service_confine(const struct lj_confinement *c, struct lj_error *err);
 
 /*
- * Makes the socket `path` and its folder reachable for `group` (empty: the folder's own) with
- * `mode` on the socket, and gives both to `identity`, so that it can remove them at exit. Call
- * before confining. 0, or -errno with `err`.
+ * Makes the socket `path` and its directory accessible to `group` (empty: the identity's group),
+ * with `mode` on the socket, and makes `identity` the owner of both, so that it can remove them at
+ * exit. Call before lj_service_confine(). 0, or -errno with `err`.
  */
 int lj_service_share(const char *path, const struct lj_identity *identity, const char *group,
 		     mode_t mode, struct lj_error *err);

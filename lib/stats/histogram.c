@@ -6,7 +6,7 @@
 #define STEPS_LOG2 5
 #define STEPS	   (1u << STEPS_LOG2)
 
-/* Values below 32 have a bucket each; above, each power of two has 32. */
+/* Values below 32 have a bucket each; above, there are 32 buckets per power of two. */
 static uint32_t bucket_of(uint64_t value)
 {
 	uint32_t power;
@@ -45,8 +45,8 @@ static void store(uint64_t *word, uint64_t value)
 }
 
 /*
- * The count goes up last and readers take it first: what they then see of min, max and the buckets
- * covers at least that many records.
+ * The count is written last and read first, so the min, max and buckets that a reader then sees
+ * include at least that many records.
  */
 void lj_histogram_record(struct lj_histogram *h, uint64_t value)
 {
@@ -74,7 +74,7 @@ void lj_histogram_add(struct lj_histogram *to, const struct lj_histogram *from)
 uint64_t lj_histogram_percentile(const struct lj_histogram *h, double percent)
 {
 	uint64_t count = __atomic_load_n(&h->count, __ATOMIC_ACQUIRE);
-	/* The product first: 99.9 / 100 * 1000 is a little more than 999. */
+	/* Multiply first: 99.9 / 100 * 1000 is a little more than 999. */
 	uint64_t rank = (uint64_t)ceil(percent * (double)count / 100);
 	uint64_t seen = 0, value;
 

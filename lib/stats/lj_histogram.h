@@ -1,7 +1,9 @@
 /*
- * A histogram of nanoseconds (or any u64) with a resolution of 1/32, about 3 %: 32 linear steps to
- * a power of two (HdrHistogram's layout). One writer; any reader; a reader beside the writer may
- * see the latest records in some words and not yet in others, never a torn word.
+ * A histogram of 64-bit values, such as nanoseconds, with a resolution of 1/32 (about 3 %): 32
+ * linear buckets per power of two, as in HdrHistogram.
+ *
+ * Thread: one writer, any number of readers. A concurrent reader never sees a torn word, but may
+ * see the latest records in some words and not yet in others.
  */
 #ifndef LJ_HISTOGRAM_H
 #define LJ_HISTOGRAM_H
@@ -19,16 +21,15 @@ struct lj_histogram {
 
 void lj_histogram_init(struct lj_histogram *h);
 void lj_histogram_record(struct lj_histogram *h, uint64_t value);
-/* to += from. `to` is the caller's own. */
+/* to += from. `to` is private to the caller. */
 void lj_histogram_add(struct lj_histogram *to, const struct lj_histogram *from);
-/* The value at or below which `percent` (0..100) of the records lie, within the recorded min..max;
- * 0 when empty. */
+/* The value at or below which `percent` (0..100) of the records lie, limited to the recorded
+ * min..max; 0 if empty. */
 uint64_t lj_histogram_percentile(const struct lj_histogram *h, double percent);
-/* How many records are at or below `value`, as far as the resolution tells: those of the buckets
- * that end there. */
+/* The number of records in the buckets that lie entirely at or below `value`. */
 uint64_t lj_histogram_below(const struct lj_histogram *h, uint64_t value);
-/* Fills the caller's `since` with what `now` has more than `before`, an earlier copy of it. Of
- * min and max the resolution's ends are known. */
+/* since = now - before, where `before` is an earlier copy of `now`. Min and max are those of the
+ * buckets. `since` is private to the caller. */
 void lj_histogram_since(struct lj_histogram *since, const struct lj_histogram *now,
 			const struct lj_histogram *before);
 double lj_histogram_mean(const struct lj_histogram *h);

@@ -3,8 +3,8 @@
  *
  * Every role (a worker, a spreader, an inference lcore, a sink) owns one `struct lj_counters` and
  * is its only writer; control sums them. `stats.def` is the only list of counters: enum, names,
- * help and docs/counters.md come from it. Counters never go back; "clear stats" is a baseline kept
- * by control.
+ * help and docs/counters.md are generated from it. Counters never decrease; "clear stats" only
+ * stores a baseline in control.
  */
 #ifndef LJ_STATS_H
 #define LJ_STATS_H
@@ -55,8 +55,8 @@ static inline uint64_t lj_counter_read(const struct lj_counters *c, enum lj_coun
 void lj_counters_add(struct lj_counters *total, const struct lj_counters *c);
 
 /*
- * The ledger: equalities that say no packet and no flow vanished uncounted.
- * Lines 0..LJ_LEDGER_LINES-1; left and right are sums of counters of `total`.
+ * The ledger: equalities between sums of counters, which hold if no packet and no flow was lost
+ * without being counted.
  */
 struct lj_ledger_line {
 	const char *text; /* "rx_packets = parse_accepted + parse_ignored + parse_malformed" */
@@ -64,10 +64,10 @@ struct lj_ledger_line {
 	int64_t difference; /* left - right */
 };
 #define LJ_LEDGER_LINES 11
-/* Fills `lines`; returns how many do not balance. Exact only when every role is at rest. */
+/* Fills `lines`; returns how many do not balance. Exact only while all roles are idle. */
 int lj_ledger_check(const struct lj_counters *total, struct lj_ledger_line lines[LJ_LEDGER_LINES]);
 
-/* docs/counters.md: the reference of all counters and the ledger. */
+/* Writes docs/counters.md: the reference of all counters and the ledger. */
 void lj_stats_document(FILE *out);
 
 #endif
