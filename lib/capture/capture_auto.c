@@ -1,6 +1,6 @@
 /*
- * "auto:eth0": the best way of watching an interface that it lets us have. Each way that is refused
- * is logged with its reason, and kept to be shown.
+ * "auto:eth0": watches an interface in the best way that works. Each way that does not is logged
+ * with the reason, which is also kept for `show port info`.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,8 +19,8 @@ static struct lj_source *refuse(struct lj_error *err, const char *why)
 	return NULL;
 }
 
-/* The NIC is ours alone: the EAL has probed it, since lj_port_auto_pci() gave its address; unless
- * it was given up since. */
+/* The NIC is ours alone. The EAL has probed it at start, as lj_port_auto_pci() returned its
+ * address, unless it was detached since. */
 static struct lj_source *open_driver(const struct candidate *c, struct lj_error *err)
 {
 	struct lj_port_config config = *c->config;
@@ -93,8 +93,8 @@ static struct lj_source *open_tap(const struct candidate *c, struct lj_error *er
 }
 
 /*
- * Its ring is as long as its argument says, 512 frames without, whatever descriptors are asked for.
- * It is locked memory, of which a service user may have too little (LimitMEMLOCK).
+ * The driver's ring has `framecnt` frames, by default 512, whatever number of descriptors is
+ * requested. It is locked memory, so with a low LimitMEMLOCK the default is tried, too.
  */
 static struct lj_source *open_af_packet(const struct candidate *c, struct lj_error *err)
 {

@@ -8,7 +8,7 @@
 
 #define AUTO_WAYS 4
 
-/* A port as it was asked for, and what the kernel says of what is to be watched. */
+/* A port as configured, and what the kernel reports about the device to be watched. */
 struct candidate {
 	const struct lj_port_config *config;
 	struct netdev dev;
@@ -16,7 +16,8 @@ struct candidate {
 
 const char *auto_way_name(size_t way);
 
-/* One way; the source has the name of the port. NULL and `err` (what alone: its reason). */
+/* Opens the port in one way; the source gets the port's name. NULL with `err`, where only `what` is
+ * set: the reason. */
 struct lj_source *auto_open_way(size_t way, const struct candidate *c, struct lj_error *err);
 
 #endif

@@ -43,8 +43,8 @@ static uint16_t rx(struct lj_source *source, uint16_t queue, struct lj_burst *bu
 }
 
 /*
- * net_pcap stamps what it reads, but not what it repeats for ever (infinite_rx), and registers the
- * field either way.
+ * net_pcap sets timestamps when it reads a file, but not with infinite_rx; it registers the dynamic
+ * field in both cases.
  */
 static void find_own_time(struct port_source *s)
 {
@@ -111,7 +111,7 @@ static int stats(struct lj_source *source, struct lj_source_stats *stats)
 	struct port_source *s = (struct port_source *)source;
 	int ret;
 
-	/* Registers of a device that is not there read as ones. */
+	/* The registers of a removed device read as all ones. */
 	if (life_ended(&s->life)) {
 		copy_stats(stats, &s->latest);
 		return 0;
@@ -150,16 +150,15 @@ static void describe(const struct lj_source *source, char *out, size_t size)
 		 s->rss.text);
 }
 
-/* A port whose queues were never set up is left as it was found: it may be opened again. */
+/* A port whose queues were never set up is not closed, so that it can be opened again. */
 static void close_source(struct lj_source *source)
 {
 	struct port_source *s = (struct port_source *)source;
-
 	struct rte_eth_dev_info info = {0};
 	const char *why;
 
 	stop(source);
-	/* net_af_packet and net_af_xdp leave an interface of the host's as it is. */
+	/* net_af_packet and net_af_xdp leave promiscuous mode on at close. */
 	if (s->promiscuous && life_health(&s->life, &why) != LJ_PORT_DEAD)
 		rte_eth_promiscuous_disable(s->port);
 	life_end(&s->life);

@@ -1,5 +1,6 @@
 /*
- * Private: a port of ethdev as a source. Its setting up stands apart from its running.
+ * Private: an ethdev port as a source. capture_ethdev_setup.c configures it, capture_ethdev.c runs
+ * it.
  */
 #ifndef CAPTURE_ETHDEV_H
 #define CAPTURE_ETHDEV_H
@@ -13,19 +14,19 @@ struct port_source {
 	struct source source;
 	uint16_t port;
 	bool started;
-	bool promiscuous; /* by us: to be undone */
+	bool promiscuous; /* enabled by us: to be disabled at close */
 	struct rte_mempool *pool;
-	int time_offset;    /* of net_pcap's timestamp in the mbuf, in us; -1 when there is none */
-	uint64_t time_flag; /* of an mbuf that carries it */
+	int time_offset;    /* of net_pcap's timestamp (us) in the mbuf; -1 when there is none */
+	uint64_t time_flag; /* in ol_flags of an mbuf that has one */
 	uint8_t leg;
 	char driver[64];
 	struct port_rss rss;
 	struct port_life life;
-	struct port_sockets sockets;   /* of net_af_packet alone */
-	struct lj_source_stats latest; /* words stored whole: all */
+	struct port_sockets sockets;   /* net_af_packet only */
+	struct lj_source_stats latest; /* as last read; any thread: rw, word by word */
 };
 
-/* Configures the port and its queues, all but starting it; `s->pool` is set once it has buffers. 0
+/* Configures the port and its queues without starting it; `s->pool` is set once it has buffers. 0,
  * or -errno with `err`. */
 int ethdev_set_up(struct port_source *s, const struct lj_port_config *config, struct lj_error *err);
 

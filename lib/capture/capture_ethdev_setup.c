@@ -9,12 +9,13 @@
 #include "lj_log.h"
 #include "netdev.h"
 
-/* A cache is flushed when it holds half as much again; each queue's lcore has one. */
+/* A mempool cache is flushed at 1.5 times its size; each queue's lcore has one. */
 #define MBUFS_BESIDE_RING (LJ_BURST_MAX * 4 + POOL_CACHE * 3 / 2)
 
 /*
- * How frames of the MTU fit: in one mbuf, over several where the device can, else in larger mbufs.
- * Scattering is asked for where needed only: it costs some drivers their vector path.
+ * Returns the mbuf size for frames of the MTU: one default mbuf, a chain if the device can scatter,
+ * else a larger mbuf. Scatter is enabled only where needed: with it some drivers cannot use their
+ * vector receive path.
  */
 static uint16_t fit_frames(const struct lj_port_config *config, const struct rte_eth_dev_info *info,
 			   struct rte_eth_conf *conf)
@@ -33,7 +34,7 @@ static uint16_t fit_frames(const struct lj_port_config *config, const struct rte
 				 RTE_ALIGN_FLOOR((uint32_t)UINT16_MAX, 64u));
 }
 
-/* Good to have; what the device lacks is no error. */
+/* Settings that a device may lack: failures are only logged. */
 static void set_optional(struct port_source *s, const struct lj_port_config *config)
 {
 	const char *name = s->source.head.name;
@@ -87,7 +88,7 @@ static int set_up_queues(struct port_source *s, const struct lj_port_config *con
 	return 0;
 }
 
-/* Transmit queues that the driver does not start without; nothing is ever sent on them. */
+/* Transmit queues without which the driver does not start; nothing is ever sent on them. */
 static int set_up_unused(const struct port_source *s, uint16_t tx_queues, struct lj_error *err)
 {
 	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(s->port);
@@ -104,7 +105,7 @@ static int set_up_unused(const struct port_source *s, uint16_t tx_queues, struct
 	return 0;
 }
 
-/* As ethdev reckons it, which keeps it to itself. */
+/* Computed as ethdev does it internally. */
 static uint32_t largest_mtu(const struct rte_eth_dev_info *info)
 {
 	uint32_t overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
@@ -132,7 +133,7 @@ static int check_limits(const struct lj_port_config *config, const struct rte_et
 	return 0;
 }
 
-/* Without transmit queues where the driver lets us; *tx_queues is how many it forces on us. */
+/* Configures no transmit queues if the driver permits; *tx_queues is how many it insists on. */
 static int configure(const struct port_source *s, const struct rte_eth_conf *conf,
 		     uint16_t *tx_queues, struct lj_error *err)
 {

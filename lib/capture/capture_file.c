@@ -11,11 +11,11 @@
 
 #define LEGS_MAX 8
 
-/* One file that is being read, with its next record at hand. */
+/* A file being read, and its next record. */
 struct leg {
 	struct file_reader reader;
 	struct file_record head;
-	enum file_result state; /* FILE_RECORD: head is there */
+	enum file_result state; /* FILE_RECORD: head is valid */
 };
 
 struct file_source {
@@ -25,7 +25,7 @@ struct file_source {
 	uint16_t next_path; /* not yet opened; without a tap */
 	uint16_t n_legs;
 	struct leg leg[LEGS_MAX];
-	/* A burst's, again and again: of no pool, and pointing into the readers' buffers. */
+	/* Reused for every burst: not from a pool, and pointing into the readers' buffers. */
 	struct rte_mbuf mbuf[LJ_BURST_MAX];
 };
 
@@ -36,8 +36,8 @@ static void fail(struct file_source *s, const struct lj_error *why, uint64_t err
 		s->source.error = *why;
 }
 
-/* What a file leaves to be said once it has been read. Its buffer stays: mbufs of the burst at hand
- * point into it. */
+/* Records the errors of a file that has been read, and closes it. Its buffer stays: mbufs of the
+ * current burst point into it. */
 static void finish_leg(struct file_source *s, struct leg *leg)
 {
 	struct file_reader *r = &leg->reader;
@@ -65,7 +65,7 @@ static void finish_leg(struct file_source *s, struct leg *leg)
 	leg->state = FILE_END;
 }
 
-/* The leg's next record, if it is whole in the buffer. */
+/* Advances to the leg's next record, if the buffer holds all of it. */
 static inline void advance_leg(struct file_source *s, struct leg *leg)
 {
 	leg->state = file_next(&leg->reader, &leg->head);
@@ -73,7 +73,7 @@ static inline void advance_leg(struct file_source *s, struct leg *leg)
 		finish_leg(s, leg);
 }
 
-/* The next of the files that are pieces of one capture; false when there is none. */
+/* Opens the next part of the capture; false if there is none. */
 static bool open_next(struct file_source *s)
 {
 	struct leg *leg = &s->leg[0];
@@ -88,7 +88,7 @@ static bool open_next(struct file_source *s)
 	return true;
 }
 
-/* The leg whose head is earliest; the lower one on a tie. NULL when none has a head. */
+/* The leg with the earliest record; the lower one on a tie. NULL if none has a record. */
 static inline struct leg *earliest(struct file_source *s)
 {
 	struct leg *first = s->leg[0].state == FILE_RECORD ? &s->leg[0] : NULL;
@@ -103,8 +103,8 @@ static inline struct leg *earliest(struct file_source *s)
 	return first;
 }
 
-/* Gives each leg that waits for it more of its file. False when a pipe is silent just now: which
- * packet is next cannot be known then. */
+/* Refills the buffers of all legs that need it. False if a pipe has no data yet: the next packet is
+ * then unknown. */
 static bool refill(struct file_source *s)
 {
 	for (uint16_t i = 0; i < s->n_legs; i++)
@@ -141,8 +141,8 @@ static void end_source(struct file_source *s)
 			      memory_order_release);
 }
 
-/* The leg whose packet is next, after reading what has to be read. NULL when there is no packet
- * just now, or never again. */
+/* The leg that has the next packet, after refilling. NULL if there is no packet now, or at the end.
+ */
 static struct leg *next_leg(struct file_source *s)
 {
 	struct leg *leg;
@@ -159,8 +159,8 @@ static struct leg *next_leg(struct file_source *s)
 }
 
 /*
- * A burst ends where a file's buffer ends: refilling moves what earlier mbufs of the burst point
- * to, and the caller has freed those by the next call.
+ * A burst ends where a file's buffer ends, since refilling moves the data that earlier mbufs of the
+ * burst point to. By the next call the caller has freed them.
  */
 static uint16_t rx(struct lj_source *source, uint16_t queue, struct lj_burst *burst)
 {
@@ -231,7 +231,7 @@ static void close_source(struct lj_source *source)
 
 static const struct lj_source_ops ops = {"file", rx, start, stop, stats, describe, close_source};
 
-/* The legs of a tap stay open, all of them. */
+/* All legs of a tap stay open. */
 static int open_legs(struct file_source *s, struct lj_error *err)
 {
 	for (uint16_t i = 0; i < s->n_paths; i++) {
@@ -246,8 +246,8 @@ static int open_legs(struct file_source *s, struct lj_error *err)
 	return 0;
 }
 
-/* Of pieces only the first stays open; the others' headers are read, so that what is wrong with any
- * is said before the replay begins. */
+/* Only the first part stays open. The headers of the others are checked here, so that errors are
+ * reported before the replay begins. */
 static int open_pieces(struct file_source *s, struct lj_error *err)
 {
 	struct file_reader *scratch = &s->leg[1].reader;

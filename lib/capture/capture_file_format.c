@@ -38,7 +38,7 @@ enum file_result file_lacks(struct file_reader *r)
 	return r->damage.what[0] == '\0' ? FILE_END : FILE_DAMAGED;
 }
 
-/* One read(2), into the room left below `limit`. False when it brought no news. */
+/* Calls read(2) once, to fill the buffer up to `limit`. False if neither data nor end of file. */
 static bool fill(struct file_reader *r, uint32_t limit)
 {
 	struct pollfd readable = {.fd = r->fd, .events = POLLIN};
@@ -188,7 +188,7 @@ static int open_pcap(struct file_reader *r, uint32_t magic, struct lj_error *err
 		return lj_error_set(err, EILSEQ, r->path, "is cut short in its header");
 	r->nanoseconds = magic == MAGIC_NS;
 	r->begin = PCAP_HEADER_BYTES;
-	/* The upper half: whether there is an FCS, and its length in 16-bit words. */
+	/* The upper half: whether packets include an FCS, and its length in 16-bit words. */
 	network = file_u32(r, r->buffer + 20);
 	r->fcs_bytes = network & 0x04000000 ? (network >> 28) * 2 : 0;
 	return file_check_link_type(r, (uint16_t)network, err);

@@ -2,8 +2,10 @@
  * Private: one capture file, record by record.
  *
  * Formats: pcap (libpcap's classic, micro- and nanoseconds, either byte order) and pcapng
- * (draft-ietf-opsawg-pcapng), read by read(2) into a buffer of our own: a file that is cut while it
- * is read is an end like any other, not a SIGBUS, and pipes work.
+ * (draft-ietf-opsawg-pcapng). Files are read with read(2) rather than mmap(2): a file that is
+ * truncated while it is read just ends, without a SIGBUS, and pipes work.
+ *
+ * Thread: main until the source is started, then the rx lcore.
  */
 #ifndef CAPTURE_FILE_FORMAT_H
 #define CAPTURE_FILE_FORMAT_H
@@ -18,13 +20,13 @@
 #include "lj_base.h"
 
 #define FILE_BUFFER_BYTES (1u << 20)
-/* At once: little enough to be in the L2 cache still when it is parsed. */
+/* Per read: small enough to be still in the L2 cache when it is parsed. */
 #define FILE_READ_BYTES	   (1u << 18)
-#define FILE_HEAD_BYTES	   (1u << 16) /* what is read to see what a file is */
+#define FILE_HEAD_BYTES	   (1u << 16) /* read at first, to find out the format */
 #define FILE_CAPTURED_MAX  262144     /* libpcap's MAXIMUM_SNAPLEN */
-#define FILE_INTERFACES	   65536      /* of a section; merged captures have hundreds */
+#define FILE_INTERFACES	   65536      /* per section, at most; merged captures have hundreds */
 #define LINK_TYPE_ETHERNET 1
-#define FILE_NO_TIME	   UINT64_MAX /* of a packet that is passed over */
+#define FILE_NO_TIME	   UINT64_MAX /* out of range: the packet is skipped */
 
 struct file_record {
 	const uint8_t *data;	       /* in the reader's buffer, until the next refill */
@@ -53,43 +55,42 @@ struct file_reader {
 	uint8_t *buffer;
 	uint32_t begin, end;	/* unread bytes of the buffer */
 	uint64_t buffer_offset; /* of buffer[0] in the file */
-	bool ended;		/* read() has said so */
-	bool pipe;		/* read() could wait: poll() is asked first */
+	bool ended;		/* read() has reached the end of the file */
+	bool pipe;		/* read() might block: poll() is called first */
 	bool swapped, nanoseconds, pcapng;
 	uint8_t fcs_bytes;		  /* pcap: at the end of each packet */
-	uint64_t to_skip;		  /* bytes of a block we do not read */
-	uint64_t skipped;		  /* where that block begins */
-	struct file_interface *interface; /* [room], kept as the buffer is */
+	uint64_t to_skip;		  /* remaining bytes of a block that is skipped */
+	uint64_t skipped;		  /* file offset of that block */
+	struct file_interface *interface; /* [room], owned; reused by the next file_open() */
 	uint32_t n_interfaces, room;
 	uint64_t last_ns;
-	uint64_t foreign; /* packets of a link type other than Ethernet, passed over */
+	uint64_t foreign; /* skipped packets of a link type other than Ethernet */
 	uint16_t foreign_link_type;
-	uint64_t timeless;	/* packets of a time that 64 bits of ns do not hold, passed over */
+	uint64_t timeless;	/* skipped packets whose time does not fit in 63 bits of ns */
 	struct lj_error damage; /* the first; what[0] is 0 while there is none */
 };
 
-/* A reader is all zeros but for fd = -1 before its first file_open(). */
+/* Required before the first file_open(). */
 void file_init(struct file_reader *r);
 /*
- * Opens and reads the header; what was open is closed, its buffer is used again. Waits for a pipe's
- * header. 0 or -errno with `err`.
+ * Opens a file and reads its header. A file that was open is closed, its buffer reused. Waits for
+ * the header of a pipe. 0, or -errno with `err`.
  */
 int file_open(struct file_reader *r, const char *path, struct lj_error *err);
-/* Gives back the descriptor. The buffer stays: a burst may still point into it. */
+/* Closes the descriptor. The buffer stays: a burst may still point into it. */
 void file_close(struct file_reader *r);
 /* Closes and frees the buffer and the interfaces. */
 void file_free(struct file_reader *r);
-/* Whether `path` can be read only once: a pipe, or standard input, whose place in a file is shared
- * by all who read it. */
+/* Whether `path` can be read only once: a pipe or standard input. */
 bool file_is_pipe(const char *path);
 enum file_result file_next(struct file_reader *r, struct file_record *record);
-/* Moves what is unread to the buffer's front and reads more: earlier records' data is gone. False
- * when nothing has changed: the pipe is silent just now. */
+/* Moves the unread bytes to the front of the buffer and reads more, which invalidates the data of
+ * earlier records. False if no data is available: a pipe to which nothing was written. */
 bool file_refill(struct file_reader *r);
 /* "link type 113 (LINUX_SLL)". Returns out. */
 char *file_link_type_text(uint16_t link_type, char *out, size_t size);
 
-/* Private to the two files: pcapng's blocks. */
+/* The rest is shared by capture_file_format.c and capture_file_pcapng.c only. */
 enum file_result pcapng_next(struct file_reader *r, struct file_record *record);
 int pcapng_open(struct file_reader *r, struct lj_error *err);
 static inline uint32_t file_u32(const struct file_reader *r, const uint8_t *p)
@@ -108,13 +109,14 @@ static inline uint16_t file_u16(const struct file_reader *r, const uint8_t *p)
 	return r->swapped ? rte_bswap16(value) : value;
 }
 
-/* Notes that the file is damaged at the unread bytes; an earlier note stands. */
+/* Records that the file is damaged at the first unread byte, or at `offset`, unless damage was
+ * recorded before. Returns FILE_DAMAGED. */
 enum file_result file_damaged(struct file_reader *r, const char *what);
 enum file_result file_damaged_at(struct file_reader *r, uint64_t offset, const char *what);
-/* What it means that there are too few unread bytes: FILE_REFILL, or at the file's end FILE_END or
- * FILE_DAMAGED. */
+/* The result when there are too few unread bytes: FILE_REFILL, or at the end of the file FILE_END
+ * or FILE_DAMAGED. */
 enum file_result file_lacks(struct file_reader *r);
-/* FILE_RECORD when `n` unread bytes are there. */
+/* FILE_RECORD if there are `n` unread bytes, else as file_lacks(). */
 static inline enum file_result file_need(struct file_reader *r, uint32_t n)
 {
 	return likely(r->end - r->begin >= n) ? FILE_RECORD : file_lacks(r);

@@ -14,7 +14,7 @@ enum {
 
 #define BYTE_ORDER_MAGIC     0x1a2b3c4d
 #define BLOCK_BYTES	     12 /* type and length before the body, length after */
-#define INTERFACES_LEAST     64 /* room for as many at first */
+#define INTERFACES_LEAST     64 /* initial room */
 #define OPTION_END	     0
 #define OPTION_IF_TSRESOL    9
 #define OPTION_IF_FCSLEN     13
@@ -24,8 +24,8 @@ enum {
 #define SECTION_VERSION	     1
 #define BLOCK_READ_BYTES_MAX (FILE_CAPTURED_MAX + 65536)
 
-/* In ns since 1970; FILE_NO_TIME when it is before, or after 2262: times are added to and taken
- * from each other in 64 bits. */
+/* In ns since 1970; FILE_NO_TIME if before that or after 2262, so that differences fit in int64_t.
+ */
 static uint64_t time_of(struct file_reader *r, const struct file_interface *in, uint32_t high,
 			uint32_t low)
 {
@@ -47,7 +47,7 @@ static uint64_t time_of(struct file_reader *r, const struct file_interface *in, 
 	return r->last_ns;
 }
 
-/* Room for one interface more. */
+/* Makes room for one more interface. */
 static bool make_room(struct file_reader *r)
 {
 	uint32_t room = r->room > 0 ? 2 * r->room : INTERFACES_LEAST;
@@ -92,8 +92,8 @@ static void read_interface(struct file_reader *r, const uint8_t *body, uint32_t 
 	}
 }
 
-/* A packet of an enhanced, simple or old packet block; NULL interface when it names one that is not
- * there. */
+/* Reads an enhanced, simple or obsolete packet block. Returns the packet's interface, NULL if it
+ * does not exist. */
 static const struct file_interface *read_packet(struct file_reader *r, uint32_t type,
 						const uint8_t *body, struct file_record *record,
 						uint32_t *header)
@@ -122,7 +122,7 @@ static const struct file_interface *read_packet(struct file_reader *r, uint32_t 
 	return &r->interface[index];
 }
 
-/* The byte order of a section is told inside its first block. */
+/* A section header block contains the byte order of the section. */
 static bool read_byte_order(struct file_reader *r)
 {
 	r->swapped = false;
@@ -132,7 +132,7 @@ static bool read_byte_order(struct file_reader *r)
 	return file_u32(r, r->buffer + r->begin + 8) == BYTE_ORDER_MAGIC;
 }
 
-/* Passes over what is not read; false when the buffer has to be refilled first. */
+/* Skips the rest of an unknown block; false if the buffer has to be refilled first. */
 static bool skip(struct file_reader *r)
 {
 	uint64_t n = RTE_MIN(r->to_skip, (uint64_t)(r->end - r->begin));
@@ -148,7 +148,7 @@ static void pass_over_foreign(struct file_reader *r, uint16_t link_type)
 		r->foreign_link_type = link_type;
 }
 
-/* A packet block's body. FILE_END here and below means: no packet, go on. */
+/* Reads a packet block's body. FILE_END here and below means: no packet, continue. */
 static enum file_result read_packet_block(struct file_reader *r, uint32_t type, const uint8_t *body,
 					  uint32_t bytes, struct file_record *record)
 {
@@ -174,7 +174,7 @@ static enum file_result read_packet_block(struct file_reader *r, uint32_t type, 
 	return FILE_END;
 }
 
-/* The block at hand, whole in the buffer. */
+/* Reads the current block, all of which is in the buffer. */
 static enum file_result read_block(struct file_reader *r, uint32_t type, uint32_t length,
 				   struct file_record *record)
 {
@@ -242,8 +242,7 @@ enum file_result pcapng_next(struct file_reader *r, struct file_record *record)
 	}
 }
 
-/* Parses what the buffer holds, up to the first packet, and forgets it again but for the
- * interfaces. */
+/* Parses the buffer up to the first packet, then rewinds, keeping only the interfaces found. */
 static enum file_result look_ahead(struct file_reader *r)
 {
 	struct file_record record;
@@ -267,7 +266,7 @@ static bool has_ethernet(const struct file_reader *r)
 	return false;
 }
 
-/* Reads up to the first packet, so that what no replay can use is said before one begins. */
+/* Reads up to the first packet, so that an unusable file is reported before the replay begins. */
 int pcapng_open(struct file_reader *r, struct lj_error *err)
 {
 	enum file_result result;

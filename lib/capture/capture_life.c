@@ -1,5 +1,5 @@
-/* The EAL's events about devices are experimental in DPDK 22.11, and nothing else tells of what
- * vfio-pci is asked to give back. */
+/* The EAL's device events are experimental in DPDK 22.11, but nothing else reports that a device
+ * bound to vfio-pci is requested back. */
 #define ALLOW_EXPERIMENTAL_API
 #include "capture_life.h"
 
@@ -13,7 +13,7 @@
 
 #include "netdev.h"
 
-/* That end a port: it is not there any more, or would have to be set up anew. */
+/* Events that end a port: it is gone, or would have to be set up again. */
 static const struct {
 	enum rte_eth_event_type event;
 	const char *why;
@@ -35,7 +35,7 @@ int life_find(const char *given, uint16_t *port, struct lj_error *err)
 				    : "its arguments or what they name may be wrong");
 }
 
-/* The bus is told by the name, as in the EAL's --allow and --vdev. */
+/* The name tells the bus: a PCI address has a colon. */
 int life_plug(const char *name, struct lj_error *err)
 {
 	const char *comma = strchr(name, ',');
@@ -65,8 +65,8 @@ static int on_event(uint16_t port, enum rte_eth_event_type event, void *life, vo
 	return 0;
 }
 
-/* The kernel wants a device back that vfio-pci has: it is pulled, or about to be unbound, and that
- * waits for us. */
+/* The kernel requests a device back from vfio-pci: it is being removed or unbound, which blocks
+ * until we release it. */
 static void on_device_event(const char *device, enum rte_dev_event_type event, void *life)
 {
 	struct port_life *l = life;
@@ -93,7 +93,7 @@ void life_begin(struct port_life *l, uint16_t port)
 
 void life_end(struct port_life *l)
 {
-	/* One that is being called has to be waited for. */
+	/* -EAGAIN: the callback is running. */
 	for (size_t i = 0; i < RTE_DIM(ends); i++)
 		while (rte_eth_dev_callback_unregister(l->port, ends[i].event, on_event, l) ==
 		       -EAGAIN)
@@ -115,7 +115,7 @@ enum lj_port_health life_health(const struct port_life *l, const char **why)
 		*why = "the interface is gone";
 	if (*why != NULL)
 		return LJ_PORT_DEAD;
-	/* net_af_packet and net_af_xdp call their link up whatever happens to the interface's. */
+	/* net_af_packet and net_af_xdp report link up regardless of the interface's link. */
 	if (l->ifindex == 0 && rte_eth_link_get_nowait(l->port, &link) == 0 && !link.link_status)
 		state = NETDEV_DOWN;
 	*why = state == NETDEV_UP ? "" : "the link is down";

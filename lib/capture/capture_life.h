@@ -1,8 +1,7 @@
 /*
- * Private: whether a port of DPDK's lives: what its driver's events tell, the kernel of the
- * interface that it is of, and its link.
+ * Private: the health of a DPDK port: driver events, the kernel interface below it, and its link.
  *
- * Thread: main; events come on the EAL's interrupt thread.
+ * Thread: main; events are delivered on the EAL's interrupt thread.
  */
 #ifndef CAPTURE_LIFE_H
 #define CAPTURE_LIFE_H
@@ -13,26 +12,26 @@
 
 struct port_life {
 	uint16_t port;
-	char device[LJ_SOURCE_NAME]; /* the EAL's name of it; "" */
-	unsigned int ifindex;	     /* 0: no interface of the kernel's */
-	_Atomic(const char *)
-		ended; /* why, as an event told; NULL. interrupt thread: wo; all: ro */
+	char device[LJ_SOURCE_NAME]; /* the EAL's device name; "" if unknown */
+	unsigned int ifindex;	     /* of the kernel interface; 0: none */
+	/* Why an event ended the port; NULL: none did. interrupt thread: wo; all: ro */
+	_Atomic(const char *) ended;
 };
 
-/* The port of that name, of a vdev without its arguments. 0, or -errno and `err`: the EAL has not
- * probed it. */
+/* Finds the port by its name; a vdev's arguments are ignored. 0, or -errno with `err` if the EAL
+ * has not probed it. */
 int life_find(const char *name, uint16_t *port, struct lj_error *err);
-/* Has the EAL probe it, if it has not. 0, or -errno and `err`. */
+/* Has the EAL probe the device, unless it has already. 0, or -errno with `err`. */
 int life_plug(const char *name, struct lj_error *err);
 
-/* Begins to listen to the events of a port that the EAL has probed. */
+/* Registers for the events of a port that the EAL has probed; life_end() undoes it. */
 void life_begin(struct port_life *l, uint16_t port);
 void life_end(struct port_life *l);
 
 /* As lj_source_health(). */
 enum lj_port_health life_health(const struct port_life *l, const char **why);
 
-/* Whether an event has told of its end: nothing that is read of it is true any more. */
+/* Whether an event has ended the port: values read from the device are then meaningless. */
 static inline bool life_ended(const struct port_life *l)
 {
 	return atomic_load_explicit(&l->ended, memory_order_relaxed) != NULL;

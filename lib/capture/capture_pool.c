@@ -14,7 +14,7 @@ static void unmap(struct rte_mempool_memhdr *chunk, void *opaque)
 	lj_memory_unmap(chunk->addr, chunk->len);
 }
 
-/* Gives the pool the memory for all of its mbufs, in one piece. */
+/* Allocates the memory of all mbufs of the pool as one chunk. */
 static int populate(struct rte_mempool *pool, const struct pool_config *config)
 {
 	size_t chunk_min, align;
@@ -36,7 +36,7 @@ static int populate(struct rte_mempool *pool, const struct pool_config *config)
 	return (uint32_t)ret == config->mbufs ? 0 : -ENOMEM;
 }
 
-/* What rte_pktmbuf_pool_create() does, of memory that the EAL does not know. */
+/* As rte_pktmbuf_pool_create(), but with memory that is not the EAL's. */
 static struct rte_mempool *create_of_process(const char *name, const struct pool_config *config)
 {
 	struct rte_pktmbuf_pool_private data = {.mbuf_data_room_size = config->room_bytes};

@@ -1,10 +1,12 @@
 /*
  * Private: a port's packet buffers.
  *
- * They are of the EAL, unless it has no hugepages: then its memory is in pages of 4 KiB, none of
- * which may hold a part of an mbuf, so that each takes one, and receiving waits for the TLB. Where
- * a driver does not mind whose memory it is (only copies, in this process), they are the kernel's,
- * close together, in transparent hugepages where there are any.
+ * Normally from the EAL. Without hugepages its memory is in 4 KiB pages, and since an mbuf must not
+ * cross a page each mbuf takes a page of its own, which costs TLB misses. For drivers that accept
+ * any memory (they only copy, in this process) the buffers then come from mmap(), packed, and in
+ * transparent hugepages where available.
+ *
+ * Thread: main.
  */
 #ifndef CAPTURE_POOL_H
 #define CAPTURE_POOL_H
@@ -14,17 +16,17 @@
 
 #include <rte_mempool.h>
 
-/* Mbufs that each lcore may keep to itself. */
+/* Mbufs in each lcore's cache. */
 #define POOL_CACHE 256
 
 struct pool_config {
 	uint32_t mbufs;
-	uint16_t room_bytes; /* of each, headroom included */
+	uint16_t room_bytes; /* data room of each, headroom included */
 	int socket_id;
-	bool any_memory; /* the driver does not mind */
+	bool any_memory; /* see lj_port_config */
 };
 
-/* For rte_mempool_free(). NULL with rte_errno. */
+/* To be freed with rte_mempool_free(). NULL with rte_errno set. */
 struct rte_mempool *pool_create(const char *name, const struct pool_config *config);
 
 #endif

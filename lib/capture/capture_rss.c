@@ -6,8 +6,8 @@
 
 #include "lj_log.h"
 
-#define KEY_BYTES_USUAL	 40  /* of a driver that does not say */
-#define RETA_USUAL	 128 /* likewise */
+#define KEY_BYTES_USUAL	 40  /* if the driver does not report its key size */
+#define RETA_USUAL	 128 /* if the driver does not report its RETA size */
 #define FUNCTIONS_IP	 RTE_ETH_RSS_IP
 #define FUNCTIONS_5TUPLE (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP)
 #define FUNCTIONS_SCTP	 (RTE_ETH_RSS_NONFRAG_IPV4_SCTP | RTE_ETH_RSS_NONFRAG_IPV6_SCTP)
@@ -48,8 +48,8 @@ static int read_key(uint16_t port, uint8_t *key)
 	return rte_eth_dev_rss_hash_conf_get(port, &have);
 }
 
-/* Some drivers (i40e) write the key no earlier than at start, some (net_null) only when told once
- * more. 0 with the key, or what the driver answers. */
+/* Reads the key back. Some drivers (i40e) write it only at start, others (net_null) only by an
+ * explicit update. 0 with the key in `key`, or the driver's -errno. */
 static int settle_key(struct port_rss *rss, uint16_t port, uint8_t *key)
 {
 	struct rte_eth_rss_conf want = {rss->key, rss->key_bytes, rss->functions};
@@ -61,7 +61,7 @@ static int settle_key(struct port_rss *rss, uint16_t port, uint8_t *key)
 	return ret;
 }
 
-/* The last group of a table may be a part of one. */
+/* The last group of a table may be partial. */
 static uint64_t mask_of(uint16_t entries, uint16_t group)
 {
 	uint16_t n = entries - group * RTE_ETH_RETA_GROUP_SIZE;
@@ -69,7 +69,7 @@ static uint64_t mask_of(uint16_t entries, uint16_t group)
 	return n < RTE_ETH_RETA_GROUP_SIZE ? RTE_BIT64(n) - 1 : UINT64_MAX;
 }
 
-/* -EBADMSG, and `model` as it was, when an entry names a queue that is not there. */
+/* Returns -EBADMSG, and leaves `model` unchanged, if an entry holds a queue that does not exist. */
 static int read_reta(struct lj_rss *model, uint16_t port)
 {
 	struct rte_eth_rss_reta_entry64 groups[LJ_RETA_MAX / RTE_ETH_RETA_GROUP_SIZE];
@@ -138,7 +138,7 @@ int rss_set_reta(struct port_rss *rss, uint16_t port, const uint16_t *reta, cons
 			    rte_strerror(-ret));
 }
 
-/* How many queues have an entry. */
+/* The number of queues that have an entry. */
 static uint16_t queues_reached(const struct lj_rss *model)
 {
 	uint64_t seen = 0;
@@ -148,7 +148,7 @@ static uint16_t queues_reached(const struct lj_rss *model)
 	return (uint16_t)__builtin_popcountll(seen);
 }
 
-/* The RETA as the device has it. NULL, or why it cannot be told. */
+/* Reads the device's RETA into the model, rewriting it if need be. NULL, or why it is unknown. */
 static const char *settle_reta(struct port_rss *rss, uint16_t port, const char *name)
 {
 	struct rte_eth_dev_info info;

@@ -5,9 +5,9 @@
 #include "capture_rss.h"
 
 /*
- * Where a device keeps the hashed fields by packet type (i40e), "addresses only" is a rule for each
- * type: its pattern, and an RSS action that names the type but its L3 fields only. Such a rule may
- * not list queues, and takes the device's key, which is symmetric.
+ * If a device configures the hashed fields per packet type (i40e), "addresses only" needs a rule
+ * for each type: its pattern, and an RSS action for the type with L3 fields only. Such a rule may
+ * not list queues, and uses the device's key, which is symmetric.
  */
 static const struct rule {
 	uint64_t function;
@@ -45,7 +45,7 @@ static int make_rule(uint16_t port, const struct rule *rule, const char *name, s
 	};
 	struct rte_flow_error flow_error = {0};
 
-	/* Both together leave the addresses, and drop the ports. */
+	/* Both flags together select the addresses without the ports. */
 	if (rule->l4 != RTE_FLOW_ITEM_TYPE_END)
 		rss.types |= RTE_ETH_RSS_L3_SRC_ONLY | RTE_ETH_RSS_L3_DST_ONLY;
 	if (rte_flow_create(port, &attributes, pattern, actions, &flow_error) != NULL)

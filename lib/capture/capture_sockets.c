@@ -32,7 +32,7 @@ static uint16_t find(int fds[LJ_SOURCE_QUEUES], unsigned int ifindex)
 	return n;
 }
 
-/* The kernel counts anew after each reading. */
+/* Each read resets the kernel's counter. */
 static uint64_t take(const struct port_sockets *s)
 {
 	uint16_t n = __atomic_load_n(&s->n, __ATOMIC_ACQUIRE);

@@ -1,6 +1,7 @@
 /*
- * Private: the packet sockets of net_af_packet, a queue each. What one has no room for the kernel
- * counts, and the driver of DPDK 22.11 never asks (packet(7), PACKET_STATISTICS).
+ * Private: drops of net_af_packet. The kernel counts the packets for which a socket had no room
+ * (packet(7), PACKET_STATISTICS), but the driver of DPDK 22.11 does not read that counter. There is
+ * a packet socket per queue.
  *
  * Thread: main; port_sockets_missed() any.
  */
@@ -13,17 +14,17 @@
 
 struct port_sockets {
 	uint16_t n;
-	int fd[LJ_SOURCE_QUEUES]; /* the driver's, which closes them when the port is stopped */
-	uint64_t missed;	  /* packets; words stored whole: all */
+	int fd[LJ_SOURCE_QUEUES]; /* owned by the driver, which closes them when the port stops */
+	uint64_t missed;	  /* packets; any thread: rw, atomic */
 };
 
-/* Begins to count by this process's packet sockets that are bound to the interface. */
+/* Finds this process's packet sockets that are bound to the interface, and starts counting. */
 void port_sockets_begin(struct port_sockets *s, unsigned int ifindex);
 
-/* Before the port is stopped: what was missed stays known. */
+/* To be called before the port is stopped. The count so far is kept. */
 void port_sockets_end(struct port_sockets *s);
 
-/* Packets missed, for want of room, since the first begin. */
+/* Packets dropped for lack of room since the first port_sockets_begin(). */
 uint64_t port_sockets_missed(struct port_sockets *s);
 
 #endif

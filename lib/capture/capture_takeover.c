@@ -1,6 +1,6 @@
 /*
- * Who watches on when a port fails: the ways of "auto:", in a round that begins after the one that
- * failed, and at last the port as it was configured.
+ * Failover of a port: tries the ways of "auto:", beginning after the one that failed and wrapping
+ * around, and finally the port as it was configured.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 #define CONFIGURED "configured"
 
-/* What ports are called that are one of the ways, without having been found by "auto:". */
+/* The names of ports that are one of the ways without having been opened by "auto:". */
 static const struct {
 	const char *prefix, *way;
 } by_name[] = {
@@ -46,7 +46,7 @@ const char *lj_way_find(const char *name)
 	return strcmp(name, CONFIGURED) == 0 ? CONFIGURED : NULL;
 }
 
-/* The interface or the device that a port is about; "" when its name does not say. */
+/* The interface or device in a port's name; "" if it has none. */
 static void find_subject(const char *name, char *out, size_t size)
 {
 	const char *iface = strstr(name, "iface=");
@@ -61,7 +61,7 @@ static void find_subject(const char *name, char *out, size_t size)
 	}
 }
 
-/* Whether the interface that a vdev watches is not there (one of net_tap's it makes itself). */
+/* Whether the interface that a vdev needs does not exist (net_tap creates its own). */
 static bool lacks_interface(const char *name)
 {
 	char subject[LJ_SOURCE_NAME];
@@ -75,7 +75,7 @@ static bool lacks_interface(const char *name)
 
 static struct lj_source *open_configured(const struct lj_port_config *config, struct lj_error *err)
 {
-	/* DPDK would say so in three lines of its own, at each try. */
+	/* DPDK would log three lines about it at each attempt. */
 	if (lacks_interface(config->name)) {
 		lj_error_set(err, ENODEV, "", "its interface is not there");
 		return NULL;
@@ -136,7 +136,7 @@ struct lj_source *lj_source_take_over(const struct lj_takeover *t, struct lj_err
 	if (!found || strcmp(c.dev.driver, "vfio-pci") != 0)
 		one_queue.queues = 1;
 	for (size_t i = 1; i <= AUTO_WAYS + 1; i++) {
-		/* From the last way in the round the first comes next; as configured comes last. */
+		/* The last way is followed by the first; "as configured" comes last. */
 		size_t way = i > AUTO_WAYS	 ? AUTO_WAYS
 			     : after < AUTO_WAYS ? (after + i) % AUTO_WAYS
 						 : i - 1;

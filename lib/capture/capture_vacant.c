@@ -1,6 +1,6 @@
 /*
- * Nobody: what stands in the place of a port that nothing watches, so that whoever asks for the
- * port need not know.
+ * A source that receives nothing: the placeholder for a port that nothing watches at present, so
+ * that callers need no special case.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -20,11 +20,11 @@
 #define POOL_MBUFS   (4 * LJ_BURST_MAX - 1)
 #define RING_MIN     64u
 #define SET_CLOCK_NS 1000000000 /* how often the kernel's clock is compared with ours */
-#define READING_NS   1000	/* of both clocks together; a longer one was interrupted */
+#define READING_NS   1000	/* if reading both clocks takes longer, it was interrupted */
 
-/* How the kernel's CLOCK_MONOTONIC becomes our wall time. rx lcore once started. */
+/* Converts the kernel's CLOCK_MONOTONIC to our wall time. Used by the rx lcore once started. */
 struct tap_clock {
-	uint64_t ahead_ns; /* wall time is ahead of the kernel's clock by this, modulo 2^64 */
+	uint64_t ahead_ns; /* wall time minus CLOCK_MONOTONIC, modulo 2^64 */
 	uint64_t set_tsc;
 	uint64_t every_tsc;
 	uint64_t last_ns; /* of the last packet */
@@ -36,10 +36,10 @@ struct xdp_source {
 	struct xdp_kernel kernel;
 	struct xdp_rings rings;
 	struct tap_clock clock;
-	int promiscuous; /* the socket that keeps the interface so; -1 */
+	int promiscuous; /* the socket that keeps the interface promiscuous; -1 */
 	uint8_t leg;
 	struct rte_mempool *pool;
-	/* mbufs point into the slots; nothing is freed with them, so the count never reaches 0. */
+	/* mbufs point into the slots, which are not freed with them: the refcnt never reaches 0. */
 	struct rte_mbuf_ext_shared_info shared_info;
 };
 
@@ -49,7 +49,7 @@ static void nothing_to_free(void *addr, void *opaque)
 	RTE_SET_USED(opaque);
 }
 
-/* Reads both clocks at once; false when something came between. */
+/* Reads both clocks; false if interrupted in between. */
 static bool set_clock(struct tap_clock *c)
 {
 	struct timespec kernel;
@@ -65,8 +65,8 @@ static bool set_clock(struct tap_clock *c)
 	return true;
 }
 
-/* Wall time by the TSC, as of every port, so that all sources share one clock; the kernel's is
- * steered otherwise, and may be ahead or behind. Never goes back. */
+/* Converts to the TSC-based wall time that all sources use; the kernel's own wall clock may differ
+ * slightly. Never goes back. */
 static inline uint64_t wall_ns(struct tap_clock *c, uint64_t kernel_ns)
 {
 	c->last_ns = RTE_MAX(c->last_ns, kernel_ns + c->ahead_ns);
@@ -92,7 +92,7 @@ static inline void put(struct xdp_source *s, struct lj_burst *burst, uint16_t at
 	burst->wire_bytes[at] += lj_vlan_stripped_bytes(m);
 }
 
-/* The slots of the last burst are the kernel's again: its mbufs have been freed. */
+/* First releases the slots of the previous burst, whose mbufs the caller has freed. */
 static uint16_t rx(struct lj_source *source, uint16_t queue, struct lj_burst *burst)
 {
 	struct xdp_source *s = (struct xdp_source *)source;
@@ -137,7 +137,7 @@ static int stats(struct lj_source *source, struct lj_source_stats *stats)
 	return 0;
 }
 
-/* A membership lasts as long as its socket: like the program, it goes when the process does. */
+/* The membership lasts as long as the socket, so it ends with the process, like the program. */
 static void be_promiscuous(struct xdp_source *s)
 {
 	const struct packet_mreq member = {.mr_ifindex = (int)s->kernel.ifindex,
@@ -155,7 +155,7 @@ static void stop(struct lj_source *source)
 	xdp_kernel_detach(&((struct xdp_source *)source)->kernel);
 }
 
-/* Opening has attached it, to say what is wrong early; what came since is not this run's. */
+/* The program has been attached at open, to report errors early. Packets since then are dropped. */
 static int start(struct lj_source *source, struct lj_error *err)
 {
 	struct xdp_source *s = (struct xdp_source *)source;

@@ -18,11 +18,11 @@
 #include "lj_log.h"
 #include "xdp_tap.skel.h"
 
-/* What a driver can take in one buffer, with room to spare: pages hold headroom and trailer, too.
- */
+/* An MTU that fits in one buffer of any driver: a page also holds headroom and tailroom. */
 #define ONE_BUFFER_MTU 3000
 
-/* BPF_F_XDP_DEV_BOUND_ONLY of Linux 6.3: a program of one interface, which may ask its driver. */
+/* BPF_F_XDP_DEV_BOUND_ONLY (Linux 6.3): a program bound to one interface, which may call its
+ * driver's metadata functions. */
 #define BOUND_TO_INTERFACE (1U << 6)
 
 static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -32,7 +32,7 @@ static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap
 	return rte_vlog(RTE_LOG_DEBUG, (uint32_t)lj_logtype, fmt, ap);
 }
 
-/* An ioctl about the interface; -errno. */
+/* Issues an ioctl on the interface. 0 or -errno. */
 static int ask(const struct xdp_kernel *k, unsigned long request, struct ifreq *ifr)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
@@ -45,8 +45,8 @@ static int ask(const struct xdp_kernel *k, unsigned long request, struct ifreq *
 	return ret;
 }
 
-/* Whether tags may come beside frames: a NIC says so; what has no NIC of its own, such as a veth or
- * a bond, hands on whatever it gets. */
+/* Whether VLAN tags may be outside the frame: a NIC reports it by rxvlan; a virtual device, such as
+ * a veth or a bond, passes on whatever it gets. */
 static bool strips_vlan(const struct xdp_kernel *k)
 {
 	struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
@@ -84,7 +84,7 @@ static void configure(struct xdp_kernel *k, bool received)
 	bpf_map__set_max_entries(s->maps.slots, k->rings * k->config.slots_per_ring);
 }
 
-/* 0 or -errno; nothing stays then. */
+/* 0, or -errno with nothing loaded. */
 static int load(struct xdp_kernel *k, bool driver_tells, bool received)
 {
 	int ret;
@@ -102,7 +102,7 @@ static int load(struct xdp_kernel *k, bool driver_tells, bool received)
 	return ret;
 }
 
-/* With as much of what sees tags as this kernel takes. */
+/* Loads the programs with as much VLAN tag support as this kernel accepts. */
 static int load_best(struct xdp_kernel *k)
 {
 	bool native = k->config.mode != XDP_MODE_GENERIC,
@@ -116,7 +116,7 @@ static int load_best(struct xdp_kernel *k)
 
 static int refuse_load(const struct xdp_kernel *k, int ret, struct lj_error *err)
 {
-	/* The verifier says EACCES of what CAP_PERFMON would permit, and of mistakes. */
+	/* The verifier returns EACCES both without CAP_PERFMON and for invalid programs. */
 	if (ret == -EPERM || (ret == -EACCES && geteuid() != 0))
 		return lj_error_set(err, EPERM, k->config.name,
 				    "an XDP tap needs root, or the capabilities CAP_BPF, "
@@ -210,9 +210,9 @@ static const char *why_not(int ret)
 	}
 }
 
-/* From now on tags beside frames are looked for before a generic program runs, where the kernel has
- * taken the program that does. It costs every packet that the host receives, by any interface, some
- * 40 ns, so it is done where tags can be there. */
+/* Attaches the program that records VLAN tags before the generic XDP program runs, if the kernel
+ * accepted it. It costs every packet received by the host, on any interface, about 40 ns, so it is
+ * attached only where tags can occur. */
 static void watch_tags(struct xdp_kernel *k)
 {
 	int program = bpf_program__fd(k->skeleton->progs.received);

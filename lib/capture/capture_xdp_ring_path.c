@@ -4,8 +4,8 @@
 #include "capture_xdp_ring.h"
 
 /*
- * Whether the ring has a packet. Its head is read only when all that was known of is taken: the
- * producer writes that line with every packet, and each look at it costs the producer a miss.
+ * Whether the ring has a packet. The head is loaded only once all known packets are taken, since
+ * the producer writes its line with every packet and each load costs it a cache miss.
  */
 static inline bool has_packet(struct xdp_ring *ring)
 {

@@ -1,12 +1,12 @@
 /*
- * Takes bursts of packets from where they arrive: files, any port that DPDK drives, or an interface
- * that the host keeps using.
+ * Receives bursts of packets from capture files, from any DPDK port, or from an interface that the
+ * host keeps using.
  *
- * A source is a `const struct lj_source_ops` and its state. It hands out mbufs with the time each
- * packet was seen; whoever calls rx owns the mbufs and gives them back with lj_burst_free() before
- * the next rx on the same queue. Receive only: nothing here ever sends.
+ * A source is a `const struct lj_source_ops` and its state. It returns mbufs with a timestamp each;
+ * the caller of rx owns the mbufs and must return them with lj_burst_free() before the next rx on
+ * the same queue. Receive only: nothing here ever transmits.
  *
- * Thread: open, start, stop, close: main. rx: one lcore per queue. stats: any.
+ * Thread: rx: one lcore per queue. lj_source_state() and stats: any. Everything else: main.
  */
 #ifndef LJ_CAPTURE_H
 #define LJ_CAPTURE_H
@@ -30,14 +30,14 @@ struct lj_burst {
 	struct rte_mbuf *mbuf[LJ_BURST_MAX];
 	uint64_t time_ns[LJ_BURST_MAX];	   /* since the epoch */
 	uint32_t wire_bytes[LJ_BURST_MAX]; /* frame length on the wire, without FCS; >= captured */
-	uint8_t leg[LJ_BURST_MAX];	   /* which leg of a tap, or which port, it came by */
-	bool kept;			   /* the mbufs stay the source's: nothing is to be freed */
+	uint8_t leg[LJ_BURST_MAX];	   /* the tap's leg, or the port, that received it */
+	bool kept;			   /* the source keeps the mbufs: they must not be freed */
 };
 
 enum lj_source_state {
 	LJ_SOURCE_RUNNING,
-	LJ_SOURCE_ENDED,  /* a file's end: nothing more will come */
-	LJ_SOURCE_FAILED, /* nothing more will come, and lj_source_error() says why */
+	LJ_SOURCE_ENDED,  /* end of file: no more packets */
+	LJ_SOURCE_FAILED, /* no more packets; lj_source_error() says why */
 };
 
 struct lj_source_stats {
@@ -45,11 +45,11 @@ struct lj_source_stats {
 	uint64_t imissed, ierrors, rx_nombuf;
 };
 
-/* Whether packets can come by a port. */
+/* Whether a port can receive packets. */
 enum lj_port_health {
 	LJ_PORT_WELL,
-	LJ_PORT_LINK_DOWN, /* may come back by itself */
-	LJ_PORT_DEAD,	   /* removed, reset, its interface deleted: none will come any more */
+	LJ_PORT_LINK_DOWN, /* may recover by itself */
+	LJ_PORT_DEAD,	   /* removed, reset, or its interface deleted: will not recover */
 };
 
 struct lj_source;
@@ -64,140 +64,140 @@ struct lj_source_ops {
 	void (*close)(struct lj_source *s);
 	/* NULL: always well. */
 	enum lj_port_health (*health)(struct lj_source *s, const char **why);
-	/* NULL where there is no RETA. */
+	/* NULL: there is no RETA. */
 	int (*set_reta)(struct lj_source *s, const uint16_t *reta, struct lj_error *err);
 };
 
 /* The common head of every source. */
 struct lj_source {
 	const struct lj_source_ops *ops;
-	char name[LJ_SOURCE_NAME]; /* as the person gave it: a path, a PCI address, a vdev */
+	char name[LJ_SOURCE_NAME]; /* as given by the user: a path, a PCI address, a vdev */
 	uint16_t queues;	   /* receive queues: 1..LJ_SOURCE_QUEUES */
-	bool replay;		   /* can wait, keeps its own time, ends */
-	bool own_time;		   /* packet times are the capture's, not the wall clock's */
-	bool keeps_mbufs;	   /* its bursts' mbufs stay its own */
-	bool spreads;		   /* the source itself spreads flows over its queues (RSS) */
-	const struct lj_rss *rss;  /* how, as read back at start; NULL: does not, or cannot tell */
+	bool replay;		   /* a file: it can wait, and ends */
+	bool own_time;		   /* timestamps are the capture's, not the wall clock's */
+	bool keeps_mbufs;	   /* sets lj_burst.kept */
+	bool spreads;		   /* the device distributes flows over its queues (RSS) */
+	const struct lj_rss *rss;  /* RSS as read back at start; NULL: none, or unknown */
 	_Atomic int state;	   /* enum lj_source_state. rx lcore: wo; all: ro */
 };
 
 struct lj_file_config {
 	const char *const *paths; /* borrowed for the life of the source */
 	uint16_t n_paths;
-	bool tap; /* the files are the legs of one tap, at most 8: merged by time, leg i = file i */
+	bool tap; /* the files, at most 8, are legs of one tap: merged by time, leg i is file i */
 };
 
 /*
- * Opens capture files: pcap (us and ns, either byte order) and pcapng, read in chunks of our own
- * rather than by net_pcap, which has no end of file, drops nanoseconds and cannot merge. Without
- * `tap` the files are pieces of one capture and read one after the other, the next opened when the
- * last is done; the headers of all are checked first. With it, all stay open; of equal times the
- * lower leg's comes first.
+ * Opens capture files: pcap (us and ns, either byte order) and pcapng. They are read by our own
+ * code, since net_pcap does not report end of file, drops nanoseconds and cannot merge files.
+ * Without `tap` the files are parts of one capture, read one after the other; the headers of all
+ * are checked first. With `tap` all stay open; of packets with equal times the lower leg's comes
+ * first.
  *
- * A file that is cut short or corrupt in the middle gives every whole packet before the damage,
- * then counts one ierror and fails the source at its end with "file: byte offset N: ...". A link
- * type other than Ethernet is an error of open; packets of such an interface that a pcapng file
- * introduces later are passed over, each an ierror, and fail the source at its end. Of a packet
- * longer than 65535 bytes the first 65535 are captured; wire_bytes is still its length.
+ * If a file is truncated or corrupt, all complete packets before the damage are returned, then one
+ * ierror is counted and the source fails at its end with "file: byte offset N: ...". A link type
+ * other than Ethernet is an error at open; packets of such an interface that a pcapng file declares
+ * later are skipped, each counted as an ierror, and the source fails at its end. Packets longer
+ * than 65535 bytes are truncated to 65535; wire_bytes is still their length.
  *
- * "-" is standard input. It and a pipe may be a leg, or the first piece: open waits for the header,
- * and rx gives 0 while nothing has been written. One queue. NULL, and `err` filled with the path
- * and what is wrong.
+ * "-" is standard input. It, or a pipe, may be a leg or the first part: open waits for the header,
+ * and rx returns 0 while no data is available. One queue. NULL with `err` on failure.
  */
 struct lj_source *lj_source_open_file(const struct lj_file_config *config, struct lj_error *err);
 
-/* How a driver is made to hash what we want; the key is symmetric either way. */
+/* How a driver is configured to hash the wanted fields; the key is symmetric either way. */
 enum lj_rss_by {
-	LJ_RSS_BY_KEY,	/* the functions asked for at configuration */
-	LJ_RSS_BY_FLOW, /* an rte_flow rule a packet type, which hashes its addresses only */
+	LJ_RSS_BY_KEY,	/* by rss_hf at rte_eth_dev_configure() */
+	LJ_RSS_BY_FLOW, /* by an rte_flow rule per packet type, which hashes only its addresses */
 };
 
 struct lj_rss_request {
 	enum lj_rss_mode mode;
 	enum lj_rss_by by;
-	uint64_t functions; /* RTE_ETH_RSS_...; 0: all that suit the mode */
-	uint8_t key_bytes;  /* where the device does not say; 0: 40 */
-	bool sctp_unhashed; /* without its functions SCTP has no hash, rather than by addresses */
+	uint64_t functions; /* RTE_ETH_RSS_*; 0: all that suit the mode */
+	uint8_t key_bytes;  /* if the device does not report its key size; 0: 40 */
+	bool sctp_unhashed; /* SCTP without RTE_ETH_RSS_*_SCTP is not hashed, not even by addresses
+			     */
 };
 
 struct lj_port_config {
-	const char *name; /* PCI address; vdev name: "net_pcap0" of "net_pcap0,rx_pcap=f.pcap";
-			     "xdp:eth0"; "auto:eth0" */
+	const char *name; /* PCI address; vdev, with or without its arguments
+			     ("net_pcap0,rx_pcap=f.pcap"); "xdp:eth0"; "auto:eth0" */
 	uint16_t queues;
-	uint16_t descriptors; /* receive descriptors a queue: 64..32768, adjusted to what the device
-				 takes */
+	uint16_t descriptors; /* receive descriptors per queue: 64..32768, adjusted to the device's
+				 limits */
 	uint32_t mbufs;	      /* of this port's pool */
 	uint32_t mtu;
 	bool promiscuous;
-	bool symmetric_rss; /* ask for the symmetric key when queues > 1 */
+	bool symmetric_rss; /* request RSS with the symmetric key if queues > 1 */
 	struct lj_rss_request rss;
-	bool no_scatter; /* larger mbufs rather than chains for long frames */
-	bool any_memory; /* the driver takes packet buffers that the EAL does not know */
+	bool no_scatter; /* use larger mbufs instead of chains for long frames */
+	bool any_memory; /* the driver accepts packet buffers that are not the EAL's memory */
 	uint8_t leg;
 };
 
 /*
- * Sets up a port that the EAL has probed. `spreads` is whether the device has RSS and was asked for
- * it; start reads key and RETA back, pushes synthetic tuples and their reverses through them, and
- * fails when the driver did not take the key or when a pair parts. No transmit queue is set
- * up, but for drivers that do not start without (net_tap, net_af_xdp in DPDK 22.11), and none is
- * ever used. Frames longer than an mbuf come as chains. An MTU of 1500 leaves the device's own as
- * it is. `own_time` is known once started.
+ * Sets up a port that the EAL has probed. `spreads` tells whether the device has RSS and was asked
+ * for it. Start reads the key and the RETA back, checks with synthetic tuples that both directions
+ * of a flow go to the same queue, and fails if the driver did not accept the key or if a pair goes
+ * to different queues. No transmit queue is set up, except for drivers that do not start without
+ * (net_tap, net_af_xdp in DPDK 22.11); none is ever used. Frames longer than an mbuf are received
+ * as chains. An MTU of 1500 leaves the device's MTU as it is. `own_time` is valid after start.
  *
- * "xdp:eth0[,mode=native|generic][,snap=64..240]" is no port of DPDK's but a tap on an interface
- * that the host keeps using: an XDP program copies the first `snap` (192) bytes of every frame that
- * comes in, whatever its queue, to a ring of `descriptors` slots a CPU, and passes the frame on.
- * What is sent by the host is not seen. One queue; packets of all CPUs' rings are handed out in the
- * order of their times: of the poll of the driver that brought them, as wall time. A full ring is
- * an imissed. Native mode where the driver has it, else generic, in which the kernel may have
- * merged segments (GRO). A VLAN tag that the NIC or a veth's sender has moved out of the frame is
- * seen in generic mode, and in native mode where the driver tells it (Linux 6.8, veth, ice, mlx5);
- * elsewhere the log says that it is not. In generic mode looking for it costs each packet of the
- * host some 40 ns; a NIC with rxvlan off leaves tags in the frame, and is spared. Needs root or
- * CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW, and no hugepages. The program goes with
- * stop, or with the process, however that ends.
+ * "xdp:eth0[,mode=native|generic][,snap=64..240]" is not a DPDK port but a tap on an interface that
+ * the host keeps using: an XDP program copies the first `snap` (default 192) bytes of every
+ * received frame, on any queue, to a per-CPU ring of `descriptors` slots, and passes the frame on.
+ * Frames sent by the host are not seen. One queue; the packets of all rings are returned in time
+ * order, where a packet's time is that of the driver poll that received it, as wall time. Packets
+ * that find their ring full are counted as imissed. Native mode is used if the driver supports it,
+ * else generic mode, where the kernel may have merged segments (GRO). VLAN tags that the NIC or the
+ * sender on a veth has moved out of the frame are seen in generic mode, and in native mode if the
+ * driver reports them (Linux 6.8 and later; veth, ice, mlx5); otherwise a warning is logged. In
+ * generic mode looking for them costs the host about 40 ns per packet, unless the NIC leaves tags
+ * in the frame (rxvlan off). Needs root, or CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW; no
+ * hugepages. The program is detached by stop, or by the kernel when the process ends in any way.
  *
- * "auto:eth0", or "auto:" and a PCI address, is the first of these that goes: DPDK's driver of the
- * NIC (if it is bound to vfio-pci), net_af_xdp (if the host has no address on it, for it takes the
- * host's frames, and no more receive queues than `queues`), the XDP tap, net_af_packet. What the
- * others said is in lj_source_refusals() and in the log.
+ * "auto:eth0", or "auto:" and a PCI address, uses the first of these that works: DPDK's driver for
+ * the NIC (if it is bound to vfio-pci), net_af_xdp (only if the host has no address on the
+ * interface, since it takes the host's frames, and if the interface has no more than `queues`
+ * receive queues), the XDP tap, net_af_packet. lj_source_refusals() and the log say why the others
+ * were not used.
  *
- * NULL and `err`.
+ * NULL with `err` on failure.
  */
 struct lj_source *lj_source_open_port(const struct lj_port_config *config, struct lj_error *err);
 
-/* Whether the name is of an interface of the kernel's, of which the EAL is not told. */
+/* Whether the name is "xdp:" or "auto:" and a kernel interface, which is not passed to the EAL. */
 bool lj_port_is_kernels(const char *name);
 
-/* Whether it is a PCI address, with or without its domain. */
+/* Whether the name is a PCI address, with or without its domain. */
 bool lj_port_is_pci(const char *name);
 
-/* The PCI address that the EAL has to be allowed for an "auto:" port, since it is bound to
- * vfio-pci; false when there is none. */
+/* The PCI address that must be in the EAL's allow list for an "auto:" port, if the device is bound
+ * to vfio-pci; otherwise false. */
 bool lj_port_auto_pci(const char *name, char *pci, size_t size);
 
-/* The interface or PCI device that a name is about, "eth0" of "xdp:eth0,mode=generic", without its
- * arguments; other names as they are. Returns out. */
+/* The interface or PCI device in a name, without prefix and arguments: "eth0" of
+ * "xdp:eth0,mode=generic"; names of other forms are copied unchanged. Returns out. */
 char *lj_port_interface(const char *name, char *out, size_t size);
 
-/* DPDK's name of the driver of a port that the EAL has probed ("net_i40e"). 0, or -errno and `err`.
- */
+/* The name of the DPDK driver of a port that the EAL has probed ("net_i40e"). 0, or -errno with
+ * `err`. */
 int lj_port_driver(const char *name, char *driver, size_t size, struct lj_error *err);
-/* The firmware of an open port, "" where the driver does not tell. */
+/* The firmware version of an open port, "" if the driver does not report one. */
 void lj_port_firmware(const struct lj_source *s, char *out, size_t size);
 
-/* As packets come: at most LJ_BURST_MAX, in `burst`. 0 when none came just now; look at the state
- * then. */
+/* Receives at most LJ_BURST_MAX packets into `burst`. 0: none available now; check the state. */
 static inline uint16_t lj_source_rx(struct lj_source *s, uint16_t queue, struct lj_burst *burst)
 {
 	burst->kept = s->keeps_mbufs;
 	return s->ops->rx(s, queue, burst);
 }
 
-/* VLAN tags that the NIC or the kernel took off the frame; they stand in the mbuf (vlan_tci). */
+/* VLAN tags that the NIC or the kernel removed from the frame; they are in the mbuf (vlan_tci). */
 #define LJ_VLAN_STRIPPED (RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_QINQ_STRIPPED)
 
-/* Bytes of such tags: what the frame had more on the wire than pkt_len says. */
+/* Bytes of such tags, which are part of the frame on the wire but not of pkt_len. */
 static inline uint32_t lj_vlan_stripped_bytes(const struct rte_mbuf *m)
 {
 	if (likely((m->ol_flags & LJ_VLAN_STRIPPED) == 0))
@@ -205,16 +205,16 @@ static inline uint32_t lj_vlan_stripped_bytes(const struct rte_mbuf *m)
 	return m->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED ? 2 * RTE_VLAN_HLEN : RTE_VLAN_HLEN;
 }
 
-/* Gives the burst's mbufs back: to their pool, in bulk, or to the source that keeps them. */
+/* Returns the burst's mbufs to their pool, in bulk, or to the source that keeps them. */
 void lj_burst_free(struct lj_burst *burst);
 
 int lj_source_start(struct lj_source *s, struct lj_error *err);
 void lj_source_stop(struct lj_source *s);
 int lj_source_stats(struct lj_source *s, struct lj_source_stats *stats);
 /*
- * Gives a running port another RETA, of s->rss->reta_entries, and reads it back into s->rss. 0, or
- * -errno and `err`: the source has none, or none that can be read (-ENOTSUP), or the driver does
- * not take it. Packets that wait in a queue already stay there. Not from two threads at once.
+ * Updates the RETA (s->rss->reta_entries entries) of a running port and reads it back into s->rss.
+ * 0, or -errno with `err` if the source has none or it cannot be read (-ENOTSUP), or if the driver
+ * does not accept it. Packets already in a queue stay there. Not from two threads at once.
  */
 int lj_source_set_reta(struct lj_source *s, const uint16_t *reta, struct lj_error *err);
 enum lj_source_state lj_source_state(const struct lj_source *s);
@@ -222,16 +222,16 @@ enum lj_source_state lj_source_state(const struct lj_source *s);
 const struct lj_error *lj_source_error(const struct lj_source *s);
 void lj_source_close(struct lj_source *s);
 
-/* How the port is; *why, a constant, says what is wrong with it. main; some system calls. */
+/* The state of the port; *why, a constant, says what is wrong with it. Makes some system calls. */
 enum lj_port_health lj_source_health(struct lj_source *s, const char **why);
 
 /*
- * Closes a port for good while the rest runs on: its device is given back to the kernel or
- * forgotten, so that it, or its interface, can be opened anew. No lcore polls it any more.
+ * Closes a port permanently while other ports keep running: its device is detached, so that it, or
+ * its interface, can be opened again. No lcore may poll it any more.
  */
 void lj_source_retire(struct lj_source *s);
 
-/* Ways of watching an "auto:" port that were tried before the one it is watched by. */
+/* The ways of watching an "auto:" port that were tried, and failed, before the one in use. */
 #define LJ_REFUSALS_MAX 3
 struct lj_refusal {
 	char way[16]; /* "driver", "net_af_xdp", "xdp" */
@@ -239,34 +239,34 @@ struct lj_refusal {
 };
 const struct lj_refusal *lj_source_refusals(const struct lj_source *s, uint16_t *n);
 
-/* How a port is watched: "driver", "net_af_xdp", "xdp", "net_af_packet"; "configured" when it is
- * none of these, such as a net_tap. */
+/* How a port is watched: "driver", "net_af_xdp", "xdp" or "net_af_packet"; "configured" for any
+ * other driver, such as net_tap. */
 const char *lj_source_way(const struct lj_source *s);
-/* The way by that name, also "af_xdp" and "af_packet"; NULL when there is none. */
+/* The way of that name, also of "af_xdp" and "af_packet"; NULL if there is none. */
 const char *lj_way_find(const char *name);
 
-/* Who is to take over from a port. */
+/* A failover of a port. */
 struct lj_takeover {
-	const struct lj_port_config *config; /* as the port was opened first */
+	const struct lj_port_config *config; /* as the port was first opened */
 	const char *spare; /* interface or PCI address to watch instead; "": the port's own */
-	const char *after; /* the way it was watched by; comes last */
-	const char *way;   /* this one alone; NULL: the first that goes */
-	bool quiet;	   /* refusals have been logged before */
+	const char *after; /* the way it was watched so far; tried last */
+	const char *way;   /* try only this way; NULL: the first that works */
+	bool quiet;	   /* do not log refusals again */
 };
 
 /*
- * Opens and starts the next way of watching a port: in the order of "auto:", from the way after
- * `after` on and round, then as it was configured. The port's old source has been retired. The new
- * one has its name; of what the host has, and not vfio-pci, it has one queue. The reasons of the
- * ways refused are in the log. NULL and `err`.
+ * Opens and starts the next way of watching a port: in the order of "auto:", beginning after the
+ * way `after` and wrapping around, then as configured. The old source must have been retired. The
+ * new one has the same name; unless the device is bound to vfio-pci it has one queue. The log says
+ * why each way failed. NULL with `err`, the first reason, if all do.
  */
 struct lj_source *lj_source_take_over(const struct lj_takeover *t, struct lj_error *err);
 
-/* What stands in for a port that nothing watches just now: it is given no packets and is well.
- * `why`, borrowed, is its description. NULL when there is no memory. */
+/* A placeholder for a port that nothing watches at present: it receives nothing and reports no
+ * fault. `why`, borrowed, is its description. NULL when there is no memory. */
 struct lj_source *lj_source_open_vacant(const char *name, const char *why);
 
-/* One line about a port or file for a person: driver, link, queues, RSS. */
+/* One line about a port or file for the user: driver, link, queues, RSS. */
 void lj_source_describe(const struct lj_source *s, char *out, size_t size);
 
 #endif

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The last part of what a symbolic link of sysfs points to; "" when it is not there. */
+/* The last path component of a symbolic link's target; "" if the link does not exist. */
 static void link_name(const char *path, char *out, size_t size)
 {
 	char target[PATH_MAX];
@@ -72,7 +72,7 @@ bool netdev_find(const char *name, struct netdev *dev)
 	return true;
 }
 
-/* The IP address of an entry that counts, else NULL. */
+/* The IP address of an entry; NULL if it has none, or a link-local one. */
 static const void *address_of(const struct ifaddrs *at)
 {
 	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)at->ifa_addr;
@@ -118,8 +118,9 @@ uint32_t netdev_rx_queues(const char *interface)
 }
 
 /*
- * The interface's flags, 0 when it is gone. An ioctl answers for the process' network namespace,
- * where sysfs is of whoever mounted it. False: it is us who are in trouble.
+ * Reads the interface's flags, 0 if it no longer exists. Uses an ioctl, which applies to the
+ * process's network namespace, whereas sysfs belongs to the namespace it was mounted in. False if
+ * the socket cannot be opened, which says nothing about the interface.
  */
 static bool read_flags(unsigned int ifindex, bool *there, int *flags)
 {

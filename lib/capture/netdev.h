@@ -1,5 +1,5 @@
 /*
- * Private: what the kernel says of an interface or a PCI device. Thread: main.
+ * Private: what the kernel reports about an interface or a PCI device. Thread: main.
  */
 #ifndef NETDEV_H
 #define NETDEV_H
@@ -10,27 +10,27 @@
 #include <stdint.h>
 
 struct netdev {
-	char interface[IF_NAMESIZE]; /* "": the kernel has none of it */
+	char interface[IF_NAMESIZE]; /* "": the device has no kernel interface */
 	char pci[16];		     /* "0000:3b:00.0"; "": no PCI device */
-	char driver[32];	     /* that the PCI device is bound to; "": none */
+	char driver[32];	     /* the kernel driver of the PCI device; "": none */
 };
 
-/* By the name of an interface, or a PCI address. False when there is neither. */
+/* Looks up an interface name or a PCI address. False if there is neither. */
 bool netdev_find(const char *name, struct netdev *dev);
 
-/* The first IP address that the host has on the interface, as text; link-local ones, which every
- * interface gets by itself, do not count. False when there is none. */
+/* The first IP address of the interface, as text; IPv6 link-local addresses, which are assigned
+ * automatically, are ignored. False if there is none. */
 bool netdev_address(const char *interface, char *out, size_t size);
 
-/* Receive queues in use; 0 when the kernel does not tell. */
+/* The number of receive queues; 0 if unknown. */
 uint32_t netdev_rx_queues(const char *interface);
 
 enum netdev_state { NETDEV_UP, NETDEV_DOWN, NETDEV_GONE };
 
-/* Of the interface that has that index, whatever its name is by now. Down: no carrier, too. */
+/* The state of the interface with that index, even if it was renamed. No carrier counts as down. */
 enum netdev_state netdev_state(unsigned int ifindex);
 
-/* Whether somebody has set it promiscuous (ip link set IF promisc on). */
+/* Whether the user has set it promiscuous (ip link set IF promisc on). */
 bool netdev_promiscuous(unsigned int ifindex);
 
 #endif

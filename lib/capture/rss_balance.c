@@ -23,8 +23,8 @@ static double imbalance(const struct queues *q)
 	return q->sum > 0 ? (double)q->load[q->fullest] * q->n / (double)q->sum : 1;
 }
 
-/* The entry of the fullest queue that makes it and the emptiest most alike: -1 when any would only
- * change their places. */
+/* The entry of the fullest queue whose move to the emptiest makes the two most equal; -1 if every
+ * move would only swap them. */
 static int choose(const struct queues *q, const uint16_t *reta, uint16_t entries,
 		  const uint64_t *load)
 {

@@ -2,7 +2,7 @@
 
 #include "lj_rss.h"
 
-/* 32 bits of the key from bit `at` on. */
+/* 32 bits of the key, starting at bit `at`. */
 static uint32_t window(const uint8_t *key, uint32_t at)
 {
 	uint64_t bits = 0;
@@ -12,7 +12,7 @@ static uint32_t window(const uint8_t *key, uint32_t at)
 	return (uint32_t)(bits >> (8 - at % 8));
 }
 
-/* Row r takes the bits of a byte to bit r, from the top, of a byte of the hash. */
+/* Row r maps the bits of a tuple byte to bit r, counted from the top, of a hash byte. */
 static uint64_t matrix(const uint8_t *key, uint32_t k)
 {
 	uint64_t m = 0;
@@ -36,7 +36,7 @@ void lj_toeplitz_init(struct lj_toeplitz *t, const uint8_t *key, uint8_t bytes,
 					t->nibble[half][value] ^= window(padded, half * 4 + bit);
 	for (uint32_t k = 0; k < LJ_RSS_TUPLE_MAX + 3; k++)
 		t->matrix[k] = matrix(padded, k);
-	/* Not rte_thash_gfni_supported(): it asks what DPDK was compiled for. */
+	/* Not rte_thash_gfni_supported(), which depends on how DPDK was compiled. */
 	t->gfni = way != LJ_TOEPLITZ_TABLE && __builtin_cpu_supports("gfni");
 }
 

@@ -17,7 +17,7 @@ static uint32_t hash_table(const struct lj_toeplitz *t, const uint8_t *tuple, ui
 	return hash;
 }
 
-/* Up to four bytes of the tuple from `at` on, zeros behind its end. */
+/* Four bytes of the tuple from `at` on, zeros beyond its end. */
 static inline uint32_t word_at(const uint8_t *tuple, uint32_t at, uint32_t n)
 {
 	uint32_t word = 0;
@@ -31,9 +31,10 @@ static inline uint32_t word_at(const uint8_t *tuple, uint32_t at, uint32_t n)
 }
 
 /*
- * Byte j of the hash is the sum over i of matrix[i + j] times byte i. So the bytes k - 3 .. k all
- * meet matrix k, each for another byte of the hash: a word of the vector holds one k, four k go at
- * a time, and the sum over all words is the hash, its first byte on top.
+ * Byte j of the hash is the sum over i of matrix[i + j] times byte i of the tuple. So matrix k is
+ * multiplied by the bytes k - 3 .. k, each for a different byte of the hash. A 64-bit word of the
+ * vector holds one k, four k are processed at a time, and the sum of all words is the hash, with
+ * its first byte on top.
  */
 __attribute__((target("gfni,avx2"))) static uint32_t hash_gfni(const struct lj_toeplitz *t,
 							       const uint8_t *tuple, uint32_t n)

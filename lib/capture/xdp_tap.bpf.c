@@ -1,19 +1,19 @@
 /*
- * The tap: copies the head of each packet to this CPU's ring and lets the packet go on to the host,
- * whatever happens here.
+ * The tap: copies the first bytes of each packet to this CPU's ring and always passes the packet on
+ * to the host.
  *
- * The stores are published by the last one, of `head`: x86 keeps stores in order, so a compiler
+ * The store to `head`, the last one, publishes the others: x86 keeps stores in order, so a compiler
  * barrier is enough.
  *
- * Reading the clock costs four times what all the rest does, so packets of one poll of a driver
- * share a reading, at most SHARERS of them: they arrived before the poll and are handled back to
- * back, so their own times would tell nothing of the wire. The end of a poll is known by a
- * tracepoint. Where packets come without one (a tun device) a reading holds for a jiffy at most.
+ * Reading the clock costs four times as much as everything else, so up to SHARERS packets of one
+ * driver poll share a timestamp: they arrived before the poll and are handled back to back, so
+ * individual timestamps would say nothing about the wire. A tracepoint tells the end of a poll. For
+ * packets received without polling (a tun device) a timestamp is valid for at most a jiffy.
  *
- * A VLAN tag may not be in the frame any more: the NIC, or the sender at the other end of a veth,
- * has put it beside the frame. A native program asks the driver for it (`tap_tags`, of a kernel
- * from 6.8 on whose driver tells); a generic one cannot, but the kernel passes a tracepoint with
- * each packet just before, on the same CPU (`received`).
+ * A VLAN tag may have been removed from the frame by the NIC, or by the sender at the other end of
+ * a veth. A native program asks the driver for it (`tap_tags`; Linux 6.8 and later, if the driver
+ * supports it). A generic one cannot, but the kernel passes a tracepoint for each packet just
+ * before the program, on the same CPU (`received`).
  */
 #include <linux/bpf.h>
 
@@ -25,16 +25,16 @@
 
 #define SHARERS 64
 
-/* Set before the program is loaded: to the verifier they are constants. */
+/* Set before the program is loaded: constants to the verifier. */
 const volatile __u32 slots_per_ring = 1;
 const volatile __u32 snap_bytes = XDP_SNAP;
-/* Whether frames may come in several buffers: asking for their length costs 6 ns. */
+/* Whether frames may span several buffers: bpf_xdp_get_buff_len() costs 6 ns. */
 const volatile _Bool several_buffers = 1;
 
-/* Set once `polled` is attached; until then each packet has a reading of its own. */
+/* Set once `polled` is attached; until then the clock is read for each packet. */
 _Bool share_clock = 0;
 
-/* As many entries as there are CPUs, and slots; set before loading. */
+/* One position per CPU, and the slots of all rings; max_entries is set before loading. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -53,14 +53,14 @@ struct {
 
 #define barrier() asm volatile("" ::: "memory")
 
-/* The verifier has to see a bound checked on the very register that is used. */
+/* Keeps a value in one register: the verifier must see the bound checked on the register used. */
 #define own_register(value) asm volatile("" : "+r"(value))
 
 #define WORDS(to, from, n)                                                                         \
 	_Pragma("unroll") for (int word = 0; word < (n); word++)((__u64 *)(to))[word] =            \
 		((const __u64 *)(from))[word]
 
-/* Copies `size` bytes, a constant, if that bit of `bytes` is set. */
+/* Copies `size` bytes, a constant power of two, if that bit of `bytes` is set. */
 #define COPY_BIT(size)                                                                             \
 	do {                                                                                       \
 		if ((bytes & (size)) == 0)                                                         \
@@ -114,7 +114,7 @@ static __always_inline struct xdp_slot *reserve(struct xdp_position *position, _
 	return bpf_map_lookup_elem(&slots, &index);
 }
 
-/* The frame's head into the slot: from its first buffer, or over several where that is short. */
+/* Copies the first bytes of the frame to the slot, from its first buffer if that is long enough. */
 static __always_inline void take(struct xdp_slot *slot, struct xdp_md *ctx)
 {
 	const __u8 *data = (const __u8 *)(long)ctx->data;
@@ -158,12 +158,12 @@ SEC("raw_tp/napi_poll") int polled(void *ctx)
 	return 0;
 }
 
-/* What of the kernel's is read here, at the offsets that it has by its own BTF. */
+/* The only kernel field read here; CO-RE relocates its offset by the kernel's BTF. */
 struct sk_buff {
 	__u16 vlan_tci;
 } __attribute__((preserve_access_index));
 
-/* Before 6.2, where a tag that was taken out again left its words behind. */
+/* Before Linux 6.2, where vlan_tci kept its value after the tag was removed. */
 struct sk_buff___6_1 {
 	__u8 vlan_present : 1;
 } __attribute__((preserve_access_index));
@@ -216,13 +216,13 @@ static __always_inline int tap_packet(struct xdp_md *ctx, _Bool driver_tells)
 	return XDP_PASS;
 }
 
-/* "xdp.frags" where frames may come in several buffers. */
+/* Loaded with BPF_F_XDP_HAS_FRAGS if frames may span several buffers. */
 SEC("xdp") int tap(struct xdp_md *ctx)
 {
 	return tap_packet(ctx, 0);
 }
 
-/* Of one interface, by which the kernel knows the driver that is asked. */
+/* Bound to one interface, so that the kernel knows which driver to ask. */
 SEC("xdp") int tap_tags(struct xdp_md *ctx)
 {
 	return tap_packet(ctx, 1);
