@@ -1,6 +1,6 @@
 /*
- * Private: what a packet adds to the parts of a record that do not belong to one side alone, packet
- * by packet. Inlined into account_path.c, which adds one packet, and fold_path.c, which adds a log.
+ * Private: adds one packet to the parts of a record that are not per side. Inlined into
+ * account_path.c, which adds one packet, and fold_path.c, which adds a log of packets.
  */
 #ifndef ACCOUNT_H
 #define ACCOUNT_H
@@ -13,13 +13,13 @@
 #define BULK_GAP_NS	    SECOND_NS
 #define BULK_PACKETS	    4
 
-/* The flow before the packet that is being accounted. */
+/* The state of the flow before the packet that is being accounted. */
 struct before {
 	uint32_t packets;
 	uint64_t last_ns;
 };
 
-/* Adds logged packets one by one: for a log that is short, or too long in time for the lanes. */
+/* Adds logged packets one at a time: for short logs, and for times that do not fit in a lane. */
 void account_singly(struct lj_flow *f, const struct logged *log, uint32_t n, struct before b,
 		    bool tcp, uint32_t keep);
 
@@ -38,9 +38,9 @@ static inline void account_rare_flags(struct lj_flow_side *s, uint8_t flags)
 }
 
 /*
- * CICFlowMeter's activity and subflows, as its authors describe them: there, a misplaced division
- * makes every packet a subflow. Called for the flow's first packet and after gaps of more than a
- * second: other packets only lengthen the open span, which ends at the flow's last_ns.
+ * CICFlowMeter's activity and subflows, as its authors describe them (in its code a misplaced
+ * division makes every packet a subflow). Called for the flow's first packet and after gaps of more
+ * than a second: other packets only extend the active period, which ends at the flow's last_ns.
  */
 static inline void account_activity(struct lj_flow_activity *a, const struct before *b,
 				    uint64_t time_ns, uint64_t gap)
@@ -71,9 +71,9 @@ static inline void account_activity(struct lj_flow_activity *a, const struct bef
 }
 
 /*
- * CICFlowMeter's bulk, with the side told by the record: there, addresses are compared as
- * references, which makes all bulk backward (Engelen et al., 2021). A packet with payload breaks
- * off the bulk of the other side; one without changes nothing.
+ * CICFlowMeter's bulk, except that the side is taken from the record (its code compares addresses
+ * by reference, so all bulk is backward: Engelen et al., 2021). A packet with payload ends the bulk
+ * of the other side; one without changes nothing.
  */
 static inline void account_bulk(struct lj_flow_bulk bulk[2], int side, uint64_t time_ns,
 				uint32_t payload_bytes)
@@ -102,19 +102,19 @@ static inline void account_bulk(struct lj_flow_bulk bulk[2], int side, uint64_t 
 	b->last_ns = time_ns;
 }
 
-/* Packet `i` of the flow, counted from 0. */
+/* Adds packet `i` of the flow, counted from 0. */
 static inline void account_splt(struct lj_flow *f, uint32_t i, int side, uint32_t l3_bytes,
 				uint32_t payload_bytes, uint64_t gap_ns)
 {
 	f->splt.length[i] = (uint16_t)RTE_MIN(l3_bytes, (uint32_t)UINT16_MAX);
 	f->splt.payload[i] = (uint16_t)RTE_MIN(payload_bytes, (uint32_t)UINT16_MAX);
-	/* The first has none, and a line that is not written is none to clear. */
+	/* The first packet has no gap; not writing 0 saves clearing a cache line later. */
 	if (i > 0)
 		f->splt.gap_us[i] = (uint32_t)RTE_MIN(gap_ns / 1000, (uint64_t)UINT32_MAX);
 	f->splt_sides |= (uint16_t)(side << i);
 }
 
-/* NetFlow v2's histogram; what is longer than 1514 is in none. */
+/* The histogram of the NetFlow v2 data sets; packets longer than 1514 bytes are in no bin. */
 static inline void account_size(uint32_t sizes[LJ_SIZES], uint32_t l3_bytes)
 {
 	uint32_t bin = (l3_bytes > 128) + (l3_bytes > 256) + (l3_bytes > 512) + (l3_bytes > 1024);

@@ -1,14 +1,13 @@
 /*
- * Private: what a TCP packet adds to its side of the record: sequence space, history, handshake.
- * Inlined into account() and
- * account_log().
+ * Private: adds a TCP packet to its side of the record: sequence space, history, handshake. Inlined
+ * into account_packet() and account_log().
  */
 #ifndef ACCOUNT_TCP_H
 #define ACCOUNT_TCP_H
 
 #include "flow_table.h"
 
-/* Kinds of packet in lj_flow_tcp.history; their letters stand in the same order below. */
+/* Kinds of packet in lj_flow_tcp.history, in the order of their letters in put_history(). */
 #define HISTORY_SYN	      0x01
 #define HISTORY_SYN_ACK	      0x02
 #define HISTORY_ACK	      0x04
@@ -30,7 +29,7 @@ static inline bool before(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) < 0;
 }
 
-/* A gap opens before new data; gaps that were open before it are remembered by their size alone. */
+/* New data leaves a gap before it. Of earlier gaps that are still open only the size is kept. */
 static inline void open_gap(struct lj_flow_tcp *t, uint32_t seq)
 {
 	t->out_of_order++;
@@ -39,8 +38,8 @@ static inline void open_gap(struct lj_flow_tcp *t, uint32_t seq)
 	t->gap_end = seq;
 }
 
-/* Old data fills the latest gap, wholly or in part; false when it touches none of it. A part of the
- * gap that is left below it joins those known by size. */
+/* Old data fills the latest gap, wholly or in part; false if it does not overlap the gap. If it
+ * splits the gap, of one part only the size is kept. */
 static inline bool fill_gap(struct lj_flow_tcp *t, uint32_t seq, uint32_t end)
 {
 	uint32_t from = before(seq, t->gap_begin) ? t->gap_begin : seq;
@@ -56,7 +55,7 @@ static inline bool fill_gap(struct lj_flow_tcp *t, uint32_t seq, uint32_t end)
 	return true;
 }
 
-/* All of it before what was expected next: late, or sent again. */
+/* Data that ends before the next expected byte: out of order or retransmitted. */
 static inline void old_data(struct lj_flow_tcp *t, uint32_t seq, uint32_t end,
 			    uint32_t payload_bytes)
 {
@@ -77,11 +76,11 @@ static inline void old_data(struct lj_flow_tcp *t, uint32_t seq, uint32_t end,
 }
 
 /*
- * Sequence space of one side, in serial arithmetic. Old data is a retransmission, unless it is
- * older than all that was seen, or fits a gap that is still open: then it is late. Of the latest
- * gap the place is known, of those before it only the size. A keep-alive probe repeats at most the
- * one byte before the next expected; it is neither, and a lone last byte that is really sent again
- * cannot be told from it. A SYN that does not repeat the latest one begins a new sequence space.
+ * Sequence space of one side, in serial number arithmetic. Old data is a retransmission, unless it
+ * precedes everything seen so far or fits into a gap that is still open: then it is out of order.
+ * For the latest gap the position is known, for earlier ones only the size. A keep-alive probe,
+ * which repeats at most the last byte, counts as neither; a retransmission of just that byte looks
+ * the same. A SYN that is not a repetition of the latest one begins a new sequence space.
  */
 static inline void account_sequence(struct lj_flow_tcp *t, uint32_t seq, uint8_t flags,
 				    uint32_t payload_bytes)
@@ -90,7 +89,7 @@ static inline void account_sequence(struct lj_flow_tcp *t, uint32_t seq, uint8_t
 	uint32_t length = payload_bytes + syn + fin;
 	uint32_t end = seq + length;
 
-	/* A reset's number may be anything its receiver accepts. */
+	/* The sequence number of a RST need not follow the data. */
 	if (flags & LJ_TCP_RST)
 		return;
 	if (!t->seen || (syn && end != t->next_seq)) {
@@ -132,7 +131,7 @@ static inline uint8_t history_kinds(uint8_t flags, uint32_t payload_bytes, uint1
 	return kinds;
 }
 
-/* Puts the letters of kinds that the side has not had into the record's history, from `at` on. */
+/* Appends the letters of `kinds`, which are new for the side, to the record's history at `at`. */
 static inline void put_history(struct lj_flow *f, int side, uint32_t kinds, uint32_t at)
 {
 	static const char letters[2][9] = {"SHADFRTW", "shadfrtw"};
@@ -142,7 +141,7 @@ static inline void put_history(struct lj_flow *f, int side, uint32_t kinds, uint
 		f->history[at++] = letters[side][__builtin_ctz(kinds)];
 }
 
-/* The same of those that it has not. Each has a letter already, behind the ^ of what is flipped. */
+/* Appends the letters of those `kinds` that are new for the side. */
 static inline void note_history(struct lj_flow *f, int side, uint32_t kinds)
 {
 	const uint32_t noted = f->tcp[0].history | (uint32_t)f->tcp[1].history << 8;

@@ -1,5 +1,4 @@
-/* Private: the table's index, in buckets of a line. Inlined into what looks up, begins and ends
- * flows. */
+/* Private: the table's index, in buckets of one cache line. Inlined into its callers. */
 #ifndef BUCKET_H
 #define BUCKET_H
 
@@ -31,7 +30,7 @@ static inline struct flow_slot *bucket_find(const struct lj_flow_table *t,
 	}
 }
 
-/* A slot of the bucket whose record is `record`, or -1. */
+/* The bucket's slot that holds `record`, or -1. */
 static inline int slot_with(const struct bucket *b, uint32_t record)
 {
 	__m256i all = _mm256_loadu_si256((const __m256i *)b->record);

@@ -6,7 +6,7 @@
 #include "flow_table.h"
 #include "lj_memory.h"
 
-/* Slots beyond the capacity: as many records as one update can have lent at most. */
+/* Slots beyond the capacity: as many records as one update can lend. */
 #define SPARE_SLOTS (2 * LJ_BURST_MAX)
 
 static uint64_t bucket_count(uint32_t capacity)
@@ -33,7 +33,7 @@ static void set_quick_limits(struct lj_flow_table *t)
 {
 	const struct lj_flow_config *c = &t->config;
 
-	/* A log's gaps have 32 bits. */
+	/* Gaps in a log have 32 bits. */
 	t->quick.gap_ns = RTE_MIN(c->idle_timeout_ns, (uint64_t)UINT32_MAX);
 	t->quick.age_ns = c->active_timeout_ns;
 	if (c->classify_after_ns > 0)

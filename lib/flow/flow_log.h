@@ -1,6 +1,5 @@
 /*
- * Private: noting a packet in its flow's slot, as far as that can be. Inlined into the update of a
- * burst.
+ * Private: adds a packet to its flow, in the slot's log if possible. Inlined into lj_flow_update().
  */
 #ifndef FLOW_LOG_H
 #define FLOW_LOG_H
@@ -20,20 +19,20 @@ _Static_assert(sizeof(struct logged) == 16 &&
 		       offsetof(struct lj_packet, log_gap) +
 				       offsetof(struct logged, l4_header_and_side) ==
 			       offsetof(struct lj_packet, log_l4_words),
-	       "a packet has them as the log keeps them");
+	       "a packet has the same layout as a log entry");
 
-/* Whether the log can hold all that is to be known of the packet. */
+/* Whether a log entry can represent the packet. */
 static inline bool is_loggable(const struct flow_slot *s, const struct lj_packet *p, int side)
 {
-	/* What comes before the last seems 2^64 ns late. */
+	/* Unsigned: also false if time goes back. */
 	return p->plain && (s->heard & (1 << side)) != 0 && p->time_ns - s->last_ns <= UINT32_MAX;
 }
 
-/* The parser has written the rest as the log has it. */
+/* The parser has prepared the other fields; see lj_packet.h. */
 static inline void put_logged(struct logged *l, const struct lj_packet *p, uint32_t gap_ns,
 			      uint32_t side)
 {
-	/* Where the packet has zeros. */
+	/* In the fields that are 0 in the packet. */
 	__m128i own = _mm_insert_epi32(_mm_cvtsi32_si128((int)gap_ns), (int)(side << 31), 3);
 	__m128i noted = _mm_or_si128(own, _mm_loadu_si128((const __m128i *)&p->log_gap));
 
@@ -60,7 +59,7 @@ static inline void log_packet(struct lj_flow_table *t, struct flow_slot *s,
 		slot_fold(t, s, FLOW_LOG);
 }
 
-/* Whether a young flow, or a new one, can be so with the packet that no log can hold. */
+/* Whether a new or young flow stays young with a packet that cannot be logged. */
 static inline bool stays_young(const struct flow_slot *s, const struct lj_packet *p)
 {
 	bool dns = p->key.proto == IPPROTO_UDP && p->application != LJ_APPLICATION_FTP_REPLY;
@@ -74,7 +73,7 @@ static inline bool stays_young(const struct flow_slot *s, const struct lj_packet
 static inline void keep_first(struct flow_slot *s, const struct lj_packet *p, int side)
 {
 	struct first_packet *y = &s->first[s->packets];
-	/* Lanes of 16 bits: those that the packet has otherwise, or not there. */
+	/* The 16-bit lanes that differ from the packet's. */
 	const uint32_t bytes = (p->l3_bytes & UINT16_MAX) | p->payload_bytes << 16;
 	const uint32_t rest = (p->l4_header_bytes / 4u & 0xf) | (p->application & 3u) << 4 |
 			      ((uint32_t)side & 1) << 6;
@@ -96,7 +95,7 @@ static inline void keep_first(struct flow_slot *s, const struct lj_packet *p, in
 static inline void add_packet(struct lj_flow_table *t, struct flow_slot *s,
 			      const struct lj_packet *p, int side)
 {
-	/* That it closed is all that a young flow knows of when. */
+	/* A young flow has no closed_ns: it closed with its latest packet. */
 	if (s->young && s->state == LJ_FLOW_CLOSING)
 		slot_fold(t, s, s->pending);
 	if (is_loggable(s, p, side)) {

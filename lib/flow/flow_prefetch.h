@@ -1,6 +1,6 @@
 /*
- * Private: asking for the cache lines that a flow's packets, its fold or its end will touch, before
- * they do.
+ * Private: prefetches the cache lines that a flow's packets, folding its log, or its end will
+ * touch.
  */
 #ifndef FLOW_PREFETCH_H
 #define FLOW_PREFETCH_H
@@ -22,7 +22,7 @@ static inline void prefetch_side(const struct lj_flow *f, int side, bool tcp, ui
 		rte_prefetch0(&f->bulk[side]);
 }
 
-/* What is touched when a log of `pending` packets, or one packet, goes into the record. */
+/* What is touched when a log of `pending` packets, or one packet, is added to the record. */
 static inline void prefetch_record(const struct flow_slot *s, const struct lj_flow *f,
 				   uint32_t pending, uint32_t keep)
 {
@@ -53,14 +53,14 @@ static inline void prefetch_young(const struct flow_slot *s)
 	rte_prefetch0(&s->identity);
 }
 
-/* What a new flow writes, of the k-th slot that will be taken. */
+/* What a new flow writes to the k-th next free slot. */
 static inline void prefetch_free(const struct lj_flow_table *t, uint32_t k)
 {
 	if (k < t->n_free)
 		prefetch_young(slot_at(t, t->free[t->n_free - 1 - k]));
 }
 
-/* What the end of a young flow touches. Returns the next of its list. */
+/* What the end of a young flow touches. Returns the next flow of its wheel list. */
 static inline uint32_t prefetch_ending(const struct lj_flow_table *t, uint32_t index)
 {
 	const struct flow_link *link = &t->links[index];
@@ -70,7 +70,7 @@ static inline uint32_t prefetch_ending(const struct lj_flow_table *t, uint32_t i
 	return link->next;
 }
 
-/* Flows looked at before those whose turn it is: never more lines than can be under way. */
+/* Prefetch distance in flows; small enough not to exceed the line fill buffers. */
 #define AHEAD 8
 
 #endif

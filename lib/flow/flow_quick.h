@@ -1,6 +1,6 @@
 /*
- * Private: what nearly every packet is, one more for the log of its flow, with as little asking
- * as that takes. Inlined into the update of a burst.
+ * Private: the fast path for nearly every packet, which is just appended to its flow's log. Inlined
+ * into lj_flow_update().
  */
 #ifndef FLOW_QUICK_H
 #define FLOW_QUICK_H
@@ -12,8 +12,8 @@
 #include "flow_prefetch.h"
 
 /*
- * The end of a head, from `packets` on, as a word: what decides about a packet and what it changes
- * are read at once and written at once. Bits of the upper half are named from its own first.
+ * The end of struct lj_flow_head, from `packets` on, as one 64-bit word, so that it is loaded and
+ * stored at once. The bits below are those of the upper half (TAIL_UPPER).
  */
 #define TAIL_UPPER     32
 #define TAIL_STATE     0x7fU
@@ -26,12 +26,12 @@
 #define TAIL_DUE       16
 #define TAIL_DUES      (0xffU << TAIL_DUE)
 #define TAIL_LEGS      24
-#define LEGS	       8 /* that have a bit each, the last for all above, too */
+#define LEGS	       8 /* bits; the last one also stands for all higher legs */
 _Static_assert(offsetof(struct lj_flow_head, due) == offsetof(struct lj_flow_head, packets) + 6 &&
 		       offsetof(struct lj_flow_head, legs) ==
 			       offsetof(struct lj_flow_head, packets) + 7,
-	       "as TAIL_ has them");
-/* One packet more, and one more of them in the log. */
+	       "the layout of TAIL_");
+/* Adds one to `packets` and to `pending`. */
 #define TAIL_MORE (1ULL | 1ULL << (TAIL_UPPER + TAIL_PENDING))
 
 static inline uint64_t tail_of(const struct flow_slot *s)
@@ -42,25 +42,25 @@ static inline uint64_t tail_of(const struct flow_slot *s)
 	return tail;
 }
 
-/* Where the log goes on, in bytes. */
+/* The byte offset of the next log entry. */
 static inline uint32_t place_of(uint32_t upper)
 {
-	_Static_assert(sizeof(struct logged) == 1 << 4, "as far as that shift");
+	_Static_assert(sizeof(struct logged) == 1 << 4, "the shift below");
 	return (upper & TAIL_PENDINGS) >> (TAIL_PENDING - 4);
 }
 
-/* Whether the flow goes on, is not due and has heard the side of bit 0 before. */
+/* Whether the flow is open, not due, and the side (bit 0) has sent packets before. */
 static inline bool is_quick(uint32_t upper, uint32_t side)
 {
 	const uint32_t decides = TAIL_STATE | TAIL_DUES;
 
-	/* Nearly always both have spoken. */
+	/* Nearly always both sides have. */
 	if (likely((upper & (decides | TAIL_HEARDS)) == (LJ_FLOW_OPEN | TAIL_HEARDS)))
 		return true;
 	return (upper & decides) == LJ_FLOW_OPEN && (upper >> (TAIL_HEARD + (side & 1)) & 1);
 }
 
-/* Whether a flow of that age and with that many packets is over, or due for its early verdict. */
+/* Whether a flow of that age and number of packets has ended, or is due for an early verdict. */
 static inline bool is_due_now(const struct lj_flow_table *t, uint32_t upper, uint32_t packets,
 			      uint64_t age_ns)
 {
@@ -71,9 +71,9 @@ static inline bool is_due_now(const struct lj_flow_table *t, uint32_t upper, uin
 }
 
 /*
- * Flows whose logs have been filled, to be emptied when the packets at hand are through, and before
- * anything else is done with any flow. Until then what the count of such a log has carried over
- * stands in `due`, so that a packet more of it is not quick.
+ * Flows whose logs are full, to be folded at the end of the burst, and before anything else is done
+ * with any flow. Until then the carry of the `pending` field is in `due`, so that a further packet
+ * of the flow does not take the fast path.
  */
 struct filled {
 	uint32_t n;
@@ -97,8 +97,8 @@ static inline void fold_filled(struct lj_flow_table *t, struct filled *filled)
 }
 
 /*
- * Logs the packet of a flow when that is all there is to do about it, as nearly always: nothing
- * is due, over or special. False, and nothing done, otherwise.
+ * Appends the packet to the log if nothing else has to be done, as for nearly every packet. False,
+ * with nothing changed, otherwise.
  */
 static inline bool log_quickly(const struct lj_flow_table *t, struct flow_slot *s,
 			       const struct lj_packet *p, struct filled *filled)
@@ -116,7 +116,7 @@ static inline bool log_quickly(const struct lj_flow_table *t, struct flow_slot *
 	more |= 1ULL << (TAIL_UPPER + TAIL_LEGS + p->leg);
 	s->last_ns = time_ns;
 	memcpy(&s->packets, &more, sizeof(more));
-	/* The count has four bits. */
+	/* `pending` has overflowed its four bits into `due`. */
 	if (unlikely(more & 1ULL << (TAIL_UPPER + TAIL_DUE)))
 		note_filled(t, filled, s);
 	return true;

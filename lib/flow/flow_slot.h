@@ -1,4 +1,4 @@
-/* Private: what the table keeps of a flow where every packet finds it. */
+/* Private: the hot part of a flow's state, which every packet touches. */
 #ifndef FLOW_SLOT_H
 #define FLOW_SLOT_H
 
@@ -7,11 +7,10 @@
 #include "lj_flow.h"
 
 /*
- * A packet that needs no more than this: the flow's side has spoken before, nothing is special
- * about it (no SYN, FIN or RST, no fragment, nothing of an application).
+ * A log entry: a plain packet (lj_packet_tell_plain()) of a side that has sent packets before.
  */
 struct logged {
-	uint32_t gap_ns; /* since the flow's packet before */
+	uint32_t gap_ns; /* since the flow's previous packet */
 	uint32_t tcp_seq;
 	uint16_t l3_bytes;
 	uint16_t tcp_window;
@@ -21,8 +20,8 @@ struct logged {
 	uint8_t l4_header_and_side; /* header bytes / 4 in bits 0..3, side in bit 7 */
 };
 
-/* A packet that a flow begins with, whatever it is: all that is accounted of it. What a log has,
- * too, is where it has it. */
+/* One of the first packets of a flow, of any kind, with all fields that are accounted. Fields that
+ * struct logged has, too, are at the same offset. */
 struct first_packet {
 	uint16_t l3_bytes, payload_bytes;
 	union {
@@ -48,23 +47,24 @@ _Static_assert(offsetof(struct first_packet, tcp_seq) == offsetof(struct logged,
 		       offsetof(struct first_packet, tcp_flags) ==
 			       offsetof(struct logged, tcp_flags) &&
 		       offsetof(struct first_packet, ttl) == offsetof(struct logged, ttl),
-	       "a packet has them so already");
+	       "the same layout as a log entry");
 #define FIRST_PACKETS 2
 
 #define FLOW_LOG 16
-#define LOG_LINE 4 /* packets of a log to a line */
-/* Where a young flow's log begins. */
+#define LOG_LINE 4 /* log entries per cache line */
+/* The first log entry of a young flow. */
 #define YOUNG_LOG LOG_LINE
 
 /*
- * At many flows a packet costs as much as the cache lines and pages that it touches: bucket, first
- * line and a line of the log are three lines, and the record's, seven or more, are touched once for
- * FLOW_LOG packets. So head and log lie together and apart from the records.
+ * With many flows the cost of a packet is that of the cache lines and pages that it touches. Head
+ * and log are kept apart from the records, so that a packet touches three lines (bucket, head, and
+ * one of the log), and the seven or more lines of the record are touched only once per FLOW_LOG
+ * packets.
  *
- * A flow is young while all there is of it has room here: its first packet, the next if it came
- * before any that can be logged, and those logged since. Most flows, of a flood or a scan nearly
- * all, never grow older, and end in a spare record, which is in the cache. When one grows, its
- * identity moves to its record and leaves its line to the log.
+ * A flow is young while all its packets fit in here: up to FIRST_PACKETS of any kind, and log
+ * entries after them. Most flows, and nearly all of a flood or a scan, never grow older; when they
+ * end, a spare record is filled, which is still in the cache. When a flow grows, its identity moves
+ * to its own record, and the log gets the line that it occupied.
  */
 struct flow_slot {
 	union {
@@ -72,7 +72,7 @@ struct flow_slot {
 		struct lj_flow_head;
 	};
 	union {
-		struct logged log[FLOW_LOG]; /* those before head.pending */
+		struct logged log[FLOW_LOG]; /* [head.pending] are valid */
 		struct {
 			struct lj_flow_identity identity;
 			struct first_packet first[FIRST_PACKETS];
@@ -82,9 +82,9 @@ struct flow_slot {
 LJ_ASSERT_LINES(struct flow_slot, 1 + FLOW_LOG / LOG_LINE);
 _Static_assert(sizeof(struct lj_flow_identity) + FIRST_PACKETS * sizeof(struct first_packet) ==
 		       YOUNG_LOG * sizeof(struct logged),
-	       "what a young flow has in the log's first line");
+	       "a young flow's identity and first packets are in the log's first line");
 
-/* ns from the packet before them to the last of some packets. */
+/* The sum of the gaps of log entries `from` to `to` - 1, in ns. */
 static inline uint64_t span_of(const struct logged *log, uint32_t from, uint32_t to)
 {
 	uint64_t span = 0;

@@ -1,4 +1,4 @@
-/* Private: the table as control and path both see it. */
+/* Private: the table, shared by control and path. */
 #ifndef FLOW_TABLE_H
 #define FLOW_TABLE_H
 
@@ -11,16 +11,16 @@
 #include "lj_flow.h"
 
 #define BUCKET_SLOTS 8
-/* Times LJ_FLOW_TICK_NS is 275 s; what is due later is filed anew on the way. */
+/* 275 s in ticks of LJ_FLOW_TICK_NS; later deadlines are filed again when the wheel gets there. */
 #define WHEEL_SLOTS (64 * 64)
 #define NONE	    UINT32_MAX
-/* Records that young flows end in: as many as one update can have lent at most. */
+/* Records for young flows that end: as many as one update can lend. */
 #define SPARE_RECORDS (2 * LJ_BURST_MAX)
 
 /*
- * A cache line: which records may be here, by 16 bits of their hash. `overflow` counts the records
- * whose home this is but that live in a later bucket, so a lookup knows when to go on, and a
- * removal needs no tombstone.
+ * One cache line: the records in this bucket and 16 bits of their hashes. `overflow` counts the
+ * records that were placed in a later bucket because this one was full, so a lookup knows when to
+ * continue, and a removal needs no tombstone.
  */
 struct bucket {
 	uint16_t signature[BUCKET_SLOTS];
@@ -30,32 +30,31 @@ struct bucket {
 };
 LJ_ASSERT_LINES(struct bucket, 1);
 
-/* What a packet may not exceed to be nothing but logged, unless its flow has had its early verdict;
- * from the configuration. */
+/* Limits derived from the configuration below which a packet can take the fast path. */
 struct quick_limits {
-	uint64_t gap_ns;  /* since the flow's packet before */
-	uint64_t age_ns;  /* since its first */
-	uint32_t packets; /* of the flow until then */
+	uint64_t gap_ns;  /* since the flow's previous packet */
+	uint64_t age_ns;  /* since its first packet */
+	uint32_t packets; /* of the flow before this one */
 };
 
-/* Parts of a record that its flow wrote, and the next to use it has to clear. */
+/* Parts of a record that a flow wrote, and that must be cleared before its next use. */
 #define DIRT_COMMON 0x01 /* lines that any flow writes: gaps, activity, bulk, splt, history */
 #define DIRT_PAUSED 0x02 /* activity's second line */
 #define DIRT_GAPS   0x04 /* splt's second line */
 #define DIRT_SIDE   0x08 /* and twice that: side[] */
 #define DIRT_TCP    0x20 /* and twice that: tcp[] */
 
-/* What the table keeps of a record apart from it: four to a line, so that the wheel's lists and the
- * end of a flow need no lines of its neighbours. */
+/* Per-record data that is kept apart from the records, four per cache line, so that walking the
+ * wheel's lists does not touch the records of neighbouring flows. */
 struct flow_link {
-	uint32_t next, prev; /* in its list of the wheel; NONE */
+	uint32_t next, prev; /* in its wheel list; NONE */
 	uint32_t home;	     /* bucket */
 	uint16_t wheel_slot;
-	uint8_t dirt; /* DIRT_* of the flows that had it before */
+	uint8_t dirt; /* DIRT_* of the record's previous flows */
 	uint8_t reserved;
 };
 
-/* A flow that is due, with what it is sorted by at hand: its record is cold. */
+/* An expired flow and its sort key, since its record is not in the cache. */
 struct flow_expired {
 	struct lj_order order;
 	uint32_t index;
@@ -68,28 +67,28 @@ struct lj_flow_table {
 	struct bucket *buckets;
 	uint64_t bucket_mask;
 	struct flow_slot *slots; /* [capacity] */
-	struct lj_flow *records; /* [capacity + SPARE_RECORDS], each slot's and the spare ones */
-	struct flow_link *links; /* of each */
+	struct lj_flow *records; /* [capacity + SPARE_RECORDS]: one per slot, and the spare ones */
+	struct flow_link *links; /* [capacity + SPARE_RECORDS] */
 	uint32_t capacity;
-	uint32_t high_water; /* slots ever used: what is beyond was never touched */
-	uint32_t *free;	     /* [capacity] the free ones below; the last is taken first */
+	uint32_t high_water; /* slots ever used; those beyond were never touched */
+	uint32_t *free;	     /* [capacity] stack of free slots below high_water */
 	uint32_t n_free;
 	uint32_t n_spare;
-	uint32_t spare[SPARE_RECORDS]; /* free ones beyond `capacity`, for young flows that end */
+	uint32_t spare[SPARE_RECORDS]; /* stack of free records beyond `capacity` */
 	uint32_t active;
-	uint32_t evict_next; /* who goes for the packet that waits; NONE */
-	uint16_t loss_epoch; /* goes up when packets were lost on their way here */
+	uint32_t evict_next; /* to be evicted for the waiting packet; NONE */
+	uint16_t loss_epoch; /* incremented when packets were lost before they got here */
 
 	uint64_t tick;			  /* the wheel has been visited up to here */
 	uint64_t filed_words;		  /* a bit for each word of `filed` that is not 0 */
-	uint64_t filed[WHEEL_SLOTS / 64]; /* a bit for each slot that has records */
-	uint32_t slot[WHEEL_SLOTS];	  /* first record of each; NONE */
+	uint64_t filed[WHEEL_SLOTS / 64]; /* a bit for each wheel slot that has records */
+	uint32_t slot[WHEEL_SLOTS];	  /* first record of each wheel slot; NONE */
 
-	/* What a tick or a flush made due, and how much of it has been handed out. */
+	/* Records that a tick or a flush made due, and the next of them to return. */
 	struct flow_expired *expired; /* [capacity] */
 	uint32_t n_expired, next_expired;
 
-	/* What the latest update began. */
+	/* Flows created by the latest update. */
 	uint16_t n_begun;
 	struct lj_flow_begun begun[LJ_BURST_MAX];
 };
@@ -99,7 +98,7 @@ static inline struct flow_slot *slot_at(const struct lj_flow_table *t, uint32_t 
 	return &t->slots[index];
 }
 
-/* As the index has it: 1 + its place. */
+/* `record` as in the index: 1 + the slot's index. */
 static inline struct flow_slot *slot_of_record(const struct lj_flow_table *t, uint32_t record)
 {
 	return t->slots + (size_t)record - 1;
@@ -147,19 +146,19 @@ static inline struct bucket *home_of(const struct lj_flow_table *t, uint64_t has
 	return &t->buckets[hash & t->bucket_mask];
 }
 
-/* Low bits choose the bucket, the top ones the worker; these are neither. */
+/* The low bits select the bucket, the top ones the worker; these are neither. */
 static inline uint16_t signature_of(uint64_t hash)
 {
 	return (uint16_t)(hash >> 32);
 }
 
-/* Slots whose signature is that of *hash, as two bits each. */
+/* The bucket slots whose signature matches that of *hash, as two bits each. */
 static inline uint32_t matches(const struct bucket *b, const uint64_t *hash)
 {
 	__m128i all = _mm_load_si128((const __m128i *)b->signature);
 	int16_t signature;
 
-	/* From memory at once to all lanes, not through a register of another kind. */
+	/* A broadcast from memory is faster than one from a general purpose register. */
 	memcpy(&signature, (const uint8_t *)hash + sizeof(uint32_t), sizeof(signature));
 	return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_set1_epi16(signature)));
 }
@@ -172,29 +171,28 @@ static inline bool same_key(const struct lj_flow_key *a, const struct lj_flow_ke
 	uint64_t last[2];
 
 	_Static_assert(sizeof(*a) == sizeof(differ) + sizeof(last[0]),
-		       "addresses, and a word more");
+		       "addresses, and one more word");
 	memcpy(&last[0], x + sizeof(differ), sizeof(last[0]));
 	memcpy(&last[1], y + sizeof(differ), sizeof(last[1]));
 	return last[0] == last[1] && _mm256_testz_si256(differ, differ);
 }
 
-/* Brings a flow's record up to date with its slot, whose log ends before place `to`, and empties
- * the log; a young flow grows, and has one then. */
+/* Adds the slot's log, which ends before entry `to`, to the flow's record, and empties the log. A
+ * young flow is then no longer young. */
 void slot_fold(struct lj_flow_table *t, struct flow_slot *s, uint32_t to);
-/* The same for a young flow that ends: its record is another when one is to be spared, and the slot
- * is then free. */
+/* The same for a young flow that ends. Uses a spare record if there is one; the slot is then free.
+ */
 struct lj_flow *young_end(struct lj_flow_table *t, struct flow_slot *s);
 
-/* Index of the first record of the first list that has any; NONE in an empty table. */
+/* The first record of the first wheel list that is not empty; NONE in an empty table. */
 uint32_t wheel_first(struct lj_flow_table *t);
-/* A flow whose timeout is the next, or near it; NULL in an empty table. Its record may be lent. */
+/* The flow to be evicted: see lj_flow_update(). NULL in an empty table. Its record may be lent. */
 struct flow_slot *wheel_nearest(struct lj_flow_table *t);
 
-/* Takes the flow out of the table and makes it due for `reason`. Returns the record it is due in.
- */
+/* Removes the flow from the table and makes it due for `reason`. Returns the due record. */
 struct lj_flow *flow_end(struct lj_flow_table *t, struct flow_slot *s, enum lj_due reason,
 			 struct lj_order order);
-/* Makes a flow due that goes on. Returns its record. */
+/* Makes a flow due that continues. Returns its record. */
 struct lj_flow *flow_early(struct lj_flow_table *t, struct flow_slot *s, enum lj_due reason,
 			   uint64_t at_ns, struct lj_order order);
 /* Why a closing flow ends. */
@@ -203,13 +201,13 @@ static inline enum lj_due closing_reason(const struct lj_flow_identity *identity
 	return identity->rst_side_plus1 != 0 ? LJ_DUE_RST : LJ_DUE_FIN;
 }
 
-/* When FIN both ways or RST closed it: the latest packet did, of a young one. */
+/* When FIN both ways or RST closed the flow; for a young one that is its latest packet. */
 static inline uint64_t closed_at(const struct lj_flow_table *t, const struct flow_slot *s)
 {
 	return s->young ? s->last_ns : record_of(t, s)->closed_ns;
 }
 
-/* Why the flow is over at `now_ns`, or LJ_DUE_NOT: the one rule for packets and for the wheel. */
+/* Why the flow has ended at `now_ns`, or LJ_DUE_NOT. Used for packets and for the wheel. */
 static inline enum lj_due over_at(const struct lj_flow_table *t, struct flow_slot *s,
 				  uint64_t now_ns)
 {
@@ -222,12 +220,12 @@ static inline enum lj_due over_at(const struct lj_flow_table *t, struct flow_slo
 	return LJ_DUE_NOT;
 }
 
-/* Adds to a record the packets in places `from` to `to` - 1 of a log, the latest that `head` has
- * counted. */
+/* Adds entries `from` to `to` - 1 of a log to a record; they are the latest packets counted in
+ * `head`. */
 void account_log(const struct lj_flow_head *head, struct lj_flow *f, const struct logged *log,
 		 uint32_t from, uint32_t to, uint32_t keep);
-/* Adds one packet to the record, and to the head that is kept of it, its own or a slot's; `side` is
- * 0 for the initiator. */
+/* Adds one packet to the record and to its head, which may be a slot's; `side` is 0 for the
+ * initiator. */
 void account_packet(struct lj_flow_head *head, struct lj_flow *f, const struct lj_packet *p,
 		    int side, uint32_t keep);
 

@@ -1,6 +1,6 @@
 /*
- * Private: a log's packets in registers, a lane a packet, and what is asked of lanes. Inlined into
- * fold_path.c.
+ * Private: a log's packets in vector registers, one lane per packet, and operations on them.
+ * Inlined into fold_path.c.
  */
 #ifndef LANES_H
 #define LANES_H
@@ -16,22 +16,22 @@ _Static_assert(FLOW_LOG == 2 * LANES, "two registers have a lane for each");
 
 struct lanes {
 	const struct logged *packet;
-	uint32_t from, to; /* the lanes that there is a packet for; others hold anything */
-	/* 32 bits a lane, the second eight packets in the second register. */
+	uint32_t from, to; /* the lanes that hold a packet; the others are undefined */
+	/* 32 bits per lane, the second eight packets in the second register. */
 	__m256i gap[2], seq[2], length[2], payload[2];
 	__m256i live[2], data[2], of[2][2]; /* ones: is a packet; has payload; [side] sent it */
-	/* 16 bits a lane, in the order of narrow(). */
+	/* 16 bits per lane, in the order of narrow(). */
 	__m256i length16, payload16, window16, ttl16, header16, data16, of16[2];
-	uint32_t sent[2], with_data, ack, psh, zero_window, again; /* a bit a packet */
+	uint32_t sent[2], with_data, ack, psh, zero_window, again; /* a bit per packet */
 	bool rare;						   /* some of RARE_FLAGS */
-	uint64_t begin_ns; /* when the packet before them came */
+	uint64_t begin_ns; /* time of the packet before them */
 	uint64_t span_ns;  /* from then to the last */
-	/* From begin_ns to each, and the longest gap, when the span has 32 bits. */
+	/* Time since begin_ns of each, and the longest gap; valid if the span fits in 32 bits. */
 	uint32_t since_ns[FLOW_LOG];
 	uint32_t gap_max;
 };
 
-/* Ones and zeros of 32 bits a lane, as a bit a lane. */
+/* A mask of 32 bits per lane as one bit per lane. */
 static inline uint32_t bits_of(const __m256i v[2])
 {
 	return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(v[0])) |
@@ -46,7 +46,7 @@ static inline uint32_t bit_of(const __m256i v[2], int b)
 	return bits_of(top);
 }
 
-/* Sixteen lanes of 32 bits into one register, in an order of its own, stopping at 65535. */
+/* Packs sixteen 32-bit lanes into one register, saturating at 65535. The order of lanes changes. */
 static inline __m256i narrow(const __m256i v[2])
 {
 	return _mm256_packus_epi32(v[0], v[1]);
@@ -62,12 +62,12 @@ static inline __m256i last_lane(__m256i v)
 	return _mm256_permutevar8x32_epi32(v, _mm256_set1_epi32(LANES - 1));
 }
 
-/* Lanes move up by one, two or four; zeros come in. */
+/* Shifts lanes up by one, two or four, shifting in zeros. */
 #define MOVE_UP(v, lanes)                                                                          \
 	_mm256_alignr_epi8((v), _mm256_permute2x128_si256((v), (v), 0x08), 16 - 4 * (lanes))
 #define MOVE_UP_4(v) _mm256_permute2x128_si256((v), (v), 0x08)
 
-/* In each lane the sum of it and those before it. */
+/* Prefix sum. */
 static inline __m256i running_sum(__m256i v)
 {
 	v = _mm256_add_epi32(v, MOVE_UP(v, 1));
@@ -75,7 +75,7 @@ static inline __m256i running_sum(__m256i v)
 	return _mm256_add_epi32(v, MOVE_UP_4(v));
 }
 
-/* In each lane the greatest of those before it, 0 in the first. */
+/* Exclusive prefix maximum, 0 in the first lane. */
 static inline __m256i greatest_before(__m256i v)
 {
 	v = MOVE_UP(v, 1);
@@ -84,7 +84,7 @@ static inline __m256i greatest_before(__m256i v)
 	return _mm256_max_epu32(v, MOVE_UP_4(v));
 }
 
-/* Of each of four registers the greatest lane. */
+/* The greatest lane of each of four registers. */
 static inline __m128i greatest_of_each(__m256i a, __m256i b, __m256i c, __m256i d)
 {
 	__m256i ab = _mm256_max_epu32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
@@ -95,14 +95,14 @@ static inline __m128i greatest_of_each(__m256i a, __m256i b, __m256i c, __m256i 
 	return _mm_max_epu32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 }
 
-/* Neighbours of 32 bits together. */
+/* Sums of adjacent 32-bit lanes, as 64-bit lanes. */
 static inline __m256i sum_pairs(__m256i v)
 {
 	return _mm256_add_epi64(_mm256_and_si256(v, _mm256_set1_epi64x(UINT32_MAX)),
 				_mm256_srli_epi64(v, 32));
 }
 
-/* The sums of two registers' 64 bits. */
+/* The sum of the 64-bit lanes of each of two registers. */
 static inline __m128i sum_of_each(__m256i a, __m256i b)
 {
 	__m256i v = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
@@ -110,7 +110,7 @@ static inline __m128i sum_of_each(__m256i a, __m256i b)
 	return _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
 }
 
-/* The four words of each packet, from packets side by side to lanes. */
+/* Transposes eight packets of four words. */
 static inline void turn(const struct logged *packet, __m256i word[4])
 {
 	__m256i pair[4], low[2], high[2];
@@ -129,7 +129,7 @@ static inline void turn(const struct logged *packet, __m256i word[4])
 	word[3] = _mm256_unpackhi_epi64(high[0], high[1]);
 }
 
-/* Ones in the lanes of a half that come before `lane`. */
+/* A mask of the lanes of a half that come before `lane`. */
 static inline __m256i lanes_before(uint32_t lane, int half)
 {
 	static const int32_t ones[2 * FLOW_LOG] = {-1, -1, -1, -1, -1, -1, -1, -1,
@@ -138,7 +138,7 @@ static inline __m256i lanes_before(uint32_t lane, int half)
 	return _mm256_loadu_si256((const __m256i *)&ones[FLOW_LOG - lane + (uint32_t)half * LANES]);
 }
 
-/* What is in the same place of each of eight packets. */
+/* Loads eight packets and extracts their fields. */
 static inline void spread_half(struct lanes *v, int half, __m256i window[2], __m256i word3[2])
 {
 	__m256i word[4], sides;
@@ -212,7 +212,7 @@ static inline uint16_t greatest(__m256i lanes, __m256i of)
 	return (uint16_t)~_mm_cvtsi128_si32(_mm_minpos_epu16(half));
 }
 
-/* Lanes below least[side] or above greatest[side] of their side, as other than 0. */
+/* Nonzero in lanes that are below least[side] or above greatest[side] of their side. */
 static inline __m256i outside(const struct lanes *v, __m256i lanes, const uint16_t least[2],
 			      const uint16_t greatest[2])
 {

@@ -1,6 +1,6 @@
 /*
- * Private: what an update knows of the packets to come, so that their cache lines are there when
- * their turn is. Inlined into the update of a burst.
+ * Private: prefetching for the packets of a burst ahead of their accounting. Inlined into
+ * lj_flow_update().
  */
 #ifndef LOOKAHEAD_H
 #define LOOKAHEAD_H
@@ -8,15 +8,15 @@
 #include "flow_prefetch.h"
 #include "flow_quick.h"
 
-/* The lines that the packet will touch beside the slot's first: one more of it, or the record's,
- * too. */
+/* The lines that the packet will touch besides the slot's first: one of its log, or the record's.
+ */
 static inline void prefetch_rest(const struct lj_flow_table *t, struct flow_slot *s,
 				 const struct lj_packet *p)
 {
 	uint32_t upper = (uint32_t)(tail_of(s) >> TAIL_UPPER);
 
 	rte_prefetch0((const uint8_t *)s->log + place_of(upper));
-	/* As log_quickly() will find it, nearly always. */
+	/* Nearly always log_quickly() will handle it. */
 	if (likely(p->plain))
 		return;
 	if (s->young && s->packets < FIRST_PACKETS)
@@ -26,21 +26,20 @@ static inline void prefetch_rest(const struct lj_flow_table *t, struct flow_slot
 }
 
 /*
- * The misses of a burst in a pipeline, so that memory works while the processor does: the parser
- * asks for a packet's bucket, lj_flow_ask() for its slot's first line while others are parsed,
- * and the update for the other lines while the packets before it are accounted, `AHEAD` of them,
- * which is never on more lines than can be under way.
+ * The cache misses of a burst are pipelined: the parser prefetches a packet's bucket, lj_flow_ask()
+ * the first line of its slot, while other packets are parsed, and lookahead_step() the remaining
+ * lines, AHEAD packets before the packet is accounted.
  */
 struct lookahead {
 	const struct lj_packet *packets;
 	int n;
-	/* The flow each packet seems to be of, or NULL. */
+	/* The presumed flow of each packet, or NULL. */
 	struct flow_slot *guess[LJ_BURST_MAX];
-	uint32_t begins; /* packets without, whose lines are on their way */
+	uint32_t begins; /* packets without a flow whose lines have been prefetched */
 	uint32_t evict;	 /* what a full table will evict for the next of them; NONE */
 };
 
-/* The slot that the packet's new flow will take: what has been free, or what it evicts. */
+/* The slot that the packet's new flow will take: a free one, or that of the evicted flow. */
 static inline void prefetch_begin(struct lookahead *l, const struct lj_flow_table *t)
 {
 	if (l->evict != NONE)
@@ -50,7 +49,7 @@ static inline void prefetch_begin(struct lookahead *l, const struct lj_flow_tabl
 	l->begins++;
 }
 
-/* Before packet `i` is accounted; the first is -AHEAD. */
+/* Called before packet `i` is accounted; the first call is for -AHEAD. */
 static inline void lookahead_step(struct lookahead *l, const struct lj_flow_table *t, int i)
 {
 	int lines = i + AHEAD;
@@ -68,7 +67,7 @@ static inline void lookahead_step(struct lookahead *l, const struct lj_flow_tabl
 	}
 }
 
-/* Packet `i` is accounted. */
+/* Called after packet `i` is accounted. */
 static inline void lookahead_pass(struct lookahead *l, int i)
 {
 	l->begins -= l->guess[i] == NULL;

@@ -30,18 +30,17 @@ uint8_t lj_due_ipfix(enum lj_due due)
 
 uint64_t lj_flow_id(const struct lj_flow_key *key, uint64_t first_ns)
 {
-	/* Digits of e; never changed: ids are to be the same in every run and version. */
+	/* Digits of e. Must never change: ids are the same in every run and version. */
 	const uint64_t seed[4] = {0xb7e151628aed2a6a ^ first_ns, 0xbf7158809cf4f3c7,
 				  0x62e7160f38b4da56 ^ (first_ns << 32 | first_ns >> 32),
 				  0xa784d9045190cfef};
-	/* 63 bits: what reads EVE keeps integers signed. */
+	/* 63 bits: readers of EVE use signed integers. */
 	uint64_t id = lj_flow_key_hash(key, seed) >> 1;
 
 	return id != 0 ? id : 1;
 }
 
-/* What Zeek would have an endpoint be in; its "partial" (seen from the middle) counts as inactive.
- */
+/* Zeek's state of an endpoint; its "partial" (mid-stream) counts as inactive here. */
 enum endpoint {
 	ENDPOINT_INACTIVE,
 	ENDPOINT_SYN_SENT,
@@ -61,7 +60,7 @@ static enum endpoint endpoint_of(const struct lj_flow *f, int side)
 	return side == 0 && f->syn_ns != 0 ? ENDPOINT_SYN_SENT : ENDPOINT_INACTIVE;
 }
 
-/* A SYN, and then a reset before anything else of the initiator: Zeek's S[^HAFGIQ]*R. */
+/* A SYN, then a RST before anything else of the initiator: Zeek's S[^HAFGIQ]*R. */
 static bool reset_after_syn(const char *history)
 {
 	if (*history == '^')
@@ -69,7 +68,7 @@ static bool reset_after_syn(const char *history)
 	return *history == 'S' && history[strcspn(history, "HAFR")] == 'R';
 }
 
-/* Zeek's function of that name (base/protocols/conn/main.zeek), question by question. */
+/* Follows determine_conn_state() in Zeek's base/protocols/conn/main.zeek. */
 static const char *tcp_state(const struct lj_flow *f)
 {
 	enum endpoint o = endpoint_of(f, 0), r = endpoint_of(f, 1);
@@ -102,7 +101,7 @@ const char *lj_flow_conn_state(const struct lj_flow *flow)
 		return tcp_state(flow);
 	if (flow->key.proto != IPPROTO_UDP)
 		return "OTH";
-	/* Of UDP Zeek asks only who spoke. */
+	/* For UDP it depends only on which sides sent packets. */
 	if (flow->side[0].packets == 0)
 		return "SHR";
 	return flow->side[1].packets > 0 ? "SF" : "S0";

@@ -1,5 +1,5 @@
-/* Private: which slots and records are free, and what is to be cleared of records used before.
- * Inlined into what begins and ends flows. */
+/* Private: allocation of slots and records, and clearing of reused records. Inlined into its
+ * callers. */
 #ifndef SLOT_H
 #define SLOT_H
 
@@ -9,7 +9,7 @@
 #include "account.h"
 #include "flow_table.h"
 
-/* A slot that is free, as it was left; NULL when all are in use or their records lent. */
+/* A free slot, not cleared; NULL if all are in use or their records lent. */
 static inline struct flow_slot *slot_take(struct lj_flow_table *t)
 {
 	if (t->n_free > 0)
@@ -17,7 +17,7 @@ static inline struct flow_slot *slot_take(struct lj_flow_table *t)
 	return t->high_water < t->capacity ? slot_at(t, t->high_water++) : NULL;
 }
 
-/* What the packets of an ended flow, whose record is up to date, wrote of it. */
+/* The parts of its record that an ended flow has written. The record must be up to date. */
 static inline uint8_t dirt_of(const struct lj_flow *f)
 {
 	uint32_t dirt = DIRT_COMMON | DIRT_SIDE * f->heard;
@@ -29,7 +29,7 @@ static inline uint8_t dirt_of(const struct lj_flow *f)
 	return (uint8_t)dirt;
 }
 
-/* An ended record is free again, and the slot whose it is. */
+/* Frees an ended record, and with it its slot. */
 static inline void record_give(struct lj_flow_table *t, const struct lj_flow *f)
 {
 	t->links[f->index].dirt = dirt_of(f);
@@ -52,8 +52,7 @@ static inline void clean_common(struct lj_flow *f, uint32_t keep)
 	memset(f->history, 0, sizeof(*f) - offsetof(struct lj_flow, history));
 }
 
-/* Makes the record beyond its second line, or parts of that, as one that was never used, of zeros.
- */
+/* Clears those `parts` of a record, beyond its second line, that previous flows have written. */
 static inline void record_clean(struct lj_flow_table *t, struct lj_flow *f, uint32_t parts)
 {
 	const uint32_t dirt = t->links[f->index].dirt & parts, keep = t->config.keep;

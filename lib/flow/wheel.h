@@ -1,19 +1,18 @@
-/* Private: which flow is in which list of the wheel. Inlined into what begins, closes and ends
- * flows. */
+/* Private: the lists of the timing wheel. Inlined into its callers. */
 #ifndef WHEEL_H
 #define WHEEL_H
 
 #include "flow_table.h"
 
-/* The wheel begins to turn with the first packet, or the first tick before it. Once it has flows,
- * 0 is a tick as any other: captures may begin at the epoch. */
+/* Starts the wheel with the first packet or tick. Once there are flows, 0 is a valid tick: a
+ * capture may begin at the epoch. */
 static inline void wheel_begin(struct lj_flow_table *t, uint64_t tick)
 {
 	if (t->tick == 0 && t->active == 0)
 		t->tick = tick;
 }
 
-/* When the flow would be over if nothing more came. */
+/* When the flow ends unless further packets arrive. */
 static inline uint64_t over_ns(const struct lj_flow_table *t, const struct flow_slot *s)
 {
 	uint64_t idle_ns = s->last_ns + t->config.idle_timeout_ns;
@@ -23,7 +22,7 @@ static inline uint64_t over_ns(const struct lj_flow_table *t, const struct flow_
 	return RTE_MIN(idle_ns, closed_at(t, s) + t->config.tcp_linger_ns);
 }
 
-/* When the wheel has to look at the flow: the earliest time it can be due at. */
+/* The earliest time at which the flow can be due. */
 static inline uint64_t wheel_deadline(const struct lj_flow_table *t, const struct flow_slot *s)
 {
 	uint64_t deadline = over_ns(t, s);
@@ -33,13 +32,13 @@ static inline uint64_t wheel_deadline(const struct lj_flow_table *t, const struc
 	return deadline;
 }
 
-/* The first tick past the flow's deadline. */
+/* The first tick after the flow's deadline. */
 static inline uint64_t deadline_tick(const struct lj_flow_table *t, const struct flow_slot *s)
 {
 	return wheel_deadline(t, s) / LJ_FLOW_TICK_NS + 1;
 }
 
-/* `index` is the slot's. */
+/* Inserts the flow into the list of its deadline; `index` is its slot. */
 static inline void wheel_file(struct lj_flow_table *t, const struct flow_slot *s, uint32_t index)
 {
 	struct flow_link *link = &t->links[index];

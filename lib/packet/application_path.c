@@ -1,5 +1,5 @@
-/* The few fields of DNS (RFC 1035) and FTP (RFC 959) that feature sets ask for. What is cut off or
- * malformed is left out: it is no reason to refuse a packet. */
+/* The few fields of DNS (RFC 1035) and FTP (RFC 959) that feature sets need. Truncated or malformed
+ * messages are ignored, not a reason to reject the packet. */
 #include <netinet/in.h>
 
 #include "parse.h"
@@ -12,7 +12,8 @@
 #define DNS_TYPE_A   1
 #define DNS_RESPONSE 0x8000
 
-/* Past the name at `at`: labels, or a pointer that ends them. 0 where it does not end. */
+/* The offset after the name at `at`, which ends with an empty label or a pointer; 0 if it does not
+ * end. */
 static uint32_t skip_name(const uint8_t *p, uint32_t at, uint32_t n)
 {
 	while (at < n && p[at] != 0) {
@@ -25,7 +26,7 @@ static uint32_t skip_name(const uint8_t *p, uint32_t at, uint32_t n)
 	return at < n ? at + 1 : 0;
 }
 
-/* TTL of the first A record among the answers that begin at `at`; 0 without. */
+/* The TTL of the first A record among the answers, which begin at `at`; 0 if there is none. */
 static uint32_t first_ttl(const uint8_t *p, uint32_t at, uint32_t n, uint16_t answers)
 {
 	for (int i = 0; i < RTE_MIN(answers, DNS_ANSWERS); i++) {
@@ -89,7 +90,7 @@ void parse_application(const struct frame *f, struct lj_packet *packet)
 	uint32_t at = f->at + packet->l4_header_bytes;
 
 	if (unlikely(port[0] == PORT_DNS || port[1] == PORT_DNS)) {
-		/* Over TCP a length of two bytes comes first. */
+		/* Over TCP a two-byte length precedes the message. */
 		if (packet->key.proto == IPPROTO_UDP)
 			parse_dns(f, packet, at, packet->payload_bytes);
 		else if (packet->payload_bytes > 2)

@@ -1,7 +1,7 @@
 /*
- * Which flow the fragments of a datagram belong to: only the first one has the ports. A bounded,
- * set-associative memory: a set's oldest datagram gives way to a new one, so an attacker who sends
- * first fragments for ever can only make later fragments unmatched, which are counted.
+ * Finds the flow of fragments, since only the first one has the ports. A set-associative cache of
+ * fixed size: a new datagram replaces the oldest of its set, so a flood of first fragments can only
+ * cause later fragments not to be matched, which is counted.
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 static struct lj_fragments *set_of(struct lj_parser *p, const uint8_t *one, const uint8_t *other,
 				   uint32_t id)
 {
-	/* Symmetric in the addresses: the key has them in order, a later fragment as sent. */
+	/* Symmetric in the addresses: the key has them sorted, a later fragment as sent. */
 	struct lj_flow_key key = {0};
 
 	for (int i = 0; i < 16; i++)
@@ -44,7 +44,7 @@ bool fragment_join(struct lj_parser *p, struct lj_packet *packet, const struct u
 	struct lj_fragments *set = set_of(p, u->src, u->dst, id);
 	const struct lj_fragment *found = NULL;
 
-	/* Identifications come round again: the latest datagram of that name is meant. */
+	/* Identifications are reused: take the latest datagram. */
 	for (int i = 0; i < LJ_FRAGMENT_WAYS; i++) {
 		const struct lj_fragment *g = &set->way[i];
 

@@ -6,7 +6,7 @@
 #define IPV6_BYTES     40
 #define EXTENSIONS_MAX 8
 
-/* IPv6 extension headers (RFC 8200 and the IANA registry), and that nothing follows. */
+/* IPv6 extension headers (RFC 8200 and the IANA registry), and No Next Header. */
 enum {
 	NEXT_HOP_BY_HOP = 0,
 	NEXT_ROUTING = 43,
@@ -27,11 +27,11 @@ static void mapped(uint8_t out[16], const uint8_t *ipv4)
 	memcpy(out + 12, ipv4, 4);
 }
 
-/* What is above the IP header: a fragment of something, or an L4 header and what that carries. */
+/* Parses what follows the IP header: a non-first fragment, or an L4 header and its payload. */
 static int parse_upper(struct frame *f, struct lj_packet *packet, const struct upper *u,
 		       uint32_t fragment_id)
 {
-	/* What is inside a tunnel may be a first fragment, too, and has noted itself. */
+	/* parse_l4() may replace the facts by those of a tunnelled packet, itself a fragment. */
 	const bool first = packet->fragment == LJ_FRAGMENT_FIRST;
 	int refused;
 
@@ -59,7 +59,7 @@ int parse_ipv4(struct frame *f, struct lj_packet *packet)
 		return LJ_C_parse_malformed_ip_version;
 	header = (ip[0] & 0x0f) * 4u;
 	total = be16(ip + 2);
-	/* Segmentation offload leaves 0 in captures of the sender's own traffic. */
+	/* With segmentation offload it is 0 in captures on the sending host. */
 	if (total == 0 && f->wire_bytes > f->at)
 		total = f->wire_bytes - f->at;
 	if (header < IPV4_BYTES || total < header)
@@ -96,8 +96,8 @@ static bool is_extension(uint8_t next)
 	}
 }
 
-/* Walks the extension headers; u->proto becomes the upper layer, u->bytes what follows them. After
- * a later fragment's header nothing of use follows. */
+/* Skips the extension headers and updates u->proto and u->bytes. Stops at the header of a non-first
+ * fragment. */
 static int parse_extensions(struct frame *f, struct lj_packet *packet, struct upper *u,
 			    uint32_t *fragment_id)
 {
@@ -113,7 +113,7 @@ static int parse_extensions(struct frame *f, struct lj_packet *packet, struct up
 			return LJ_C_parse_ignored_nesting;
 		if (u->proto == NEXT_FRAGMENT) {
 			bytes = 8;
-			/* Neither offset nor more to come: an atomic fragment (RFC 6946). */
+			/* Offset 0 and no more fragments: an atomic fragment (RFC 6946). */
 			packet->fragment = (be16(p + 2) & 0xfff8) != 0 ? LJ_FRAGMENT_LATER
 					   : (p[3] & 1) != 0	       ? LJ_FRAGMENT_FIRST
 								       : LJ_FRAGMENT_NONE;
@@ -145,8 +145,8 @@ int parse_ipv6(struct frame *f, struct lj_packet *packet)
 	if (ip[0] >> 4 != 6)
 		return LJ_C_parse_malformed_ip_version;
 	u.bytes = be16(ip + 4);
-	/* A jumbogram (RFC 2675) says 0, as segmentation offload does; where nothing follows, what
-	 * is there is padding. */
+	/* 0 in a jumbogram (RFC 2675), and with segmentation offload. With No Next Header the rest
+	 * of the frame is padding. */
 	if (u.bytes == 0 && ip[6] != NEXT_NONE && f->wire_bytes > f->at + IPV6_BYTES)
 		u.bytes = f->wire_bytes - f->at - IPV6_BYTES;
 	u.proto = ip[6];

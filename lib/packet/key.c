@@ -17,7 +17,7 @@ uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4])
 
 void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed, bool outer)
 {
-	/* Digits of pi: nothing up our sleeve. */
+	/* Digits of pi. */
 	static const uint64_t fixed[4] = {0x243f6a8885a308d3, 0x13198a2e03707344,
 					  0xa4093822299f31d0, 0x082efa98ec4e6c89};
 

@@ -1,4 +1,4 @@
-/* Private: the hash of a key that is in registers. */
+/* Private: the key hash, for a key that is in registers. */
 #ifndef KEY_HASH_H
 #define KEY_HASH_H
 
@@ -8,7 +8,7 @@ static inline uint64_t key_fold(uint64_t a, uint64_t b)
 {
 	uint64_t low, high;
 
-	/* The halves of an __int128 gcc 12 takes through the stack, as it does _mulx_u64()'s. */
+	/* gcc 12 moves the halves of an __int128, and those of _mulx_u64(), through the stack. */
 	__asm__("mulx %3, %0, %1" : "=r"(low), "=r"(high) : "d"(a), "rm"(b));
 	return low ^ high;
 }

@@ -41,7 +41,7 @@ void parse_tcp_options(const uint8_t *p, uint32_t have, struct lj_packet *packet
 	}
 }
 
-/* Of `bytes` as far as they were captured. */
+/* Parses a SYN's options, `bytes` long, as far as they were captured. */
 static void parse_syn(struct frame *f, struct lj_packet *packet, uint32_t bytes)
 {
 	uint8_t scratch[TCP_OPTIONS];
@@ -63,7 +63,7 @@ static int parse_tcp(struct frame *f, struct lj_packet *packet, const struct upp
 		return u->bytes < TCP_BYTES ? LJ_C_parse_malformed_l4_header
 					    : LJ_C_parse_malformed_truncated;
 	header = (uint32_t)(tcp[12] >> 4) * 4;
-	/* The rest of a first fragment's header may be in the next one. */
+	/* A first fragment may contain only a part of the header. */
 	if (header < TCP_BYTES || u->bytes < TCP_BYTES || (header > u->bytes && !packet->fragment))
 		return LJ_C_parse_malformed_l4_header;
 	header = RTE_MIN(header, u->bytes);
@@ -78,7 +78,7 @@ static int parse_tcp(struct frame *f, struct lj_packet *packet, const struct upp
 	return ACCEPTED;
 }
 
-/* UDP and SCTP: ports first, a header of fixed length. */
+/* UDP and SCTP: a header of fixed length that begins with the ports. */
 static int parse_ports(struct frame *f, struct lj_packet *packet, const struct upper *u,
 		       uint32_t header)
 {
@@ -95,7 +95,7 @@ static int parse_ports(struct frame *f, struct lj_packet *packet, const struct u
 	return ACCEPTED;
 }
 
-/* Queries and replies that carry an identifier, which tells conversations apart. */
+/* ICMP messages with an identifier, which distinguishes conversations as ports do. */
 static bool has_identifier(uint8_t proto, uint8_t type)
 {
 	if (proto == IPPROTO_ICMPV6)
@@ -111,7 +111,7 @@ static int parse_icmp(struct frame *f, struct lj_packet *packet, const struct up
 
 	if (u->bytes < 4)
 		return LJ_C_parse_malformed_l4_header;
-	/* Some ICMP messages are 4 bytes long; the identifier is then not there. */
+	/* Some ICMP messages are only 4 bytes long, without an identifier. */
 	p = parse_bytes(f, f->at, RTE_MIN(u->bytes, (uint32_t)ICMP_BYTES), scratch);
 	if (p == NULL)
 		return LJ_C_parse_malformed_truncated;
@@ -124,7 +124,7 @@ static int parse_icmp(struct frame *f, struct lj_packet *packet, const struct up
 	return ACCEPTED;
 }
 
-/* The facts of what the packet carries, where it is a tunnel and that can be read. */
+/* Replaces the facts by those of the inner packet, if this is a tunnel that can be parsed. */
 static int look_inside(struct frame *f, struct lj_packet *packet)
 {
 	struct lj_packet inner = {.time_ns = packet->time_ns,

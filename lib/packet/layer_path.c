@@ -3,12 +3,12 @@
 #include "parse.h"
 
 #define ETHER_BYTES	14
-#define LLC_TYPES_FROM	1536 /* below, the EtherType is a length: IEEE 802.3 */
-#define LAYERS_MAX	12   /* tags, labels and headers under one IP header */
+#define LLC_TYPES_FROM	1536 /* a smaller EtherType is a length: IEEE 802.3 */
+#define LAYERS_MAX	12   /* tags, labels and headers before an IP header */
 #define MPLS_LABELS_MAX 8
 
-/* A type at f->at - 2, of a frame or behind a tag. IEEE 802.3 with LLC and SNAP (RFC 1042) is
- * followed, too. */
+/* Handles the EtherType of a frame or tag that ends at f->at. Also follows IEEE 802.3 with LLC and
+ * SNAP (RFC 1042). */
 static int follow_type(struct frame *f, uint16_t type)
 {
 	static const uint8_t snap[6] = {0xaa, 0xaa, 3, 0, 0, 0};
@@ -50,8 +50,8 @@ static int parse_tag(struct frame *f, struct lj_packet *packet)
 	return follow_type(f, be16(tag + 2));
 }
 
-/* Pops the label stack; what is under it shows in its first nibble (RFC 4928), where a pseudowire
- * puts a control word that begins with 0 before an Ethernet frame (RFC 4385, 4448). */
+/* Skips the label stack. The first nibble after it tells IPv4, IPv6 (RFC 4928) or, if 0, the
+ * control word of a pseudowire, followed by an Ethernet frame (RFC 4385, 4448). */
 static int parse_mpls(struct frame *f, struct lj_packet *packet)
 {
 	uint8_t scratch[4];
@@ -90,8 +90,7 @@ static int parse_ip_by_version(struct frame *f)
 	return FOLLOWED;
 }
 
-/* RFC 1661, with or without address and control fields, and a protocol field of one or two bytes.
- */
+/* RFC 1661, with or without address and control fields; the protocol field has one or two bytes. */
 static int parse_ppp(struct frame *f)
 {
 	uint8_t scratch[4];

@@ -1,17 +1,17 @@
 /*
- * A burst of mbufs into a burst of facts.
+ * Parses a burst of mbufs into packet facts (struct lj_packet).
  *
  * Ethernet II and SNAP, 802.1Q and QinQ, MPLS, PPPoE, IPv4 with options, IPv6 with extension
- * headers, TCP, UDP, SCTP, ICMP, ICMPv6, and any other protocol by its number. Reads the mbuf,
- * writes the facts, counts what it refuses by a named reason. Never reads past what was captured;
- * lengths are the headers', not the capture's.
+ * headers, TCP, UDP, SCTP, ICMP, ICMPv6, and any other protocol by its number. Rejected packets are
+ * counted by reason. Never reads beyond the captured bytes; lengths are taken from the headers, not
+ * from the capture.
  *
- * Tunnels (enum lj_tunnel) are opened, up to four in one another: the facts are those of the
- * innermost packet. Where what is inside can't be read (not IP, cut off, more than four) they are
- * those of the packet around it. So they are, too, with `outer`, and for a tunnel's own fragments.
+ * Tunnels (enum lj_tunnel) are decapsulated, up to four levels: the facts are those of the
+ * innermost packet. If the inner packet cannot be parsed (not IP, truncated, too deep), or if it is
+ * a fragment of the outer packet, or with `outer` set, they are those of the outer packet.
  *
- * Later fragments get the ports of their first one, which a parser remembers for 30 s of packet
- * time, 1,024 datagrams at most; those without are counted as parse_ignored_fragment.
+ * Non-first fragments get the ports of the first one, which the parser remembers for 30 s of packet
+ * time, for up to 1,024 datagrams; otherwise they are counted as parse_ignored_fragment.
  *
  * Thread: a parser belongs to one lcore.
  */
@@ -35,15 +35,14 @@
 struct lj_flow_key {
 	uint8_t addr[2][16]; /* network order; IPv4 as ::ffff:a.b.c.d */
 	uint16_t port[2];
-	uint8_t proto;	 /* IANA protocol number; IPv6: of the upper layer */
-	uint8_t version; /* 4 or 6 */
-	uint16_t zone;	 /* 0: room for a VLAN or a virtual network, when flows are to be told apart
-			    by it */
+	uint8_t proto;	   /* IANA protocol number; IPv6: of the upper layer */
+	uint8_t version;   /* 4 or 6 */
+	uint16_t reserved; /* 0: the key is hashed and compared as five words */
 };
 
 enum lj_packet_kind {
 	LJ_PACKET_DATA,
-	LJ_PACKET_TICK, /* no packet: replay's clock has reached time_ns; see lj_flow.h */
+	LJ_PACKET_TICK, /* no packet: the replay's clock has reached time_ns; see lj_flow.h */
 	LJ_PACKET_END,	/* no packet: the capture has ended */
 };
 
@@ -57,19 +56,19 @@ enum lj_packet_kind {
 #define LJ_TCP_ECE 0x40
 #define LJ_TCP_CWR 0x80
 
-/* Two lines: the first finds the flow, the second is accounted. */
+/* Two cache lines: the first is for finding the flow, the second for accounting. */
 struct lj_packet {
 	struct lj_flow_key key;
 	uint64_t hash;	  /* of the key, seeded: lj_flow_key_hash() */
 	uint64_t time_ns; /* since the epoch, from the capture; never 0 */
-	uint64_t seq; /* place in the source's order: 1, 2, 3 ... Set by who receives, not by the
-			 parser. */
+	uint64_t seq;	  /* position in the source's order: 1, 2, 3 ... Set by the receiver, not by
+			     the parser. */
 
 	/*
-	 * What the log of a flow keeps of a plain packet, in 16 bytes that are copied as they are:
-	 * lib/flow's struct logged. The log_ fields are 0 unless the packet is plain.
+	 * The 16 bytes of a plain packet that are copied to the flow's log as they are: lib/flow's
+	 * struct logged. The log_ fields are 0 unless the packet is plain.
 	 */
-	uint32_t log_gap; /* the log's own; 0 */
+	uint32_t log_gap; /* filled in by the log; 0 here */
 	uint32_t tcp_seq;
 	uint16_t log_l3_bytes;
 	uint16_t tcp_window;
@@ -79,41 +78,40 @@ struct lj_packet {
 	uint8_t log_l4_words;	  /* l4_header_bytes / 4 */
 
 	uint32_t l3_bytes;	/* IP total length, header included; IPv6: 40 + payload length */
-	uint32_t payload_bytes; /* after the L4 header, by the IP length; 0 for ICMP's header only
-				   ... */
+	uint32_t payload_bytes; /* after the L4 header, by the IP length */
 	uint32_t wire_bytes;	/* frame on the wire, without FCS */
 	uint16_t l4_header_bytes;
-	uint16_t vlan; /* outermost VLAN id, in the frame or stripped by the NIC; 0 none */
+	uint16_t vlan; /* outermost VLAN id, in the frame or stripped by the NIC; 0: none */
 
 	uint8_t leg;
-	uint8_t side;	   /* which of key's endpoints sent this: 0 or 1 */
+	uint8_t side;	   /* which endpoint of the key sent this packet: 0 or 1 */
 	uint8_t plain;	   /* 1: see lj_packet_tell_plain() */
 	uint8_t kind;	   /* enum lj_packet_kind */
 	uint8_t fragment;  /* enum lj_fragment_kind */
-	uint8_t tunnel;	   /* enum lj_tunnel: what the flow was carried in, innermost */
+	uint8_t tunnel;	   /* enum lj_tunnel: the innermost tunnel */
 	uint8_t icmp_type; /* ICMP, ICMPv6 */
 	uint8_t icmp_code;
-	uint16_t tcp_mss;    /* option of a SYN; 0 none */
-	uint8_t tcp_wscale;  /* option of a SYN, plus 1; 0 none */
-	uint8_t application; /* enum lj_application: which of the fields below are there */
+	uint16_t tcp_mss;    /* option of a SYN; 0: none */
+	uint8_t tcp_wscale;  /* option of a SYN, plus 1; 0: none */
+	uint8_t application; /* enum lj_application: which of the fields below are valid */
 	uint16_t dns_id;
-	uint16_t dns_type; /* QTYPE of the first question; 0 none */
-	uint32_t dns_ttl;  /* s, of the first A answer; 0 none */
+	uint16_t dns_type; /* QTYPE of the first question; 0: none */
+	uint32_t dns_ttl;  /* s, of the first A answer; 0: none */
 	uint16_t ftp_code; /* reply code, 100..659 */
 	uint8_t reserved[6];
-	uint32_t record; /* 1 + place in the flow table, as far as lj_flow_ask() saw; 0 none */
+	uint32_t record; /* 1 + index in the flow table, a hint by lj_flow_ask(); 0: none */
 };
 LJ_ASSERT_LINES(struct lj_packet, 2);
 
 enum lj_fragment_kind {
 	LJ_FRAGMENT_NONE,
 	LJ_FRAGMENT_FIRST,
-	LJ_FRAGMENT_LATER, /* has no L4 header: TCP's fields are not there */
+	LJ_FRAGMENT_LATER, /* has no L4 header: the TCP fields are not valid */
 };
 
-/* Whether it is one of the many: no SYN, FIN or RST, no fragment, nothing of an application, IP
- * bytes up to 32767 and headers up to 255. Such a packet is told from others, and what a log keeps
- * of it noted, when all other facts are there. The parser does it. */
+/* Sets `plain` and the log_ fields, after all others are set; the parser calls it. Most packets are
+ * plain: no SYN, FIN or RST, no fragment, no application fields, IP length up to 32767 bytes and
+ * headers up to 255. */
 static inline void lj_packet_tell_plain(struct lj_packet *p)
 {
 	p->plain = (p->tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) == 0 &&
@@ -151,7 +149,7 @@ enum lj_tunnel {
 #define LJ_FRAGMENT_WAYS       4
 #define LJ_FRAGMENT_TIMEOUT_NS 30000000000ULL /* as Linux's ipfrag_time */
 
-/* The flow of a datagram whose first fragment was seen. */
+/* A datagram whose first fragment was seen, and its flow. */
 struct lj_fragment {
 	struct lj_flow_key key;
 	uint64_t time_ns;
@@ -167,38 +165,37 @@ struct lj_fragments {
 struct lj_parser {
 	uint64_t seed[4];	      /* of the key hash */
 	struct lj_counters *counters; /* the owner's */
-	bool outer;		      /* leave tunnels closed */
-	const uint8_t *index;	      /* see lj_parser_feed(); the parser itself: nobody's */
+	bool outer;		      /* do not decapsulate tunnels */
+	const uint8_t *index;	      /* see lj_parser_feed(); by default the parser itself */
 	uint64_t index_mask;
 	struct lj_fragments fragments[LJ_FRAGMENT_SETS];
 };
 
 /*
- * The seeded 64-bit hash of a key (multiply-fold, as wyhash): who does not know the seed cannot aim
- * for a collision, as one can with CRC32 or an RSS key. Symmetric, because the key is.
+ * The seeded 64-bit hash of a key (multiply and fold, as wyhash). Without the seed collisions
+ * cannot be constructed, as they can for CRC32 or a known RSS key. Symmetric, because the key is.
  */
 uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4]);
 
-/* Fixed seed: replay. Random (getrandom): live. `outer`: flows are those of the tunnels, not those
- * inside. */
+/* The seed is random (getrandom) for live capture, fixed for replay. `outer`: flows are those of
+ * the outer packets, tunnels are not decapsulated. `counters` is borrowed. */
 void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed,
 		    bool outer);
 /*
- * Who takes the packets on the parser's own lcore looks up line `hash & mask` of `index` first: it
- * is asked for as soon as the hash is known, so that memory works while the rest is parsed.
+ * Has the parser prefetch cache line `hash & mask` of `index`, which the flow table on the same
+ * lcore will look up first, as soon as a packet's hash is known. `index` is borrowed.
  */
 void lj_parser_feed(struct lj_parser *p, const void *index, uint64_t mask);
 /* "gre", "vxlan" ...; "" for none. Constant text. */
 const char *lj_tunnel_name(enum lj_tunnel tunnel);
 
 /*
- * Facts of the accepted packets, in order, packed at the front of `packets` (room for
- * burst->count). Returns how many; the rest are counted by reason. The mbufs stay the caller's.
+ * Writes the facts of the accepted packets, in order and without gaps, to `packets` (room for
+ * burst->count). Returns how many; the others are counted by reason. The mbufs stay the caller's.
  */
 uint16_t lj_packet_parse_burst(struct lj_parser *p, const struct lj_burst *burst,
 			       struct lj_packet *packets);
-/* The same of mbufs `from` to `to` - 1 alone: a burst's parts in order, for who has something to do
- * between them. */
+/* The same for mbufs `from` to `to` - 1 only. The parts of a burst must be parsed in order. */
 uint16_t lj_packet_parse_part(struct lj_parser *p, const struct lj_burst *burst, uint16_t from,
 			      uint16_t to, struct lj_packet *packets);
 

@@ -1,5 +1,5 @@
 /*
- * Where a NIC that hashes as `rss` says would have put a packet.
+ * The RSS hash that a NIC computes for a packet.
  * Thread: any; reads only.
  */
 #ifndef LJ_PACKET_RSS_H
@@ -12,10 +12,10 @@
 #include "lj_rss.h"
 
 /*
- * The hash of the packet, or with `reverse` of the same packet sent the other way, in *hash. False
- * for what has none, or none that we know: SCTP where the NIC leaves it out, and the inside of a
- * tunnel (MPLS, PPPoE ...). Fragments are hashed by their addresses in either mode, as NICs do it,
- * and so are ICMP and all without ports.
+ * Stores in *hash the hash of the packet, or with `reverse` that of a packet in the other
+ * direction. False if the packet is not hashed, or the hash cannot be known: SCTP if the NIC does
+ * not hash it, and tunnelled packets (MPLS, PPPoE ...). Fragments and protocols without ports are
+ * hashed by their addresses in either mode, as NICs do it.
  */
 bool lj_packet_rss_hash(const struct lj_rss *rss, const struct lj_packet *packet, bool reverse,
 			uint32_t *hash);

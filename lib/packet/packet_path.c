@@ -18,7 +18,7 @@
 #define TCP_BYTES      20
 #define UDP_BYTES      8
 #define L4_BYTES_MAX   60
-/* Of what is plain the least: UDP over IPv4, in an untagged frame. */
+/* The shortest plain packet: UDP over IPv4, in an untagged frame. */
 #define PLAIN_BYTES (ETHER_BYTES + IPV4_BYTES + UDP_BYTES)
 
 static inline uint16_t load16(const uint8_t *p)
@@ -45,11 +45,11 @@ static inline uint64_t load64(const uint8_t *p)
 	return value;
 }
 
-/* Bytes of a shuffle that come out 0. */
+/* Shuffle indices that produce zeros. */
 #define NO2 -1, -1
 #define NO4 NO2, NO2
 
-/* Who takes the packet looks there first: lj_parser_feed(). */
+/* See lj_parser_feed(). */
 static inline void ask_for_index(const struct lj_parser *p, uint64_t hash)
 {
 	rte_prefetch0(p->index + (hash & p->index_mask) * RTE_CACHE_LINE_SIZE);
@@ -61,17 +61,17 @@ static inline void put_hash(const struct lj_parser *p, struct lj_packet *packet,
 	ask_for_index(p, packet->hash);
 }
 
-/* Lower endpoint first; which it is, is as good as random, so nothing here branches. */
+/* The lower endpoint comes first. Which one that is cannot be predicted, so this is branch-free. */
 static inline void put_key_ipv4(const struct lj_parser *p, struct lj_packet *packet,
 				const uint8_t *ip)
 {
-	/* From the TTL on: TTL, protocol, checksum, both addresses, both ports. An endpoint is a
-	 * number of 48 bits, and here twice. */
+	/* Loaded from the TTL on: TTL, protocol, checksum, both addresses, both ports. An endpoint
+	 * is compared as a 48-bit number, in both halves of the register. */
 	const __m128i from_order = _mm_setr_epi8(13, 12, 7, 6, 5, 4, NO2, 13, 12, 7, 6, 5, 4, NO2);
 	const __m128i to_order =
 		_mm_setr_epi8(15, 14, 11, 10, 9, 8, NO2, 15, 14, 11, 10, 9, 8, NO2);
 	const __m128i as_is = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-	/* What changes in the order of bytes when addresses and ports change places. */
+	/* XORed to a shuffle to swap addresses and ports. */
 	const __m128i turned =
 		_mm_setr_epi8(0, 0, 0, 0, 12, 12, 12, 12, 12, 12, 12, 12, 2, 2, 2, 2);
 	const __m128i last_order = _mm_setr_epi8(13, 12, 15, 14, 1, -1, NO2, NO4, NO4);
@@ -103,7 +103,7 @@ static inline void put_key_ipv6(const struct lj_parser *p, struct lj_packet *pac
 	const __m128i src = _mm_loadu_si128((const __m128i *)(ip + 8));
 	const __m128i dst = _mm_loadu_si128((const __m128i *)(ip + 24));
 	const uint32_t ports = rte_be_to_cpu_32(load32(ip + IPV6_BYTES));
-	/* A bit a byte, and one more for the ports: where they differ, and where dst is lower. */
+	/* A bit per byte, and bit 16 for the ports: where they differ, and where dst is lower. */
 	uint32_t differ = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(src, dst));
 	uint32_t lower = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(src, dst), src));
 	const uint8_t *first, *second;
@@ -127,8 +127,8 @@ static inline void put_key_ipv6(const struct lj_parser *p, struct lj_packet *pac
 
 #define TWICE(port) (short)RTE_BE16(port), (short)RTE_BE16(port)
 
-/* Ports whose packets may be more than themselves: DNS, FTP, and what tunnels run over. `ports` are
- * both, as they stand in the packet. */
+/* Whether one of the ports needs further parsing: DNS, FTP, and tunnels over UDP. `ports` are both,
+ * in network order. */
 static inline bool is_special(uint32_t ports)
 {
 	const __m256i special = _mm256_setr_epi16(TWICE(53), TWICE(21), TWICE(2152), TWICE(3544),
@@ -138,24 +138,24 @@ static inline bool is_special(uint32_t ports)
 	return !_mm256_testz_si256(same, same);
 }
 
-/* What an IP header tells of the packet. */
+/* What the IP header says about the packet. */
 struct plain {
 	const uint8_t *l4;
-	int32_t have;	/* bytes there are at l4 */
-	uint32_t bytes; /* that there should be, by the IP header */
+	int32_t have;	/* bytes captured at l4 */
+	uint32_t bytes; /* length of the L4 header and payload, by the IP header */
 	uint32_t l3_header_bytes;
 	const uint8_t *proto, *ttl;
 };
 
-/* How TCP and UDP are read: UDP as a TCP header of two words and nothing else. */
+/* How TCP and UDP are parsed: UDP as a TCP header of two words without flags and window. */
 struct l4 {
-	_Alignas(32) int8_t to_log[16]; /* sequence number, flags and window of TCP; zeros */
-	uint32_t mask, fixed;		/* TCP's words, flags and window in its header; or words */
-	int32_t least;			/* bytes */
+	_Alignas(32) int8_t to_log[16]; /* shuffle: TCP's sequence number, flags and window */
+	uint32_t mask, fixed;		/* TCP: header words, flags and window; UDP: words */
+	int32_t least;			/* minimum header bytes */
 };
 
-/* TCP or UDP: all facts but those of the capture and the key. They come in no order, so nothing
- * branches on which it is. */
+/* TCP or UDP: sets all facts except those of the capture and the key. The two alternate at random,
+ * so there is no branch on which it is. */
 static inline bool plain_l4(const struct plain *x, struct lj_packet *packet)
 {
 	enum { NEITHER, TCP, UDP };
@@ -172,12 +172,12 @@ static inline bool plain_l4(const struct plain *x, struct lj_packet *packet)
 
 	if (x->have < kind->least || unlikely(is_special(load32(x->l4))))
 		return false;
-	/* Of a TCP header without options, or of UDP's: there are always 16 bytes before it. */
+	/* The end of the header without options; there are always 16 bytes before it. */
 	end = x->l4 + kind->least;
 	words = (load32(end - 8) & kind->mask) | kind->fixed;
 	header = (words & 0xf0) / 4;
 	payload = x->bytes - header;
-	/* Not too few bytes, nor too many for what is called plain. */
+	/* Reject impossible lengths, and those too large for a plain packet. */
 	if (header < (uint32_t)kind->least || payload > INT16_MAX - IPV6_BYTES - L4_BYTES_MAX)
 		return false;
 	log = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(end - 16)),
@@ -206,7 +206,7 @@ static inline bool plain_l4(const struct plain *x, struct lj_packet *packet)
 static inline bool plain_ipv4(const struct lj_parser *p, const uint8_t *ip, int32_t have,
 			      struct lj_packet *packet)
 {
-	/* Version, header words, flags but "don't fragment", and offset. */
+	/* Version, header length, all fragment flags except DF, and offset. */
 	const uint64_t fixed = 0xff3f0000000000ff, wanted = 0x45;
 	struct plain x;
 
@@ -243,7 +243,7 @@ static inline bool plain_ipv6(const struct lj_parser *p, const uint8_t *ip, int3
 	return true;
 }
 
-/* Of a tag that is not in the frame any more. */
+/* The VLAN id of a tag that was removed from the frame. */
 static inline uint16_t stripped_vlan(const struct rte_mbuf *m)
 {
 	uint16_t tci = m->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED ? m->vlan_tci_outer : m->vlan_tci;
@@ -256,8 +256,8 @@ static inline uint64_t time_of(const struct lj_burst *burst, uint16_t i)
 	return RTE_MAX(burst->time_ns[i], UINT64_C(1));
 }
 
-/* What the capture tells, and zeros for the fields behind it in the same word and the same half of
- * a line. */
+/* Sets the fields from the capture, and zeroes the fields that follow in the same word and the same
+ * half of a line. */
 static inline void put_capture(struct lj_packet *packet, const struct lj_burst *burst, uint16_t i)
 {
 	const uint64_t wire = burst->wire_bytes[i];
@@ -275,9 +275,10 @@ static inline void put_capture(struct lj_packet *packet, const struct lj_burst *
 }
 
 /*
- * The packet that nearly all are: TCP or UDP over IPv4 without options or IPv6 without extensions,
- * no fragment, at most one VLAN tag, its headers in one segment, and nothing special. False, and
- * nothing settled, for any other: parse_layers() takes those, and would say the same of these.
+ * Fast path for nearly all packets: TCP or UDP over IPv4 without options or IPv6 without
+ * extensions, not a fragment, at most one VLAN tag, headers in one segment, and no port that needs
+ * further parsing. False for any other, with `packet` undefined; parse_any() handles all packets,
+ * with the same result for these.
  */
 static inline bool parse_plain(const struct lj_parser *p, const struct lj_burst *burst, uint16_t i,
 			       struct lj_packet *packet)
@@ -307,7 +308,7 @@ static inline bool parse_plain(const struct lj_parser *p, const struct lj_burst 
 	return false;
 }
 
-/* Any packet. False when it is refused, which is counted. */
+/* Parses any packet. False if it is rejected, which is counted. */
 static __rte_noinline bool parse_any(struct lj_parser *p, const struct lj_burst *burst, uint16_t i,
 				     struct lj_packet *packet)
 {

@@ -1,8 +1,8 @@
 /*
- * Private: what the parsing steps hand from one to the next.
+ * Private: the steps of the parser and the state passed between them.
  *
- * A step returns ACCEPTED, FOLLOWED (`type` and `at` say what comes next), or the counter of its
- * refusal. Nothing may be read unless parse_bytes() gave it.
+ * A step returns ACCEPTED, FOLLOWED (`type` and `at` tell what comes next), or the counter of the
+ * reason for which the packet is rejected. Frame data must only be accessed through parse_bytes().
  */
 #ifndef PARSE_H
 #define PARSE_H
@@ -26,7 +26,7 @@ enum {
 	TYPE_PPPOE_SESSION = 0x8864,
 	TYPE_QINQ = 0x88a8,
 	TYPE_QINQ_OLD = 0x9100,
-	/* Not in the registry: any IP, as its first nibble says (MPLS, GTP-U). */
+	/* Not an EtherType: IPv4 or IPv6 according to the first nibble (MPLS, GTP-U). */
 	TYPE_IP_BY_VERSION = 0x10000,
 };
 
@@ -37,13 +37,13 @@ struct frame {
 	uint32_t contiguous; /* bytes in it */
 	uint32_t captured;   /* bytes in all segments */
 	uint32_t wire_bytes;
-	uint32_t at;   /* offset of what is parsed next */
-	uint32_t type; /* and what it is */
+	uint32_t at;   /* offset of the next header */
+	uint32_t type; /* its EtherType */
 	uint32_t tunnels;
 };
 
-/* `n` > 0 bytes at `offset`: in the frame itself, or copied to `scratch` where segments meet. NULL
- * past the capture. */
+/* `n` > 0 bytes at `offset`: a pointer into the frame, or to `scratch` if they span segments. NULL
+ * if they were not captured. */
 static inline const uint8_t *parse_bytes(const struct frame *f, uint32_t offset, uint32_t n,
 					 void *scratch)
 {
@@ -64,43 +64,43 @@ static inline uint32_t be32(const uint8_t *p)
 	return (uint32_t)be16(p) << 16 | be16(p + 2);
 }
 
-/* Everything from f->at on, of which f->type says what it is, to the facts. */
+/* Parses everything from f->at on, which is of type f->type. */
 int parse_layers(struct frame *f, struct lj_packet *packet);
 
-/* From an IP header at f->at to the facts. */
+/* Parses everything from the IP header at f->at on. */
 int parse_ipv4(struct frame *f, struct lj_packet *packet);
 int parse_ipv6(struct frame *f, struct lj_packet *packet);
 
-/* What an IP header says of the layer above: `proto` and its `bytes` at f->at, and the addresses in
- * key form. */
+/* What the IP header says about the next layer: `bytes` of protocol `proto` at f->at, and the
+ * addresses as in the key. */
 struct upper {
 	uint8_t proto;
 	uint32_t bytes;
 	uint8_t src[16], dst[16];
 };
 
-/* Ends the key. */
+/* Parses the L4 header at f->at, and completes the key. */
 int parse_l4(struct frame *f, struct lj_packet *packet, const struct upper *u);
 
-/* MSS and window scale among a SYN's options, of which `have` bytes are there. */
+/* Looks for MSS and window scale in a SYN's options, of which `have` bytes were captured. */
 void parse_tcp_options(const uint8_t *p, uint32_t have, struct lj_packet *packet);
 
-/* Puts the lower (address, port) first; `side` is where the sender stands. */
+/* Fills the key, the lower (address, port) first, and sets `side` to the sender's. */
 void parse_key(struct lj_packet *packet, const struct upper *u, uint16_t src_port,
 	       uint16_t dst_port);
 
 /*
- * Whether a tunnel is opened at f->at, in a packet whose outer facts are in `packet`: then its
- * kind, and f is at what it carries. LJ_TUNNEL_NONE otherwise, f unchanged.
+ * Parses a tunnel header at f->at, in a packet whose outer facts are in `packet`. Returns its kind,
+ * with f advanced to the inner packet, or LJ_TUNNEL_NONE, with f unchanged.
  */
 enum lj_tunnel parse_tunnel(struct frame *f, const struct lj_packet *packet);
 
-/* DNS and FTP: the few fields that features ask for. */
+/* Parses the few fields of DNS and FTP that features need. */
 void parse_application(const struct frame *f, struct lj_packet *packet);
 
-/* Remembers the flow of a first fragment. `id` is the IP header's identification. */
+/* Remembers the flow of a first fragment. `id` is the IP identification. */
 void fragment_begin(struct lj_parser *p, const struct lj_packet *packet, uint32_t id);
-/* Gives a later fragment the key of its first one; false when that was not seen. */
+/* Sets a later fragment's key to that of the first one; false if that was not seen. */
 bool fragment_join(struct lj_parser *p, struct lj_packet *packet, const struct upper *u,
 		   uint32_t id);
 

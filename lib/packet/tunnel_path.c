@@ -1,6 +1,6 @@
 /*
- * Tunnel headers. A tunnel is opened only where its header keeps to its definition, so that other
- * traffic on the same port stays what it is.
+ * Tunnel headers. A packet is treated as a tunnel only if the header conforms to its specification,
+ * so that other traffic on the same port is not misparsed.
  */
 #include <netinet/in.h>
 
@@ -13,10 +13,10 @@ enum {
 	PORT_TEREDO = 3544,
 	PORT_VXLAN = 4789,
 	PORT_GENEVE = 6081,
-	PORT_VXLAN_LINUX = 8472, /* Linux before there was a number */
+	PORT_VXLAN_LINUX = 8472, /* Linux's default, older than the IANA number */
 };
 
-/* GRE (RFC 2784, 2890), and what it carries beside IP: NVGRE's Ethernet, MPLS, ERSPAN. */
+/* GRE (RFC 2784, 2890). Besides IP it carries Ethernet (NVGRE), MPLS and ERSPAN. */
 #define GRE_CHECKSUM 0x8000
 #define GRE_ROUTING  0x4000
 #define GRE_KEY	     0x2000
@@ -58,7 +58,7 @@ static enum lj_tunnel open_gre(struct frame *f)
 		return LJ_TUNNEL_NONE;
 	flags = be16(p);
 	protocol = be16(p + 2);
-	/* Version 1 is PPTP's (RFC 2637): a key, and PPP inside. */
+	/* Version 1 is PPTP (RFC 2637): a key, and PPP inside. */
 	if ((flags & GRE_VERSION) > 1 || (flags & GRE_ROUTING) ||
 	    ((flags & GRE_VERSION) == 1) != (protocol == TYPE_PPP))
 		return LJ_TUNNEL_NONE;
@@ -108,7 +108,7 @@ static bool open_geneve(struct frame *f)
 }
 
 #define GTPU_G_PDU	255
-#define GTPU_OPTIONAL	0x07 /* E, S, PN: four more bytes, whichever is set */
+#define GTPU_OPTIONAL	0x07 /* E, S, PN: four more bytes if any is set */
 #define GTPU_EXTENSIONS 8    /* followed at most */
 
 /* 3GPP TS 29.281: version 1, protocol type GTP, a G-PDU; extension headers are skipped. */
@@ -145,7 +145,7 @@ static bool open_gtpu(struct frame *f)
 	return true;
 }
 
-/* RFC 4380: authentication and origin indication may stand before the IPv6 header. */
+/* RFC 4380: authentication and origin indication may precede the IPv6 header. */
 static bool open_teredo(struct frame *f)
 {
 	uint8_t scratch[4];
