@@ -1,4 +1,4 @@
-/* Private: an inference lcore's end of the queues. */
+/* Private: an inference lcore's side of the queues. */
 #ifndef BATCH_H
 #define BATCH_H
 
@@ -10,16 +10,16 @@ struct lj_batcher {
 	const struct lj_batch_tuning *tuning;
 	struct lj_counters *counters;
 	void *record[LJ_BATCH_RECORDS];
-	uint32_t n;	/* taken from the merge and not yet done: the batch under way */
+	uint32_t n;	/* records of the current batch: taken and not yet done */
 	uint32_t n_due; /* of them due flows to be scored; the others are facts and shed flows */
-	/* What a due flow and a fact alone have cost of late, in TSC cycles; 0: not yet known. */
+	/* Recent cost of a due flow and of a fact, in TSC cycles; 0: not yet known. */
 	double row_cycles, fact_cycles;
-	uint64_t taken_tsc; /* when the batch under way was taken */
+	uint64_t taken_tsc; /* when the current batch was taken */
 	uint16_t n_queues;
 	struct lj_queue *queue[];
 };
 
-/* Marks and counts `n` of the due flows taken as shed; there are as many. */
+/* Marks `n` of the due flows taken as shed, and counts them; there must be at least `n`. */
 void shed_flows(struct lj_batcher *b, uint32_t n);
 
 #endif

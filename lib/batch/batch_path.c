@@ -12,7 +12,7 @@ uint16_t lj_batch_owner(const struct lj_flow *flow, uint16_t n)
 
 	memcpy(&high, initiator, 8);
 	memcpy(&low, initiator + 8, 8);
-	/* A fixed mix, so that a host has the same owner in every run; high bits scaled to n. */
+	/* A fixed hash, so that a host has the same owner in every run; scaled to 0..n - 1. */
 	low = (high ^ low ^ (low >> 29)) * 0x9e3779b97f4a7c15;
 	low = (low ^ (low >> 32)) * 0xd6e8feb86659fd93;
 	return (uint16_t)(((low >> 32) * n) >> 32);
@@ -82,7 +82,7 @@ bool lj_batch_offer_with(struct lj_queue *const *infer_queues, uint16_t n,
 
 	if (wait && !room_in_all(infer_queues, n))
 		return false;
-	/* A look counts nothing: it is the owner's alone. */
+	/* A look is not counted, so only the owner needs it. */
 	for (uint16_t i = 0; i < n && fact->event != LJ_HOST_LOOK; i++)
 		if (i != owner)
 			offer_fact_to(infer_queues[i], flow->order, fact, due_tsc, counters);
@@ -114,7 +114,7 @@ void lj_batch_advance(struct lj_queue *const *infer_queues, uint16_t n, struct l
 		lj_queue_advance(infer_queues[i], order);
 }
 
-/* Cycles that a batch may take; no limit in a replay, where nobody is waiting for an answer. */
+/* Cycles that a batch may take; no limit in a replay. */
 static double budget_of(const struct lj_batcher *b)
 {
 	uint64_t deadline_us = b->tuning->deadline_us;
@@ -124,8 +124,8 @@ static double budget_of(const struct lj_batcher *b)
 	return (double)deadline_us * (double)rte_get_tsc_hz() / 1e6;
 }
 
-/* How many more records fit the budget, should all of them be due flows. At least one in all, or
- * nothing would ever go on. */
+/* How many more records fit into the budget if all of them are due flows. At least one per batch,
+ * to guarantee progress. */
 static uint32_t affordable(const struct lj_batcher *b, double budget, uint32_t wanted)
 {
 	double spent = b->n_due * b->row_cycles + (b->n - b->n_due) * b->fact_cycles;
@@ -136,13 +136,13 @@ static uint32_t affordable(const struct lj_batcher *b, double budget, uint32_t w
 	return rows >= 1 ? (uint32_t)rows : b->n == 0;
 }
 
-/* Takes what waits, as far as size and deadline permit; whether the deadline was what ended it. */
+/* Takes waiting records as far as size and deadline permit; whether the deadline was the limit. */
 static bool take_waiting(struct lj_batcher *b, uint32_t size)
 {
 	double budget = budget_of(b);
 	uint32_t wanted, most, n;
 
-	/* Facts take no place in a batch: again, as long as there may be flows behind them. */
+	/* Facts do not count towards the size: repeat while flows may follow them. */
 	do {
 		most = RTE_MIN(size - b->n_due, (uint32_t)LJ_BATCH_RECORDS - b->n);
 		wanted = affordable(b, budget, most);
@@ -156,7 +156,7 @@ static bool take_waiting(struct lj_batcher *b, uint32_t size)
 	return n == wanted && most > 0 && lj_merge_waiting(b->merge) > b->n;
 }
 
-/* How many records wait beyond the half of their queues that workers may count on. */
+/* How many records exceed half of their queues, summed over all queues. */
 static uint32_t excess_of(const struct lj_batcher *b)
 {
 	uint32_t excess = 0;
@@ -167,11 +167,11 @@ static uint32_t excess_of(const struct lj_batcher *b)
 
 		excess += count > half ? count - half : 0;
 	}
-	/* Taken ones still hold their places. */
+	/* Records taken are still in their queues. */
 	return excess > b->n ? excess - b->n : 0;
 }
 
-/* Takes what is too much as well, and sheds as many flows of all taken. */
+/* Takes the excess, too, and sheds as many flows of all those taken. */
 static void shed_excess(struct lj_batcher *b)
 {
 	uint32_t excess = b->tuning->shed[0] != LJ_SHED_NONE ? excess_of(b) : 0, n_shed = 0;
@@ -218,8 +218,8 @@ bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batc
 	return true;
 }
 
-/* An average of the latest ones. What the scheduler takes away now and then is no cost of a row, so
- * a single measurement may not more than double it. */
+/* A moving average. A single measurement can at most double it, since preemption by the scheduler
+ * is not a cost of the row. */
 static void learn(double *cycles, double measured)
 {
 	if (*cycles > 0)
@@ -230,9 +230,9 @@ static void learn(double *cycles, double measured)
 
 static void learn_costs(struct lj_batcher *b, uint64_t now_tsc)
 {
-	/* Another lcore's clock, after a move, may be a little behind. */
+	/* After a migration to another CPU the TSC may be slightly behind. */
 	double took = now_tsc > b->taken_tsc ? (double)(now_tsc - b->taken_tsc) : 0;
-	/* To be shed costs about what a fact does. */
+	/* A shed flow costs about as much as a fact. */
 	uint32_t facts = b->n - b->n_due;
 
 	if (b->n_due == 0)

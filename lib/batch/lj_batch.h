@@ -1,20 +1,20 @@
 /*
- * Between the flow tables and the models: how due flows travel, and how many are scored together.
+ * Transport of due flows from the flow tables to the models, and batching for inference.
  *
- * Batches are work-conserving: an idle inference lcore takes what waits at once, so at light load a
- * flow is scored alone and immediately; while it is busy others gather, so at heavy load batches
- * are full. Nothing is ever delayed to make a batch larger.
+ * Batches are work-conserving: an idle inference lcore takes whatever is waiting, so at light load
+ * a flow is scored alone and immediately; while it is busy more flows queue up, so at heavy load
+ * batches are full. A flow is never delayed to make a batch larger.
  *
- * Overload, live: when more than half of a worker's queue waits, what is over half is shed: it
- * comes with the batch, its facts are seen and it leaves a record, but it is not scored. The class
- * of a flow (enum lj_shed_class) says which of those taken together go first, its `shed` which of
- * the class. So the worker finds room for the next ones; when it finds none all the same, the flow
- * is refused and counted.
+ * Overload in live capture: while a worker's queue is more than half full, the excess is shed:
+ * these flows are part of the batch, their facts are counted and they leave a record, but they are
+ * not scored. Flows are shed by class (enum lj_shed_class), and within a class by its policy (enum
+ * lj_shed). This makes room for new flows; if a queue is full all the same, the flow is refused and
+ * counted.
  *
  * Workers offer, inference lcores take. With host context a flow goes to the inference lcore that
  * owns its initiator (a fixed hash of the initiator's address), and the others get the flow's fact,
- * in the same order, so that each knows of all flows (lj_host.h). Otherwise it goes to one that is
- * near (lj_route.h).
+ * in the same order, so that each knows of all flows (lj_host.h). Otherwise it goes to one on the
+ * worker's NUMA node (lj_route.h).
  */
 #ifndef LJ_BATCH_H
 #define LJ_BATCH_H
@@ -30,17 +30,17 @@
 #include "lj_stats.h"
 
 #define LJ_BATCH_MAX 1024
-/* Of all records that come with a batch, facts too. */
+/* The maximum number of all records of a batch, including facts and shed flows. */
 #define LJ_BATCH_RECORDS (4 * LJ_BATCH_MAX)
 
 /*
- * A due flow in a queue worker_infer: the flow itself is the message, valid for any model. Or a
- * fact alone, of what has begun or of a flow that another lcore scores; then `flow` is not there.
+ * A record of a worker_infer queue: a due flow, with all that any model needs. Or only a fact, of a
+ * flow that has begun or that another lcore scores; then `flow` is not valid.
  */
 struct lj_due_flow {
 	struct lj_order order;
 	uint64_t due_tsc;    /* when the worker found it due */
-	uint64_t queued_tsc; /* when it was put into the queue */
+	uint64_t queued_tsc; /* when it was queued */
 	bool fact_alone;
 	bool has_fact;
 	bool shed;	    /* inference: wo; set when it is taken */
@@ -61,35 +61,36 @@ uint16_t lj_batch_owner(const struct lj_flow *flow, uint16_t n);
 bool lj_batch_offer(struct lj_queue *q, const struct lj_flow *flow, uint64_t due_tsc,
 		    struct lj_counters *counters);
 /*
- * Worker: the same to the flow's owner, with its fact, which the other lcores get alone. With
- * `wait` (a replay) also false when one of those has no room, and then none has got anything;
- * otherwise what does not get in is counted as host_refused.
+ * Worker: the same to the flow's owner, with the flow's fact; the other lcores get only the fact.
+ * With `wait` (a replay) also false if any of the queues is full, with nothing queued at all;
+ * otherwise facts that find their queue full are counted as host_refused.
  */
 bool lj_batch_offer_with(struct lj_queue *const *infer_queues, uint16_t n,
 			 const struct lj_flow *flow, const struct lj_host_fact *fact, bool wait,
 			 uint64_t due_tsc, struct lj_counters *counters);
-/* Worker: a fact for all of them; false as above. */
+/* Worker: queues a fact for all inference lcores; false as above. */
 bool lj_batch_offer_fact(struct lj_queue *const *infer_queues, uint16_t n, struct lj_order order,
 			 const struct lj_host_fact *fact, bool wait, uint64_t due_tsc,
 			 struct lj_counters *counters);
 void lj_batch_refuse(struct lj_counters *counters);
-/* Worker: tells all inference lcores that nothing before `order` will come. */
+/* Worker: raises the watermark of all queues: nothing before `order` will follow. */
 void lj_batch_advance(struct lj_queue *const *infer_queues, uint16_t n, struct lj_order order);
 
-/* Which flows of a class go unscored when there are too many. */
+/* Which flows of a class are shed first. */
 enum lj_shed {
 	LJ_SHED_NONE, /* a replay, where workers wait instead */
 	LJ_SHED_OLDEST,
 	LJ_SHED_NEWEST,
-	LJ_SHED_SMALLEST, /* of the fewest packets; of those the newest */
+	LJ_SHED_SMALLEST, /* those with the fewest packets; of equal ones the newest */
 };
 
 extern const char *const lj_shed_name[]; /* "none", "oldest" ... */
 
 /*
- * Classes of flow in the order in which they are shed: one is touched when all there are of those
- * before it do not suffice. First what is judged again later, then what a flood or a scan makes (so
- * that a flood of it costs no other flow its verdict), then what says least by itself.
+ * Classes of flows in the order in which they are shed; a class is used only if shedding all of
+ * those before it does not suffice. First those that will be due again, then those that floods and
+ * scans produce (so that a flood does not cost other flows their verdicts), then those that are
+ * least informative.
  */
 enum lj_shed_class {
 	LJ_SHED_EARLY,	    /* an early verdict: the flow goes on, and is due again */
@@ -101,32 +102,32 @@ enum lj_shed_class {
 	LJ_SHED_CLASSES
 };
 extern const char *const lj_shed_class_name[LJ_SHED_CLASSES];
-/* Which it is: the first of them that fits. */
+/* The flow's class: the first that matches. */
 enum lj_shed_class lj_shed_class_of(const struct lj_flow *f);
 
 /* Set by control, read by the inference lcore at each take. */
 struct lj_batch_tuning {
 	_Atomic uint32_t size;	      /* 1..LJ_BATCH_MAX */
-	_Atomic uint32_t deadline_us; /* longest that scoring a batch may take; 0: no limit */
-	/* enum lj_shed; of all classes NONE, or of none */
+	_Atomic uint32_t deadline_us; /* maximum time to score a batch; 0: no limit */
+	/* enum lj_shed; LJ_SHED_NONE for either all classes or none */
 	_Atomic uint32_t shed[LJ_SHED_CLASSES];
 };
-/* Gives all classes one policy. */
+/* Sets the policy of all classes. */
 void lj_batch_shed_by(struct lj_batch_tuning *tuning, enum lj_shed policy);
 
 struct lj_batch {
 	uint32_t n; /* due flows to be scored */
 	uint32_t n_records, n_shed;
-	void *const *records; /* [n_records] struct lj_due_flow: the due flows and, where they stand
-			       * in the order, shed ones and facts alone */
+	void *const *records; /* [n_records] struct lj_due_flow, in order: flows to be scored, shed
+			       * flows, and facts */
 	const struct lj_due_flow *due[LJ_BATCH_MAX];
 	const struct lj_flow *flows[LJ_BATCH_MAX];
 	const struct lj_due_flow *shed[LJ_BATCH_RECORDS];
 };
 
 /*
- * An inference lcore's end: borrows the queues, `tuning` and `counters`. NULL with errno. Thread:
- * that lcore.
+ * The consumer side, one per inference lcore. The queues, `tuning` and `counters` are borrowed.
+ * NULL with errno. Thread: that lcore.
  */
 struct lj_batcher;
 struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint16_t n,
@@ -135,23 +136,24 @@ struct lj_batcher *lj_batcher_create(struct lj_queue *const *worker_queues, uint
 void lj_batcher_destroy(struct lj_batcher *b);
 
 /*
- * Takes what waits: up to `size` due flows and no more than can be scored within `deadline_us`, by
- * what a flow and a fact have cost of late. So a flow that comes just after a batch was begun waits
- * no longer than `deadline_us` for it to end, and is decided within twice that while the lcore
- * keeps up. A single flow is always taken, whatever it costs. With them comes what is to be shed.
- * True with batch->n_records > 0 (batch->n is 0 when only facts have come). The flows stay in their
- * queues until lj_batch_done(). Ordered (a replay): nobody waits for an answer, so size alone
- * limits. Size and deadline hold from the next batch on.
+ * Takes waiting records: up to `size` due flows, but no more than can be scored within
+ * `deadline_us` according to the recent cost of a flow and a fact; at least one flow. So a flow
+ * that arrives just after a batch was started waits at most `deadline_us` for it to end, and has
+ * its verdict within twice that, as long as the lcore keeps up. Also takes what has to be shed.
+ * Ordered (a replay): no deadline.
+ *
+ * True with batch->n_records > 0 (batch->n is 0 if there are only facts). The flows stay in their
+ * queues until lj_batch_done(). Changes of size and deadline take effect with the next batch.
  */
 bool lj_batch_take(struct lj_batcher *b, uint64_t now_tsc, struct lj_batch *batch);
-/* `now_tsc`: when the batch's work was over; since its take is what it cost. */
+/* Releases the batch. `now_tsc` is when it was completed; the time since the take is its cost. */
 void lj_batch_done(struct lj_batcher *b, struct lj_batch *batch, uint64_t now_tsc);
 
-/* All queues closed and empty, and no batch under way. */
+/* All queues are closed and empty, and no batch is being processed. */
 bool lj_batcher_finished(const struct lj_batcher *b);
-/* Ordered: every flow before this has been given out and is done. */
+/* Ordered: every flow before this has been taken and is done. */
 struct lj_order lj_batcher_watermark(const struct lj_batcher *b);
-/* Flows waiting in the queues, those of a batch under way included. */
+/* Records waiting in the queues, including those of a batch being processed. */
 uint32_t lj_batcher_waiting(const struct lj_batcher *b);
 
 #endif

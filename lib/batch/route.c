@@ -6,12 +6,12 @@
 
 #define NONE UINT16_MAX
 
-/* Workers and inference lcores that deal with each other alone. */
+/* Groups of workers and inference lcores; flows stay within a group. */
 struct groups {
 	uint16_t n;
 	int node[LJ_ROUTE_MAX];
-	uint16_t workers[LJ_ROUTE_MAX], infers[LJ_ROUTE_MAX];	  /* how many [n] */
-	uint16_t of_worker[LJ_ROUTE_MAX], of_infer[LJ_ROUTE_MAX]; /* which; NONE: not yet */
+	uint16_t workers[LJ_ROUTE_MAX], infers[LJ_ROUTE_MAX];	  /* [n] how many in each */
+	uint16_t of_worker[LJ_ROUTE_MAX], of_infer[LJ_ROUTE_MAX]; /* which group; NONE: not yet */
 };
 
 static uint16_t group_of(const struct groups *g, int node)
@@ -30,7 +30,7 @@ static bool is_among(int node, const int *nodes, uint16_t n)
 	return false;
 }
 
-/* The group in which a worker has most of an inference lcore; or least of one. */
+/* The group with the most workers per inference lcore; with `least` that with the fewest. */
 static uint16_t loaded(const struct groups *g, bool least)
 {
 	uint16_t best = 0;
@@ -45,7 +45,7 @@ static uint16_t loaded(const struct groups *g, bool least)
 	return best;
 }
 
-/* A group a node that has both; then those that were left over, to the group they even out. */
+/* A group per node that has both; the other lcores are assigned so as to balance the load. */
 static void group_by_node(struct groups *g, const int *worker_node, uint16_t workers,
 			  const int *infer_node, uint16_t infer)
 {
@@ -88,7 +88,7 @@ static bool is_lopsided(const struct groups *g, uint16_t workers, uint16_t infer
 	return (uint32_t)g->workers[most] * infer > 2u * workers * g->infers[most];
 }
 
-/* The `rank`-th worker's part of its group's line, and the inference lcores it touches. */
+/* The `rank`-th worker's share of its group, and the inference lcores in it. */
 static void cut(const struct groups *g, uint16_t group, uint16_t rank, uint16_t infer,
 		struct lj_route *r)
 {
@@ -129,7 +129,7 @@ void lj_route_assign(const int *worker_node, uint16_t workers, const int *infer_
 	}
 }
 
-/* Of the worker's flows those that go to infer[i], in percent. */
+/* The share of the worker's flows that go to infer[i], in percent. */
 static uint32_t percent(const struct lj_route *r, uint16_t i)
 {
 	uint32_t begin = RTE_MAX((uint32_t)i << 16, r->start);

@@ -1,6 +1,5 @@
 /*
- * Which flows go unscored when there are too many: class by class, and within a class by its
- * policy.
+ * Selects the flows to be shed: class by class, and within a class by its policy.
  */
 #include <netinet/in.h>
 
@@ -9,7 +8,7 @@
 #define DNS   53
 #define SIZES 256
 
-/* Nobody answered, or a TCP handshake that was begun was not completed. */
+/* The responder sent nothing, or the TCP handshake was not completed. */
 static bool is_unanswered(const struct lj_flow *f)
 {
 	return f->side[1].packets == 0 ||
@@ -31,8 +30,8 @@ enum lj_shed_class lj_shed_class_of(const struct lj_flow *f)
 	return f->key.proto == IPPROTO_TCP ? LJ_SHED_TCP : LJ_SHED_OTHER;
 }
 
-/* Marks `n` of the class's flows among those taken, in the order in which they stand; from the back
- * with `newest`. Only those of up to `packets` packets. */
+/* Marks `n` of the class's flows that have up to `packets` packets, the oldest first, or with
+ * `newest` the newest first. */
 static void mark(struct lj_batcher *b, enum lj_shed_class class, uint32_t n, uint32_t packets,
 		 bool newest)
 {
@@ -47,7 +46,7 @@ static void mark(struct lj_batcher *b, enum lj_shed_class class, uint32_t n, uin
 	}
 }
 
-/* Whole sizes while they fit, then as many as are wanted of the next. */
+/* Marks all flows of the smallest sizes, and of the last size as many as are still needed. */
 static void mark_smallest(struct lj_batcher *b, enum lj_shed_class class, uint32_t n)
 {
 	uint32_t of_size[SIZES] = {0}, size = 0, marked = 0;

@@ -1,4 +1,4 @@
-/* Private: a feature as the table has it and a plan uses it. */
+/* Private: the table of features, and the plan. */
 #ifndef FEATURE_TABLE_H
 #define FEATURE_TABLE_H
 
@@ -10,14 +10,14 @@ extern const struct lj_feature_info feature_info[];
 extern feature_value *const feature_values[];
 extern const size_t n_features;
 
-/* The sets, and what is to be said of each. */
+/* The sets, with an introduction for the documentation. */
 struct feature_set {
 	const char *name, *help;
 };
 extern const struct feature_set feature_sets[];
 extern const size_t n_feature_sets;
 
-/* Columns of other people's tables that have no feature, and why. */
+/* Columns of other tools' tables that have no feature, and why. */
 struct missing_column {
 	const char *name, *why;
 };
@@ -32,7 +32,7 @@ struct lj_feature_plan {
 	char **name;	       /* [size], as asked for */
 };
 
-/* nDPI's number of the service that the ports suggest; 0 unknown. Path. */
+/* nDPI's protocol number of the service that the ports suggest; 0: unknown. Path. */
 uint16_t feature_service(const struct lj_flow *f);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Private: the words that the expressions of features*.def are made of.
+ * Private: functions for the expressions of features*.def.
  *
- * Variances come from exact integer sums; nothing is rounded before the difference is taken. Two
- * manners for what does not exist: NaN (our own sets) and 0 (CICFlowMeter, nProbe, argus: their
- * words are in formula_other.h).
+ * Variances are computed from exact integer sums, without rounding before the difference is taken.
+ * Values that do not exist are NaN in our own sets, and 0 in those of other tools (CICFlowMeter,
+ * nProbe, argus), whose functions are in formula_other.h.
  */
 #ifndef FORMULA_H
 #define FORMULA_H
@@ -34,9 +34,9 @@ static inline double mean_us(uint64_t sum_ns, uint64_t n)
 }
 
 /*
- * n * sum of squares - square of the sum: n squared times the population variance. Exact while the
- * squares stay below 2^96 (78 hours of gaps in ns, and n has 32 bits); beyond that in double.
- * A capture whose first packet is not its earliest has a span longer than its gaps: then 0.
+ * n * sum of squares - square of the sum, which is n^2 times the population variance. Exact while
+ * the sum of squares is below 2^96 (gaps of 78 hours in ns, since n has 32 bits); beyond that in
+ * double. Can be negative if time goes back within the capture: then 0.
  */
 static inline double spread(unsigned __int128 sumsq, uint64_t sum, uint32_t n)
 {
@@ -133,7 +133,7 @@ static inline double splt_length(const struct lj_flow *f, uint32_t i)
 
 static inline double splt_gap(const struct lj_flow *f, uint32_t i)
 {
-	/* In float, which NAN is, a long gap would lose digits. */
+	/* NAN is a float: without the casts a long gap would be rounded to float. */
 	return i < f->packets ? (double)f->splt.gap_us[i] : (double)NAN;
 }
 

@@ -1,12 +1,12 @@
 /*
- * Private: the words of host context that the expressions of features_host.def are made of.
+ * Private: functions on the host context for the expressions of features_host.def.
  */
 #ifndef FORMULA_HOST_H
 #define FORMULA_HOST_H
 
 #include "formula.h"
 
-/* Of a row that reads that part of a context; and what the outcomes of a flow are told from. */
+/* For a row that reads that part of the context; includes what the outcome of a flow depends on. */
 #define LJ_KEEP_CONTEXT(part)                                                                      \
 	(LJ_KEEP_HOST | LJ_KEEP_TCP | LJ_KEEP_PAYLOAD |                                            \
 	 (uint64_t)LJ_HOST_PART_##part << CONTEXT_SHIFT)
@@ -18,7 +18,7 @@ static inline uint32_t host_failed(const struct lj_host_view *v)
 	       v->count[LJ_HOST_REJECTEDS];
 }
 
-/* A size seen again is one flow more than there are sizes. */
+/* The share of flows whose size had been seen before: flows minus distinct sizes. */
 static inline double host_alike(const struct lj_host_view *v)
 {
 	uint32_t ended = v->count[LJ_HOST_ENDED], sizes = v->count[LJ_HOST_SIZES];
@@ -26,7 +26,7 @@ static inline double host_alike(const struct lj_host_view *v)
 	return ratio(ended > sizes ? ended - sizes : 0, ended);
 }
 
-/* Of all bytes of a host's flows, in one role and the other. */
+/* The share sent, of all bytes of a host's flows in both roles. */
 static inline double host_sent_share(const struct lj_host_view *a, const struct lj_host_view *b)
 {
 	uint64_t sent = a->sent + b->sent;

@@ -1,6 +1,6 @@
 /*
- * Private: the words of other tools' sets (CICFlowMeter, nProbe, argus), whose manner is 0 for what
- * does not exist.
+ * Private: functions for other tools' sets (CICFlowMeter, nProbe, argus), in which values that do
+ * not exist are 0.
  */
 #ifndef FORMULA_OTHER_H
 #define FORMULA_OTHER_H
@@ -23,13 +23,13 @@ static inline double sample_std(unsigned __int128 sumsq, uint64_t sum, uint32_t 
 	return sqrt(sample_var(sumsq, sum, n));
 }
 
-/* Of values in ns, in us. */
+/* The same of values in ns, converted to us. */
 static inline double sample_std_us(unsigned __int128 sumsq, uint64_t sum, uint32_t n)
 {
 	return sample_std(sumsq, sum, n) / 1e3;
 }
 
-/* The gaps of `packets` packets; there is none before the second. */
+/* The number of gaps between `packets` packets. */
 static inline uint32_t gaps(uint32_t packets)
 {
 	return packets > 0 ? packets - 1 : 0;
@@ -61,7 +61,7 @@ static inline double both_payload_min(const struct lj_flow *f)
 	return RTE_MIN(a->payload_min, b->payload_min);
 }
 
-/* Bytes of L4 headers: the record has them with the IP headers, whose fixed part is known. */
+/* Bytes of L4 headers: the record's header bytes minus the fixed part of the IP headers. */
 static inline uint64_t l4_header_sum(const struct lj_flow *f, int side)
 {
 	uint64_t ip = (uint64_t)f->side[side].packets * (f->key.version == 6 ? 40 : 20);
@@ -97,13 +97,13 @@ static inline double both_ttl_min(const struct lj_flow *f)
 	return RTE_MIN(a->ttl_min, b->ttl_min);
 }
 
-/* Bytes by second of the side's own duration, which counts as one second at least. */
+/* Bytes per second of the side's own duration, or of one second if that is shorter. */
 static inline double second_bytes(const struct lj_flow_side *s)
 {
 	return (double)s->length_sum * 1e9 / (double)RTE_MAX(side_span(s), UINT64_C(1000000000));
 }
 
-/* Bits by second of the side's own duration, which counts as one millisecond at least. */
+/* Bits per second of the side's own duration, or of one millisecond if that is shorter. */
 static inline double throughput(const struct lj_flow_side *s)
 {
 	return (double)s->length_sum * 8e3 / (double)RTE_MAX(ms(side_span(s)), UINT64_C(1));
@@ -136,7 +136,7 @@ static inline double argus_rate(const struct lj_flow *f, uint32_t packets)
 	return over(gaps(packets), seconds(span(f)));
 }
 
-/* Its load leaves out one packet of mean (whole) length, for the same reason. */
+/* For the same reason its load excludes one packet of mean length (rounded down). */
 static inline double argus_load(const struct lj_flow *f, int side)
 {
 	uint64_t bytes = frame_bytes(f, side);
@@ -145,7 +145,7 @@ static inline double argus_load(const struct lj_flow *f, int side)
 	return packets > 1 ? over((double)(bytes - bytes / packets) * 8, seconds(span(f))) : 0;
 }
 
-/* From 1, the initiator alone sent payload, to -1, the responder alone. */
+/* From 1, only the initiator sent payload, to -1, only the responder did. */
 static inline double producer_consumer_ratio(const struct lj_flow *f)
 {
 	double sent = (double)f->side[0].payload_sum, received = (double)f->side[1].payload_sum;

@@ -1,9 +1,9 @@
 /*
- * Private: which place of a table is whose.
+ * Private: a set-associative directory, which maps hashes to table indexes.
  *
- * Sets of eight places, a line each: the tags, and when each was used last. Who makes room is in
- * lj_host.h. A table has the first places of all sets, then all second ones, and so on, so that few
- * things take little of its memory.
+ * Each set is a cache line: the tags of eight entries, and when each was last used. lj_host.h
+ * describes the replacement. A table holds the first entries of all sets, then all second ones, and
+ * so on, so that few items touch little of its memory.
  */
 #ifndef DIRECTORY_H
 #define DIRECTORY_H
@@ -16,13 +16,13 @@
 #define NONE	    UINT32_MAX
 #define ESTABLISHED 0x80000000u
 
-/* Time goes in beats; what was not used for so many is outlived. */
+/* Entries that were not used for so many beats (BEAT_NS) have expired. */
 #define MEMORY_BEATS 480
 
-/* A tag of 0 is an empty place. */
+/* A tag of 0 is an empty entry. */
 struct place_set {
 	uint32_t tag[WAYS];
-	uint32_t used[WAYS]; /* beat of the latest use; top bit: established */
+	uint32_t used[WAYS]; /* beat of the last use; top bit: established */
 };
 LJ_ASSERT_LINES(struct place_set, 1);
 
@@ -32,16 +32,16 @@ struct directory {
 	uint32_t shift; /* 2^shift sets */
 };
 
-/* Where to look for a hash. */
+/* The set and the tag of a hash. */
 struct spot {
 	uint32_t set, tag;
 };
 
 struct place {
 	uint32_t index;
-	uint32_t before; /* beat of the use before this one; 0: new here */
-	bool taken;	 /* from an empty place */
-	bool evicted;	 /* from somebody who was not outlived yet */
+	uint32_t before; /* beat of the previous use; 0: a new entry */
+	bool taken;	 /* the entry was empty */
+	bool evicted;	 /* the entry belonged to another item that had not expired */
 };
 
 static inline struct spot spot_of(const struct directory *d, uint64_t hash)
@@ -56,7 +56,7 @@ static inline struct place_set *set_of(const struct directory *d, struct spot sp
 	return &d->sets[spot.set];
 }
 
-/* Whether a place has left every window; also when the clock has gone back behind it. */
+/* Whether an entry is outside of all windows; also true if the clock has gone back behind it. */
 static inline bool outlived(uint32_t used, uint32_t beat)
 {
 	return beat - (used & ~ESTABLISHED) >= MEMORY_BEATS;
@@ -76,15 +76,15 @@ static inline uint32_t way_of(const struct place_set *s, uint32_t tag)
 	return same != 0 ? (uint32_t)__builtin_ctz(same) : NONE;
 }
 
-/* The first place that is empty or outlived, or else the one used longest ago: the top bit puts the
- * established behind all newcomers. */
+/* The first entry that is empty or expired, else the least recently used one; the top bit sorts
+ * established entries after all others. */
 static inline uint32_t weakest(const struct place_set *s, uint32_t beat)
 {
 	__m256i tags = _mm256_load_si256((const __m256i *)s->tag);
 	__m256i used = _mm256_load_si256((const __m256i *)s->used);
 	__m256i age = _mm256_sub_epi32(_mm256_set1_epi32((int)beat),
 				       _mm256_and_si256(used, _mm256_set1_epi32(~ESTABLISHED)));
-	/* As outlived(): an age is at the limit, unsigned, where the greater of both is itself. */
+	/* As outlived(): unsigned age >= MEMORY_BEATS. */
 	__m256i old =
 		_mm256_cmpeq_epi32(_mm256_max_epu32(age, _mm256_set1_epi32(MEMORY_BEATS)), age);
 	uint32_t free =
@@ -104,7 +104,7 @@ static inline uint32_t index_of(const struct directory *d, struct spot spot, uin
 	return way << d->shift | spot.set;
 }
 
-/* Where it is, or NONE; not a use. */
+/* The entry's index, or NONE; does not count as a use. */
 static inline uint32_t directory_find(const struct directory *d, struct spot spot, uint32_t beat)
 {
 	const struct place_set *s = set_of(d, spot);
@@ -113,7 +113,7 @@ static inline uint32_t directory_find(const struct directory *d, struct spot spo
 	return way != NONE && !outlived(s->used[way], beat) ? index_of(d, spot, way) : NONE;
 }
 
-/* Where it is or from now on is. A use: whoever is met a second time is established. */
+/* Finds or allocates the entry, and counts as a use: with the second one it becomes established. */
 static inline struct place directory_claim(struct directory *d, struct spot spot, uint32_t beat)
 {
 	struct place_set *s = set_of(d, spot);

@@ -5,12 +5,11 @@
 #include "host_table.h"
 #include "lj_memory.h"
 
-/* For each host that is remembered: what it is marked with, and its flows that are open at a time.
- */
+/* Marks, and open flows, for each host. */
 #define MARKS_PER_HOST	  16
 #define OPENINGS_PER_HOST 4
 
-/* Sets of a directory with room for `places` or more. */
+/* The number of sets of a directory with room for `places` or more. */
 static uint64_t sets_for(uint64_t places)
 {
 	return rte_align64pow2(RTE_MAX(places / WAYS, (uint64_t)2));
@@ -54,7 +53,7 @@ static void close_directory(struct directory *d)
 	lj_memory_unmap(d->sets, (d->mask + 1) * sizeof(*d->sets));
 }
 
-/* What has to be counted. */
+/* What has to be counted for the parts wanted. */
 static uint32_t counts_for(uint32_t wanted)
 {
 	static const struct {

@@ -1,4 +1,4 @@
-/* Private: the stage's tables, and the steps of a fact through them. */
+/* Private: the stage's tables, and the steps by which a fact is processed. */
 #ifndef HOST_TABLE_H
 #define HOST_TABLE_H
 
@@ -7,7 +7,7 @@
 #include "directory.h"
 #include "tally.h"
 
-/* What only some facts or looks touch comes later. */
+/* The parts that only some facts touch come last. */
 struct host {
 	struct { /* as initiator */
 		struct leaf flows_peers, ports_pairs, sizes_ended, outcomes[2], failed;
@@ -25,16 +25,14 @@ struct service {
 };
 LJ_ASSERT_LINES(struct service, 4);
 
-/* One flow of a conversation that is over. */
+/* One flow of a conversation that has ended. */
 struct episode {
 	uint32_t bytes[2], duration_ms, size;
 };
 
-/* Of gaps and ends that many are known, LJ_HOST_RHYTHM at most, and the next goes where that many
- * before it say, modulo. */
 struct rhythm {
-	uint64_t begun_ns; /* the latest flow; 0: none */
-	uint8_t gaps, ends;
+	uint64_t begun_ns;  /* start of the latest flow; 0: none */
+	uint8_t gaps, ends; /* how many are known, and the position of the next: rhythm_next() */
 	uint32_t gap_us[LJ_HOST_RHYTHM];
 	uint32_t reserved[5];
 };
@@ -49,13 +47,13 @@ struct conversation {
 };
 LJ_ASSERT_LINES(struct conversation, 6);
 
-/* A flow that has begun and is not over, and what stood beside it. */
+/* The counts at the time when a flow that is still open began. */
 struct opening {
 	uint16_t count[LJ_HOST_OPENINGS];
 };
 
-/* What has to be counted for what is wanted, bits; of hosts flows, peers, ports and pairs always. A
- * tally's first leaf, BEGUN, says whose the others are. */
+/* What has to be counted, as bits. Flows, peers, ports and pairs of hosts are always counted. BEGUN
+ * is a tally's first leaf, which the others depend on. */
 enum {
 	OUT_ENDED = 0x001,
 	OUT_OUTCOMES = 0x002,
@@ -76,42 +74,41 @@ struct lj_host {
 	struct conversation *conversation;
 	struct opening *opening;
 	struct lj_counters *counters;
-	uint64_t now_ns; /* the clock, of the fact whose things were found last */
+	uint64_t now_ns; /* the clock, as of the fact last passed to host_find() */
 	uint32_t beat;
-	uint32_t wanted;    /* LJ_HOST_PART_*: what looks read */
-	uint32_t counts;    /* and what is counted for them */
-	struct clock clock; /* of the fact that was counted last */
+	uint32_t wanted;    /* LJ_HOST_PART_* */
+	uint32_t counts;    /* what is counted for them */
+	struct clock clock; /* as of the fact last counted */
 	struct lj_host_config config;
-	uint64_t held; /* places taken, of hosts, services and conversations */
+	uint64_t held; /* entries in use by hosts, services and conversations */
 };
 
-/* What distinct things are marked by: of a begin peer and port; of an end what is counted, peer and
- * port when it failed. */
+/* The marks of a fact, for distinct counts: of a begin peer and port; of an end the sizes that are
+ * counted, and peer and port if the flow failed. */
 enum { PEER, PORT, SIZE, SERVICE_SIZE, MARKS };
 
-/* Where the directories have what a fact is about. */
+/* The positions in the directories of the items of a fact. */
 struct keys {
 	struct spot src, dst, service, conversation, opening;
 	struct spot mark[MARKS];
-	bool failed; /* an end that did, and that is counted */
+	bool failed; /* the end of a flow that failed, if that is counted */
 };
 
-/* What it is about, where that is remembered; else NULL: ends and looks only. */
+/* The items of a fact. For ends and looks NULL if not remembered. */
 struct things {
 	struct host *src, *dst;
 	struct service *service;
 	struct conversation *conversation;
-	struct opening *opening; /* of ends: when there is to be a look */
+	struct opening *opening; /* for an end: only if the context is requested */
 	uint32_t beat;		 /* of the fact */
-	/* Of a begin: the latest use before this one; 0: new here, what is there is somebody
-	 * else's. */
+	/* For a begin: beat of the previous use; 0: a new entry, with another item's data. */
 	uint32_t src_seen, dst_seen, service_seen, conversation_seen;
-	uint32_t seen[MARKS]; /* the same of marks; of begins, and of ends of what is remembered */
-	bool failed;	      /* an end that did */
-	bool src_lost;	      /* a begin whose initiator has to make room for the responder */
+	uint32_t seen[MARKS]; /* the same for marks; for begins, and for ends of known items */
+	bool failed;	      /* the end of a flow that failed */
+	bool src_lost;	      /* a begin whose initiator's entry was evicted for the responder */
 };
 
-/* Two words into one, all bits of both in each of it (wyhash's multiply and fold). */
+/* Hashes two words into one (wyhash's multiply and fold). */
 static inline uint64_t fold(uint64_t a, uint64_t b)
 {
 	unsigned __int128 product =
@@ -120,8 +117,8 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }
 
-/* Where the next of a rhythm's gaps or ends goes; how many there are goes on in the second eight.
- */
+/* The position of a rhythm's next gap or end. The count goes on from LJ_HOST_RHYTHM to twice that
+ * and then wraps to LJ_HOST_RHYTHM, so that it also tells the position. */
 static inline uint32_t rhythm_next(uint8_t *n)
 {
 	uint32_t at = *n % LJ_HOST_RHYTHM;
@@ -130,8 +127,7 @@ static inline uint32_t rhythm_next(uint8_t *n)
 	return at;
 }
 
-/* Of a host as initiator and as responder, of a service and of a conversation; see tally_check().
- */
+/* tally_check() for a host as initiator and as responder, a service and a conversation. */
 static inline uint64_t check_out(struct host *h, const struct clock *clock)
 {
 	return tally_check((struct leaf *)&h->out, 6, &h->out.bytes, clock);
@@ -152,20 +148,20 @@ static inline uint64_t check_pair(struct conversation *c, const struct clock *cl
 	return tally_check((struct leaf *)&c->pair, 3, NULL, clock);
 }
 
-/* Makes a fact's keys and asks for the sets that they lead to. */
+/* Computes a fact's keys and prefetches their sets. */
 void host_ask_sets(const struct lj_host *h, struct keys *k, const struct lj_host_fact *fact);
-/* Follows the clock, and finds a fact's things: a begin takes places for them. */
+/* Advances the clock, and finds a fact's items; a begin allocates entries for them. */
 void host_find(struct lj_host *h, struct things *t, const struct keys *k,
 	       const struct lj_host_step *step);
 
-/* Counts a flow's begin, at its four things, and keeps its opening. An initiator that has to make
- * room is no longer among the things then. */
+/* Counts a flow's begin in its four items, and stores its opening. Sets t->src to NULL if src_lost.
+ */
 void host_begin(const struct lj_host *h, const struct lj_host_fact *fact, struct things *t);
-/* Counts a flow's end, at those that are remembered: an end makes nobody known. */
+/* Counts a flow's end in those items that are remembered; an end allocates no entries. */
 void host_end(const struct lj_host *h, const struct lj_host_fact *fact, const struct things *t);
-/* After an end or a look: what stands beside the flow; */
+/* After an end or a look: stores the flow's context, and brings its items up to date. */
 void host_view(const struct lj_host *h, const struct things *t, struct lj_host_context *context);
-/* or, where nobody asks, its things are no less as of now. */
+/* Only brings the items up to date, if no context is requested. */
 void host_touch(const struct lj_host *h, const struct things *t);
 
 #endif
