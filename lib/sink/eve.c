@@ -1,14 +1,14 @@
-#include "address.h"
 #include <math.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <time.h>
 
-#include "lj_clock.h"
+#include "address.h"
 #include "json_text.h"
+#include "lj_clock.h"
 #include "sink_lines.h"
 
-/* Suricata rule ids that nobody else uses: one a class. */
+/* Signature ids outside of the ranges that Suricata's rule sets use; one per model and class. */
 #define SIGNATURE_BASE 9000000
 
 static void add_time(struct text *t, const char *key, uint64_t ns)
@@ -62,7 +62,7 @@ static void add_address(struct text *t, const char *key, const struct lj_flow_ke
 	text_string(t, "\"");
 }
 
-/* Suricata's names of the protocols that networks carry; others are three digits. */
+/* Suricata's names of common protocols; others are written as three digits. */
 static void add_proto(struct text *t, uint8_t proto)
 {
 	static const char *const names[256] = {
@@ -109,7 +109,7 @@ static void add_endpoints(struct text *t, const struct lj_flow *f)
 		text_add(t, ",\"icmp_type\":%u,\"icmp_code\":%u", f->icmp_type, f->icmp_code);
 }
 
-/* Suricata knows these reasons for a flow's end; ours stands in ml.due. */
+/* Suricata's reasons for the end of a flow; ours is in ml.due. */
 static const char *reason_of(const struct lj_flow *f)
 {
 	switch (f->due) {
@@ -222,7 +222,7 @@ static void add_because(struct text *t, const struct lj_explanation *x)
 	text_string(t, "]");
 }
 
-/* What to know before trusting the record. */
+/* Properties of the record that limit how far it can be trusted. */
 static void add_marks(struct text *t, const struct lj_flow *f, const struct lj_opinion *o)
 {
 	const struct {
@@ -248,7 +248,7 @@ static void add_marks(struct text *t, const struct lj_flow *f, const struct lj_o
 		text_string(t, "]");
 }
 
-/* What kind of attack, where the model that decided can say. */
+/* The kind of attack, if the model that decided can tell. */
 static void add_family(struct text *t, const struct lj_model *model, const struct lj_opinion *o)
 {
 	if (o->family == 0)
@@ -305,8 +305,7 @@ static void add_ml(struct text *t, const struct lj_eve_config *config, const str
 	text_string(t, "}");
 }
 
-static void add_alert(struct text *t, const struct lj_eve_config *config,
-		      const struct lj_verdict *v)
+static void add_alert(struct text *t, const struct lj_verdict *v)
 {
 	const struct lj_opinion *o = lj_verdict_decisive(v);
 	const char *class = lj_verdict_class(v);
@@ -348,7 +347,7 @@ size_t lj_eve_encode(const struct lj_eve_config *config, const struct lj_verdict
 	text_string(&t, ",");
 	add_word(&t, "community_id", community_id);
 	if (alert)
-		add_alert(&t, config, v);
+		add_alert(&t, v);
 	add_flow(&t, v);
 	add_tcp(&t, &v->flow);
 	add_ml(&t, config, v, alert);
