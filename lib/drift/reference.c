@@ -1,10 +1,11 @@
 /*
- * reference.json of a bundle: {"format": 1, "rows": n, "features": [...], "score": {...}}; of each
- * feature, in the manifest's order, and of the score {"edges": [ascending], "shares": [missing,
- * below the first edge, ..., from the last on]}.
+ * reference.json of a bundle: {"format": 1, "rows": n, "features": [...], "score": {...}}. For each
+ * feature, in the manifest's order, and for the score: {"edges": [ascending], "shares": [missing,
+ * below the first edge, ..., from the last edge on]}.
  */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <jansson.h>
@@ -71,20 +72,22 @@ struct reference *reference_load(const struct lj_model *m, struct lj_error *err)
 
 	if (!lj_model_reference(m, path, sizeof(path)))
 		return NULL;
-	root = json_load_file(path, 0, &at);
 	r = calloc(n + 1, sizeof(*r));
-	if (root == NULL || r == NULL) {
-		lj_error_set(err, EINVAL, path, "line %d: %s", at.line,
-			     r != NULL ? at.text : "not enough memory");
-		what = "";
-	} else {
-		what = read_all(root, r, n, where, sizeof(where));
-		if (what != NULL)
-			lj_error_set(err, EINVAL, path, "%s: %s", where, what);
+	if (r == NULL) {
+		lj_error_set(err, ENOMEM, path, "not enough memory");
+		return NULL;
 	}
+	root = json_load_file(path, 0, &at);
+	if (root == NULL) {
+		lj_error_set(err, EINVAL, path, "line %d: %s", at.line, at.text);
+		free(r);
+		return NULL;
+	}
+	what = read_all(root, r, n, where, sizeof(where));
 	json_decref(root);
 	if (what == NULL)
 		return r;
+	lj_error_set(err, EINVAL, path, "%s: %s", where, what);
 	free(r);
 	return NULL;
 }
