@@ -1,8 +1,9 @@
 /*
- * Which engine a model is scored by. XGBoost is opened first in any case: it is the reference that
- * the forest must match before it may be chosen.
+ * Chooses the engine of a model. XGBoost is always opened first: it is the reference that the
+ * forest must match before it may be chosen.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,17 +13,22 @@
 #include "model.h"
 
 #define FOREST_BYTES_MAX (1ULL << 30)
-#define MEASURE_ROWS	 32 /* of a batch, when both engines are measured */
-#define MEASURE_TIMES	 7  /* and the median is taken */
+#define MEASURE_ROWS	 32 /* batch size when both engines are measured */
+#define MEASURE_TIMES	 7  /* measurements, of which the median is taken */
 
-static void say(struct lj_model *m, const char *format, const char *text)
+/* Sets the reason for the choice of the engine. */
+__attribute__((format(printf, 2, 3))) static void set_reason(struct lj_model *m, const char *format,
+							     ...)
 {
-	char *reason = m->manifest.info.engine_reason;
+	va_list ap;
 
-	snprintf(reason, sizeof(m->manifest.info.engine_reason), format, text);
+	va_start(ap, format);
+	vsnprintf(m->manifest.info.engine_reason, sizeof(m->manifest.info.engine_reason), format,
+		  ap);
+	va_end(ap);
 }
 
-/* The forest, proved; NULL when it is not to be had, and why. */
+/* The forest, checked against XGBoost; NULL with `err` if it cannot be used. */
 static struct forest *proved_forest(struct lj_model *m, const json_t *root, void *reference,
 				    struct lj_error *err)
 {
@@ -49,7 +55,7 @@ static int compare_times(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* This thread's own time: a start beside other work must not choose by chance. */
+/* CPU time of this thread, so that other load on the machine does not affect the choice. */
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -58,7 +64,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* Median ns a row of a batch of MEASURE_ROWS, by each engine in turn. */
+/* The median time per row, in ns, in batches of MEASURE_ROWS, for each engine. */
 static void measure(const struct lj_engine_ops *const *engines, void *const *handles,
 		    const float *matrix, float *scores, double *ns)
 {
@@ -77,7 +83,7 @@ static void measure(const struct lj_engine_ops *const *engines, void *const *han
 	}
 }
 
-/* Whether the forest is the faster of the two. */
+/* Whether the forest is faster than XGBoost. */
 static bool forest_is_faster(struct lj_model *m, void *reference, struct lj_error *err)
 {
 	const struct lj_engine_ops *engines[] = {&lj_engine_xgboost, &lj_engine_forest};
@@ -85,17 +91,15 @@ static bool forest_is_faster(struct lj_model *m, void *reference, struct lj_erro
 	float *matrix = calloc(MEASURE_ROWS * m->manifest.info.features, sizeof(*matrix));
 	float *scores = calloc(MEASURE_ROWS * m->manifest.info.outputs, sizeof(*scores));
 	double ns[2] = {0, 0};
-	char text[100];
 
 	if (handles[1] != NULL && matrix != NULL && scores != NULL) {
-		/* Rows that do not all take one path. */
+		/* Rows that take different paths. */
 		for (uint32_t i = 0; i < MEASURE_ROWS * m->manifest.info.features; i++)
 			matrix[i] = (float)(i * 2654435761U % 100003) / (float)(1 + i % 97);
 		measure(engines, handles, matrix, scores, ns);
 	}
-	snprintf(text, sizeof(text), "forest %.0f ns a row, xgboost %.0f, in batches of %d", ns[1],
-		 ns[0], MEASURE_ROWS);
-	say(m, "measured: %s", text);
+	set_reason(m, "measured: forest %.0f ns a row, xgboost %.0f, in batches of %d", ns[1],
+		   ns[0], MEASURE_ROWS);
 	lj_engine_forest.close(handles[1]);
 	free(matrix);
 	free(scores);
@@ -108,18 +112,18 @@ static const struct lj_engine_ops *choose(struct lj_model *m, enum lj_engine wan
 	struct lj_error err = {0};
 
 	if (wanted == LJ_ENGINE_XGBOOST) {
-		say(m, "%s", "as configured");
+		set_reason(m, "as configured");
 		return &lj_engine_xgboost;
 	}
 	m->forest = proved_forest(m, root, reference, &err);
 	if (m->forest == NULL) {
-		say(m, "forest refused: %.110s", err.what);
+		set_reason(m, "forest refused: %.110s", err.what);
 		lj_log(WARNING, "model %s: the forest engine refuses it, xgboost scores: %s\n",
 		       m->dir, err.what);
 		return &lj_engine_xgboost;
 	}
 	if (wanted == LJ_ENGINE_FOREST)
-		say(m, "%s", "as configured");
+		set_reason(m, "as configured");
 	else if (!forest_is_faster(m, reference, &err))
 		return &lj_engine_xgboost;
 	return &lj_engine_forest;
@@ -143,7 +147,7 @@ static void close_handles(struct lj_model *m)
 	}
 }
 
-/* With the handles of `engine`; 0 when it gives the golden rows. */
+/* Opens the handles of `engine`; 0 if it reproduces the golden rows. */
 static int take(struct lj_model *m, const struct lj_engine_ops *engine, const char *path,
 		struct lj_error *err)
 {
@@ -164,7 +168,7 @@ static const char *why_exact(const struct lj_model *m)
 	return "its margins are too large for bounds";
 }
 
-/* What came of the mode asked for. */
+/* Records the mode in effect, and warns if it is not the one requested. */
 static void say_mode(struct lj_model *m, enum lj_mode wanted)
 {
 	bool decides = m->forest != NULL && m->forest->bounds != NULL;
@@ -187,7 +191,7 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, 
 		return -EIO;
 	engine = choose(m, wanted, root, reference);
 	lj_engine_xgboost.close(reference);
-	/* Bounds are of margins and of the objective's own probabilities. */
+	/* The bounds assume the objective's own transform. */
 	if (engine == &lj_engine_forest && mode == LJ_MODE_DECIDE &&
 	    m->manifest.info.transform == LJ_TRANSFORM_OBJECTIVE)
 		m->forest->bounds = forest_bound(m->forest, m->manifest.info.threshold);
@@ -197,7 +201,7 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, 
 		ret = take(m, &lj_engine_xgboost, path, err);
 		if (ret == 0) {
 			m->manifest.info.proof_rows = 0;
-			say(m, "%s", "forest refused: it does not give the golden rows");
+			set_reason(m, "forest refused: it does not give the golden rows");
 			lj_log(WARNING,
 			       "model %s: the forest engine does not give the golden "
 			       "rows, xgboost scores\n",
