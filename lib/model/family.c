@@ -3,23 +3,6 @@
 
 #include "model.h"
 
-/* The manifest of the second model carries the hashes of its own files: its hash is all of theirs.
- */
-static int check_manifest(const char *dir, const char *wanted, struct lj_error *err)
-{
-	char path[1024], have[2 * LJ_SHA256_BYTES + 1];
-	int ret;
-
-	snprintf(path, sizeof(path), "%s/manifest.json", dir);
-	ret = lj_sha256_file(path, have, err);
-	if (ret == 0 && strcmp(have, wanted) != 0)
-		ret = lj_error_set(
-			err, EILSEQ, path,
-			"SHA-256 is %s, the model's manifest says %s: the file was changed", have,
-			wanted);
-	return ret;
-}
-
 int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 {
 	const struct lj_model_info *info;
@@ -30,7 +13,8 @@ int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 	if (m->manifest.family[0] == '\0')
 		return 0;
 	snprintf(dir, sizeof(dir), "%s/%s", m->dir, m->manifest.family);
-	ret = check_manifest(dir, m->manifest.family_sha256, err);
+	/* The manifest has the hashes of the other files, so checking its own is sufficient. */
+	ret = hash_check(dir, "manifest.json", m->manifest.family_sha256, "model's manifest", err);
 	if (ret != 0)
 		return ret;
 	m->family = model_open(dir, m->slots, engine, LJ_MODE_EXACT, m->proof, err);
@@ -43,7 +27,7 @@ int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 	if (info->outputs != info->classes)
 		return lj_error_set(err, EINVAL, dir, "gives %u scores for its %u classes",
 				    info->outputs, info->classes);
-	/* What is kept of a flow follows from the first model's features. */
+	/* The parts of a record that are kept depend on the first model's features only. */
 	name = lj_model_unkept(m->family, lj_feature_plan_keep(m->plan), UINT32_MAX);
 	if (name != NULL)
 		return lj_error_set(err, EINVAL, dir,
@@ -54,7 +38,7 @@ int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 	return 0;
 }
 
-/* The likeliest class but benign, and its share of all those. */
+/* Sets the likeliest class other than benign, and its share of all of these. */
 static void name_of(const struct lj_model_info *info, const float *p, struct lj_opinion *o)
 {
 	float sum = 0;

@@ -6,22 +6,28 @@
 #include "forest.h"
 #include "model.h"
 
-static int check_hash(const struct lj_model *m, const char *name, const char *wanted,
-		      struct lj_error *err)
+int hash_check(const char *dir, const char *name, const char *wanted, const char *whose,
+	       struct lj_error *err)
 {
 	char path[1024], have[2 * LJ_SHA256_BYTES + 1];
 	int ret;
 
-	snprintf(path, sizeof(path), "%s/%s", m->dir, name);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	ret = lj_sha256_file(path, have, err);
 	if (ret == 0 && strcmp(have, wanted) != 0)
 		ret = lj_error_set(err, EILSEQ, path,
-				   "SHA-256 is %s, the manifest says %s: the file was changed",
-				   have, wanted);
+				   "SHA-256 is %s, the %s says %s: the file was changed", have,
+				   whose, wanted);
 	return ret;
 }
 
-/* What the booster file says must fit what the manifest says. */
+static int check_hash(const struct lj_model *m, const char *name, const char *wanted,
+		      struct lj_error *err)
+{
+	return hash_check(m->dir, name, wanted, "manifest", err);
+}
+
+/* Checks that the booster file matches the manifest. */
 static int check_booster(struct lj_model *m, const struct lj_model_info *booster, const char *path,
 			 struct lj_error *err)
 {
@@ -228,7 +234,7 @@ void opinion_form(const struct lj_model_info *info, const float *p, struct lj_op
 		return;
 	}
 	o->score = 1 - p[0];
-	/* Of what alarms, benign may still be the likeliest single class: then it is not that. */
+	/* An alert's class is never benign, even if that is the likeliest single class. */
 	o->class_index = o->score >= info->threshold;
 	for (uint16_t k = 0; k < info->classes; k++) {
 		o->scores[k] = p[k];
@@ -242,7 +248,7 @@ static bool decides(const struct lj_model *m)
 	return m->forest != NULL && m->forest->bounds != NULL;
 }
 
-/* By the slot's engine in the model's mode; decided[n] as forest_decide() has it. */
+/* Scores with the slot's engine in the model's mode; decided[n] as in forest_decide(). */
 static int score(struct lj_model *m, uint16_t slot, const float *rows, uint32_t n,
 		 float *probabilities, uint8_t *decided)
 {
