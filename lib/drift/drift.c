@@ -112,7 +112,7 @@ bool lj_drift_look(struct lj_drift *d, uint64_t now_ns)
 	}
 	if (now_ns >= d->pane_end_ns)
 		d->pane_end_ns = now_ns + d->config.window_ns / PANES;
-	/* When nothing was scored, no model was silent. */
+	/* A gap in which no flow was scored does not count as silence. */
 	for (uint16_t m = 0; m < d->models->n && gap_ns > d->config.window_ns; m++)
 		d->model[m].fired_ns += gap_ns;
 	d->now_ns = now_ns;

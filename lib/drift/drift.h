@@ -10,7 +10,7 @@
 
 /* Bins of one feature, or of the score: bin 1 + the number of edges at or below the value. */
 struct reference {
-	uint32_t edges; /* 0: the value never changed, or is not watched */
+	uint32_t edges; /* 0: the value is constant, or not watched */
 	float edge[EDGES_MAX];
 	float share[BINS_MAX];
 };
@@ -27,8 +27,8 @@ struct watched {
 	float threshold;
 	struct reference *reference; /* [features + 1], the score last; NULL: the bundle has none */
 	struct pane pane[PANES];
-	uint64_t fired_ns;		/* packet time when it was latest over its threshold */
-	bool drifted, silent, flooding; /* alarms that were raised and are not over */
+	uint64_t fired_ns;		/* packet time when it was last over its threshold */
+	bool drifted, silent, flooding; /* alarms that are active */
 
 	/* sink: wo; all: ro */
 	struct lj_drift_report report;
@@ -39,12 +39,13 @@ struct lj_drift {
 	struct lj_drift_config config;
 	const struct lj_model_set *models;
 	struct lj_counters *counters;
-	uint64_t now_ns, pane_end_ns; /* packet time; 0: nothing was seen */
-	uint32_t pane;		      /* that is being filled */
+	uint64_t now_ns, pane_end_ns; /* packet time; 0: none yet */
+	uint32_t pane;		      /* the current one */
 	struct watched model[LJ_MODELS_MAX];
 };
 
-/* reference[features + 1] of a bundle, the score last; NULL with err->what empty: it has none. */
+/* Reads reference[features + 1] of a bundle, the score last; the caller frees it. NULL with `err`,
+ * or with err->what unchanged if the bundle has none. */
 struct reference *reference_load(const struct lj_model *m, struct lj_error *err);
 
 static inline uint32_t bin_of(const struct reference *r, float value)

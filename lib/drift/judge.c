@@ -1,10 +1,10 @@
-/* What the window says, in numbers and alarms. */
+/* Evaluates the window: reports and alarms. */
 #include <math.h>
 
 #include "drift.h"
 #include "lj_log.h"
 
-/* An empty bin must not make an infinite index. */
+/* An empty bin would make the index infinite. */
 #define SHARE_MIN 1e-4
 
 static double stability(const struct watched *w, uint32_t feature, uint64_t sampled)
@@ -35,7 +35,7 @@ static void put_psi(float *word, double value)
 	__atomic_store(word, &psi, __ATOMIC_RELAXED);
 }
 
-/* A score that is a bound says nothing of how scores are distributed. */
+/* Scores that are only bounds cannot be compared. */
 static void judge_psi(struct watched *w, uint64_t sampled)
 {
 	bool enough = w->reference != NULL && sampled >= LJ_DRIFT_ROWS_MIN;

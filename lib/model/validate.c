@@ -1,6 +1,6 @@
 /*
- * XGBoost 1.7.4 trusts its model files: a child index out of range crashes it, a cycle hangs it, a
- * wrong split feature reads beyond the row. So a file is walked here first.
+ * XGBoost 1.7.4 does not validate model files: a child index out of range crashes it, a cycle hangs
+ * it, a wrong split feature reads beyond the row. So files are validated here first.
  */
 #include <errno.h>
 #include <math.h>
@@ -47,7 +47,7 @@ static int refuse(struct lj_error *err, const char *path, size_t tree, const cha
 	return lj_error_set(err, EILSEQ, path, "tree %zu: %s", tree, what);
 }
 
-/* Lengths alike, indices in range, numbers finite: what one node says by itself. */
+/* Checks one node by itself: indices in range, numbers finite. */
 static const char *check_node(const struct tree *t, size_t i, json_int_t features)
 {
 	const json_t *left = json_array_get(t->left, i), *right = json_array_get(t->right, i);
@@ -64,8 +64,7 @@ static const char *check_node(const struct tree *t, size_t i, json_int_t feature
 		return NULL;
 	if (l <= 0 || r <= 0 || (size_t)l >= t->nodes || (size_t)r >= t->nodes || l == r)
 		return "a child index is out of range";
-	/* XGBoost adds one to the left child; what the file calls the right one it does not read.
-	 */
+	/* XGBoost computes the right child as left + 1 and ignores the one in the file. */
 	if (r != l + 1)
 		return "a right child does not follow its left one";
 	if (json_integer_value(feature) < 0 || json_integer_value(feature) >= features)
@@ -73,9 +72,8 @@ static const char *check_node(const struct tree *t, size_t i, json_int_t feature
 	return NULL;
 }
 
-/* Every node but the root has one parent, and parents come first or later but never in a circle;
- * and none is so deep that XGBoost, which goes down by calls, would not come back from an
- * explanation. */
+/* Checks that the nodes form a tree, and that it is not so deep that XGBoost's recursion, in an
+ * explanation, would overflow the stack. */
 static const char *check_shape(const struct tree *t)
 {
 	uint32_t *stack = malloc(t->nodes * sizeof(*stack));
@@ -110,8 +108,7 @@ out:
 	return what;
 }
 
-/* Categorical splits are told in two ways, each of which XGBoost follows into arrays it does not
- * look at. */
+/* There are two representations of categorical splits; for each XGBoost reads unchecked arrays. */
 static bool is_categorical(const json_t *json)
 {
 	static const char *const lists[] = {"categories", "categories_nodes", "categories_segments",
@@ -139,7 +136,7 @@ static const char *check_tree(const json_t *json, size_t index, json_int_t featu
 	};
 	const json_t *param = json_object_get(json, "tree_param");
 
-	/* XGBoost puts the tree where its id says, and runs into a null where none came. */
+	/* XGBoost stores the tree at its id, and dereferences null if one is missing. */
 	if (!json_is_integer(json_object_get(json, "id")) ||
 	    json_integer_value(json_object_get(json, "id")) != (json_int_t)index)
 		return "its id is not its place in the list";
@@ -195,7 +192,7 @@ static int check_trees(const json_t *model, json_int_t features, json_int_t outp
 	return 0;
 }
 
-/* What the objective and the learner's numbers say of each other. */
+/* Checks that the objective is supported and matches the learner's parameters. */
 static int check_objective(const char *name, const json_t *param, const char *path,
 			   struct lj_error *err)
 {
@@ -219,7 +216,7 @@ static int check_objective(const char *name, const json_t *param, const char *pa
 	return 0;
 }
 
-/* dart keeps a weight a tree beside the trees. */
+/* The booster's model; dart has a weight per tree in addition. */
 static const json_t *trees_of(const json_t *booster, const char *path, struct lj_error *err)
 {
 	const char *kind = json_string_value(json_object_get(booster, "name"));
@@ -276,8 +273,8 @@ static int check_root(const json_t *root, const char *path, struct lj_model_info
 }
 
 /*
- * Parsed, a file takes up to forty times its bytes (a document's value for each byte of a typed
- * array): what the memory does not hold is refused before the kernel kills for it.
+ * A parsed file takes up to forty times its size in memory (a JSON value for each byte of a typed
+ * array). If that is not available, refuse it before the OOM killer strikes.
  */
 static int check_size(const char *path, struct lj_error *err)
 {
@@ -302,7 +299,7 @@ static int check_size(const char *path, struct lj_error *err)
 	return 0;
 }
 
-/* Adds to an error that the file is newer than the library, when it is. */
+/* Adds to an error that the file is newer than the library, if so. */
 static void blame_version(const json_t *root, const char *path, struct lj_error *err)
 {
 	const json_t *version = json_object_get(root, "version");
@@ -327,7 +324,7 @@ static bool has_suffix(const char *path, const char *suffix)
 	return length >= n && strcmp(path + length - n, suffix) == 0;
 }
 
-/* No number of JSON's, but what XGBoost writes as the threshold of a categorical split. */
+/* NaN is not valid JSON, but XGBoost writes it as the threshold of a categorical split. */
 static void blame_nan(const char *path, struct lj_error *err)
 {
 	char said[sizeof(err->what)];
@@ -346,7 +343,8 @@ json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_err
 	if (check_size(path, err) != 0)
 		return NULL;
 	if (has_suffix(path, ".json")) {
-		/* XGBoost reads no escapes: to it a name written twice, once with them, is two. */
+		/* XGBoost does not decode escapes, so to it an escaped duplicate is another name.
+		 */
 		root = document_read(path, JSON_REJECT_DUPLICATES, EILSEQ, err);
 		if (root == NULL)
 			blame_nan(path, err);

@@ -15,8 +15,8 @@ static bool over(const struct lj_verdict *v, uint16_t m)
 	return v->opinion[m].score >= lj_model_info(v->models->model[m])->threshold;
 }
 
-/* The highest score of the models that are over their thresholds, or of those that are not; -1 when
- * there are none. One that failed is under, and behind every other. */
+/* The model with the highest score of those over their thresholds, or of those that are not; -1 if
+ * there are none. One that failed counts as not over, and comes last. */
 static int highest(const struct lj_verdict *v, bool of_those_over)
 {
 	int best = -1;
@@ -36,7 +36,7 @@ static uint16_t most_severe(const struct lj_verdict *v)
 	return (uint16_t)RTE_MAX(best >= 0 ? best : highest(v, false), 0);
 }
 
-/* The specialist of a class: named after it, or with that class beside the benign one. */
+/* Whether a model is a specialist for a class: by its name, or one of its classes except benign. */
 static bool is_specialist(const struct lj_model_info *info, const char *class)
 {
 	if (strcmp(info->name, class) == 0)
@@ -47,7 +47,7 @@ static bool is_specialist(const struct lj_model_info *info, const char *class)
 	return false;
 }
 
-/* The first specialist of `class` that has a score; 0 when there is none. */
+/* The first specialist for `class` that has a score; 0 if there is none. */
 static uint16_t specialist(const struct lj_verdict *v, const char *class)
 {
 	for (uint16_t m = 1; m < v->n_opinions; m++)
@@ -64,7 +64,7 @@ static uint16_t routed(const struct lj_verdict *v)
 
 	if (v->n_opinions == 0 || first->class_index == 0)
 		return isnan(first->score) ? most_severe(v) : 0;
-	/* A family says more than that it is malicious. */
+	/* A family is more specific than the class. */
 	if (first->family != 0)
 		m = specialist(v, lj_model_family(v->models->model[0])->class_name[first->family]);
 	if (m == 0)
@@ -82,7 +82,7 @@ static void decide(struct lj_verdict *v)
 	if (v->models->rule == LJ_RULE_VOTE && v->n_opinions > 0) {
 		v->alert = v->votes >= v->models->quorum && v->votes > 0;
 		best = highest(v, v->alert);
-		/* Too few, but all there are: the first keeps its word. */
+		/* Below the quorum with all models over their thresholds: the first one. */
 		v->model = (uint16_t)RTE_MAX(best, 0);
 		return;
 	}
