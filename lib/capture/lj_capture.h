@@ -258,7 +258,8 @@ struct lj_takeover {
  * Opens and starts the next way of watching a port: in the order of "auto:", beginning after the
  * way `after` and wrapping around, then as configured. The old source must have been retired. The
  * new one has the same name; unless the device is bound to vfio-pci it has one queue. The log says
- * why each way failed. NULL with `err`, the first reason, if all do.
+ * why each way failed. NULL if all do; `err` then holds the first reason, or the one it held before
+ * (it must be initialized).
  */
 struct lj_source *lj_source_take_over(const struct lj_takeover *t, struct lj_error *err);
 

@@ -1,4 +1,4 @@
-/* Private: the sink's explanations of alerts, computed beside its writing. Thread: the sink's. */
+/* Private: the sink's explanations of alerts. Thread: the sink's. */
 #ifndef EXPLAIN_H
 #define EXPLAIN_H
 
@@ -10,12 +10,13 @@ struct explaining {
 	struct lj_explainer *explainer[LJ_MODELS_MAX];
 };
 
-/* An explainer for each model. 0, or -errno with `err`; explaining_close() is due in any case. */
+/* Opens an explainer for each model. 0, or -errno with `err`; call explaining_close() in any case.
+ */
 int explaining_open(struct explaining *x, const struct lj_model_set *models, uint32_t top,
 		    struct lj_error *err);
 void explaining_close(struct explaining *x);
 
-/* Explains alert `v` in `to`, which the verdict then points to; counts what came of it. */
+/* Explains the alert `v` in `to`, and sets v->because to it; counts successes and failures. */
 void explaining_explain(struct explaining *x, struct lj_verdict *v, struct lj_explanation *to,
 			struct lj_counters *counters);
 

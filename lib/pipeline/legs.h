@@ -1,11 +1,10 @@
 /*
- * Private: both legs of a tap have to send a flow to the same worker.
+ * Private: ensures that both legs of a tap send a flow to the same worker.
  *
- * Each port's own self-test says that the two directions of a flow meet where both come by that
- * port. By two ports they meet when both RETAs name the same queue for a hash, which is not so of
- * itself: NICs of two kinds have tables of 128 and 512 entries, and three queues are dealt to them
- * otherwise; a port that is taken up again by a fail-over has the driver's table, whatever
- * rebalancing had made of the other's. main
+ * Each port's self-test ensures this for flows with both directions on that port. With two ports,
+ * both RETAs must map a hash to the same queue. They may not: different NICs have tables of 128 and
+ * 512 entries, over which three queues are distributed differently; and after a failover a port has
+ * the driver's default table, while the other one may have been rebalanced. Thread: main.
  */
 #ifndef LEGS_H
 #define LEGS_H
@@ -15,13 +14,13 @@
 struct lj_pipeline;
 
 /*
- * The ports are started: gives each the RETA of that with the smallest one, where they differ, and
- * pushes tuples and their reverses through both. 0; or -errno and `err` when two legs would part
- * nevertheless. Ports of one leg that part are warned of.
+ * After the ports are started: if their RETAs differ, sets all to that of the port with the
+ * smallest one, and runs the self-test between the ports. 0, or -errno with `err` if two legs would
+ * still use different workers. For ports of the same leg a warning is logged instead.
  */
 int legs_align(struct lj_pipeline *p, struct lj_error *err);
 
-/* Source `i` is another one now: the same, to those that go on. */
+/* The same for source `i`, which was replaced, and the others. */
 int legs_rejoin(struct lj_pipeline *p, uint32_t i, struct lj_error *err);
 
 #endif

@@ -9,10 +9,10 @@
 #include "role.h"
 #include "watch.h"
 
-/* What main knows of an lcore's progress. main: wo; all: ro */
+/* The progress of an lcore. main: wo; all: ro */
 struct heart {
-	_Atomic uint64_t loops;	    /* at the latest look */
-	_Atomic uint64_t since_tsc; /* when they had last grown */
+	_Atomic uint64_t loops;	    /* at the last check */
+	_Atomic uint64_t since_tsc; /* when the number last increased */
 	_Atomic bool stalled;
 	_Atomic uint64_t silent_ns, stalls, longest_ns;
 };
@@ -21,7 +21,7 @@ struct lcore {
 	uint32_t id; /* of the EAL */
 	struct role *role[LJ_CONFIG_ROLES * 2 + 2];
 	uint32_t n_roles;
-	uint32_t n_guests; /* behind the roles: those it may come to hold, of other lcores */
+	uint32_t n_guests; /* roles of other lcores that may be moved here; they follow in `role` */
 	enum lj_idle_mode idle;
 	uint64_t max_sleep_ns;
 	/* lcore: wo, control: ro */
@@ -36,14 +36,14 @@ struct lj_pipeline {
 	struct shared shared;
 	struct lj_source *source[LJ_CONFIG_PORTS];
 	uint32_t n_sources;
-	struct failover failover[LJ_CONFIG_PORTS]; /* beside source */
-	char in_iface[LJ_CONFIG_TEXT];		   /* EVE's, of the only port */
+	struct failover failover[LJ_CONFIG_PORTS]; /* by source */
+	char in_iface[LJ_CONFIG_TEXT];		   /* for EVE, if there is a single port */
 
-	struct spreader *spreader; /* NULL where workers receive themselves */
+	struct spreader *spreader; /* NULL if workers receive packets themselves */
 	struct worker *worker[LJ_CONFIG_ROLES];
 	struct inferrer *inferrer[LJ_CONFIG_ROLES];
 	struct sink_role *sink;
-	struct role *role[LJ_CONFIG_ROLES * 2 + 2]; /* all of these in river order */
+	struct role *role[LJ_CONFIG_ROLES * 2 + 2]; /* all of these, in pipeline order */
 	uint32_t n_roles;
 
 	struct lj_queue *spread_queue[LJ_CONFIG_ROLES];
@@ -53,25 +53,24 @@ struct lj_pipeline {
 	struct lcore *lcore; /* [n_lcores] */
 	uint32_t n_lcores;
 	uint64_t started_tsc;
-	struct panel *retired; /* that somebody may still use; or NULL */
+	struct panel *retired; /* the previous one, which may still be in use; or NULL */
 	struct watch watch;
 	struct hold hold;
-	uint64_t
-		rebalanced_load[LJ_RETA_MAX]; /* what had been sampled when RETAs were last dealt */
-	uint64_t looked_tsc;		      /* of keepalive. main */
+	uint64_t rebalanced_load[LJ_RETA_MAX]; /* samples at the last rebalancing */
+	uint64_t looked_tsc;		       /* last check of keepalive. main */
 };
 
-/* Opening: each fills its part of `p`, which lj_pipeline_destroy() closes whatever was reached. 0
- * or -errno. */
+/* Each opens its part of `p`, which lj_pipeline_destroy() closes even after a failure. 0 or -errno.
+ */
 int open_sources(struct lj_pipeline *p, struct lj_error *err);
 int open_roles(struct lj_pipeline *p, struct lj_error *err);
 int open_sinks(struct lj_pipeline *p, struct lj_error *err);
 void close_roles(struct lj_pipeline *p);
-/* Deals the roles to lcores 1, 2, 3 ... as config's EAL arguments have placed them; of opening them
- * the last. */
+/* Assigns the roles to lcores 1, 2, 3 ..., as placed by the EAL arguments; the last step of
+ * open_roles(). */
 int deal_roles(struct lj_pipeline *p, struct lj_error *err);
 
-/* The loop of one lcore: until all its roles are finished. */
+/* The loop of one lcore; returns when all its roles have finished. */
 int lcore_main(void *lcore);
 
 #endif

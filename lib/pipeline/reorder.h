@@ -1,11 +1,10 @@
 /*
- * Private: the legs of a tap, put back in order.
+ * Private: restores the packet order between the legs of a tap.
  *
- * Each leg's packets come in order, but nothing orders the legs: of a request and its answer, the
- * answer may be polled first. A packet goes on once every leg has shown one that is not earlier, or
- * when it has waited for the window. Packets that the capture stamps (files, hardware) are ordered
- * by their times. Without that a round of polls is one instant, in which only a SYN is known to
- * come first.
+ * Each leg's packets are in order, but the answer to a request may be polled before the request. A
+ * packet is passed on once every leg has a packet that is not earlier, or after the window. Packets
+ * with timestamps of their own (files, hardware) are ordered by these. Otherwise all packets of one
+ * polling round have the same time, and only a SYN is known to come first.
  *
  * Thread: the role that receives.
  */
@@ -17,14 +16,14 @@
 #define REORDER_HELD 512 /* packets of a leg, at most */
 
 struct reorder_leg {
-	uint32_t head, tail; /* tail - head are held */
+	uint32_t head, tail; /* tail - head packets are held */
 	uint64_t arrived_tsc[REORDER_HELD];
 	struct lj_packet packet[REORDER_HELD];
 };
 
 struct reorder {
 	uint64_t window_cycles;
-	uint64_t latest_ns; /* of what went on */
+	uint64_t latest_ns; /* of the packets passed on */
 	uint16_t n_legs;
 	struct reorder_leg leg[]; /* [n_legs] */
 };
@@ -35,12 +34,12 @@ void reorder_destroy(struct reorder *r);
 
 /* Whether the leg can take another burst. */
 bool reorder_has_room(const struct reorder *r, uint16_t leg);
-/* Takes a burst of a leg, in order; reorder_has_room() must have said so. */
+/* Adds a burst of a leg, in order; only if reorder_has_room(). */
 void reorder_put(struct reorder *r, uint16_t leg, const struct lj_packet *packets, uint16_t n,
 		 uint64_t now_tsc);
 /*
- * Up to `max` packets whose turn it is, in `out`; with `all`, whatever is held. *late becomes how
- * many of them had a time before one that had gone on.
+ * Moves up to `max` packets that are ready to `out`, and returns how many; with `all`, any that are
+ * held. *late is set to how many of them have a time before one that was passed on earlier.
  */
 uint16_t reorder_take(struct reorder *r, struct lj_packet *out, uint16_t max, uint64_t now_tsc,
 		      bool all, uint16_t *late);

@@ -1,10 +1,10 @@
 /*
- * Private: gives a source's packets their place in the order, and puts ticks between them.
+ * Private: assigns sequence numbers to packets, and inserts ticks.
  *
  * The clock of a replay is the latest packet time seen. Each time it passes a multiple of
- * LJ_FLOW_TICK_NS a tick goes before the packet that passed it, with a sequence number of its own.
- * Sequence numbers are those of the accepted packets and ticks of the whole capture, so they are
- * the same for any number of workers.
+ * LJ_FLOW_TICK_NS, a tick with a sequence number of its own is inserted before the packet that
+ * passed it. Accepted packets and ticks of the whole capture are numbered consecutively, so the
+ * numbers are the same for any number of workers.
  */
 #ifndef SEQUENCE_H
 #define SEQUENCE_H
@@ -21,13 +21,13 @@ struct sequencer {
 	struct lj_packet item[SEQUENCE_MAX];
 };
 
-/* Sequences the `n` packets of s->parsed into s->item; with ticks when `ticks`. Returns how many
- * items. */
+/* Copies the `n` packets of s->parsed to s->item, with sequence numbers; inserts ticks if `ticks`.
+ * Returns the number of items. */
 uint16_t sequence_burst(struct sequencer *s, uint16_t n, bool ticks);
-/* No packets, but a clock that has come so far: makes s->item its tick, if it has passed one.
- * Returns how many items. */
+/* Without packets: puts a tick into s->item if `clock_ns` has passed one. Returns the number of
+ * items. */
 uint16_t sequence_clock(struct sequencer *s, uint64_t clock_ns);
-/* Makes s->item the end of the capture. Returns 1. */
+/* Puts the end of the capture into s->item. Returns 1. */
 uint16_t sequence_end(struct sequencer *s);
 
 #endif
