@@ -1,4 +1,4 @@
-/* Private: the table of keys. */
+/* Private: the table of configuration keys. Thread: main. */
 #ifndef CONFIG_TABLE_H
 #define CONFIG_TABLE_H
 
@@ -23,17 +23,17 @@ extern const size_t config_n_keys;
 extern const struct key config_port_keys[];
 extern const size_t config_n_port_keys;
 
-/* The document of a JSON file; the caller owns it. NULL and `err`: what opening or reading it says,
- * or "file.json:12:3" and what is wrong there. */
+/* Parses a JSON file; the caller owns the result. NULL and `err`: why it cannot be read, or
+ * "file.json:12:3" with the syntax error. */
 json_t *config_read_json(const char *path, struct lj_error *err);
 /* Sets the key's member of `base` from a JSON value; `where` is the full path for errors. */
 int config_set_value(void *base, const struct key *key, const json_t *value, const char *where,
 		     struct lj_error *err);
-/* Sets it from text, as the default or --set gives it. */
+/* Likewise from text, as in the table's default or --set. */
 int config_set_text(void *base, const struct key *key, const char *text, const char *where,
 		    struct lj_error *err);
-/* Whether the key's default is the first model's, so that a dump must not make it a setting: it
- * says null, which reads back as not given. */
+/* Whether the key defaults to a value of the first model. A dump writes null for it unless it was
+ * set, which reads back as not given. */
 bool config_of_model(const struct key *key);
 void config_strings_free(struct lj_strings *s);
 /* The EAL's --lcores: main, then the lcores that run roles. 0 or -errno. */

@@ -1,8 +1,9 @@
 /*
  * The whole configuration: one JSON file, every key a row of config.def.
  *
- * The table is parser, validator, --dump-config and manual at once. An error names the key's path
- * and what is permitted: "flow.idle_timeout_s: 0 is not in 0.001..86400".
+ * The parser, the validation, --dump-config and the reference page are generated from that table.
+ * Errors name the key's path and what is permitted: "flow.idle_timeout_s: 0 is not in
+ * 0.001..86400".
  *
  * Thread: main.
  */
@@ -18,8 +19,8 @@
 
 #define LJ_CONFIG_TEXT	512
 #define LJ_CONFIG_PORTS 16
-#define LJ_CONFIG_ROLES 64 /* most workers, most inference lcores */
-#define LJ_CONFIG_SHED	6  /* classes of flow to be shed */
+#define LJ_CONFIG_ROLES 64 /* max. workers; max. inference lcores */
+#define LJ_CONFIG_SHED	6  /* flow classes of load shedding, enum lj_shed_class */
 
 struct lj_strings {
 	uint32_t n;
@@ -28,7 +29,7 @@ struct lj_strings {
 
 enum lj_idle_mode {
 	LJ_IDLE_ADAPTIVE, /* spin, pause, then sleep up to idle.max_sleep_us */
-	LJ_IDLE_POLL,	  /* never give the CPU away */
+	LJ_IDLE_POLL,	  /* busy-poll, never yield the CPU */
 };
 
 enum lj_tunnels_mode {
@@ -49,37 +50,37 @@ enum lj_summary {
 };
 
 enum lj_doctor_at_start {
-	LJ_DOCTOR_REFUSE, /* what is fatal keeps linejudge from starting */
+	LJ_DOCTOR_REFUSE, /* do not start if there is a fatal finding */
 	LJ_DOCTOR_WARN,
 	LJ_DOCTOR_OFF,
 };
 
 enum lj_huge {
-	LJ_HUGE_AUTO, /* hugepages when enough are free */
+	LJ_HUGE_AUTO, /* hugepages if enough are free */
 	LJ_HUGE_ON,
 	LJ_HUGE_OFF,
 };
 
 enum lj_stall_policy {
 	LJ_STALL_REPORT,
-	LJ_STALL_RESTART, /* abort, for the service manager to start anew */
+	LJ_STALL_RESTART, /* abort, so that the service manager restarts the process */
 };
 
 enum lj_failover_policy {
 	LJ_FAILOVER_REPORT,
-	LJ_FAILOVER_COMMAND, /* rights for it are kept */
+	LJ_FAILOVER_COMMAND, /* only on command; the privileges it needs are kept */
 	LJ_FAILOVER_AUTO,
 };
 
 enum lj_seccomp {
-	LJ_SECCOMP_AUTO, /* when there is a service user */
+	LJ_SECCOMP_AUTO, /* if service.user is set */
 	LJ_SECCOMP_ON,
 	LJ_SECCOMP_OFF,
 };
 
 struct lj_config_port {
 	char name[LJ_CONFIG_TEXT];     /* PCI address, or a vdev with its arguments */
-	char failover[LJ_CONFIG_TEXT]; /* interface or PCI address; "": its own */
+	char failover[LJ_CONFIG_TEXT]; /* spare interface or PCI address; "": the port's own */
 	uint32_t queues, descriptors, mbufs, mtu, leg;
 	bool promiscuous;
 };
@@ -168,7 +169,7 @@ struct lj_config {
 	uint32_t doctor;  /* enum lj_doctor_at_start */
 	uint32_t summary; /* enum lj_summary */
 	struct {
-		uint32_t stall_ms, restart_ms; /* stall_ms 0: not looked for */
+		uint32_t stall_ms, restart_ms; /* stall_ms 0: stalls are not detected */
 		uint32_t policy;	       /* enum lj_stall_policy */
 	} keepalive;
 	struct {
@@ -185,23 +186,23 @@ struct lj_config {
 		uint32_t memory_mb;
 	} eal;
 
-	bool set[LJ_CONFIG_KEYS]; /* which rows were given rather than defaulted */
+	bool set[LJ_CONFIG_KEYS]; /* by row of config.def: given, not the default */
 };
 
 /* Every key at its default. */
 void lj_config_init(struct lj_config *c);
 void lj_config_free(struct lj_config *c);
-/* A port of capture.ports at its defaults, to be named. */
+/* An element of capture.ports at its defaults; the caller sets the name. */
 void lj_config_port_init(struct lj_config_port *port);
 
-/* Reads a JSON file over what `c` holds. 0, or -errno with `err` ("file.json:12:3" or "file.json:
- * flow.capacity"). */
+/* Reads a JSON file; keys it does not have keep their values. 0, or -errno with `err`
+ * ("file.json:12:3" or "file.json: flow.capacity"). */
 int lj_config_load(struct lj_config *c, const char *path, struct lj_error *err);
-/* Sets one key from "key=value" as --set gives it; a list takes its items joined by commas. 0 or
- * -errno. */
+/* Sets one key from "key=value", as --set does; the items of a list are separated by commas. 0, or
+ * -errno and `err`. */
 int lj_config_set(struct lj_config *c, const char *assignment, struct lj_error *err);
-/* Checks what one key alone cannot: a source is there, files and ports not both, CPU lists ... 0 or
- * -errno. */
+/* Checks that concern several keys: there is a source, not both files and ports, CPU lists ... 0,
+ * or -errno and `err`. */
 int lj_config_check(const struct lj_config *c, struct lj_error *err);
 
 /* Whether the key was given by a file or --set. */
@@ -211,11 +212,11 @@ static inline bool lj_config_replay(const struct lj_config *c)
 	return c->capture.files.n > 0;
 }
 
-/* The configuration as JSON text (newly allocated, caller frees): what lj_config_load() would read
- * back. A key left to the first model is null. NULL and `err` where JSON cannot say it: a file's
- * name that is no UTF-8. */
+/* The configuration as JSON text that lj_config_load() reads back; the caller frees it. A key left
+ * to the first model is null. NULL and `err` if a string is not UTF-8, which JSON cannot express.
+ */
 char *lj_config_dump(const struct lj_config *c, struct lj_error *err);
-/* The reference page, in Markdown, from the table. */
+/* Writes the reference page, docs/configuration.md. */
 void lj_config_manual(FILE *out);
 
 /*
@@ -225,36 +226,37 @@ void lj_config_manual(FILE *out);
 char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error *err);
 void lj_config_eal_free(char **argv);
 
-/* Whether the CPUs named are of this machine, and each lcore has one that this process may run on.
- * (A dry run may be of another one.) 0 or -errno. */
+/* Checks that the configured CPUs exist on this machine and that this process may run each lcore on
+ * one of them. (Not part of lj_config_check(): a dry run may be for another machine.) 0, or -errno
+ * and `err`. */
 int lj_config_check_cpus(const struct lj_config *c, struct lj_error *err);
 
-/* How many EAL lcores besides main run roles, and how many roles there are (spreader included if
- * `spreader`). */
+/* The number of roles (including the spreader if `spreader`), and of the EAL lcores besides main
+ * that run them. */
 uint32_t lj_config_roles(const struct lj_config *c, bool spreader);
 uint32_t lj_config_role_lcores(const struct lj_config *c);
 
-/* Which lcore runs role `role` (0: the spreader, if there is one, then workers, inference lcores,
- * the sink); and its NUMA node, -1 when its CPUs are of several. */
+/* The lcore that runs role `role` (in the order: spreader, if any, workers, inference lcores,
+ * sink); and an lcore's NUMA node, -1 if its CPUs are on several. */
 uint32_t lj_config_role_lcore(const struct lj_config *c, uint32_t role);
 int lj_config_lcore_node(const struct lj_config *c, uint32_t lcore);
 
-/* Receive queues of port i: as given, or else one a worker on a NIC and one on a vdev. */
+/* Receive queues of port i: as configured, else one per worker on a NIC and one on a vdev. */
 uint32_t lj_config_port_queues(const struct lj_config *c, uint32_t i);
 
-/* Whether one receive queue has to feed several workers. */
+/* Whether a spreader is needed: one receive queue feeds several workers. */
 bool lj_config_spreads(const struct lj_config *c);
 
-/* Whether a port is a kernel interface, whose driver keeps needing rights that vfio-pci does not.
- */
+/* Whether any port is a kernel interface: its driver needs privileges at run time that vfio-pci
+ * does not. */
 bool lj_config_kernel_ports(const struct lj_config *c);
 
-/* Bytes the daemon will need, by part; for --dry-run. */
+/* Estimated memory use in bytes, by part; for --dry-run and the doctor. */
 struct lj_config_memory {
 	uint64_t flow_tables, hosts, queues, mbufs, total;
-	uint32_t hugepages_1g; /* as many it takes of 1 GiB, of which no part is shared at will */
-	uint32_t hugepages_mb_free;   /* of the machine now, with those of killed DPDK programs */
-	uint32_t hugepages_mb_needed; /* free ones with which auto uses them */
+	uint32_t hugepages_1g;	      /* number of pages if they have 1 GiB each */
+	uint32_t hugepages_mb_free;   /* MiB free now, including those of killed DPDK processes */
+	uint32_t hugepages_mb_needed; /* MiB that must be free for LJ_HUGE_AUTO to use them */
 	bool huge;		      /* hugepages will be used */
 };
 void lj_config_memory(const struct lj_config *c, struct lj_config_memory *m);

@@ -1,11 +1,11 @@
 /*
- * What is known of a DPDK driver beforehand: drivers-config/<pmd>.json.
+ * Static properties of a DPDK driver, from drivers-config/<pmd>.json.
  *
- * The file of "net_i40e" is i40e.json, of "mlx5_pci" mlx5.json; a driver without a file has
- * generic.json. What a device says of itself at run time goes before what is written there.
+ * The file of "net_i40e" is i40e.json, of "mlx5_pci" mlx5.json; a driver without a file uses
+ * generic.json. What a device reports at run time takes precedence.
  *
- * The folder is, in this order: $LINEJUDGE_DRIVERS; ../../drivers-config beside the binary's folder
- * (a source tree, run from build/); ../share/linejudge/drivers-config (installed).
+ * The folder is the first of: $LINEJUDGE_DRIVERS; ../../drivers-config relative to the binary's
+ * folder (source tree, run from build/); ../share/linejudge/drivers-config (installed).
  *
  * Thread: main.
  */
@@ -35,10 +35,10 @@ struct lj_driver {
 	} mode[2];							 /* by enum lj_rss_mode */
 	uint32_t queues_max;						 /* 0: unknown */
 	uint32_t descriptors_min, descriptors_max, descriptors_multiple; /* 0: unknown */
-	bool scatter;	 /* may be asked to spread a frame over several mbufs */
-	bool any_memory; /* takes packet buffers that the EAL does not know: only copies, in this
+	bool scatter;	 /* RX scatter (a frame in several mbufs) may be requested */
+	bool any_memory; /* packet buffers need not be EAL memory: the driver only copies, in this
 			  * process */
-	bool lldp_agent; /* its firmware eats LLDP frames unless told otherwise */
+	bool lldp_agent; /* its firmware consumes LLDP frames unless configured not to */
 	struct lj_strings quirks;
 	uint32_t n_firmwares;
 	struct {
@@ -49,14 +49,15 @@ struct lj_driver {
 /* The folder of the files. Returns out, or NULL and `err`. */
 char *lj_drivers_folder(char *out, size_t size, struct lj_error *err);
 
-/* Reads the file of a driver by DPDK's name for it or by ours. 0, or -errno and `err`. */
+/* Reads the file of a driver, by its DPDK name or its file's name. 0, or -errno and `err`; call
+ * lj_driver_free() after success. */
 int lj_driver_load(struct lj_driver *d, const char *pmd, struct lj_error *err);
-/* Likewise, of a PCI device by its ids ("8086", "1572"): generic's when no file claims it. */
+/* Likewise by the ids of a PCI device ("8086", "1572"); generic.json if no file lists it. */
 int lj_driver_load_pci(struct lj_driver *d, const char *vendor, const char *device,
 		       struct lj_error *err);
 void lj_driver_free(struct lj_driver *d);
 
-/* Which firmware goes with the running `dpdk` ("22.11.11"), or NULL when the file does not say. */
+/* The firmware version recommended for `dpdk` ("22.11.11"); NULL if the file has none. */
 const char *lj_driver_firmware(const struct lj_driver *d, const char *dpdk);
 
 #endif

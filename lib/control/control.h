@@ -9,7 +9,7 @@
 
 #include "lj_control.h"
 
-/* The file that metrics go to, every so often. main */
+/* The metrics file, written periodically. Thread: main. */
 struct metrics {
 	const char *path;    /* "": none */
 	const char *process; /* file prefix of the EAL */
@@ -22,7 +22,8 @@ struct lj_control {
 	pthread_mutex_t lock;
 	struct lj_counters baseline; /* at the latest "clear stats" */
 	struct metrics metrics;
-	/* Of lj_control_reload(). main, but for `reloading`, which the thread clears at its end */
+	/* lj_control_reload()'s thread. main, except for `reloading`, which the thread clears when
+	 * done */
 	pthread_t reloader;
 	bool reloader_made;
 	_Atomic bool reloading;
@@ -37,7 +38,7 @@ typedef int command_run(struct lj_control *c, const char *param, json_t *reply,
 
 struct command {
 	const char *words; /* "show flow stats" */
-	const char *param; /* what the parameter is, "[...]" when it may be left out, or NULL */
+	const char *param; /* description of the parameter, "[...]" if optional; NULL: none */
 	command_run *run;
 	const char *help;
 };
@@ -49,20 +50,22 @@ extern const size_t n_commands;
 #include "commands.def"
 #undef LJ_COMMAND
 
-/* The command that `line` begins with, and what follows it; the longest when several do. NULL. */
+/* The longest command that `line` begins with, and its parameter, the rest of the line; NULL if
+ * there is none. */
 const struct command *command_find(const char *line, const char **param);
 
-/* Whether the command goes without its parameter, or has none. */
+/* Whether the command can be run without a parameter. */
 static inline bool command_goes_alone(const struct command *command)
 {
 	return command->param == NULL || command->param[0] == '[';
 }
 
-/* Whether a command begins with these words, parted by blanks or, as in telemetry, slashes; every
- * command begins with none. */
+/* Whether a command begins with these words, separated by blanks or, as in telemetry, slashes.
+ * True for no words. */
 bool command_begins(const char *command, const char *words);
 
-/* Runs a command under the lock; `reply` then is its answer, or {"error": "..."}. 0 or -errno. */
+/* Runs a command under the lock and fills `reply` with its answer or {"error": "..."}. 0 or -errno.
+ */
 int command_call(struct lj_control *c, const struct command *command, const char *param,
 		 json_t *reply);
 
@@ -76,17 +79,18 @@ void telemetry_unregister(struct lj_control *c);
 void counters_since_clear(struct lj_control *c, struct lj_counters *total);
 /* Fields of one latency stage. */
 json_t *latency_json(const struct lj_histogram *h);
-/* Ranges of time that end at 1, 2, 5, 10, 20 us ...; the last has all beyond, too. */
+/* Time ranges with upper ends 1, 2, 5, 10, 20 us ...; the last one is unbounded. */
 #define RANGES 24
 uint64_t range_end_us(int i);
 uint64_t range_count(const struct lj_histogram *h, int i);
-/* Whether the counter is of now, and not of all so far. */
+/* Whether the counter is a gauge (a current value), not a running total. */
 bool is_gauge(enum lj_counter which);
-/* Writes the file when it is time; under the lock. A failure is told once, until it went well. */
+/* Writes the file when due. Call with the lock held. A failure is logged once, until a write
+ * succeeds again. */
 void metrics_attend(struct metrics *m, const struct lj_pipeline *p, uint64_t now_ns);
-/* Removes the file: who is not there has no metrics. */
+/* Removes the file, so that nobody reads stale metrics after the process has ended. */
 void metrics_end(const struct metrics *m);
-/* Each model's drift, by name, as "show drift" has it. */
+/* Adds each model's drift, by name, as in "show drift". */
 void drift_json(const struct lj_pipeline *p, json_t *reply);
 
 #endif

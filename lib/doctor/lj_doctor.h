@@ -1,11 +1,11 @@
 /*
- * Looks for what is wrong with the machine before it costs packets, and says what to do.
+ * Checks the machine's setup for problems that would cost packets, and says how to fix them.
  *
- * Hugepages by NUMA node against the need, or else ordinary memory, hugepage files that a dead
- * process left, the ports' PCI devices (driver, IOMMU, link, node, LLDP agent, firmware) and
- * interfaces (there, up), descriptors and buffers against the driver's limits, the CPUs of workers
- * and inference (enough, isolated, governor, node), versions built against and running. What the
- * kernel tells is read below `root`, so that a made tree can be examined, too.
+ * Checked are: hugepages per NUMA node against what is needed (or ordinary memory), hugepage files
+ * left by a killed process, the ports' PCI devices (driver, IOMMU, link, node, LLDP agent,
+ * firmware) and interfaces (present, up), descriptors and buffers against the driver's limits, the
+ * CPUs of workers and inference (enough, isolated, governor, node), versions at build and at run
+ * time. /proc and /sys are read below `root`, so that tests can supply their own.
  *
  * Thread: main.
  */
@@ -18,8 +18,8 @@
 #include "lj_driver.h"
 
 enum lj_severity {
-	LJ_FINE,    /* looked at, and right */
-	LJ_NOTE,    /* could not be looked at, or may matter */
+	LJ_FINE,    /* checked, no problem */
+	LJ_NOTE,    /* could not be checked, or may matter */
 	LJ_WARNING, /* works, but packets or time may be lost */
 	LJ_FATAL,   /* will not work */
 };
@@ -29,24 +29,25 @@ struct lj_finding {
 	char check[24];	  /* "hugepages" */
 	char subject[64]; /* "node 0", "0000:3b:00.0" */
 	char what[256];
-	char remedy[384]; /* "" when there is nothing to do */
+	char remedy[384]; /* "": nothing to do */
 };
 
 #define LJ_FINDINGS_MAX 256
 
 struct lj_doctor {
 	const struct lj_config *config; /* borrowed */
-	const char *root;		/* borrowed; "" is the machine */
-	uint32_t n_findings;		/* the first LJ_FINDINGS_MAX are kept */
+	const char *root;		/* borrowed; "": this machine */
+	uint32_t n_findings;		/* findings beyond LJ_FINDINGS_MAX are dropped */
 	struct lj_finding finding[LJ_FINDINGS_MAX];
 };
 
 void lj_doctor_init(struct lj_doctor *d, const struct lj_config *config, const char *root);
 
-/* All that can be looked at before the EAL is up. */
+/* Runs all checks that are possible before rte_eal_init(). */
 void lj_doctor_examine(struct lj_doctor *d);
 
-/* The firmware of an open port ("" when its driver does not tell) against the driver's file. */
+/* Checks the firmware of an open port ("" if its driver does not report it) against the driver's
+ * file. `dpdk`: the running version. */
 void lj_doctor_firmware(struct lj_doctor *d, const char *port, const struct lj_driver *driver,
 			const char *firmware, const char *dpdk);
 

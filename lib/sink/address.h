@@ -8,7 +8,8 @@
 #include "lj_packet.h"
 #include "number.h"
 
-/* Returns how many bytes; what is behind them, up to INET6_ADDRSTRLEN, may be overwritten. */
+/* Returns the length; no NUL. Bytes of `out` after it, up to INET6_ADDRSTRLEN, may be overwritten.
+ */
 static inline size_t address_write(char *out, const struct lj_flow_key *k, int endpoint)
 {
 	const uint8_t *ip = k->addr[endpoint];

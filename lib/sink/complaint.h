@@ -1,4 +1,4 @@
-/* Private: what is said in the log again and again is said once a minute. */
+/* Private: limits a repeating log message to one per minute. Thread: the sink thread. */
 #ifndef COMPLAINT_H
 #define COMPLAINT_H
 
@@ -10,7 +10,7 @@
 #define COMPLAIN_EVERY_NS 60000000000ULL
 
 struct complaint {
-	uint64_t tsc; /* of the latest; 0: none ever */
+	uint64_t tsc; /* of the latest message; 0: none yet */
 };
 
 static inline bool complaint_is_due(struct complaint *c)

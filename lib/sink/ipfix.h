@@ -1,12 +1,13 @@
 /*
- * Private: verdicts as IPFIX messages (RFC 7011) of bidirectional flows (RFC 5103), by libfixbuf.
+ * Private: encodes verdicts as IPFIX messages (RFC 7011) of bidirectional flows (RFC 5103), with
+ * libfixbuf.
  *
- * A message is filled with records until one does not fit; whoever sends it takes it then, and
- * offers the record again. Its template goes ahead, in a message of its own (libfixbuf's way), and
- * again when `templates_every_ns` have passed, for a collector that came later.
+ * Records are added to a message until one does not fit; the caller then takes and sends the
+ * message and adds that record again. Templates precede the records, in a message of their own (as
+ * libfixbuf does it), and are repeated every `templates_every_ns` for collectors that start later.
  *
- * What IANA has no elements for stands in elements of the enterprise `enterprise`; their names and
- * types are told to the collector, too (RFC 5610).
+ * Values without an IANA element use elements of the enterprise number `enterprise`; their names
+ * and types are exported, too (RFC 5610).
  *
  * Thread: the sink thread.
  */
@@ -22,14 +23,14 @@ struct ipfix;
 
 struct ipfix *ipfix_create(uint32_t domain, uint32_t enterprise, uint64_t templates_every_ns,
 			   struct lj_error *err);
-/* 0; -ENOSPC: the message has to be taken first, up to IPFIX_TAKES times at the same `now_tsc`;
- * -EINVAL: it cannot be said. */
+/* 0; -ENOSPC: take the message first, then try again, up to IPFIX_TAKES times with the same
+ * `now_tsc`; -EINVAL: the record cannot be encoded. */
 #define IPFIX_TAKES 4
 int ipfix_add(struct ipfix *x, const struct lj_verdict *v, uint64_t now_tsc);
-/* Ends the message. Its bytes, valid until the next call; 0 when there are none. *records is how
- * many flows are in it. */
+/* Ends the message. Returns its length in bytes, 0 if there is none; *message is valid until the
+ * next call, *records is the number of flow records in it. */
 size_t ipfix_take(struct ipfix *x, const uint8_t **message, uint32_t *records);
-/* Tells all templates anew, each before its next record. */
+/* Forgets which templates have been sent: each is sent again before its next record. */
 void ipfix_forget(struct ipfix *x);
 void ipfix_destroy(struct ipfix *x);
 

@@ -1,4 +1,4 @@
-/* Private: members of a JSON object, appended to a line; commas between them are the caller's. */
+/* Private: appends members of a JSON object to a line; the caller adds the commas between them. */
 #ifndef JSON_TEXT_H
 #define JSON_TEXT_H
 
@@ -40,8 +40,7 @@ static inline bool is_plain(unsigned char c)
 	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
-/* Bytes of the character beyond ASCII that `at` begins with; 0 when it is none of UTF-8 (RFC 3629).
- */
+/* Length of the non-ASCII UTF-8 character at `at`; 0 if it is not valid UTF-8 (RFC 3629). */
 static inline size_t utf8_bytes(const char *at)
 {
 	const unsigned char *c = (const unsigned char *)at;
@@ -50,15 +49,15 @@ static inline size_t utf8_bytes(const char *at)
 	for (size_t i = 1; i < n; i++)
 		if ((c[i] & 0xc0) != 0x80)
 			return 0;
-	/* Longer than need be, of a surrogate, past the last. */
+	/* Overlong, a surrogate, or above U+10FFFF. */
 	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0) ||
 	    (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] >= 0x90))
 		return 0;
 	return n;
 }
 
-/* One character that cannot stand as it is, or cannot be trusted to; returns its bytes. A file's
- * name may be anything: what is no UTF-8 becomes U+FFFD. */
+/* Appends one character that needs an escape or is not ASCII; returns how many bytes of `at` it
+ * was. File names may be any bytes: one that is not UTF-8 becomes U+FFFD. */
 static inline size_t add_character(struct text *t, const char *at)
 {
 	unsigned char c = (unsigned char)*at;
@@ -73,7 +72,7 @@ static inline size_t add_character(struct text *t, const char *at)
 	return n > 0 ? n : 1;
 }
 
-/* Within quotes that stand there already. */
+/* Without the quotes around it. */
 static inline void add_escaped(struct text *t, const char *value)
 {
 	while (*value != '\0') {

@@ -1,4 +1,4 @@
-/* Private: whether a file that is being written has been moved or removed. */
+/* Private: detects that an open file has been renamed or removed (logrotate). */
 #ifndef MOVED_H
 #define MOVED_H
 
@@ -10,7 +10,7 @@
 
 #define LOOK_EVERY_NS 1000000000ULL
 
-/* Looked for once a second: `looked_tsc` keeps when. */
+/* Checks at most once a second, else returns false; *looked_tsc is the time of the latest check. */
 static inline bool file_has_moved(int fd, const char *path, uint64_t *looked_tsc)
 {
 	uint64_t now = rte_rdtsc();

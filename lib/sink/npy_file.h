@@ -1,9 +1,10 @@
 /*
- * Private: a file of an array of rows as NumPy keeps it (numpy.lib.format, version 1.0).
+ * Private: writes an array of rows in NumPy's .npy format (numpy.lib.format, version 1.0).
  *
- * Each row has its place in the file, so that what was written in part is written over by the next
- * try; the header tells how many are whole, as of the latest npy_flush(). A file that was moved or
- * removed keeps all rows until then, and is begun anew under its name; so is one that was emptied.
+ * Each row has a fixed offset in the file, so a partly written row is overwritten by the next
+ * attempt; the header has the number of complete rows as of the latest npy_flush(). If the file is
+ * renamed or removed, it keeps the rows so far and a new one is created under the name; a truncated
+ * file is started again from its header.
  */
 #ifndef NPY_FILE_H
 #define NPY_FILE_H
@@ -14,19 +15,19 @@
 struct npy_file {
 	char target[512];
 	int fd;
-	char *head; /* as it is with no row */
+	char *head; /* the file's header with a row count of 0; owned */
 	size_t head_bytes, count_at, row_bytes;
-	uint64_t rows, counted; /* in the file; as its header says */
-	uint64_t looked_tsc;	/* when it was last looked whether the file is still there */
-	int last_errno;		/* of the latest failure; 0: none ever */
+	uint64_t rows, counted; /* rows in the file; row count in its header */
+	uint64_t looked_tsc;	/* when file_has_moved() last checked the file */
+	int last_errno;		/* of the latest failure; 0: none so far */
 	struct complaint complaint;
 };
 
-/* `descr`: the columns, as in Python's list of (name, type). What was in the file is gone. 0, or
- * -errno and `err`; npy_close() in either case. */
+/* Truncates the file. `descr`: the columns, a Python list of (name, type). 0, or -errno and `err`;
+ * call npy_close() in either case. */
 int npy_open(struct npy_file *f, const char *target, const char *descr, size_t row_bytes,
 	     struct lj_error *err);
-/* How many of the rows are in the file now; the rest is lost, and said in the log. */
+/* Returns how many of the `n` rows were written; the rest is lost, and the log says so. */
 uint32_t npy_write(struct npy_file *f, const char *rows, uint32_t n);
 /* 0 or -errno. */
 int npy_flush(struct npy_file *f);

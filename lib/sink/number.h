@@ -1,4 +1,4 @@
-/* Private: numbers as text, fast. */
+/* Private: fast number formatting. */
 #ifndef NUMBER_H
 #define NUMBER_H
 
@@ -11,25 +11,25 @@
 #define NUMBER_BYTES 40
 
 /*
- * Writes what printf's %.17g would, to the byte, which reads back as the same double; without a
- * NUL. Returns how many bytes; what is behind them, up to NUMBER_BYTES, may be overwritten. Whole
- * numbers, and what %g writes without an exponent, are made here; for the rest it asks printf.
+ * Writes exactly what printf("%.17g") would, which reads back as the same double, without the NUL.
+ * Returns the length; bytes of `out` after it, up to NUMBER_BYTES, may be overwritten. Falls back
+ * to printf for values that %g writes with an exponent.
  */
 size_t number_write(char *out, double value);
 /* The same as %llu. */
 size_t number_write_whole(char *out, uint64_t value);
-/* The same as %08u, of less than 10^8: 8 bytes and no more. */
+/* The same as %08u of a value < 10^8; writes exactly 8 bytes. */
 void number_write_eight(char *out, uint32_t value);
 /* The same as %.6g. */
 size_t number_write_short(char *out, double value);
 
-/* What number_write_small() takes: most values are counts, flags, ports. */
+/* Limit of number_write_small(); most values are small counts and flags. */
 #define NUMBER_SMALL 10000
 
-/* Whether the value is such a number, which then is *n. By its bits: -0 is not. */
+/* Whether the value is an integer in 0..NUMBER_SMALL - 1, then stored in *n. -0.0 is not. */
 static inline bool number_is_small(double value, uint32_t *n)
 {
-	/* The smallest of all of what does not fit, or is no number. */
+	/* INT_MIN for NaN and for what does not fit. */
 	int whole = _mm_cvttsd_si32(_mm_set_sd(value));
 	double again = whole;
 
@@ -37,7 +37,7 @@ static inline bool number_is_small(double value, uint32_t *n)
 	return memcmp(&again, &value, sizeof(value)) == 0 && *n < NUMBER_SMALL;
 }
 
-/* Without a branch: how many digits it has is nothing that could be foreseen. */
+/* Branch-free, since the number of digits is unpredictable. */
 static inline size_t number_write_small(char *out, uint32_t n)
 {
 	uint32_t pairs, tens, digits, zeros;
@@ -46,7 +46,7 @@ static inline size_t number_write_small(char *out, uint32_t n)
 	pairs |= (n - 100 * pairs) << 16;
 	tens = (pairs * 103 >> 10) & 0x000f000f; /* each / 10 */
 	digits = tens | (pairs - 10 * tens) << 8;
-	/* Leading zeros are the lowest bytes; the last digit stays. */
+	/* Shift out leading zeros (the low bytes), but keep at least one digit. */
 	zeros = (uint32_t)__builtin_ctz(digits | 1u << 24) & ~7u;
 	digits = (digits | 0x30303030) >> zeros;
 	memcpy(out, &digits, sizeof(digits));

@@ -1,6 +1,6 @@
 /*
- * Private: appends to a line, and remembers when it did not fit. What stands in every line is put
- * together from pieces; printf is for what is rare.
+ * Private: appends text to a line in a buffer; text_fits() tells whether all of it fitted. printf
+ * is slow: only for what rarely appears in a line.
  */
 #ifndef TEXT_H
 #define TEXT_H
