@@ -39,6 +39,25 @@ static uint64_t get(const uint64_t *word)
 	return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
+/* Telemetry's threads read while main writes: word by word. */
+static void put_late(struct lj_late *to, struct lj_late late)
+{
+	__atomic_store_n(&to->lcore, late.lcore, __ATOMIC_RELAXED);
+	put(&to->away_ns, late.away_ns);
+	put(&to->switches, late.switches);
+	put(&to->busy_percent, late.busy_percent);
+}
+
+static struct lj_late get_late(const struct lj_late *late)
+{
+	return (struct lj_late){
+		.lcore = __atomic_load_n(&late->lcore, __ATOMIC_RELAXED),
+		.away_ns = get(&late->away_ns),
+		.switches = get(&late->switches),
+		.busy_percent = get(&late->busy_percent),
+	};
+}
+
 /* Where a spreader receives, it is the one that was late for the ring. */
 static struct lj_late late_for(const struct lj_pipeline *p, enum drop_cause cause)
 {
@@ -69,7 +88,7 @@ static void watch_drops(struct lj_pipeline *p, uint64_t now_ns)
 		if (latest > d->worst) {
 			put(&d->worst, latest);
 			put(&d->worst_at_ns, now_ns);
-			d->worst_late = late_for(p, (enum drop_cause)i);
+			put_late(&d->worst_late, late_for(p, (enum drop_cause)i));
 		}
 	}
 }
@@ -233,7 +252,7 @@ uint32_t lj_pipeline_drops(const struct lj_pipeline *p, struct lj_drop drops[LJ_
 			.latest = get(&d->latest),
 			.worst = get(&d->worst),
 			.worst_at_ns = get(&d->worst_at_ns),
-			.worst_late = d->worst_late,
+			.worst_late = get_late(&d->worst_late),
 		};
 	}
 	return DROP_CAUSES;
