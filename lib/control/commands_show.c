@@ -8,7 +8,8 @@ bool is_gauge(enum lj_counter which)
 	       which == LJ_C_host_held || which == LJ_C_verdict_waiting;
 }
 
-void counters_since_clear(struct lj_control *c, struct lj_counters *total)
+/* Totals since the latest "clear stats"; gauges as they are. */
+static void counters_since_clear(struct lj_control *c, struct lj_counters *total)
 {
 	lj_pipeline_total(c->pipeline, total);
 	for (int i = 0; i < LJ_COUNTERS; i++)

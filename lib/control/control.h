@@ -75,8 +75,6 @@ void table_print(const json_t *reply, FILE *out);
 int telemetry_register(struct lj_control *c, struct lj_error *err);
 void telemetry_unregister(struct lj_control *c);
 
-/* Totals since the latest "clear stats"; gauges as they are. */
-void counters_since_clear(struct lj_control *c, struct lj_counters *total);
 /* Fields of one latency stage. */
 json_t *latency_json(const struct lj_histogram *h);
 /* Time ranges with upper ends 1, 2, 5, 10, 20 us ...; the last one is unbounded. */

@@ -200,7 +200,7 @@ static void examine_xgboost(struct lj_doctor *d)
 			built[0], built[1], built[2], running[0], running[1], running[2]);
 }
 
-void examine_versions(struct lj_doctor *d)
+static void examine_versions(struct lj_doctor *d)
 {
 	char built[32];
 

@@ -38,6 +38,5 @@ void examine_memory(struct lj_doctor *d);
 void examine_stale_files(struct lj_doctor *d);
 void examine_ports(struct lj_doctor *d);
 void examine_cpus(struct lj_doctor *d);
-void examine_versions(struct lj_doctor *d);
 
 #endif

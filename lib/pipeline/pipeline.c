@@ -59,7 +59,7 @@ static int settle_driver(const struct lj_pipeline *p, struct lj_port_config *ope
 	return ret;
 }
 
-int open_sources(struct lj_pipeline *p, struct lj_error *err)
+static int open_sources(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
 
@@ -148,7 +148,7 @@ static struct lj_sink *open_features(struct lj_pipeline *p, struct lj_error *err
 				p->shared.replay, err);
 }
 
-int open_sinks(struct lj_pipeline *p, struct lj_error *err)
+static int open_sinks(struct lj_pipeline *p, struct lj_error *err)
 {
 	const struct lj_config *c = p->config;
 	const struct {

@@ -60,11 +60,9 @@ struct lj_pipeline {
 	uint64_t looked_tsc;		       /* last check of keepalive. main */
 };
 
-/* Each opens its part of `p`, which lj_pipeline_destroy() closes even after a failure. 0 or -errno.
- */
-int open_sources(struct lj_pipeline *p, struct lj_error *err);
+/* Opens the roles of `p`, which lj_pipeline_destroy() closes even after a failure. 0, or -errno and
+ * `err`. */
 int open_roles(struct lj_pipeline *p, struct lj_error *err);
-int open_sinks(struct lj_pipeline *p, struct lj_error *err);
 void close_roles(struct lj_pipeline *p);
 /* Assigns the roles to lcores 1, 2, 3 ..., as placed by the EAL arguments; the last step of
  * open_roles(). */
