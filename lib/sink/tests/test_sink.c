@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "lj_clock.h"
 #include "lj_sink.h"
 #include "lj_test.h"
 
@@ -83,6 +84,73 @@ static void an_event_is_json_with_suricatas_fields(void)
 	json_decref(event);
 }
 
+/* A flow of which no two numbers are alike, and the whole of its event. */
+static void an_event_is_this(void)
+{
+	static const char *const whole =
+		"{\"timestamp\": \"2017-04-07T22:24:39.500000+0000\", \"flow_id\": 77,"
+		" \"in_iface\": \"tap0\", \"event_type\": \"flow\", \"vlan\": [5],"
+		" \"tunnel\": {\"proto\": \"gre\"},"
+		" \"src_ip\": \"128.232.110.120\", \"src_port\": 34855,"
+		" \"dest_ip\": \"66.35.250.204\", \"dest_port\": 80, \"ip_v\": 4, \"proto\": \"TCP\","
+		" \"community_id\": \"1:LQU9qZlK+B5F3KDmev6m5PMibrg=\","
+		" \"flow\": {\"pkts_toserver\": 2, \"pkts_toclient\": 3, \"bytes_toserver\": 120,"
+		" \"bytes_toclient\": 4000, \"start\": \"2017-04-07T22:24:37.000001+0000\","
+		" \"end\": \"2017-04-07T22:24:39.500000+0000\", \"age\": 2,"
+		" \"state\": \"established\", \"reason\": \"forced\", \"alerted\": false},"
+		" \"tcp\": {\"tcp_flags\": \"13\", \"tcp_flags_ts\": \"12\", \"tcp_flags_tc\": \"11\","
+		" \"fin\": true, \"syn\": true, \"ack\": true, \"conn_state\": \"S1\","
+		" \"history\": \"ShADd\"},"
+		" \"ml\": {\"due\": \"evicted\", \"early\": false, \"part\": 9,"
+		" \"ipfix_end_reason\": 5, \"decision_us\": 10.0}}";
+	const struct lj_eve_config config = {.in_iface = "tap0", .decision_time = true};
+	json_t *wanted = json_loads(whole, 0, NULL), *event;
+	struct lj_verdict v = sample();
+
+	v.flow.flow_id = 77;
+	v.flow.vlan = 5;
+	v.flow.tunnel = LJ_TUNNEL_GRE;
+	v.flow.side[0].payload_sum = 40;
+	v.flow.side[1] = (struct lj_flow_side){.packets = 3, .length_sum = 4000, .payload_sum = 9};
+	v.flow.tcp[1].flags_all = LJ_TCP_ACK | LJ_TCP_FIN;
+	v.flow.synack_ns = 2;
+	v.flow.part = 9;
+	v.flow.due = LJ_DUE_EVICTED;
+	strcpy(v.flow.history, "ShADd");
+	lj_clock.mult = 1ULL << 32; /* a cycle is a ns */
+	v.due_tsc = 1000;
+	v.queued_tsc = 2000;
+	v.taken_tsc = 3000;
+	v.scored_tsc = 11000;
+	event = encode(&v, &config);
+	CU_ASSERT(json_equal(event, wanted));
+	json_decref(event);
+	json_decref(wanted);
+}
+
+static void a_mark_is_of_what_it_says(void)
+{
+	static const char *const names[] = {"flipped", "midstream", "lossy", "fragmented",
+					    "one_sided"};
+	const struct lj_eve_config config = {0};
+
+	for (size_t i = 0; i < RTE_DIM(names); i++) {
+		struct lj_verdict v = sample();
+		json_t *event, *marks;
+
+		v.flow.flipped = i == 0;
+		v.flow.midstream = i == 1;
+		v.flow.lossy = i == 2;
+		v.flow.fragments = i == 3;
+		v.flow.side[1].packets = i != 4;
+		event = encode(&v, &config);
+		marks = json_object_get(json_object_get(event, "ml"), "marks");
+		CU_ASSERT_EQUAL_FATAL(json_array_size(marks), 1);
+		CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(marks, 0)), names[i]);
+		json_decref(event);
+	}
+}
+
 static void what_goes_on_has_no_reason_and_what_is_rare_a_name(void)
 {
 	const struct lj_eve_config config = {0};
@@ -140,6 +208,7 @@ static struct lj_model *open_oddly_named(void)
 		snprintf(from, sizeof(from), "%s/models/flood/%s", getenv("LJ_SOURCE_ROOT"),
 			 files[i]);
 		snprintf(to, sizeof(to), "%s/%s", dir, files[i]);
+		unlink(to);
 		CU_ASSERT_EQUAL_FATAL(symlink(from, to), 0);
 	}
 	snprintf(from, sizeof(from), "%s/models/flood/manifest.json", getenv("LJ_SOURCE_ROOT"));
@@ -176,6 +245,40 @@ static void a_class_may_have_any_name(void)
 			0.75);
 	json_decref(event);
 	lj_model_close(set.model[0]);
+}
+
+/* Of the second model, too: the number of a rule is one model's and one class's. */
+static void an_alert_is_as_severe_as_its_score(void)
+{
+	static const struct {
+		float score;
+		int severity;
+	} wanted[] = {{0.5f, 3}, {0.8999f, 3}, {0.9f, 2}, {0.9899f, 2}, {0.99f, 1}, {1, 1}};
+	struct lj_model *model = open_oddly_named();
+	struct lj_model_set set = {.n = 2, .model = {model, model}};
+	const struct lj_eve_config config = {0};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(model);
+	for (size_t i = 0; i < RTE_DIM(wanted); i++) {
+		struct lj_verdict v = sample();
+		char line[4096];
+		json_t *event, *alert;
+
+		v.models = &set;
+		v.n_opinions = 2;
+		v.model = v.alert = 1;
+		v.opinion[1] = (struct lj_opinion){
+			.score = wanted[i].score, .class_index = 1, .classes = 2};
+		event = json_loadb(line, lj_eve_encode(&config, &v, true, line, sizeof(line)), 0,
+				   NULL);
+		alert = json_object_get(event, "alert");
+		CU_ASSERT_EQUAL(json_integer_value(json_object_get(alert, "severity")),
+				wanted[i].severity);
+		CU_ASSERT_EQUAL(json_integer_value(json_object_get(alert, "signature_id")),
+				9000000 + 16 + 1);
+		json_decref(event);
+	}
+	lj_model_close(model);
 }
 
 static void a_flow_that_was_shed_leaves_a_marked_record(void)
@@ -225,6 +328,9 @@ static void community_ids_are_those_of_the_specification(void)
 		{0x4223facc, 0x80e86e78, 80, 34855, 6, 0, 0, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
 		{0xc0a80134, 0x08080808, 54585, 53, 17, 0, 0, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},
 		{0xc0a80059, 0xc0a80001, 0, 0, 1, 8, 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
+		/* A host that talks to itself, by Python's hashlib. */
+		{0x0a000001, 0x0a000001, 2000, 1000, 6, 0, 0, "1:nxwYq30oipX1dGVDLt7tz75Hofc="},
+		{0x0a000001, 0x0a000001, 1000, 2000, 6, 0, 0, "1:nxwYq30oipX1dGVDLt7tz75Hofc="},
 	};
 
 	for (size_t i = 0; i < RTE_DIM(wanted); i++) {
@@ -242,6 +348,38 @@ static void community_ids_are_those_of_the_specification(void)
 		f.icmp_code = wanted[i].code;
 		lj_community_id(&f, id);
 		CU_ASSERT_STRING_EQUAL(id, wanted[i].id);
+	}
+}
+
+static void id_of(uint8_t proto, const uint8_t type[2], bool back, char *id)
+{
+	struct lj_flow f;
+
+	memset(&f, 0, sizeof(f));
+	set_ipv4(f.key.addr[back], 0x0a000001);
+	set_ipv4(f.key.addr[!back], 0x0a000002);
+	f.key.proto = proto;
+	f.key.version = proto == IPPROTO_ICMP ? 4 : 6;
+	f.icmp_type = type[back];
+	lj_community_id(&f, id);
+}
+
+static void an_answer_has_the_community_id_of_what_it_answers(void)
+{
+	static const struct {
+		uint8_t proto, type[2];
+		bool answers;
+	} pairs[] = {{1, {8, 0}, true},	     {1, {13, 14}, true},    {1, {15, 16}, true},
+		     {1, {10, 9}, true},     {1, {17, 18}, true},    {58, {128, 129}, true},
+		     {58, {133, 134}, true}, {58, {135, 136}, true}, {58, {130, 131}, true},
+		     {58, {144, 145}, true}, {58, {139, 140}, true}, {1, {3, 3}, false}};
+
+	for (size_t i = 0; i < RTE_DIM(pairs); i++) {
+		char there[32], back[32];
+
+		id_of(pairs[i].proto, pairs[i].type, false, there);
+		id_of(pairs[i].proto, pairs[i].type, true, back);
+		CU_ASSERT_EQUAL(strcmp(there, back) == 0, pairs[i].answers);
 	}
 }
 
@@ -315,15 +453,20 @@ int main(void)
 {
 	static const struct lj_test tests[] = {
 		{"an event is JSON with Suricata's fields", an_event_is_json_with_suricatas_fields},
+		{"an event is this", an_event_is_this},
+		{"a mark is of what it says", a_mark_is_of_what_it_says},
 		{"what goes on has no reason, and what is rare a name",
 		 what_goes_on_has_no_reason_and_what_is_rare_a_name},
 		{"a name that is no UTF-8 leaves JSON", a_name_that_is_no_utf8_leaves_json},
 		{"a class may have any name", a_class_may_have_any_name},
+		{"an alert is as severe as its score", an_alert_is_as_severe_as_its_score},
 		{"a flow that was shed leaves a marked record",
 		 a_flow_that_was_shed_leaves_a_marked_record},
 		{"a line that does not fit is none", a_line_that_does_not_fit_is_none},
 		{"community IDs are those of the specification",
 		 community_ids_are_those_of_the_specification},
+		{"an answer has the community ID of what it answers",
+		 an_answer_has_the_community_id_of_what_it_answers},
 		{"what is suppressed is counted", what_is_suppressed_is_counted},
 		{"a table keeps every bit of its numbers", a_table_keeps_every_bit_of_its_numbers},
 	};
