@@ -2,6 +2,7 @@
  * Mode decide against exact scores: on random boosters and edge rows, with thresholds at and beside
  * the scores themselves, by each kernel, never another alert or class.
  */
+#include <math.h>
 #include <string.h>
 
 #include "lj_test.h"
@@ -171,10 +172,28 @@ static void what_alarms_is_not_called_benign(void)
 
 	opinion_form(&info, p, &o);
 	CU_ASSERT_EQUAL(o.class_index, 2);
+	CU_ASSERT_EQUAL(o.score, 0.5f);
 	CU_ASSERT_EQUAL(o.scores[0], 0.5f);
 	info.threshold = 0.6f;
 	opinion_form(&info, p, &o);
 	CU_ASSERT_EQUAL(o.class_index, 0);
+}
+
+/* A score that is the threshold alarms, so it has the class, too. */
+static void what_scores_as_the_threshold_has_the_class(void)
+{
+	static const float p[] = {0.7f, 0.1f, 0.1f, 0.1f}, score = 0.3f;
+	struct lj_model_info info = {.outputs = 1, .classes = 2, .threshold = 0.3f};
+	struct lj_opinion o;
+
+	opinion_form(&info, &score, &o);
+	CU_ASSERT_EQUAL(o.class_index, 1);
+	info.threshold = nextafterf(score, 1);
+	opinion_form(&info, &score, &o);
+	CU_ASSERT_EQUAL(o.class_index, 0);
+	info = (struct lj_model_info){.outputs = 4, .classes = 4, .threshold = 1 - p[0]};
+	opinion_form(&info, p, &o);
+	CU_ASSERT_EQUAL(o.class_index, 1);
 }
 
 static void a_deep_forest_decides_by_the_walk(void)
@@ -247,6 +266,8 @@ int main(void)
 		{"a decision of classes is never another one",
 		 a_decision_of_classes_is_never_another_one},
 		{"what alarms is not called benign", what_alarms_is_not_called_benign},
+		{"what scores as the threshold has the class",
+		 what_scores_as_the_threshold_has_the_class},
 		{"a deep forest decides by the walk", a_deep_forest_decides_by_the_walk},
 		{"margins too large for bounds are not decided",
 		 margins_too_large_for_bounds_are_not_decided},

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lj_digest.h"
 #include "lj_explain.h"
 #include "lj_model.h"
 #include "lj_test.h"
@@ -134,10 +135,33 @@ static void what_weighs_most_comes_first(void)
 	free(rows);
 }
 
+/* Of models/default. A calibration is of one booster. */
+static void a_manifest_says_which_booster_it_has_and_how_flows_are_cut(void)
+{
+	struct lj_model *m =
+		lj_model_open_by(default_dir(), 1, LJ_ENGINE_XGBOOST, LJ_MODE_EXACT, NULL);
+	char path[600], sha256[2 * LJ_SHA256_BYTES + 1];
+	const struct lj_model_flow *flow;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	snprintf(path, sizeof(path), "%s/model.ubj", default_dir());
+	CU_ASSERT_EQUAL(lj_sha256_file(path, sha256, NULL), 0);
+	CU_ASSERT_STRING_EQUAL(lj_model_info(m)->sha256, sha256);
+	flow = &lj_model_info(m)->flow;
+	CU_ASSERT(flow->present);
+	CU_ASSERT_EQUAL(flow->idle_timeout_ns, 120000000000);
+	CU_ASSERT_EQUAL(flow->active_timeout_ns, 1800000000000);
+	CU_ASSERT_EQUAL(flow->tcp_linger_ns, 1000000000);
+	CU_ASSERT_EQUAL(flow->classify_at, 0);
+	lj_model_close(m);
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
 		{"what weighs most comes first", what_weighs_most_comes_first},
+		{"a manifest says which booster it has, and how flows are cut",
+		 a_manifest_says_which_booster_it_has_and_how_flows_are_cut},
 		{"slots score alike, whole or one by one, side by side",
 		 slots_score_alike_whole_or_one_by_one_and_side_by_side},
 	};
