@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import datetime
 import json
 import os
 import subprocess
@@ -27,6 +28,20 @@ class TestReplay:
         verify(kinds["flow"] == summary["flows"], "not a flow event a flow")
         verify(kinds["alert"] == summary["alerts"], "not an alert event an alert")
         verify(sum(summary["verdicts"].values()) == summary["flows"], "not a verdict a flow")
+
+    def test_the_summary_is_that_of_its_events(self, tmp_path):
+        """
+        Steps: replay the demo capture; count its EVE events.
+        Verify: flows by class, alerts by tenths of their scores and the time from the first packet to the last are the summary's.
+        """
+        summary = replay(DEMO, "--eve", tmp_path / "eve.json")
+        kinds = {kind: [e for e in events(tmp_path / "eve.json") if e["event_type"] == kind] for kind in ("flow", "alert")}
+        verify(collections.Counter(e["ml"]["class"] for e in kinds["flow"]) == summary["verdicts"], summary["verdicts"])
+        tenths = collections.Counter(min(int(e["ml"]["score"] * 10), 9) for e in kinds["alert"])
+        verify({f"0.{n}-{(n + 1) / 10}": count for n, count in tenths.items()} == summary["alerts_by_score"], f"{tenths}, {summary['alerts_by_score']}")
+        moment = datetime.datetime.fromisoformat
+        begin, end = (f(moment(e["flow"][key].replace("+0000", "+00:00")) for e in kinds["flow"]) for f, key in ((min, "start"), (max, "end")))
+        verify(abs((end - begin).total_seconds() - summary["capture_s"]) < 1e-5, f"{end - begin}, {summary['capture_s']} s")
 
     def test_flows_are_those_of_tshark(self):
         """

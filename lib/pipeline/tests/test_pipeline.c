@@ -52,6 +52,9 @@ static void a_capture_is_classified_whole(void)
 	CU_ASSERT_EQUAL(total.value[LJ_C_flow_ended], 2062);
 	CU_ASSERT_EQUAL(total.value[LJ_C_verdict_taken], 2062);
 	CU_ASSERT_EQUAL(lj_pipeline_tally(p)->records, 2062);
+	CU_ASSERT_EQUAL(lj_pipeline_tally(p)->alerts, total.value[LJ_C_verdict_alerts]);
+	CU_ASSERT_EQUAL(total.value[LJ_C_host_begun], 2062);
+	CU_ASSERT_EQUAL(total.value[LJ_C_host_ended], 2062);
 	CU_ASSERT(stages_add_up(p, 2062));
 	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
 	lj_config_free(&c);
@@ -121,6 +124,8 @@ static void an_end_in_the_middle_drains_what_was_accepted(void)
 static void what_is_shed_leaves_room_for_what_is_scored(void)
 {
 	uint32_t shed = 0, waiting;
+	struct lj_ledger_line lines[LJ_LEDGER_LINES];
+	struct lj_counters total;
 	struct lj_pipeline *p;
 	struct lj_queue *sink;
 	struct lj_config c;
@@ -140,8 +145,87 @@ static void what_is_shed_leaves_room_for_what_is_scored(void)
 		shed += ((const struct lj_verdict *)lj_queue_at(sink, i))->shed;
 	CU_ASSERT_EQUAL(waiting, lj_queue_capacity(sink));
 	CU_ASSERT(shed > 0 && shed <= lj_queue_capacity(sink) / 2);
+	lj_pipeline_total(p, &total);
+	lj_ledger_check(&total, lines);
+	/* The sink has not been asked for what waits there. */
+	for (int i = 0; i < LJ_LEDGER_LINES; i++)
+		CU_ASSERT_EQUAL(lines[i].difference,
+				strncmp(lines[i].text, "verdict_queued =", 16) == 0 ? waiting : 0);
+	CU_ASSERT(total.value[LJ_C_batch_refused] > 0 && total.value[LJ_C_verdict_refused] > 0);
 	p->shared.replay = true;
 	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+/* The inference lcore takes nothing: what falls due stays to be looked at. */
+static void what_lived_when_packets_were_lost_is_marked(void)
+{
+	uint64_t loss_ns, n_before, n, lossy = 0, wrong = 0;
+	struct lj_pipeline *p;
+	struct lj_queue *infer;
+	struct lj_config c;
+
+	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", NULL});
+	for (int i = 0; i < 20; i++)
+		worker_poll(&p->worker[0]->role, rte_rdtsc());
+	infer = p->worker[0]->infer[0];
+	n_before = lj_queue_count(infer);
+	loss_ns = p->worker[0]->clock_ns;
+	p->shared.losses++;
+	for (int i = 0; i < 2000; i++)
+		worker_poll(&p->worker[0]->role, rte_rdtsc());
+	n = lj_queue_count(infer);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct lj_due_flow *due = lj_queue_at(infer, i);
+
+		if (due->fact_alone)
+			continue;
+		lossy += due->flow.lossy;
+		wrong += due->flow.lossy != (i >= n_before && due->flow.first_ns <= loss_ns);
+	}
+	CU_ASSERT(lossy > 0 && lossy < n);
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static void what_the_spreader_has_no_room_for_is_a_loss(void)
+{
+	struct spreader *s;
+	struct lj_pipeline *p;
+	struct lj_config c;
+
+	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", "queue.spread=64",
+						"lcores.workers=2", NULL});
+	lj_pipeline_pause(p, true);
+	p->shared.replay = false;
+	s = p->spreader;
+	for (uint16_t i = 0; i < s->n_workers; i++)
+		while (lj_queue_reserve(s->worker[i]) != NULL)
+			lj_queue_commit(s->worker[i]);
+	s->sequencer.item[0] = (struct lj_packet){.kind = LJ_PACKET_DATA, .key.version = 4};
+	s->n_items = 1;
+	spreader_poll(&s->role, rte_rdtsc());
+	CU_ASSERT_EQUAL(s->role.counters.value[LJ_C_spread_refused], 1);
+	CU_ASSERT_EQUAL(s->role.counters.value[LJ_C_spread_packets], 0);
+	CU_ASSERT_EQUAL(p->shared.losses, 1);
+	p->shared.replay = true;
+	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
+	lj_config_free(&c);
+}
+
+static void what_every_sink_has_lost_is_counted(void)
+{
+	struct lj_pipeline *p;
+	struct lj_counters total;
+	struct lj_config c;
+
+	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", "eve.target=/dev/full",
+						"features.csv=/dev/null", NULL});
+	CU_ASSERT(run(p, &total));
+	CU_ASSERT_EQUAL(total.value[LJ_C_sink_lost], 2062 + lj_pipeline_tally(p)->alerts);
+	CU_ASSERT_EQUAL(total.value[LJ_C_sink_written], 2062);
+	CU_ASSERT_NOT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
 	lj_config_free(&c);
 }
 
@@ -171,6 +255,7 @@ static void a_pause_takes_no_packets_and_keeps_the_flows(void)
 
 static void tuning_reaches_the_workers(void)
 {
+	const struct lj_flow_config *flow;
 	struct lj_pipeline *p;
 	struct lj_counters total;
 	struct lj_tuning tuning;
@@ -180,7 +265,18 @@ static void tuning_reaches_the_workers(void)
 	lj_pipeline_tuning(p, &tuning);
 	CU_ASSERT_EQUAL(tuning.idle_timeout_ns, 120000000000);
 	tuning.classify_at = 2;
+	tuning.classify_after_ns = 3;
+	tuning.idle_timeout_ns = 119000000000;
+	tuning.active_timeout_ns = 1700000000000;
+	tuning.tcp_linger_ns = 4;
 	lj_pipeline_tune(p, &tuning);
+	lj_pipeline_step(p);
+	flow = &p->worker[0]->flow_config;
+	CU_ASSERT_EQUAL(flow->classify_at, 2);
+	CU_ASSERT_EQUAL(flow->classify_after_ns, 3);
+	CU_ASSERT_EQUAL(flow->idle_timeout_ns, 119000000000);
+	CU_ASSERT_EQUAL(flow->active_timeout_ns, 1700000000000);
+	CU_ASSERT_EQUAL(flow->tcp_linger_ns, 4);
 	CU_ASSERT(run(p, &total));
 	CU_ASSERT(total.value[LJ_C_flow_early] > 100);
 	CU_ASSERT_EQUAL(lj_pipeline_tally(p)->early, total.value[LJ_C_flow_early]);
@@ -270,6 +366,11 @@ int main(void)
 		 an_end_in_the_middle_drains_what_was_accepted},
 		{"what is shed leaves room for what is scored",
 		 what_is_shed_leaves_room_for_what_is_scored},
+		{"what lived when packets were lost is marked",
+		 what_lived_when_packets_were_lost_is_marked},
+		{"what the spreader has no room for is a loss",
+		 what_the_spreader_has_no_room_for_is_a_loss},
+		{"what every sink has lost is counted", what_every_sink_has_lost_is_counted},
 		{"a pause takes no packets and keeps the flows",
 		 a_pause_takes_no_packets_and_keeps_the_flows},
 		{"tuning reaches the workers", tuning_reaches_the_workers},

@@ -106,6 +106,7 @@ static uint32_t receive_all(struct fake *f, uint16_t queue, uint32_t check_every
 	}
 	CU_ASSERT_EQUAL(receiver.rx[0].packets, all);
 	CU_ASSERT_EQUAL(receiver.rx[0].bytes, 60 * all);
+	CU_ASSERT_EQUAL(counters.value[LJ_C_rx_bytes], 60 * counters.value[LJ_C_rx_packets]);
 	return all;
 }
 
@@ -117,6 +118,10 @@ static uint32_t receive_both(uint32_t swap, uint32_t check_every)
 	memset(&counters, 0, sizeof(counters));
 	open_fake(&f, swap);
 	all = receive_all(&f, 0, check_every);
+	/* The first queue's; what a queue shows is what is counted. */
+	CU_ASSERT_EQUAL(receiver.rx[0].checked, counters.value[LJ_C_rss_checked]);
+	CU_ASSERT_EQUAL(receiver.rx[0].unexpected, counters.value[LJ_C_rss_unexpected]);
+	CU_ASSERT_EQUAL(receiver.rx[0].parted, counters.value[LJ_C_rss_parted]);
 	f.head.state = LJ_SOURCE_RUNNING;
 	return all + receive_all(&f, 1, check_every);
 }

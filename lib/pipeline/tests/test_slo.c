@@ -67,6 +67,8 @@ static void late_with_time_to_spare_makes_batches_smaller(void)
 	/* Just held: so it stays. */
 	CU_ASSERT_FALSE(see(100, 90000, 0.3));
 	CU_ASSERT_EQUAL(slo.state, SLO_HELD);
+	CU_ASSERT_FALSE(see(1, TARGET_NS, 0.3));
+	CU_ASSERT_EQUAL(slo.state, SLO_HELD);
 	/* Half to spare: back to what is configured, and no further. */
 	see(60, 40000, 0.3);
 	CU_ASSERT_EQUAL(slo.size, 64);
