@@ -85,6 +85,7 @@ class TestFigures:
         module, flows = scored
         families = module.by_family(flows, 0.5)
         verify(families["scan"]["n"] == 2 and families["scan"]["recall as shipped"] == 0.5 and families["flood"]["recall at 0.1 % fpr"] == 0, families)
+        verify(families["scan"]["recall at 1 % fpr"] == 0.5, families)
         verify(module.detection(flows, 0.5) == {"captures": 2, "detected": 1, "median_s": 2, "p90_s": 2}, module.detection(flows, 0.5))
         verify(module.benign_alerts(flows, 0.5)["all"] == {"n": 4, "alerts": 1, "fpr": 0.25, "hours": 0.5, "alerts_per_hour": 2}, "alerts an hour")
 
@@ -93,6 +94,21 @@ class TestFigures:
         module, flows = scored
         said = module.intervals(flows, 0.5)
         verify(said == {"recall": [0, 0.5], "fpr": None, "roc_auc": None}, said)
+
+    def test_an_interval_is_of_ninety_percent(self, scored):
+        """Verify: where half of 20 attacks are found, each in a capture of its own, recall's interval is that of 20 throws of a coin."""
+        module, _ = scored
+        flows = module.Scored([0.9, 0.1] * 20, [1] * 20 + [0] * 20, ["scan"] * 40, [f"c{i}" for i in range(40)], ["p"] * 40)
+        low, high = module.intervals(flows, 0.5)["recall"]
+        verify(0.2 <= low <= 0.35 and 0.65 <= high <= 0.8, (low, high))
+
+    def test_what_scores_as_the_threshold_is_called(self, scored):
+        """Verify: as linejudge has it; and in the time to the first alert, flows that did not alarm count from their start on."""
+        module, flows = scored
+        said = module.at_threshold(flows, 0.9, 0.01)
+        verify(said["tp"] == 1 and said["fp"] == 0, said)
+        late = module.Scored([0.4, 0.9], [1, 1], ["scan"] * 2, ["a"] * 2, ["p"] * 2, start_s=[10, 11], decided_s=[12, 15])
+        verify(module.detection(late, 0.9)["median_s"] == 5, module.detection(late, 0.9))
 
     def test_drift(self, scored):
         """Verify: PSI of a population with itself is next to nothing, with one that has all of it in one decile a great one."""

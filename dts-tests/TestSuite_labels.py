@@ -107,6 +107,23 @@ class TestLabelFiles:
             for rule in ("flows:l.csv", f"mal:peer={written}", f"mal:peer=[{written}]:5"):
                 verify(lj_labels.Rule(rule, str(path))(flow) == 1, f"{rule} of {written}")
 
+    def test_a_window_has_what_overlaps_it(self, tmp_path):
+        """Verify: of a window from 100 s to 200 s is what ends or begins at its bounds, or lasts over it, and nothing else."""
+        (tmp_path / "l.csv").write_text("start,end,class\n100,200,malicious\n")
+        rule = lj_labels.Rule("times:l.csv;benign:*", str(tmp_path / "a.pcap"))
+        for first_s, last_s, wanted in ((50, 99.9, 0), (50, 100, 1), (50, 250, 1), (120, 150, 1), (200, 300, 1), (200.1, 300, 0)):
+            flow = lj_labels.Flow("10.0.0.1", 1000, "10.0.0.2", 80, 6, first_s * 1e9, last_s * 1e9)
+            verify(rule(flow) == wanted, f"{first_s} s to {last_s} s is {rule(flow)}")
+
+    def test_a_packet_is_of_the_flow_of_its_time(self, tmp_path):
+        """Verify: of flows of the same ends one after the other, the one in whose time the malicious packet is."""
+        frame = frames.frame_of(frames.ip("10.0.0.1", "10.0.0.2", 6, frames.tcp(1000, 80, frames.SYN)))
+        path = write_pcap(tmp_path / "a.pcap", [(second * 10**9, frame) for second in (100, 200, 300)])
+        (tmp_path / "l.csv").write_text("1;0\n2;1\n3;0\n")
+        rule = lj_labels.Rule("perpacket:l.csv", str(path))
+        flows = [lj_labels.Flow("10.0.0.1", 1000, "10.0.0.2", 80, 6, second * 10**9, second * 10**9 + 1) for second in (100, 200, 300)]
+        verify([rule(flow) for flow in flows] == [0, 1, 0], [rule(flow) for flow in flows])
+
     def test_of_windows_that_overlap_the_first_wins(self, mixed):
         """Verify: the beacon's flows, which both windows have, are of the one that comes first."""
         path, _, flows = mixed
@@ -175,6 +192,14 @@ class TestLabelFiles:
             (tmp_path / "l.tsv").write_text("file\tclass\tfamily\trule\n" + rows)
             dataset = lj_dataset.Dataset(list(lj_labels.read(tmp_path / "l.tsv")))
             verify(set(dataset.publishers) == {"office", "tool"} and dataset.captures[0] == "office/0.pcap", dataset.publishers)
+
+    @pytest.mark.parametrize("to, port, proto, background", [
+        ("192.0.2.1", 80, 6, False), ("192.0.2.1", 40000, 17, False), ("192.0.2.1", 0, 1, True), ("192.0.2.1", 53, 6, True), ("192.0.2.1", 5353, 17, True),
+        ("224.0.0.9", 40000, 17, True), ("ff02::9", 40000, 17, True), ("192.0.2.255", 40000, 17, True), ("192.0.2.255", 80, 6, False)])
+    def test_what_is_background(self, to, port, proto, background):
+        """Verify: other protocols, name service and discovery, UDP to multicast and broadcast; nothing else."""
+        flow = lj_labels.Flow("2001:db8::1" if ":" in to else "10.0.0.1", 40001, to, port, proto)
+        verify(lj_labels.Rule("drop:bg;benign:*")(flow) == (None if background else 0), f"{to}:{port} of protocol {proto}")
 
     def test_an_address_may_be_of_ipv6(self):
         """Verify: with and without a port, however it is written."""

@@ -4,6 +4,7 @@ import collections
 import csv
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -111,6 +112,37 @@ class TestMerge:
         begin = min(int(flow["first_seen_ns"]) for flow in flows)
         scan = min(int(flow["first_seen_ns"]) for flow in flows if flow["src_ip"] == "203.0.113.66")
         verify(len(flows) == wanted and 60 <= (scan - begin) / 1e9 < 61, f"{len(flows)} of {wanted} flows, the scan after {(scan - begin) / 1e9} s")
+
+    @pytest.mark.parametrize("option, ticks", [(b"", 3_000_000), (b"\x09\x00\x01\x00\x09\0\0\0", 3 * 10**9), (b"\x09\x00\x01\x00\x8a\0\0\0", 3 << 10),
+                                               (b"\x0e\x00\x08\x00" + (2).to_bytes(8, "little"), 1_000_000)],
+                             ids=["us", "ns", "1024ths", "offset"])
+    def test_the_clock_of_pcapng_is_its_interfaces(self, tmp_path, option, ticks):
+        """Verify: 3 s are read of a packet by microseconds, nanoseconds, 1024ths of a second, and a second after an offset of two."""
+        def block(kind, body):
+            length = (12 + len(body)).to_bytes(4, "little")
+            return kind.to_bytes(4, "little") + length + body + length
+
+        header = block(0x0A0D0D0A, b"\x4d\x3c\x2b\x1a\x01\0\0\0" + b"\xff" * 8)
+        interface = block(1, b"\x01\0\0\0\0\0\x04\0" + option)
+        packet = block(6, struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, 60, 60) + bytes(60))
+        (tmp_path / "a.pcapng").write_bytes(header + interface + packet)
+        verify(list(lj_capture.read(tmp_path / "a.pcapng")) == [(3 * 10**9, 60, bytes(60))], list(lj_capture.read(tmp_path / "a.pcapng")))
+
+    def test_flows_of_a_merge_are_labelled_as_in_their_captures(self, data, tmp_path):
+        """
+        Steps: have a scan's flows labelled by a window of its middle, in its own time; extract it alone, then an hour into office traffic.
+        Verify: as many flows of it are malicious, and all that are of the office are benign.
+        """
+        for name in ("office-1.pcap", "scan-1.pcap"):
+            shutil.copy(data / name, tmp_path)
+        times = [time_ns / 1e9 for time_ns, *_ in lj_capture.read(data / "scan-1.pcap")]
+        (tmp_path / "w.csv").write_text(f"start,end,class\n{times[len(times) // 3]:.6f},{times[len(times) * 2 // 3]:.6f},malicious\n")
+        scan = (1, {"file": "scan-1.pcap", "class": "malicious", "rule": "times:w.csv;drop:*"})
+        office = (0, {"file": "office-1.pcap", "class": "benign", "rule": "benign:*"})
+        alone, benign = (lj_dataset._extract(([(*part, 0, None)], str(tmp_path), "linejudge"))[2] for part in (scan, office))
+        _, _, labels, captures, merged = lj_dataset._extract(([(*office, 0, None), (*scan, 3600, None)], str(tmp_path), "linejudge"))
+        verify(merged and 10 < len(alone) < replay(data / "scan-1.pcap")["flows"], f"{len(alone)} flows are in the window")
+        verify(sorted(zip(captures, labels)) == [(0, 0)] * len(benign) + [(1, 1)] * len(alone), collections.Counter(zip(captures, labels)))
 
     def test_what_cannot_be_merged_is_named(self, data, tmp_path):
         """Verify: one line each of a capture that is missing, that is none, of offsets that are no time, of a folder that is missing."""

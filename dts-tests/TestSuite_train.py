@@ -14,6 +14,7 @@ import time
 import numpy
 import pytest
 import xgboost
+from sklearn.metrics import roc_auc_score
 
 from framework import training
 from framework.linejudge import TOOLS, events, replay, run, verify
@@ -23,6 +24,7 @@ sys.path.insert(0, TOOLS)
 
 import lj_bag  # noqa: E402: importable only now
 import lj_dataset  # noqa: E402: importable only now
+import lj_family  # noqa: E402: importable only now
 import lj_labels  # noqa: E402: importable only now
 import lj_recipe  # noqa: E402: importable only now
 
@@ -371,6 +373,64 @@ class TestCaptures:
 
 
 class TestRecipe:
+    def test_a_score_is_earned_on_captures_not_seen(self, monkeypatch):
+        """
+        Steps: captures of which each has a mark of its own, and whether they are attacks says nothing but the mark; fold them.
+        Verify: by the mark a model knows again what it was trained on, every row of it; what was held back it has to guess.
+        """
+        monkeypatch.setattr(lj_recipe, "MEMBERS", 4)
+        rng, labels, rows, y, captures = numpy.random.default_rng(5), [], [], [], []
+        for number, mark in enumerate(rng.permutation(40)):
+            attack = number % 2 == 1
+            labels.append({"file": f"p/{number}.pcap", "class": "malicious" if attack else "benign", "family": "scan" if attack else ""})
+            rows.append(numpy.full((30, 2), mark))
+            y += [attack] * 30
+            captures += [number] * 30
+        dataset = lj_dataset.Dataset(labels)
+        dataset.add(numpy.concatenate(rows).astype(numpy.float32), y, captures, False)
+        dataset.finish(["packets", "bytes"])
+        _, scores = lj_recipe.cross_validate(dataset, [0, 1], lj_recipe.SEED)
+        auc = roc_auc_score(dataset.y, scores)
+        verify(0.2 < auc < 0.75, f"AUC {auc}")
+        booster, _ = lj_recipe.fit(dataset, dataset.capture >= 0, [0, 1], 40, 1)
+        verify(roc_auc_score(dataset.y, lj_recipe.scores_of(booster, dataset, numpy.arange(len(y)), [0, 1])) > 0.9, "the mark was not learnt")
+
+    def test_a_family_is_called_by_its_name(self):
+        """Verify: what the second model of three families names, trained on them, are their names, each nearly sure."""
+        rng, labels, rows = numpy.random.default_rng(3), [], []
+        for place, family in enumerate(("", "scan", "flood", "trojan")):
+            for number in range(5):
+                labels.append({"file": f"p/{family or 'web'}-{number}.pcap", "class": "malicious" if family else "benign", "family": family})
+                rows.append(rng.normal(4 * place, 0.5, (40, 3)))
+        labels += [{**label, "file": f"p/more-{n}.pcap"} for n, label in enumerate(labels[:5])]
+        captures = numpy.repeat(numpy.arange(20), 40)
+        dataset = lj_dataset.Dataset(labels)
+        dataset.add(numpy.concatenate(rows).astype(numpy.float32), captures >= 5, captures, False)
+        dataset.finish(["packets", "bytes", "duration_us"])
+        classes, everything = lj_family.classes_of(dataset), numpy.ones(800, bool)
+        verify(classes == ["benign", "flood", "scan", "trojan"], classes)
+        attacks = numpy.flatnonzero(dataset.y == 1)
+        said, sure = lj_family.named(lj_family.fit(dataset, everything, [0, 1, 2], classes, 1), dataset, attacks, [0, 1, 2])
+        right = numpy.array(classes)[said] == dataset.family[attacks]
+        verify(right.mean() > 0.95 and numpy.median(sure) > 0.9, f"{right.mean()} are right, {numpy.median(sure)}")
+
+    def test_a_publisher_left_out_is_scored_by_who_did_not_see_it(self):
+        """
+        Steps: attacks of two publishers, of which those of one look as the benign flows do, but for a mark of its own.
+        Verify: who was trained without it takes them for benign, and the other's for attacks of a kind it does not know.
+        """
+        rng, labels, rows, y, captures = numpy.random.default_rng(3), [], [], [], []
+        for publisher, kind, like, marked in (("a", "benign", 0, 0), ("b", "benign", 0, 0), ("x", "malicious", 3, 0), ("odd", "malicious", 0, 1)):
+            for number in range(10):
+                labels.append({"file": f"{publisher}/{number}.pcap", "class": kind, "family": publisher})
+                rows.append(numpy.column_stack([rng.normal(like, 0.5, (40, 4)), numpy.full((40, 4), marked)]))
+                y += [kind == "malicious"] * 40
+                captures += [len(labels) - 1] * 40
+        dataset = lj_dataset.Dataset(labels)
+        dataset.add(numpy.concatenate(rows).astype(numpy.float32), y, captures, False)
+        said = {publisher: attacks for publisher, attacks, _ in lj_recipe.unseen_publishers(dataset.finish([f"packets_{i}" for i in range(8)]), list(range(8)), 20)}
+        verify(sorted(said) == ["odd", "x"] and numpy.median(said["odd"]) < 0.5, {p: numpy.median(s) for p, s in said.items()})
+
     def test_sources_never_seen_are_scored_by_who_did_not_see_them(self):
         """
         Steps: three sources of benign flows, of which one looks like the attacks but for a mark of its own; a fourth is too small.
