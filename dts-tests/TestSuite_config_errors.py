@@ -225,6 +225,19 @@ class TestModels:
         line = error_line(run("--pcap", DEMO, "--model", path))
         verify("line 4: margin_0" in line, line)
 
+    def test_a_golden_file_without_rows_proves_nothing(self, tmp_path):
+        """
+        Steps: leave the header alone, and change the hash with it.
+        Verify: one line that says so.
+        """
+        import hashlib
+        path = bundle(tmp_path)
+        text = (path / "golden.csv").read_text().partition("\n")[0] + "\n"
+        (path / "golden.csv").write_text(text)
+        edit_manifest(path, lambda m: m["files"]["golden"].update(sha256=hashlib.sha256(text.encode()).hexdigest()))
+        line = error_line(run("--pcap", DEMO, "--model", path))
+        verify("golden.csv: has no rows" in line, line)
+
 
 class TestWriting:
     def test_a_full_disk_is_said_and_counted(self):

@@ -41,6 +41,8 @@ static void a_key_is_set_within_its_range_and_said_to_be_given(void)
 	CU_ASSERT_EQUAL(lj_config_set(&c, "flow.idle_timeout_s=0.5", &err), 0);
 	CU_ASSERT_EQUAL(c.flow.idle_timeout_ns, 500000000);
 	CU_ASSERT(lj_config_given(&c, "flow.idle_timeout_s"));
+	CU_ASSERT_EQUAL(lj_config_set(&c, "flow.classify_after_ms=0.5", &err), 0);
+	CU_ASSERT_EQUAL(c.flow.classify_after_ns, 500000);
 	CU_ASSERT_EQUAL(lj_config_set(&c, "models=a,b", &err), 0);
 	CU_ASSERT_EQUAL(c.models.n, 2);
 	CU_ASSERT_STRING_EQUAL(c.models.item[1], "b");
@@ -51,6 +53,37 @@ static void a_key_is_set_within_its_range_and_said_to_be_given(void)
 	/* Of as many pages of 4 KiB DPDK loses count, and falls. */
 	CU_ASSERT_NOT_EQUAL(lj_config_set(&c, "eal.memory_mb=1048576", &err), 0);
 	CU_ASSERT_EQUAL(c.batch.size, 64);
+	lj_config_free(&c);
+}
+
+static int set_text(size_t length)
+{
+	char set[LJ_CONFIG_TEXT + 16] = "eve.target=";
+
+	memset(set + strlen(set), 'x', length);
+	return lj_config_set(&c, set, &err);
+}
+
+static int set_ports(uint32_t n)
+{
+	char set[1024] = "capture.ports=[";
+
+	for (uint32_t i = 0; i < n; i++)
+		snprintf(set + strlen(set), sizeof(set) - strlen(set), "%s{\"name\":\"p%u\"}",
+			 i > 0 ? "," : "", i);
+	strcat(set, "]");
+	return lj_config_set(&c, set, &err);
+}
+
+static void there_is_room_for_as_much_as_is_said_and_no_more(void)
+{
+	lj_config_init(&c);
+	CU_ASSERT_EQUAL(set_text(LJ_CONFIG_TEXT - 1), 0);
+	CU_ASSERT_NOT_EQUAL(set_text(LJ_CONFIG_TEXT), 0);
+	CU_ASSERT_EQUAL(set_ports(LJ_CONFIG_PORTS), 0);
+	CU_ASSERT_EQUAL(c.capture.n_ports, LJ_CONFIG_PORTS);
+	CU_ASSERT_NOT_EQUAL(set_ports(LJ_CONFIG_PORTS + 1), 0);
+	CU_ASSERT_STRING_EQUAL(err.where, "capture.ports");
 	lj_config_free(&c);
 }
 
@@ -296,6 +329,8 @@ int main(void)
 		{"every default is permitted", every_default_is_permitted},
 		{"a key is set within its range, and said to be given",
 		 a_key_is_set_within_its_range_and_said_to_be_given},
+		{"there is room for as much as is said, and no more",
+		 there_is_room_for_as_much_as_is_said_and_no_more},
 		{"a dump is read back whole", a_dump_is_read_back_whole},
 		{"a dump leaves nothing out", a_dump_leaves_nothing_out},
 		{"a dump leaves nothing out", a_dump_leaves_nothing_out},
