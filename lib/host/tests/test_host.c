@@ -87,7 +87,11 @@ static void the_opening_is_what_stood_beside_the_flow_as_it_began(void)
 	struct lj_host_context c;
 	struct lj_host_step step = {&f, &c};
 
+	/* More peers than ports, of both. */
 	begin(h, 1, 3, 81, START);
+	begin(h, 1, 4, 81, START);
+	begin(h, 8, 2, 443, START);
+	begin(h, 9, 2, 443, START);
 	f.flow_id = 77;
 	observe(h, &f);
 	for (uint32_t i = 0; i < 20; i++)
@@ -95,10 +99,16 @@ static void the_opening_is_what_stood_beside_the_flow_as_it_began(void)
 	f.event = LJ_HOST_END;
 	lj_host_follow(h, &step, 1);
 	CU_ASSERT_TRUE(c.opened);
-	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_FLOWS_60S], 2);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_FLOWS_60S], 3);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_PEERS_60S], 3);
 	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_PORTS_60S], 2);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_PEERS_600S], 3);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_SRC_PORTS_600S], 2);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_DST_FLOWS_60S], 3);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_DST_PEERS_60S], 3);
+	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_DST_PORTS_60S], 2);
 	CU_ASSERT_EQUAL(c.opening[LJ_HOST_OPENING_PAIR_FLOWS_60S], 1);
-	CU_ASSERT_EQUAL(c.src[LJ_HOST_60S].count[LJ_HOST_FLOWS], 22);
+	CU_ASSERT_EQUAL(c.src[LJ_HOST_60S].count[LJ_HOST_FLOWS], 23);
 	f.flow_id = 78;
 	f.event = LJ_HOST_LOOK;
 	lj_host_follow(h, &step, 1);

@@ -80,6 +80,7 @@ static void an_end_stands_where_packet_times_say_it_was_over(void)
 	f.due = LJ_DUE_ACTIVE;
 	CU_ASSERT_EQUAL(fact_of(&f).time_ns, START + SECOND);
 	CU_ASSERT_EQUAL(fact_of(&f).event, LJ_HOST_END);
+	CU_ASSERT_EQUAL(fact_of(&f).duration_ms, 1000);
 }
 
 static void early_verdicts_and_later_parts_only_look(void)
