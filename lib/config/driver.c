@@ -33,7 +33,16 @@ static const struct function {
 static const char *const mode_name[] = {[LJ_RSS_5TUPLE] = "5tuple", [LJ_RSS_IP] = "ip"};
 static const char *const by_name[] = {[LJ_RSS_BY_KEY] = "key", [LJ_RSS_BY_FLOW] = "rte_flow"};
 
-char *lj_drivers_folder(char *out, size_t size, struct lj_error *err)
+static int take_folder(char *out, size_t size, const char *folder, struct lj_error *err)
+{
+	if ((size_t)snprintf(out, size, "%s", folder) < size)
+		return 0;
+	return lj_error_set(err, ENAMETOOLONG, "drivers-config",
+			    "its path has more than %zu characters: %s", size - 1, folder);
+}
+
+/* The folder of the drivers' files: LINEJUDGE_DRIVERS, or a place relative to the binary. */
+static int find_folder(char *out, size_t size, struct lj_error *err)
 {
 	static const char *const places[] = {"../../drivers-config",
 					     "../share/linejudge/drivers-config"};
@@ -41,10 +50,8 @@ char *lj_drivers_folder(char *out, size_t size, struct lj_error *err)
 	char exe[PATH_MAX], path[2 * PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 
-	if (given != NULL) {
-		snprintf(out, size, "%s", given);
-		return out;
-	}
+	if (given != NULL)
+		return take_folder(out, size, given, err);
 	exe[length > 0 ? length : 0] = '\0';
 	if (strrchr(exe, '/') != NULL)
 		*strrchr(exe, '/') = '\0';
@@ -52,15 +59,12 @@ char *lj_drivers_folder(char *out, size_t size, struct lj_error *err)
 		char real[PATH_MAX];
 
 		snprintf(path, sizeof(path), "%s/%s", exe, places[i]);
-		if (realpath(path, real) == NULL)
-			continue;
-		snprintf(out, size, "%s", real);
-		return out;
+		if (realpath(path, real) != NULL)
+			return take_folder(out, size, real, err);
 	}
-	lj_error_set(err, ENOENT, "drivers-config",
-		     "is neither at %s/%s nor at %s/%s; LINEJUDGE_DRIVERS can name it", exe,
-		     places[0], exe, places[1]);
-	return NULL;
+	return lj_error_set(err, ENOENT, "drivers-config",
+			    "is neither at %s/%s nor at %s/%s; LINEJUDGE_DRIVERS can name it", exe,
+			    places[0], exe, places[1]);
 }
 
 /* "net_i40e" and "i40e" as "i40e", "mlx5_pci" as "mlx5". */
@@ -213,8 +217,9 @@ int lj_driver_load(struct lj_driver *d, const char *pmd, struct lj_error *err)
 	int ret;
 
 	memset(d, 0, sizeof(*d));
-	if (lj_drivers_folder(folder, sizeof(folder), err) == NULL)
-		return -ENOENT;
+	ret = find_folder(folder, sizeof(folder), err);
+	if (ret != 0)
+		return ret;
 	short_name(pmd, d->name, sizeof(d->name));
 	snprintf(d->path, sizeof(d->path), "%s/%s.json", folder, d->name);
 	if (access(d->path, F_OK) != 0) {
@@ -251,9 +256,11 @@ int lj_driver_load_pci(struct lj_driver *d, const char *vendor, const char *devi
 	char folder[sizeof(d->path) - 48], pattern[sizeof(d->path)], id[32];
 	char name[sizeof(d->name)] = "generic";
 	glob_t found;
+	int ret;
 
-	if (lj_drivers_folder(folder, sizeof(folder), err) == NULL)
-		return -ENOENT;
+	ret = find_folder(folder, sizeof(folder), err);
+	if (ret != 0)
+		return ret;
 	snprintf(id, sizeof(id), "%s:%s", vendor, device);
 	snprintf(pattern, sizeof(pattern), "%s/*.json", folder);
 	if (glob(pattern, 0, NULL, &found) == 0) {

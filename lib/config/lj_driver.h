@@ -46,9 +46,6 @@ struct lj_driver {
 	} firmware[LJ_DRIVER_FIRMWARES];
 };
 
-/* The folder of the files. Returns out, or NULL and `err`. */
-char *lj_drivers_folder(char *out, size_t size, struct lj_error *err);
-
 /* Reads the file of a driver, by its DPDK name or its file's name. 0, or -errno and `err`; call
  * lj_driver_free() after success. */
 int lj_driver_load(struct lj_driver *d, const char *pmd, struct lj_error *err);

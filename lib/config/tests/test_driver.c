@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -165,6 +166,19 @@ static void what_is_wrong_in_a_file_is_said(void)
 	CU_ASSERT_NOT_EQUAL(lj_driver_load(&d, "net_i40e", &err), 0);
 }
 
+/* Not cut, which could be another folder. */
+static void a_path_that_is_too_long_is_an_error(void)
+{
+	char path[1024] = "/";
+
+	memset(path + 1, 'x', sizeof(path) - 2);
+	path[sizeof(path) - 1] = '\0';
+	setenv("LINEJUDGE_DRIVERS", path, 1);
+	CU_ASSERT_EQUAL(lj_driver_load(&d, "net_i40e", &err), -ENAMETOOLONG);
+	CU_ASSERT_EQUAL(lj_driver_load_pci(&d, "0x8086", "0x1572", &err), -ENAMETOOLONG);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "characters"));
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
@@ -174,6 +188,7 @@ int main(void)
 		{"only drivers that copy take any memory", only_drivers_that_copy_take_any_memory},
 		{"PCI ids lead to files", pci_ids_lead_to_files},
 		{"what is wrong in a file is said", what_is_wrong_in_a_file_is_said},
+		{"a path that is too long is an error", a_path_that_is_too_long_is_an_error},
 	};
 	char path[64];
 	int ret;
