@@ -96,8 +96,17 @@ def main():
     run.write_json(options.json, rows)
 
 
-def once(name, capture):
-    """One run of a meter, in a folder of its own: (what it extracts, CPU seconds, records)."""
+def once(name, capture, tries=3):
+    """One run of a meter, in a folder of its own: (what it extracts, CPU seconds, records). A peer that fails is run again: pmacctd loses its plugin now and then."""
+    try:
+        return run_once(name, capture)
+    except run.Failure:
+        if tries == 1 or name.startswith("linejudge"):
+            raise
+        return once(name, capture, tries - 1)
+
+
+def run_once(name, capture):
     with tempfile.TemporaryDirectory(prefix="lj-bench-peers-out-") as folder, deaf_collector() as port:
         extracts, command, counted = meters(capture, folder, port)[name]
         used, _, out, err = run.measure(command, run.last_cpu())
