@@ -1,11 +1,21 @@
-/* What tests of sinks share: a folder, events to write, a disk that is full. */
+/* What tests of sinks share: addresses, events to write, a disk that is full. */
 #ifndef SINK_FIXTURE_H
 #define SINK_FIXTURE_H
 
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "lj_sink.h"
+
+/* An IPv4 address as a key has it: IPv4-mapped. */
+static inline void set_ipv4(uint8_t addr[16], uint32_t ip)
+{
+	memset(addr, 0, 16);
+	addr[10] = addr[11] = 0xff;
+	for (int i = 0; i < 4; i++)
+		addr[12 + i] = (uint8_t)(ip >> (24 - 8 * i));
+}
 
 static inline struct lj_sink *open_eve(const char *path, enum lj_eve_flows flows)
 {
