@@ -7,7 +7,7 @@
 #define RECORDS	   200
 #define VALUES_MAX 1024
 
-/* A record of random bytes, half of them 0. */
+/* A record of random bytes, half of them 0; but a window scale is at most 14 (RFC 7323), plus 1. */
 static struct lj_flow any_flow(uint64_t *seed)
 {
 	struct lj_flow f;
@@ -17,6 +17,8 @@ static struct lj_flow any_flow(uint64_t *seed)
 		*seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
 		bytes[i] = *seed >> 63 ? 0 : (uint8_t)(*seed >> 40);
 	}
+	for (int side = 0; side < 2; side++)
+		f.tcp[side].wscale_plus1 %= 16;
 	return f;
 }
 
