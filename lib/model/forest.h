@@ -1,10 +1,35 @@
 /*
- * Private: the forest engine. The model's own trees in our layout, walked by SIMD.
+ * Private: the forest engine, which evaluates XGBoost's trees with SIMD.
  *
- * Margins are bitwise XGBoost's: every output starts at the base margin and takes the leaves in the
- * order of the trees, in float32. What a node asks, `x < threshold`, is asked of ranks: a column is
- * a feature's values as the count of the model's own thresholds that are at or below them, in one
- * byte, so 64 rows (or 64 trees) are asked at once and nothing is rounded.
+ * In: a row-major float32 matrix [n][features]; NaN is a missing value. Out: margins and
+ * probabilities, [n][outputs]. Margins are bit-identical to XGBoost's: each output starts at the
+ * base margin and adds its leaves in the order of the trees, in float32.
+ *
+ * Float layout, of every forest: node[], a row goes right if its value is >= the node's threshold.
+ *
+ * Ranked layout, of forests that are not too deep and not too wide (forest_rank()). Comparing a
+ * value with a threshold is replaced by comparing two bytes, without any rounding:
+ *
+ *   thresholds of a feature   t[0] < t[1] < ... < t[n - 1]       (at most 255 a column)
+ *   count of a value          number of t[i] <= value            (computed once a row)
+ *   node (column, rank)       right if rank < count              (rank = index of its threshold)
+ *
+ * So 64 rows, or 64 trees, are compared in one AVX-512 instruction. A feature with more thresholds,
+ * or whose missing values go left in some nodes and right in others, has several columns. The same
+ * trees are kept in three forms:
+ *
+ *   rank[], column[], leaf[]  complete trees in heap order (root 1, children 2h and 2h + 1), for
+ *                             the scalar kernel
+ *   program[]                 for the row-lane kernels: a lane a row, a block of 64 rows descends
+ *                             one tree
+ *   group[], lanes[], slots[] for the tree-lane kernel: a lane a tree, one row descends 64 trees
+ *
+ * forest_kernel_for() chooses the kernel of a block by its number of rows: tree lanes for few rows,
+ * row lanes for more, each if the CPU has AVX-512; else row lanes by AVX2, else scalar.
+ *
+ * Before it is used, forest_prove() compares its scores with XGBoost's, bit for bit: on rows just
+ * below, at and just above all thresholds, on rows directed to inner nodes and on random rows.
+ * Early decisions (forest_decide()) rest on bounds and are not part of that proof.
  *
  * Thread: a forest is immutable once made and may be shared; a forest_slot belongs to one lcore.
  */
@@ -19,132 +44,136 @@
 
 #include "lj_base.h"
 
-#define FOREST_ROWS	   64 /* of a block; the lanes of an AVX-512 register of bytes */
+#define FOREST_ROWS	   64 /* rows of a block: the bytes of an AVX-512 register */
 #define FOREST_ROWS_LOG2   6
-#define FOREST_TREES	   64  /* of a group, likewise */
-#define FOREST_DEPTH_MAX   8   /* of a ranked tree: its table is complete, 2^depth leaves */
-#define FOREST_COLUMNS_MAX 256 /* of ranks: a column's number fits a byte */
-#define FOREST_NARROW	   128 /* columns that two registers hold, for a tree in a lane to pick */
-#define FOREST_CHUNK	   255 /* thresholds that a column's ranks can tell apart */
+#define FOREST_TREES	   64  /* trees of a group, likewise */
+#define FOREST_DEPTH_MAX   8   /* of a ranked tree, whose complete table has 2^depth leaves */
+#define FOREST_COLUMNS_MAX 256 /* a column's number fits a byte */
+#define FOREST_NARROW	   128 /* columns that fit two registers, from which tree lanes select */
+#define FOREST_CHUNK	   255 /* thresholds of a column: a count fits a byte */
 
-/* How a block of rows is scored. Each gives the same bits. */
+/* How a block of rows is scored; all give the same bits. */
 enum forest_kernel {
-	FOREST_BEST,	     /* the fastest for the number of rows, of those below */
-	FOREST_WALK,	     /* scalar, thresholds compared as floats: takes every forest */
-	FOREST_RANKS,	     /* scalar, on ranks */
-	FOREST_ROWS_AVX2,    /* a lane a row, 32 rows */
-	FOREST_ROWS_AVX512,  /* a lane a row, 64 rows */
-	FOREST_TREES_AVX512, /* a lane a tree, one row: for few rows */
+	FOREST_BEST,	     /* whichever of the following forest_kernel_for() chooses */
+	FOREST_WALK,	     /* scalar, compares floats: for every forest */
+	FOREST_RANKS,	     /* scalar, compares ranks */
+	FOREST_ROWS_AVX2,    /* one lane per row, 32 rows */
+	FOREST_ROWS_AVX512,  /* one lane per row, 64 rows, or 32 in half a register */
+	FOREST_TREES_AVX512, /* one lane per tree: for few rows */
 	FOREST_KERNELS
 };
 
-/* A node as it is walked by float. A leaf leads to itself whatever it is asked. */
+/* A node of the float layout. A leaf's left child is itself, and its comparison is never true. */
 struct forest_node {
 	float threshold; /* right when x >= threshold; NaN in a leaf */
 	float leaf;
-	uint32_t left; /* within the tree; right is the next one */
+	uint32_t left; /* index within the tree; the right child is the next one */
 	uint16_t feature;
 	uint16_t missing_right;
 };
 
 struct forest_tree {
 	uint32_t node;	/* its root, in forest.node */
-	uint32_t table; /* its complete table, in forest.rank, .column and .leaf */
-	uint32_t depth; /* edges to the deepest leaf */
+	uint32_t table; /* its complete table in forest.rank, .column and .leaf */
+	uint32_t depth; /* edges from the root to the deepest leaf */
 	uint16_t output;
-	uint16_t levels; /* of the complete table: the depth, at least 1 */
+	uint16_t levels; /* of the complete table: the depth, but at least 1 */
 };
 
-/* Up to FOREST_CHUNK thresholds of one feature, ascending, and the columns ranked by them. */
+/* Up to FOREST_CHUNK thresholds of one feature, and the columns that count them. */
 struct forest_search {
 	uint16_t feature;
 	uint16_t n;
-	uint16_t levels;    /* of the binary search: 2^levels > n */
-	int16_t column[2];  /* missing goes left, missing goes right; -1: no node asks so */
-	float *threshold;   /* [256], ascending, NaN behind the last */
+	uint16_t levels;    /* steps of the binary search: 2^levels > n */
+	int16_t column[2];  /* for nodes where missing goes left, right; -1: there are none */
+	float *threshold;   /* [256] ascending, padded with NaN */
 	float *splitter;    /* [16] every 16th threshold, for a search in two steps */
 	float *level_table; /* thresholds in the order of a binary search, see rank_avx512 */
 };
 
 /*
- * FOREST_TREES trees side by side, a lane each. forest.lanes has the first levels of all (as many
- * as the group says, at most FOREST_LANE_LEVELS): of each node the 64 columns, then the 64 ranks
- * less 128.
+ * FOREST_TREES trees side by side, one lane each. forest.lanes has the first levels of all of them
+ * (forest_group.levels, at most FOREST_LANE_LEVELS): for each node in heap order the 64 trees'
+ * columns, then their 64 ranks minus 128.
  */
 #define FOREST_LANE_LEVELS 6
 #define FOREST_LANE_NODES  (1 << FOREST_LANE_LEVELS)
 
 /*
- * Where a tree goes on below those levels: a slot for each node there, with all that a walk from it
- * reads side by side (of `below` levels: 2^below leaves as float, then as many ranks, then as many
- * columns in heap order, root 1; of none the leaf), for it is seldom in the cache.
+ * The rest of a tree below those levels: one slot for each node there. A slot is seldom in the
+ * cache, so all that a descent from it reads is adjacent: with `below` levels 2^below leaves as
+ * float, then as many ranks, then as many columns, in heap order with root 1; with none, the leaf.
  */
 #define FOREST_SLOT_BYTES(below) ((below) == 0 ? sizeof(float) : (size_t)6 << (below))
 
 struct forest_group {
 	uint32_t first, n; /* trees, in the model's order */
-	uint32_t levels;   /* in lanes: one fewer where no tree is so deep, or a node costs more */
-	uint32_t below;	   /* levels of its deepest tree below those */
-	uint32_t lanes;	   /* its place in forest.lanes */
-	uint32_t slots;	   /* in forest.slots: 2^levels slots a tree */
+	uint32_t levels;   /* in lanes[]: fewer if no tree is deeper, or if a node costs more */
+	uint32_t below;	   /* further levels of its deepest tree */
+	uint32_t lanes;	   /* its offset in forest.lanes */
+	uint32_t slots;	   /* its offset in forest.slots: 2^levels slots per tree */
 };
 
-/* The levels of a tree that the row-lane kernels ask whole, in heap order. */
+/* The first levels of a tree, whose nodes the row-lane kernels all evaluate; in heap order. */
 struct forest_top {
-	uint32_t *rank4;  /* the rank less 128, four times */
-	uint16_t *offset; /* the column's place in a block: FOREST_ROWS bytes a column */
+	uint32_t *rank4;  /* the rank minus 128, in all four bytes */
+	uint16_t *offset; /* of the column in a block: FOREST_ROWS bytes per column */
 };
 
-/* A node asked by itself: those who stand on `code` and go right take the next fresh code. */
+/* A node evaluated by itself: lanes whose code is `code` and that go right get the next unused
+ * code. */
 struct forest_single {
 	uint32_t code4, rank4, offset;
 };
 
 /*
- * A level of which each lane picks the node it stands on, 2^level of them, and asks that alone: its
- * value is fetched row by row. That costs a bushy tree less than to ask all of the level.
+ * A level of 2^level nodes of which each lane evaluates only the one it is at; the value is fetched
+ * row by row. For a bushy tree that costs less than evaluating all nodes of the level.
  */
 struct forest_pick {
-	int8_t *rank; /* less 128 */
+	int8_t *rank; /* minus 128 */
 	uint8_t *column;
 };
 
-#define FOREST_PICK_LEVEL 6 /* the first, of 64 nodes; the whole levels are above */
+#define FOREST_PICK_LEVEL 6 /* the first such level, of 64 nodes; those above are whole */
 #define FOREST_PICKS	  (FOREST_DEPTH_MAX - FOREST_PICK_LEVEL)
 
 /*
- * A tree for the row-lane kernels. The whole levels give each lane a code, 0 .. 2^whole - 1. Either
- * each further level's single nodes change the codes of those that go right, or each lane picks its
- * node in each further level and its code is doubled, one more for those that go right. The last
- * code names the leaf.
+ * A tree for the row-lane kernels. After the whole levels each lane has a code, 0 .. 2^whole - 1.
+ * In the further levels either single nodes give new codes to the lanes that go right, or each lane
+ * picks its node, doubles its code and adds one if it goes right. The final code is the index of
+ * the leaf.
  */
 struct forest_program {
 	struct forest_top top;
 	struct forest_single *single;
 	struct forest_pick pick[FOREST_PICKS];
-	uint8_t *planes; /* [4][width]: byte b of the leaf of each code */
+	uint8_t *planes; /* [4][width]: byte b of each code's leaf */
 	float *leaf;	 /* [width] */
 	uint16_t width;	 /* 64, 128 or 256 */
 	uint8_t whole, levels;
-	uint8_t picks;			    /* levels; then there are no singles */
-	uint16_t singles[FOREST_DEPTH_MAX]; /* of each further level */
+	uint8_t picks;			    /* picked levels; if any, there are no singles */
+	uint16_t singles[FOREST_DEPTH_MAX]; /* number of single nodes of each further level */
 };
 
 #define FOREST_STAGE                                                                               \
-	16 /* trees a stage of one output; then rows are asked whether they are decided */
-#define FOREST_DECIDED_OUTPUTS 16 /* at most, for decisions */
+	16 /* trees per stage and output; after each, rows are checked for being decided */
+#define FOREST_DECIDED_OUTPUTS 16 /* most outputs for early decisions */
 
-/* Before tree `stage` * width (of the last stage: behind the last tree), by what is left: */
+/* What the trees from `stage` * width on can still add (the last stage: none are left). */
 struct forest_bounds {
-	uint32_t width;		/* trees a stage */
+	uint32_t width;		/* trees per stage */
 	uint32_t stages, first; /* no row is decided before `first` */
 	float threshold;
-	float gap; /* of a margin or probability: far over what rounding does to it */
-	/* More outputs: how far one over output 0 makes their share surely over the threshold; how
-	 * far it may be for that to be under it; and how far all may be over the highest. */
+	float gap; /* safety margin, much larger than rounding errors of margins and probabilities
+		    */
+	/* Several outputs: the lead of one over output 0 from which their share surely reaches the
+	 * threshold; the lead up to which it surely does not; and how far all together may exceed
+	 * the highest. */
 	float lead_over, lead_under, lead_spread;
-	float *low, *high;   /* [stages + 1][outputs]: the least and the most it adds to a sum */
-	float *under, *over; /* [stages + 1], one output: a sum that stays so */
+	float *low, *high; /* [stages + 1][outputs]: least and most that is still added to a sum */
+	float *under,
+		*over; /* [stages + 1], one output: sums that stay below, above the threshold */
 };
 
 enum forest_transform { FOREST_SIGMOID, FOREST_SOFTMAX };
@@ -155,14 +184,14 @@ struct forest {
 	enum forest_transform transform;
 	struct forest_node *node;
 	struct forest_tree *tree;
-	struct forest_bounds *bounds; /* NULL: every row sees every tree */
+	struct forest_bounds *bounds; /* NULL: no early decisions */
 
-	/* What follows is there when `ranked`: trees not too deep, columns not too many. */
+	/* The rest only if `ranked`. */
 	bool ranked;
 	uint32_t searches, columns;
 	struct forest_search *search;
 	float *search_memory;
-	/* Complete tables in heap order, root 1: go right when rank[h] < the row's count in
+	/* Complete tables in heap order, root 1: right if rank[h] < the row's count in
 	 * column[h]. */
 	uint8_t *rank;
 	uint8_t *column;
@@ -177,38 +206,39 @@ struct forest {
 	uint8_t *slots;
 };
 
-/* Where a block's lanes stand in so many trees at a time. */
+/* The state of a block's lanes in up to FOREST_WINDOW trees at a time. */
 #define FOREST_WINDOW 16
 struct forest_window {
 	uint8_t code[FOREST_WINDOW][FOREST_ROWS] __rte_aligned(64);
-	/* Of a level that is picked: of each lane's node, where its column is in a block, and the
-	 * row's count there. */
+	/* In a picked level, for each lane's node: its rank, the offset of its column in a block,
+	 * and the row's count there. */
 	int8_t rank[FOREST_WINDOW][FOREST_ROWS] __rte_aligned(64);
 	uint16_t offset[FOREST_WINDOW][FOREST_ROWS] __rte_aligned(64);
 	int8_t count[FOREST_WINDOW][FOREST_ROWS] __rte_aligned(64);
 };
 
-/* What scoring writes: one per lcore. */
+/* All that scoring writes: one per lcore. */
 struct forest_slot {
 	const struct forest *forest;
-	uint8_t best[FOREST_ROWS + 1]; /* kernel of a block of so many rows */
-	/* Ranks n rows into `columns`. */
+	uint8_t best[FOREST_ROWS + 1]; /* kernel for a block, by its number of rows */
+	/* Fills `columns` for n rows. */
 	void (*rank_columns)(struct forest_slot *s, const float *matrix, uint32_t n);
-	int8_t *columns; /* [columns][FOREST_ROWS], counts less 128 */
+	int8_t *columns; /* [columns][FOREST_ROWS], counts minus 128 */
 	uint8_t *rows;	 /* [FOREST_ROWS + 1][FOREST_COLUMNS_MAX], counts */
 	float *turned;	 /* [2][4][FOREST_ROWS]: a few features of the block's rows */
 	float *sums;	 /* [outputs][FOREST_ROWS] of a row-lane kernel, else [rows][outputs] */
-	float *margins;	 /* [2 * FOREST_ROWS][outputs], where the caller wants none */
-	const float *row[FOREST_ROWS]; /* what the walk by floats walks */
-	uint8_t *standing; /* [FOREST_ROWS + 1][FOREST_TREES]: where a row stands in the trees */
-	uint32_t stood;	   /* the group that `standing` is of */
-	/* [bounds->stages + 1] rows that ended at a stage. This lcore: rw, control: ro. */
+	float *margins;	 /* [2 * FOREST_ROWS][outputs], used if the caller wants none */
+	const float *row[FOREST_ROWS]; /* the rows, for FOREST_WALK */
+	uint8_t *standing; /* [FOREST_ROWS + 1][FOREST_TREES]: a row's node in each tree */
+	uint32_t stood;	   /* the group that `standing` refers to */
+	/* [bounds->stages + 1] rows decided at each stage. This lcore: rw, control: ro. */
 	uint64_t *ended;
 	struct forest_window *window;
-	uint32_t n; /* rows of the block that began last */
-	/* For a second block, scored beside the first by FOREST_ROWS_AVX512; NULL: never. Owned. */
+	uint32_t n; /* rows of the current block */
+	/* For a second block, scored together with the first by FOREST_ROWS_AVX512; NULL: never.
+	 * Owned. */
 	struct forest_slot *second;
-	uint32_t beside; /* rows, from which that is better than by themselves */
+	uint32_t beside; /* least rows of the second block for which that is faster */
 };
 
 /*

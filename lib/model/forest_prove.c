@@ -15,12 +15,12 @@
 #include "model.h"
 
 #define RANDOM_ROWS 512
-/* A third of a second, where XGBoost takes 20 us a row; and what a start may take of it. */
+/* Rows directed to nodes, in all and at a start: XGBoost takes up to 20 us for each. */
 #define DIRECTED_WHOLE 16384
 #define DIRECTED_START 1024
 #define WAYS	       4		 /* below, at, above, missing */
 #define DIRECTED_DEPTH 1000		 /* a path is followed by recursion */
-#define SMALL_BATCH    27		 /* half a block */
+#define SMALL_BATCH    27		 /* for the kernel of half a block: up to 32 rows */
 #define LARGE_BATCH    (3 * FOREST_ROWS) /* two blocks side by side, and one by itself */
 #define PROOF_SEED     20260101
 

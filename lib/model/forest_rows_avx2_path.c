@@ -1,6 +1,6 @@
 /*
- * The row-lane kernel in AVX2: 32 rows a register. Also the better one for up to 32 rows where
- * there is AVX-512. forest_program.c says what is run.
+ * The row-lane kernel in AVX2, for CPUs without AVX-512: 32 rows per register. For the program that
+ * it runs see forest.h and forest_program.c.
  */
 #include <immintrin.h>
 
