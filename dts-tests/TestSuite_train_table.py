@@ -110,6 +110,8 @@ class TestTable:
 
     @pytest.mark.parametrize("text, said", [
         (b"", "is no table"), (b"\xd4\xc3\xb2\xa1\x02\x00", "is no table"), (b"IN_BYTES,OUT_BYTES,Label\n", "no rows"),
+        (b"IN_BYTES;OUT_BYTES;Label\n1;2;0\n", "separated by semicolons: commas are wanted"),
+        (b"IN_BYTES\tOUT_BYTES\tLabel\n1\t2\t0\n", "separated by tabs: commas are wanted"),
         (b"IN_BYTES,OUT_BYTES,Label\n1,2\n", "line 2: 2 cells, and the header has 3"),
         (b"IN_BYTES,OUT_BYTES,Label\nNaN,,0\nnan,inf,1\n", "no column that is a feature has a value"),
         (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n1,3,0\n", "every row is benign"),

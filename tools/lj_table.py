@@ -65,6 +65,9 @@ def _read(path):
             header = [name.strip() for name in next(reader, [])]
             if not any(header) or "\ufffd" in "".join(header):
                 raise ValueError(f"{path}: is no table: its first line is no header of columns, with commas between")
+            for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+                if len(header) == 1 and separator in header[0]:
+                    raise ValueError(f"{path}: its columns are separated by {name}: commas are wanted")
             yield header
             for row in reader:
                 if not any(row):  # CIC-IDS2017's own files have many such, of commas alone
