@@ -86,8 +86,7 @@ struct lj_model_info {
 	char engine[16];
 	char engine_reason[128]; /* why this engine; limited by telemetry's string length */
 	char mode[8];		 /* exact or decide, the one in effect */
-	uint32_t
-		proof_rows; /* rows on which the forest engine was compared with XGBoost; 0: none */
+	uint32_t proof_rows;	 /* on which the forest engine matched XGBoost; 0: no proof */
 	uint32_t features, outputs, trees;
 	uint16_t classes;		     /* 2 for a binary model */
 	char class_name[LJ_CLASSES_MAX][32]; /* [0] is always the benign class */

@@ -35,7 +35,7 @@ void failover_fini(struct lj_pipeline *p, uint32_t i)
 
 /* --- looking --- */
 
-/* Who polls queue q of a port: the spreader the only one, or worker q. */
+/* Number of receive queues polled per port: one by the spreader, otherwise one per worker. */
 static uint16_t pollers(const struct lj_pipeline *p)
 {
 	return p->spreader != NULL ? 1 : (uint16_t)p->config->lcores.workers;
@@ -57,7 +57,8 @@ static uint64_t port_packets(struct lj_pipeline *p, uint32_t i)
 	return packets;
 }
 
-/* Confined, main has the rights to open a port only where capture.failover kept them. */
+/* Whether main may still open ports: once confined, only if capture.failover kept the
+ * privileges. */
 static bool has_rights(const struct lj_pipeline *p)
 {
 	return p->config->capture.failover != LJ_FAILOVER_REPORT ||
@@ -114,8 +115,8 @@ static void begin(struct lj_pipeline *p, uint32_t i, const char *only, const cha
 		atomic_store_explicit(&queue_of(p, i, q)->wanted, NULL, memory_order_release);
 }
 
-/* Whether another way can have another link: all that the kernel has of an interface is down with
- * it, a NIC of DPDK's may come up anew. */
+/* Whether another driver may see another link state: all kernel drivers of an interface share its
+ * state, but a NIC under a DPDK driver may come up again, and another interface has its own. */
 static bool link_may_differ(const struct lj_pipeline *p, uint32_t i)
 {
 	const char *way = lj_source_way(p->source[i]);
@@ -123,7 +124,8 @@ static bool link_may_differ(const struct lj_pipeline *p, uint32_t i)
 	return p->config->capture.port[i].failover[0] != '\0' || strcmp(way, "driver") == 0;
 }
 
-/* By policy a dead port at once, and one whose link had been up and stays down. */
+/* With capture.failover auto: a dead port at once, and a port whose link was up before, once it has
+ * been down for capture.link_down_s. */
 static bool policy_wants(const struct lj_pipeline *p, uint32_t i, uint64_t now)
 {
 	uint64_t patience_ns = p->config->capture.link_down_ns;
@@ -203,7 +205,7 @@ int lj_pipeline_port_stats(const struct lj_pipeline *p, uint32_t i, struct lj_so
 	return ret;
 }
 
-/* No role polls it any more: the last of them let go of it at that time. */
+/* Wall-clock time at which the last role released the port. */
 static uint64_t left_ns(struct lj_pipeline *p, uint32_t i)
 {
 	uint64_t tsc = 0;
@@ -229,7 +231,8 @@ static void retire_port(struct lj_pipeline *p, uint32_t i)
 	f->step = FAILOVER_BLIND;
 }
 
-/* The way that was asked for, or else the old one again; or else, and otherwise, whatever goes. */
+/* Opens the requested driver, or else the previous one, or else, or if none was requested, the
+ * first that works. */
 static struct lj_source *open_next(const struct lj_pipeline *p, uint32_t i, struct lj_error *err)
 {
 	const struct failover *f = &p->failover[i];
@@ -279,7 +282,7 @@ static void watch_on(struct lj_pipeline *p, uint32_t i, struct lj_source *source
 	f->was_well = false;
 	f->only = NULL;
 	f->step = FAILOVER_WATCHED;
-	/* Records that live now lack what came meanwhile. */
+	/* Live records lack the packets that arrived meanwhile. */
 	atomic_fetch_add_explicit(&p->shared.losses, 1, memory_order_relaxed);
 	lj_log(WARNING, "%s: failed over from %s to %s (%s), blind for %.3f ms\n", source->name,
 	       f->from, lj_source_way(source), f->why, (double)f->blind_ns / 1e6);

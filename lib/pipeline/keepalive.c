@@ -1,7 +1,7 @@
 /*
- * Keepalive. The heartbeat is the count of loops, which every lcore keeps anyway: marking an
- * rte_keepalive as well would be one store more a loop for the same knowledge. An lcore that is
- * parked, its roles being polled by another one, loops all the same.
+ * Keepalive. The heartbeat is the loop counter that every lcore maintains anyway; rte_keepalive
+ * would cost one more store per loop for the same information. An lcore that is parked, while
+ * another one polls its roles, keeps looping.
  */
 #include "lj_log.h"
 #include "pipeline.h"
@@ -71,7 +71,7 @@ static uint64_t look(struct lcore *l, uint64_t now_tsc, uint64_t limit_ns)
 	return silent_ns;
 }
 
-/* Whoever did not look cannot tell whose silence it was: then everybody's clock begins anew. */
+/* If main itself was late, it cannot tell which lcore was stalled, so all timers restart. */
 static void begin_anew(struct lj_pipeline *p, uint64_t now_tsc)
 {
 	for (uint32_t i = 0; i < p->n_lcores; i++)

@@ -7,11 +7,11 @@
 
 #include "pipeline.h"
 
-/* Polls without work before an lcore gives way, and before it sleeps. */
+/* Polls without work before an lcore yields, and before it sleeps. */
 #define SPIN_POLLS     64
 #define YIELD_POLLS    128
 #define FIRST_SLEEP_NS 2000
-/* How late a parked lcore may be to take a role over again. */
+/* Maximum delay before a parked lcore takes a role over again. */
 #define PARKED_SLEEP_NS 1000000
 
 /*
@@ -62,7 +62,7 @@ static void read_usage(struct lcore *l, uint64_t now)
 	__atomic_store_n(&l->voluntary_switches, (uint64_t)usage.ru_nvcsw, __ATOMIC_RELAXED);
 }
 
-/* Whether this lcore is the one to poll the role; lets go of it when main wants another to. */
+/* Whether this lcore polls the role. Passes it on if main wants another lcore to. */
 static bool holds(const struct lcore *l, struct role *role)
 {
 	uint32_t wanted;
@@ -138,12 +138,13 @@ int lcore_main(void *arg)
 			idle_polls = 0;
 		else if (loop.held != NULL)
 			now = rest_with(l, loop.held, idle_polls++, now);
-		/* From poll to poll: the scheduler takes a CPU away while it rests, too. */
+		/* Measured from poll to poll, because the CPU may be taken away during a rest, too.
+		 */
 		lj_histogram_record(&l->loop_ns, lj_cycles_to_ns(now - began));
 		read_usage(l, now);
 		if (loop.finished)
 			return 0;
-		/* Nobody waits for a parked lcore: its sleep is no part of a loop. */
+		/* Nothing waits for a parked lcore, so its sleep is not part of a loop. */
 		if (loop.held == NULL) {
 			sleep_parked();
 			now = rte_rdtsc();

@@ -4,15 +4,15 @@
 #include "lj_packet_rss.h"
 #include "pipeline.h"
 
-/* Records that a worker looks at in one poll, at most. */
+/* Maximum number of records that a worker checks per poll. */
 #define LOOKS_PER_POLL 128
-/* Fewer samples than this an entry say nothing. */
+/* Minimum number of samples per RETA entry, on average. */
 #define SAMPLES_PER_ENTRY 8
 
 /* --- worker --- */
 
-/* The hash that the record's flow is dealt by, by a NIC or the spreader. The key is symmetric:
- * either direction will do. */
+/* The hash by which the NIC or the spreader distributes the record's flow. It is symmetric, so the
+ * direction does not matter. */
 static bool hash_of(const struct worker *w, const struct lj_rss *rss, const struct lj_flow_key *key,
 		    uint8_t tunnel, uint32_t *hash)
 {
@@ -24,7 +24,7 @@ static bool hash_of(const struct worker *w, const struct lj_rss *rss, const stru
 	return true;
 }
 
-/* Whether the record's flow came here before, and goes elsewhere now. */
+/* Whether the record's flow was assigned to this worker before the rebalance, and no longer is. */
 static bool has_moved(const struct worker *w, const struct lj_rss *rss,
 		      const struct lj_flow_key *key, uint8_t tunnel)
 {
@@ -35,7 +35,7 @@ static bool has_moved(const struct worker *w, const struct lj_rss *rss,
 	       lj_rss_queue(rss, hash) != w->queue;
 }
 
-/* What deals to this worker: NULL while nothing does, or by no RETA. */
+/* The RSS state that assigns flows to this worker; NULL if there is none. */
 static const struct lj_rss *dealt_by(const struct worker *w)
 {
 	const struct lj_source *source = w->receiver.rx[0].source;
@@ -52,8 +52,8 @@ void rebalance_records(struct worker *w)
 		 end;
 	const struct lj_rss *rss;
 
-	/* Without a source, a port is between two; what comes next may have no RETA to compare
-	 * with. */
+	/* Without a source the port is failing over; wait, since the next source may have no
+	 * RETA. */
 	if (generation == atomic_load_explicit(&w->rebalancing_done, memory_order_relaxed) ||
 	    (w->spreader == NULL && w->receiver.rx[0].source == NULL))
 		return;
@@ -146,7 +146,7 @@ static const struct lj_rss *table(const struct lj_pipeline *p)
 	return p->spreader != NULL ? &p->spreader->rss : p->source[0]->rss;
 }
 
-/* All ports, or none: the ones before the one that refuses get back what they had. */
+/* Changes all ports or none: if one refuses, those changed before it are restored. */
 static int deal(struct lj_pipeline *p, const uint16_t *reta, struct lj_error *err)
 {
 	struct rebalancing *r = &p->shared.rebalancing;

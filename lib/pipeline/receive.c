@@ -3,14 +3,14 @@
 #include "lj_packet_rss.h"
 #include "role.h"
 
-/* Most bursts that are still taken from a queue that is being left: as many as a ring holds. What
- * comes faster than it is polled is not waited for. */
+/* Maximum number of further polls of a queue that is being released, enough for what its ring
+ * holds. If packets arrive faster than they are polled, the queue is released all the same. */
 #define LEAVING_POLLS 1024
 
-/* Packets that are parsed while the records of those before are on their way. */
+/* Packets parsed at a time, while the flow records of the previous ones are being prefetched. */
 #define PART (LJ_BURST_MAX / 2)
 
-/* Whether nothing will come: not while a port is without a source, which it will have again. */
+/* Whether the source has ended. A port without a source, during fail-over, has not. */
 static bool has_ended(const struct receive_queue *q)
 {
 	return q->source != NULL && lj_source_state(q->source) != LJ_SOURCE_RUNNING;
@@ -21,7 +21,7 @@ static void count_word(uint64_t *word, uint64_t n)
 	__atomic_store_n(word, *word + n, __ATOMIC_RELAXED);
 }
 
-/* All its mbufs have been freed. */
+/* Releases the source to main. All of its mbufs must have been freed. */
 static void let_go(struct receive_queue *q)
 {
 	if (atomic_load_explicit(&q->held, memory_order_relaxed) == NULL)
@@ -31,7 +31,8 @@ static void let_go(struct receive_queue *q)
 	atomic_store_explicit(&q->held, NULL, memory_order_release);
 }
 
-/* What to poll: what main wants, or what it has wanted until now and may still have packets. */
+/* Updates q->source: the one that main wants, or the previous one while it may still have packets.
+ * False if there is none. */
 static inline bool has_source(struct receive_queue *q)
 {
 	struct lj_source *wanted = atomic_load_explicit(&q->wanted, memory_order_acquire);
@@ -48,7 +49,7 @@ static inline bool has_source(struct receive_queue *q)
 	return q->source != NULL;
 }
 
-/* One burst of a queue, in r->burst. */
+/* Receives one burst from a queue into r->burst. */
 static uint16_t poll_queue(struct receiver *r, struct receive_queue *q,
 			   struct lj_counters *counters)
 {
@@ -71,8 +72,8 @@ static uint16_t poll_queue(struct receiver *r, struct receive_queue *q,
 }
 
 /*
- * One in check_every packets: by the hash that the NIC is known to use, where does it belong, and
- * where would its answer go? Not the queue it came by: the prediction fails, or the pair parts.
+ * For one in check_every packets, computes the NIC's RSS hash of the packet's tuple and of the
+ * reverse tuple, and compares the queues that they lead to with the one that the packet came by.
  */
 static void check_spread(struct receiver *r, struct receive_queue *q, struct lj_counters *counters,
 			 const struct lj_packet *packets, uint16_t n)
@@ -121,7 +122,7 @@ static uint16_t parse(struct receiver *r, struct receive_queue *q, struct lj_cou
 	return n;
 }
 
-/* The next queue in turn that has something. */
+/* Polls the queues round robin until one has packets. */
 static uint16_t receive_polled(struct receiver *r, struct lj_counters *counters,
 			       struct lj_packet *packets, uint16_t *n, bool *over)
 {
@@ -142,7 +143,7 @@ static uint16_t receive_polled(struct receiver *r, struct lj_counters *counters,
 	return 0;
 }
 
-/* A round over all legs into the reorderer, then what may go on. */
+/* Polls all legs once into the reorderer, then returns the packets that it releases. */
 static uint16_t receive_ordered(struct receiver *r, bool running, struct lj_counters *counters,
 				struct lj_packet *packets, uint16_t *n, bool *over)
 {
@@ -172,7 +173,7 @@ static uint16_t receive_ordered(struct receiver *r, bool running, struct lj_coun
 	return received > 0 ? received : *n;
 }
 
-/* Capture is paused or ends: nothing is taken, so what is to be left has nothing to wait for. */
+/* Capture is paused or ending: nothing is received, so queues to be released are so at once. */
 static void let_go_unpolled(struct receiver *r)
 {
 	for (uint16_t i = 0; i < r->n_rx; i++)

@@ -134,9 +134,8 @@ struct inferrer {
 	struct lj_host_context *contexts; /* [LJ_BATCH_MAX], of the batch's flows; or NULL */
 	struct lj_host_step *steps;	  /* [LJ_BATCH_RECORDS]; or NULL */
 	struct lj_batch batch;
-	uint32_t
-		next; /* flow of the batch to be queued next; > 0 after the sink's queue was full */
-	bool waited;  /* the batch had to wait for room, so its time is not a cost of scoring */
+	uint32_t next; /* flow of the batch to queue next; > 0 after the sink's queue was full */
+	bool waited;   /* the batch had to wait for room, so its time is not a cost of scoring */
 	uint64_t taken_tsc, scored_tsc;
 };
 

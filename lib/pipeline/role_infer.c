@@ -1,7 +1,7 @@
 #include "role.h"
 
-/* Lets the host stage see all facts in their order, and takes the context of each due flow where it
- * stands. */
+/* Passes all facts to the host stage in order, and gets the context of each due flow at its place
+ * in that order. */
 static void observe_hosts(struct inferrer *r)
 {
 	uint32_t n = 0;
@@ -28,7 +28,7 @@ static void score(struct inferrer *r)
 	lj_count(&r->role.counters, LJ_C_model_scored, r->batch.n);
 }
 
-/* What the sink needs to explain an alert, and to watch for drift. */
+/* Adds what the sink needs to explain alerts and to watch drift. */
 static void keep_rows(const struct inferrer *r, struct lj_verdict *v, uint32_t i)
 {
 	const struct lj_model_set *models = &r->reader.panel->set;
@@ -60,9 +60,9 @@ static void write_verdict(struct inferrer *r, struct lj_verdict *v, uint32_t i)
 		lj_count(&r->role.counters, LJ_C_verdict_alerts, 1);
 }
 
-/* Records of what was not scored; live only, so nothing waits. They have half of the queue: the
- * rest is for verdicts, or a sink that is late as well would lose alerts for records that say
- * nothing. */
+/* Queues records of flows that were not scored (live only, so this never waits). They may use half
+ * of the queue; the rest is reserved for verdicts, so that a slow sink loses these records before
+ * it loses alerts. */
 static void offer_shed(struct inferrer *r)
 {
 	uint32_t half = lj_queue_capacity(r->sink) / 2;
@@ -82,7 +82,7 @@ static void offer_shed(struct inferrer *r)
 	}
 }
 
-/* Verdicts into the sink's queue; false when a replay has to wait for room. */
+/* Queues the verdicts for the sink. False if a replay has to wait for room. */
 static bool offer_verdicts(struct inferrer *r)
 {
 	for (; r->next < r->batch.n; r->next++) {
@@ -108,7 +108,7 @@ static bool offer_verdicts(struct inferrer *r)
 	return true;
 }
 
-/* Other models, from the next batch on. */
+/* Switches to other models, from the next batch on. */
 static void take_up_models(struct inferrer *r)
 {
 	uint64_t offered = lj_counter_read(&r->role.counters, LJ_C_verdict_queued);

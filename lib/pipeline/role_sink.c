@@ -3,12 +3,12 @@
 
 #include "role.h"
 
-/* How long text may lie in a sink's buffer while more verdicts keep coming. */
+/* Maximum time between flushes while verdicts keep coming. */
 #define FLUSH_EVERY_NS 200000000
-/* How old what `show drift` says may be, while verdicts come. */
+/* Time between updates of what `show drift` reports, while verdicts keep coming. */
 #define JUDGE_EVERY_NS 1000000000
-/* Live, times an explanation's own time (about a millisecond) until the next: an eighth of the
- * sink's lcore at most, where the other roles may be. */
+/* Live, the pause after an explanation as a multiple of its duration (about a millisecond), so that
+ * explanations take at most an eighth of the lcore, which may have other roles. */
 #define EXPLAIN_PAUSE 7
 
 static void tally_verdict(struct sink_role *s, const struct lj_verdict *v)
@@ -35,10 +35,9 @@ static void tally_verdict(struct sink_role *s, const struct lj_verdict *v)
 	}
 }
 
-/* Each stamp as ns since the first, and a stage as the difference of two of these: so the stages
- * add up to the whole. The clock of another lcore may be a little behind: no stage ends before it
- * began.
- */
+/* Timestamps are converted to ns since the first one, and a stage is the difference of two of them,
+ * so that the stages add up to the total. Another lcore's TSC may be slightly behind: negative
+ * differences become 0. */
 static void record_stages(struct sink_role *s, const struct lj_verdict *v, uint64_t written_tsc)
 {
 	const uint64_t at[LJ_STAGE_DECISION] = {v->queued_tsc, v->taken_tsc, v->scored_tsc,
@@ -73,7 +72,7 @@ static void count_sinks(struct sink_role *s)
 	lj_gauge(&s->role.counters, LJ_C_sink_lost, sum.lost);
 }
 
-/* Whether nothing is left: a pipe may not have taken all. */
+/* Returns whether all buffers are empty: a pipe may not have accepted everything. */
 static bool flush_sinks(struct sink_role *s, uint64_t now_tsc)
 {
 	bool left = false;
@@ -93,7 +92,7 @@ static bool has_time(const struct sink_role *s)
 	       (lj_merge_waiting(s->merge) <= s->late && rte_rdtsc() >= s->explain_tsc);
 }
 
-/* The burst's alerts, as far as there is time. */
+/* Explains the alerts of the burst, as long as has_time(). */
 static void explain(struct sink_role *s, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {

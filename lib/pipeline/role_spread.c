@@ -11,8 +11,8 @@ static bool has_ports(const struct lj_rss *rss, const struct lj_flow_key *key)
 }
 
 /*
- * What a NIC would have hashed, so that rss-predict tells this spread, too; but of the flow's key,
- * which a later fragment and the inside of a tunnel have as well.
+ * The hash that a NIC would compute, so that rss-predict is valid for the spreader, too; but
+ * computed over the flow key, so that later fragments and tunnelled packets go with their flow.
  */
 uint32_t spread_hash(const struct lj_rss *rss, const struct lj_flow_key *key)
 {
@@ -39,7 +39,7 @@ static bool put(struct lj_queue *q, const struct lj_packet *packet)
 	return true;
 }
 
-/* A packet goes to one worker; when its queue is full a replay waits and live capture counts it. */
+/* Queues a packet for its worker. If the queue is full, a replay waits, live capture counts it. */
 static bool spread_packet(struct spreader *s, const struct lj_packet *packet)
 {
 	uint16_t bucket = lj_rss_bucket(&s->rss, spread_hash(&s->rss, &packet->key));
@@ -47,7 +47,7 @@ static bool spread_packet(struct spreader *s, const struct lj_packet *packet)
 
 	if (!dealt && s->shared->replay)
 		return false;
-	/* Once a packet, however often it waits. */
+	/* Once per packet, even if it waits several times. */
 	__atomic_store_n(&s->bucket[bucket], s->bucket[bucket] + 1, __ATOMIC_RELAXED);
 	if (dealt) {
 		lj_count(&s->role.counters, LJ_C_spread_packets, 1);
@@ -58,8 +58,8 @@ static bool spread_packet(struct spreader *s, const struct lj_packet *packet)
 	return true;
 }
 
-/* Ticks and the end go to every worker; these wait for room even live, or a worker would never end.
- */
+/* Queues a tick or the end for every worker. They wait for room even live, or a worker would never
+ * finish. */
 static bool spread_mark(struct spreader *s, const struct lj_packet *mark)
 {
 	for (; s->next_worker < s->n_workers; s->next_worker++)
@@ -86,13 +86,12 @@ static bool spread_items(struct spreader *s)
 	return true;
 }
 
-/* Live silence ends flows, too: the workers behind a spreader know no other clock than its ticks.
- */
+/* Live, sends ticks even without packets: workers behind a spreader have no other clock. */
 static uint16_t tell_time(struct spreader *s, uint64_t now_tsc)
 {
 	if (s->shared->replay || receiver_own_time(&s->receiver))
 		return 0;
-	/* Not past what the legs' order still holds back. */
+	/* Not beyond the packets that the reorderer may still hold. */
 	return sequence_clock(&s->sequencer, lj_clock_wall_ns(now_tsc) - s->shared->reorder_ns);
 }
 

@@ -6,7 +6,7 @@
 
 #define DUE_AHEAD 2 /* due records are asked for so long before their turn: 16 lines each */
 
-/* Refills the items from the receive queues. How many packets were received. */
+/* Refills the items from the receive queues. Returns the number of packets received. */
 static uint16_t receive_items(struct worker *w)
 {
 	uint16_t received, parsed;
@@ -65,7 +65,7 @@ static bool offer_begun(struct worker *w, const struct lj_flow_begun *begun)
 				   w->due_tsc, &w->role.counters);
 }
 
-/* Hands on what has begun before `order`. False when a replay has to wait for room. */
+/* Queues the facts of flows that began before `order`. False if a replay has to wait for room. */
 static bool offer_begun_before(struct worker *w, struct lj_order order)
 {
 	for (; w->next_begun < w->n_begun; w->next_begun++) {
@@ -81,7 +81,7 @@ static bool offer_begun_before(struct worker *w, struct lj_order order)
 	return true;
 }
 
-/* A due record is copied whole, and may have been cold for long: all that a flush ends are. */
+/* Prefetches a due record, which is copied as a whole and may not have been touched for long. */
 static inline void ask_for(const struct lj_flow *flow)
 {
 	for (size_t at = 0; at < sizeof(*flow); at += RTE_CACHE_LINE_SIZE)
@@ -89,9 +89,9 @@ static inline void ask_for(const struct lj_flow *flow)
 }
 
 /*
- * Hands the due records on, and what has begun between them, and settles. False when a replay has
- * to wait for room; then the inference lcores are told what it is waiting with, since they may be
- * waiting for this worker.
+ * Queues the due records and the facts of flows begun between them, then settles the records. False
+ * if a replay has to wait for room; then the order of the waiting record is published as watermark,
+ * because the inference lcores may be waiting for this worker.
  */
 static bool offer_due(struct worker *w)
 {
@@ -118,8 +118,7 @@ static bool offer_due(struct worker *w)
 	return true;
 }
 
-/* A data run, a tick or the end at the head of the items; false when the item is not done with yet.
- */
+/* Processes a run of packets, a tick or the end. False if the item is not finished yet. */
 static bool process_item(struct worker *w)
 {
 	const struct lj_packet *item = &w->sequencer.item[w->next_item];
@@ -156,7 +155,7 @@ static void finish(struct worker *w)
 	atomic_store_explicit(&w->role.finished, true, memory_order_release);
 }
 
-/* All items, as far as the queues ahead take what falls due. */
+/* Processes items until all are done or, in a replay, a queue is full. */
 static bool process_items(struct worker *w)
 {
 	if (!offer_due(w))
@@ -177,12 +176,12 @@ static bool process_items(struct worker *w)
 	return true;
 }
 
-/* Live: what has expired meanwhile, by the sources' clock. */
+/* Live: collects the records that have expired by the sources' clock. */
 static int expire(struct worker *w, uint64_t now_tsc)
 {
 	uint64_t clock_ns = w->clock_ns;
 
-	/* Not past what the legs' order still holds back. */
+	/* Not beyond the packets that the reorderer may still hold. */
 	if (w->spread == NULL && !receiver_own_time(&w->receiver))
 		clock_ns = lj_clock_wall_ns(now_tsc) - w->shared->reorder_ns;
 	w->n_due = lj_flow_advance(w->table, clock_ns, 0, w->due, LJ_BURST_MAX);
@@ -206,7 +205,7 @@ static void take_up_tuning(struct worker *w)
 	lj_flow_configure(w->table, &w->flow_config);
 }
 
-/* A record that lives while packets are lost may lack some of them. */
+/* Marks live records as lossy after packets were lost. */
 static void take_note_of_losses(struct worker *w)
 {
 	uint32_t losses = atomic_load_explicit(&w->shared->losses, memory_order_relaxed);
