@@ -275,12 +275,21 @@ def _begin(folder):
     tempfile.tempdir = folder
 
 
+def _uninterrupted(call, *arguments):
+    """Ctrl-C waits until the call is over: between two of the pool's threads and processes it could leave some that nobody ends."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return call(*arguments)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def by_workers(work, jobs):
     """work(job) of each, in their order, by two processes; one that is killed, as where memory ends, ends it all."""
     with tempfile.TemporaryDirectory(prefix="linejudge-train-") as folder:
         pool = futures.ProcessPoolExecutor(2, initializer=_begin, initargs=(folder,))
         try:
-            yield from pool.map(work, jobs)
+            yield from _uninterrupted(pool.map, work, jobs)
         except futures.process.BrokenProcessPool:
             raise ValueError("a worker was killed, as the kernel does where memory ends: captures are merged in it, so give smaller ones") from None
         finally:
