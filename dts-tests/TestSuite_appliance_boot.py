@@ -1,11 +1,13 @@
 """The appliance boots under QEMU, binds its ports, classifies, answers, survives its daemon's death, and powers off drained."""
 
+import base64
 import json
 import time
 
 import pytest
 
 from framework.guest import NICS, booted, build_image
+from framework.ipfix import records as ipfix_records
 from framework.linejudge import DEMO, TIMEOUT_S, events, read_pcap, replay, verify, write_pcap
 
 FRAMES, LATE_FRAMES = 3000, 200
@@ -131,6 +133,36 @@ class TestApplianceBoot:
         verify("0000_00_03_0" in answer, answer)
         guest.run("systemctl stop linejudge@0")
         verify(guest.run("systemctl is-failed linejudge@0", check=False) == "inactive\n", "it did not end well")
+
+    def test_ipfix_records_reach_the_collector_that_the_unit_allows(self, guest):
+        """
+        Steps: configure a collector at ::1; run the service and send frames, first with the unit as packaged, then with the drop-in of docs/ipfix.md.
+        Verify: the packaged unit refuses, and the journal says so; with the drop-in the collector receives the flows that EVE has.
+        """
+        flows = "grep -c '\"event_type\":\"flow\"' /var/log/linejudge/eve.json"
+        config = "/etc/linejudge/linejudge.json"
+        guest.run(f"cp {config} /run/before.json && systemctl start test-collector")
+        guest.run(f"sed -i '1s/^{{/{{\"ipfix\": {{\"collector\": \"[::1]:4739\"}}, /' {config}")
+
+        def serve():
+            guest.run("systemctl start linejudge")
+            guest.send(frames(0, LATE_FRAMES))
+            all_counted(guest, LATE_FRAMES)
+            guest.run("systemctl stop linejudge")
+
+        serve()
+        guest.wait_for("journalctl -u linejudge | cat", "Operation not permitted")
+        guest.run("mkdir /run/systemd/system/linejudge.service.d && cd /run/systemd/system/linejudge.service.d"
+                  " && printf '[Service]\\nIPAddressAllow=::1\\n' >collector.conf && systemctl daemon-reload")
+        before = int(guest.run(flows))
+        serve()
+        wanted = int(guest.run(flows)) - before
+        # These starts are not to count towards the limit of starts in a minute.
+        guest.run(f"systemctl stop test-collector; cp /run/before.json {config} && systemctl reset-failed linejudge")
+        path = guest.folder + "/collected.ipfix"
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(guest.run("base64 /run/collected")))
+        verify(wanted > 0 and len(ipfix_records(path)) == wanted, f"{len(ipfix_records(path))} records, EVE has {wanted}")
 
     def test_a_killed_daemon_is_started_anew(self, guest):
         """

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from framework.ipfix import records
 from framework.linejudge import DEMO, ROOT, TIMEOUT_S, appliance, error_line, events, replay, run, verify, wait_for
 from framework.netns import FAR, HOST, IN_HOST, cable, inside, ip, two_hosts
 
@@ -44,16 +45,6 @@ def listening(path, address="127.0.0.1"):
                 sender.sendto(END, (address, port))
             taker.join()
             path.write_bytes(b"".join(messages))
-
-
-def records(path):
-    """What ipfixDump reads: of each flow record {element: text}. It says so itself if it knows no element's name."""
-    text = subprocess.run(["ipfixDump", "--rfc5610", "--in", path], stdout=subprocess.PIPE, text=True, check=True).stdout
-    verify("_alien" not in text, "an element has no name")
-    blocks = re.split(r"^--- ", text, flags=re.M)
-    found = [dict(re.findall(r"^\s*\([\d/]+\)(?: \(S\))?\s+(\w+) : (?:\(len: \d+\) )?(.*)$", block, flags=re.M))
-             for block in blocks if block.startswith("data record")]
-    return [record for record in found if "flowId" in record]
 
 
 def of_ipfix(record):
