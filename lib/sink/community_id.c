@@ -4,13 +4,13 @@
 #include "lj_digest.h"
 #include "lj_sink.h"
 
-/* ICMP types that answer each other (the specification's table, as Zeek has it). */
+/* Request and reply types of ICMP, as in the Community ID specification (and Zeek). */
 static const uint8_t icmp_pairs[][2] = {{8, 0}, {13, 14}, {15, 16}, {10, 9}, {17, 18}};
 static const uint8_t icmp6_pairs[][2] = {{128, 129}, {133, 134}, {135, 136},
 					 {130, 131}, {144, 145}, {139, 140}};
 
-/* The type that answers `type`, or -1: then type and code stand for the ports, and the direction is
- * kept. */
+/* The type that answers `type`, or -1. Without one, type and code replace the ports, and the
+ * endpoints are not ordered. */
 static int answer_to(const uint8_t pairs[][2], size_t n, uint8_t type)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -8,7 +8,7 @@
 #include "lj_clock.h"
 #include "sink_lines.h"
 
-/* Signature ids outside of the ranges that Suricata's rule sets use; one per model and class. */
+/* Signature ids outside the ranges of Suricata's rule sets; one per model and class. */
 #define SIGNATURE_BASE 9000000
 
 static void add_time(struct text *t, const char *key, uint64_t ns)
@@ -109,7 +109,7 @@ static void add_endpoints(struct text *t, const struct lj_flow *f)
 		text_add(t, ",\"icmp_type\":%u,\"icmp_code\":%u", f->icmp_type, f->icmp_code);
 }
 
-/* Suricata's reasons for the end of a flow; ours is in ml.due. */
+/* Suricata's reason for the end of a flow; linejudge's own is in ml.due. */
 static const char *reason_of(const struct lj_flow *f)
 {
 	switch (f->due) {
@@ -234,7 +234,7 @@ static void add_marks(struct text *t, const struct lj_flow *f, const struct lj_o
 		{f->side[0].packets == 0 || f->side[1].packets == 0, "one_sided"},
 		{f->lossy, "lossy"},
 		{f->fragments > 0, "fragmented"},
-		{o != NULL && o->decided, "decided"}, /* the scores are bounds */
+		{o != NULL && o->decided, "decided"}, /* then the scores are bounds */
 	};
 	bool first = true;
 
@@ -248,7 +248,7 @@ static void add_marks(struct text *t, const struct lj_flow *f, const struct lj_o
 		text_string(t, "]");
 }
 
-/* The kind of attack, if the model that decided can tell. */
+/* The kind of attack, if the model has a family model and it decided on one. */
 static void add_family(struct text *t, const struct lj_model *model, const struct lj_opinion *o)
 {
 	if (o->family == 0)

@@ -10,9 +10,10 @@
 #include "lj_clock.h"
 #include "sink_lines.h"
 
-/* What a record has: the bits of its template, whose number is FIRST_TEMPLATE + bits. */
+/* The optional fields of a record. Each combination of bits has a template, FIRST_TEMPLATE +
+ * bits. */
 enum {
-	HAS_IPV4 = 1 << 0, /* otherwise IPv6 */
+	HAS_IPV4 = 1 << 0, /* exactly one of HAS_IPV4 and HAS_IPV6 is set */
 	HAS_IPV6 = 1 << 1,
 	HAS_PORTS = 1 << 2,
 	HAS_TCP = 1 << 3,
@@ -24,10 +25,10 @@ enum {
 #define INTERNAL_TEMPLATE (FIRST_TEMPLATE + TEMPLATES)
 #define ABOUT_TEMPLATE	  (INTERNAL_TEMPLATE + 1)
 
-/* biflowDirection: the source is who began. */
+/* biflowDirection: the source is the initiator (RFC 5103). */
 #define DIRECTION_INITIATOR 1
 
-/* As fixbuf takes it, all that a record can have; in the order and with the sizes of `layout`. */
+/* A record with all fields, as given to libfixbuf: the internal template, `layout`. */
 struct record {
 	uint64_t start_ms, end_ms, flow_id;
 	uint64_t octets[2], packets[2];
@@ -79,7 +80,7 @@ static fbInfoElementSpec_t layout[] = {
 	FB_IESPEC_NULL,
 };
 
-/* Our own elements: docs/ipfix.md. */
+/* Elements of our own enterprise number, see docs/ipfix.md. */
 static const struct {
 	const char *name, *description;
 	uint16_t length;
@@ -96,20 +97,20 @@ static const struct {
 
 struct ipfix {
 	fbInfoModel_t *elements;
-	fbSession_t *session; /* the buffer's, once there is one */
+	fbSession_t *session; /* owned by the buffer once that exists */
 	fbExporter_t *exporter;
 	fBuf_t *buffer;
 	uint64_t every_ns;
-	uint64_t told_tsc[TEMPLATES], told_about_tsc; /* 0: never */
-	uint32_t elements_told;			      /* of own_elements */
+	uint64_t told_tsc[TEMPLATES], told_about_tsc; /* of the latest export; 0: none */
+	uint32_t elements_told; /* how many of own_elements have been described */
 	uint32_t records;
-	bool begun; /* something is in the message */
+	bool begun; /* the message is not empty */
 	uint8_t message[IPFIX_MESSAGE_BYTES];
 };
 
-/* --- setting up --- */
+/* --- set-up --- */
 
-/* The session's from then on, or freed. */
+/* The session takes ownership of the template; on failure it is freed. */
 static bool keep_template(struct ipfix *x, bool internal, uint16_t number, fbTemplate_t *template,
 			  GError **why)
 {
@@ -137,7 +138,7 @@ static bool add_about(struct ipfix *x, bool internal, GError **why)
 	return template != NULL && keep_template(x, internal, ABOUT_TEMPLATE, template, why);
 }
 
-/* Which bits of a record go together. */
+/* Whether a record can have this combination of fields. */
 static bool is_possible(uint32_t bits)
 {
 	bool tcp = bits & HAS_TCP, icmp = bits & HAS_ICMP, ports = bits & HAS_PORTS;
@@ -214,7 +215,7 @@ void ipfix_destroy(struct ipfix *x)
 	if (x == NULL)
 		return;
 	if (x->buffer != NULL)
-		fBufFree(x->buffer); /* and the session and the exporter with it */
+		fBufFree(x->buffer); /* frees the session and the exporter, too */
 	else if (x->session != NULL)
 		fbSessionFree(x->session);
 	if (x->elements != NULL)
@@ -267,7 +268,7 @@ static uint32_t fill_flow(struct record *r, const struct lj_flow *f)
 	return bits;
 }
 
-/* `model` has to live as long as the record. */
+/* `model` must stay valid until the record has been added. */
 static uint32_t fill_opinion(struct record *r, const struct lj_verdict *v, char *model, size_t size)
 {
 	const struct lj_opinion *o = lj_verdict_decisive(v);
@@ -290,7 +291,7 @@ static uint32_t fill_opinion(struct record *r, const struct lj_verdict *v, char 
 
 /* --- messages --- */
 
-/* What fixbuf said of a message that had no room, or of a record that it does not take. */
+/* Frees the error. -ENOSPC if the message is full, otherwise -EINVAL. */
 static int failed(GError *why)
 {
 	bool full = g_error_matches(why, FB_ERROR_DOMAIN, FB_ERROR_EOM);
@@ -303,7 +304,7 @@ static int tell_template(struct ipfix *x, uint16_t number, uint64_t *told_tsc, u
 {
 	GError *why = NULL;
 
-	/* Another lcore's clock may be a little behind. */
+	/* The TSC may be slightly behind: `now_tsc` may come from another lcore. */
 	if (*told_tsc != 0 &&
 	    (now_tsc <= *told_tsc || lj_cycles_to_ns(now_tsc - *told_tsc) < x->every_ns))
 		return 0;
@@ -314,7 +315,7 @@ static int tell_template(struct ipfix *x, uint16_t number, uint64_t *told_tsc, u
 	return 0;
 }
 
-/* What our elements are: before any template has them, so that the collector knows them then. */
+/* Describes our own elements (RFC 5610), before the first template that uses them. */
 static int tell_elements(struct ipfix *x, uint64_t now_tsc)
 {
 	uint64_t told_tsc = x->told_about_tsc;

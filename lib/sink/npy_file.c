@@ -15,9 +15,9 @@
 
 #define MAGIC	       "\x93NUMPY\x01\x00"
 #define MAGIC_BYTES    8
-#define HEAD_BYTES_MAX 65536 /* its length has 16 bits */
+#define HEAD_BYTES_MAX 65536 /* limited by the 16-bit length field */
 #define HEAD_ALIGN     64
-#define COUNT_BYTES    26 /* of "18446744073709551615,)}" and some */
+#define COUNT_BYTES    26 /* of "18446744073709551615,)}", with padding */
 
 static void fail(struct npy_file *f, int why)
 {
@@ -27,7 +27,7 @@ static void fail(struct npy_file *f, int why)
 		       strerror(why));
 }
 
-/* How many bytes it wrote; errno when that is not all. */
+/* Returns the bytes written; if fewer than n, errno says why. */
 static size_t write_at(int fd, const char *bytes, size_t n, uint64_t offset)
 {
 	size_t written = 0;
@@ -47,7 +47,8 @@ static uint64_t end_of_rows(const struct npy_file *f)
 	return f->head_bytes + f->rows * f->row_bytes;
 }
 
-/* A file of no rows under the name. 0 or -1 with errno; what was open stays so then. */
+/* Creates or truncates the file and writes its head. 0, or -1 with errno and the old fd
+ * unchanged. */
 static int begin(struct npy_file *f)
 {
 	int fd = open(f->target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0640);
@@ -75,8 +76,8 @@ static bool is_emptied(const struct npy_file *f)
 	return fstat(f->fd, &opened) == 0 && (uint64_t)opened.st_size < end_of_rows(f);
 }
 
-/* Where somebody has emptied it (logrotate's copytruncate): rows, and a count, are nothing without
- * what is before them. 0 or -1. */
+/* Starts over if the file was truncated (logrotate's copytruncate): rows and their count are
+ * useless without the head. 0 or -1. */
 static int begin_if_emptied(struct npy_file *f)
 {
 	if (!is_emptied(f) || begin(f) == 0)
@@ -110,7 +111,7 @@ static int write_count(struct npy_file *f)
 	return 0;
 }
 
-/* Begins it anew if it has been moved or removed. */
+/* Creates a new file under the name if this one has been moved or removed. */
 static void follow(struct npy_file *f)
 {
 	if (file_has_moved(f->fd, f->target, &f->looked_tsc) && begin(f) != 0 &&
@@ -135,7 +136,7 @@ int npy_flush(struct npy_file *f)
 	return 0;
 }
 
-/* 0, or -1 when it would be too long. */
+/* 0, or -1 if it would be too long. */
 static int make_head(struct npy_file *f, const char *descr)
 {
 	struct text t = {f->head, 0, HEAD_BYTES_MAX};
@@ -180,7 +181,7 @@ int npy_open(struct npy_file *f, const char *target, const char *descr, size_t r
 
 void npy_close(struct npy_file *f)
 {
-	/* No part of a row stays behind. */
+	/* Removes an incomplete row. */
 	if (f->fd >= 0 && !is_emptied(f) && ftruncate(f->fd, (off_t)end_of_rows(f)) != 0)
 		fail(f, errno);
 	if (f->fd >= 0)

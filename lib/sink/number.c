@@ -37,7 +37,8 @@ static const uint64_t power_of_10[] = {
 	10000000000000000000ULL,
 };
 
-/* The eight digits of n < 10^8, a byte each, the first lowest: not yet text. */
+/* The eight decimal digits of n < 10^8 as byte values 0 to 9, the first digit in the lowest
+ * byte. */
 static inline uint64_t digits_of(uint32_t n)
 {
 	uint32_t high = n / 10000;
@@ -61,28 +62,28 @@ void number_write_eight(char *out, uint32_t value)
 	memcpy(out, &text, sizeof(text));
 }
 
-/* Of 1e-4 and so on. None of these literals is below what it stands for, and the double below each
- * of them is. */
+/* Powers of ten from 1e-4. Each literal is at least the exact power, and the next smaller double is
+ * less than it, so that comparing with it is exact. */
 static const double power_from_4th[] = {1e-4, 1e-3, 1e-2, 1e-1, 1e0,  1e1, 1e2,	 1e3,
 					1e4,  1e5,  1e6,  1e7,	1e8,  1e9, 1e10, 1e11,
 					1e12, 1e13, 1e14, 1e15, 1e16, 1e17};
 
-/* floor(log10(value)) of 1e-4 <= value < 1e17. */
+/* floor(log10(value)) for 1e-4 <= value < 1e17. */
 static inline int exponent_of(double value)
 {
 	uint64_t bits;
 	int exponent;
 
 	memcpy(&bits, &value, sizeof(bits));
-	/* log10(2) is 1233 / 4096, about: right or one too few. */
+	/* log10(2) is about 1233 / 4096; the estimate is exact or one too low. */
 	exponent = (((int)(bits >> MANTISSA_BITS) - EXPONENT_BIAS) * 1233) >> 12;
 	return exponent + (value >= power_from_4th[exponent + 1 + 4]);
 }
 
 /*
- * The first digits, `count` <= 17 of them, of a value that is no whole number, 1e-4 <= value <
- * 10^count, rounded half to even as printf rounds. All of it is exact: 53 bits of mantissa times
- * 10^20 at most are 120 bits.
+ * The first `count` <= 17 digits of a value with a fraction, 1e-4 <= value < 10^count, rounded half
+ * to even like printf. The arithmetic is exact: a mantissa of 53 bits times at most 10^20 needs 120
+ * bits.
  */
 static inline uint64_t round_to_digits(double value, int exponent, int count)
 {
@@ -102,7 +103,8 @@ static inline uint64_t round_to_digits(double value, int exponent, int count)
 	return n + (rest > half || (rest == half && (n & 1)));
 }
 
-/* The digits stay in registers until they are text: what is written in pieces is slow to read. */
+/* Keeps the digits in registers until they are text: reading back what was just stored in pieces
+ * stalls on store forwarding. */
 static size_t write_fraction(char *out, double value)
 {
 	int exponent = exponent_of(value), before, n;
@@ -110,7 +112,7 @@ static size_t write_fraction(char *out, double value)
 	unsigned __int128 text;
 	char *at;
 
-	if (digits == TEN_17) { /* 9.99... has become 10 */
+	if (digits == TEN_17) { /* 9.99... rounded up to 10 */
 		digits = TEN_16;
 		exponent++;
 	}
@@ -118,7 +120,7 @@ static size_t write_fraction(char *out, double value)
 	digits -= first * TEN_16;
 	middle = digits_of((uint32_t)(digits / TEN_8));
 	last = digits_of((uint32_t)(digits % TEN_8));
-	/* Without the zeros at the end. */
+	/* Strip trailing zeros. */
 	n = last != 0	  ? DIGITS - __builtin_clzll(last) / 8
 	    : middle != 0 ? 9 - __builtin_clzll(middle) / 8
 			  : 1;
@@ -133,7 +135,7 @@ static size_t write_fraction(char *out, double value)
 	memcpy(at + 1, &text, sizeof(text));
 	if (before <= 0)
 		return (size_t)(at - out + n);
-	if (n <= before) /* the rounding made it whole */
+	if (n <= before) /* rounded to a whole number */
 		return (size_t)before;
 	text >>= 8 * (before - 1);
 	at[before] = '.';
@@ -149,7 +151,7 @@ size_t number_write_whole(char *out, uint64_t value)
 
 	if (value < TEN_8) {
 		digits = digits_of((uint32_t)value);
-		/* Leading zeros are the lowest bytes; the last digit stays. */
+		/* Skip leading zeros, which are the lowest bytes, but keep the last digit. */
 		zeros = __builtin_ctzll(digits | 1ULL << 56) & ~7;
 		text = text_of(digits) >> zeros;
 		memcpy(out, &text, sizeof(text));
@@ -169,7 +171,7 @@ size_t number_write(char *out, double value)
 
 	if (number_is_small(value, &small))
 		return number_write_small(out, small);
-	/* Also what is no number. */
+	/* Includes NaN. */
 	if (!(size < 1e17 && (size >= 1e-4 || value == 0))) {
 		char text[NUMBER_BYTES];
 		int n = snprintf(text, sizeof(text), "%.17g", value);
@@ -184,14 +186,14 @@ size_t number_write(char *out, double value)
 	return sign + write_fraction(out + sign, size);
 }
 
-/* 1e-4 <= value < 10^6, no whole number. */
+/* 1e-4 <= value < 1e5, with a fraction. */
 static size_t write_short_fraction(char *out, double value)
 {
 	int exponent = exponent_of(value), before, n;
 	uint64_t digits = round_to_digits(value, exponent, SHORT_DIGITS), text;
 	char *at = out;
 
-	if (digits == 1000000) { /* 9.99... has become 10 */
+	if (digits == 1000000) { /* 9.99... rounded up to 10 */
 		digits = 100000;
 		exponent++;
 	}

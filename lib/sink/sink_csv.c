@@ -13,7 +13,7 @@ struct csv_sink {
 	bool early;
 };
 
-/* A bound on what a row has before its features: numbers, addresses, a reason. */
+/* Upper bound of the bytes before the features: numbers, addresses, reason. */
 #define HEAD_BYTES (8 * NUMBER_BYTES + 2 * INET6_ADDRSTRLEN)
 
 static char *add_number(char *at, uint64_t value)
@@ -30,7 +30,7 @@ static char *add_address(char *at, const struct lj_flow_key *k, int endpoint)
 	return add_number(at, k->port[endpoint]);
 }
 
-/* Returns the bytes of the row; 0 when it does not fit. */
+/* Returns the length of the row; 0 if it does not fit. */
 static size_t encode(const struct lj_verdict *v, char *out, size_t size)
 {
 	const struct lj_flow *f = &v->flow;
@@ -69,7 +69,7 @@ static void write_verdicts(struct lj_sink *sink, const struct lj_verdict *const 
 		size_t length;
 
 		sink->counts.offered++;
-		/* What was shed has no features. */
+		/* A shed flow has no features. */
 		if ((is_early(verdicts[i]) && !s->early) || verdicts[i]->shed) {
 			sink->counts.suppressed++;
 			continue;
@@ -96,7 +96,7 @@ static void close_sink(struct lj_sink *sink)
 
 static const struct lj_sink_ops ops = {"csv", write_verdicts, flush, line_sink_error, close_sink};
 
-/* The header is written at once: an empty capture gives a table without rows, not an empty file. */
+/* Written at once, so that an empty capture gives a table without rows, not an empty file. */
 static int write_header(struct csv_sink *s, const struct lj_feature_plan *plan,
 			struct lj_error *err)
 {

@@ -8,7 +8,7 @@ struct eve_sink {
 	struct lj_eve_config config;
 };
 
-/* Lines, not verdicts, are what the writer counts: a verdict with an alert offers two. */
+/* The counts are of events, not verdicts: a verdict with an alert has two. */
 static void write_event(struct eve_sink *s, const struct lj_verdict *v, bool alert)
 {
 	char *line = writer_reserve(&s->line.writer, LINE_BYTES_MAX);

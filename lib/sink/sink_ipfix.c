@@ -13,8 +13,8 @@
 #include "lj_log.h"
 #include "sink_lines.h"
 
-#define PORT_DEFAULT "4739" /* IANA's */
-#define REFUSED_MAX  64	    /* messages under way, more than there are */
+#define PORT_DEFAULT "4739" /* assigned by IANA */
+#define REFUSED_MAX  64	    /* upper bound of messages in flight */
 
 struct ipfix_sink {
 	struct lj_sink head;
@@ -22,11 +22,11 @@ struct ipfix_sink {
 	int fd;
 	struct sockaddr_storage to;
 	socklen_t to_bytes;
-	int unreached; /* why it is not connected: there is no route; 0: it is */
-	bool missed;   /* something since templates were told, as far as is known */
+	int unreached; /* errno of the failed connect(); 0: connected */
+	bool missed;   /* a message may have been lost since the templates were sent */
 	bool waits, alerts_only;
 	char collector[256];
-	int last_errno; /* of the latest message that was lost; 0: none ever */
+	int last_errno; /* of the latest lost message; 0: none so far */
 	struct complaint complaint;
 };
 
@@ -51,14 +51,15 @@ static bool connect_to(struct ipfix_sink *s)
 {
 	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 
-	/* It would keep the address that this host had when it was connected first. */
+	/* Disconnect first, or the socket would keep the local address of its first connection. */
 	connect(s->fd, &nobody, sizeof(nobody));
 	s->unreached =
 		connect(s->fd, (const struct sockaddr *)&s->to, s->to_bytes) == 0 ? 0 : errno;
 	return s->unreached == 0;
 }
 
-/* Records alone do not connect anew: there they would come before their templates. */
+/* Only a message of templates reconnects: records must not reach a collector before their
+ * templates. */
 static int try_to_send(struct ipfix_sink *s, const uint8_t *message, size_t bytes, bool records)
 {
 	int flags = MSG_NOSIGNAL | (s->waits ? 0 : MSG_DONTWAIT);
@@ -72,7 +73,7 @@ static int try_to_send(struct ipfix_sink *s, const uint8_t *message, size_t byte
 	return sent < 0 ? -errno : 0;
 }
 
-/* What an earlier message met is said of the next one, which was not sent. */
+/* A socket error reports an earlier message, which was lost; the current one was not sent. */
 static void complain_of_earlier(struct ipfix_sink *s, int why)
 {
 	char what[128];
@@ -92,13 +93,13 @@ static int send_message(struct ipfix_sink *s, const uint8_t *message, size_t byt
 	if (ret == -EAGAIN || ret == -ENOBUFS)
 		return ret;
 	again = try_to_send(s, message, bytes, records);
-	/* As many as were under way may have found nobody. */
+	/* Each message in flight may have returned an ICMP error. */
 	for (int i = 0; again == -ECONNREFUSED && i < REFUSED_MAX; i++)
 		again = try_to_send(s, message, bytes, records);
 	if (again == 0)
 		complain_of_earlier(s, -ret);
 	else
-		s->unreached = -again; /* the way or this host's address may be another by now */
+		s->unreached = -again; /* the route or local address may have changed */
 	return again;
 }
 
@@ -112,7 +113,8 @@ static int send_records(struct ipfix_sink *s)
 	if (bytes == 0)
 		return 0;
 	ret = send_message(s, message, bytes, records > 0);
-	/* A collector that is there again lacks templates, too: before its first records. */
+	/* A collector that has come back lacks the templates, too: send them before further
+	 * records. */
 	if (s->missed && records > 0) {
 		ipfix_forget(s->ipfix);
 		s->missed = false;
@@ -139,7 +141,7 @@ static void write_record(struct ipfix_sink *s, const struct lj_verdict *v)
 		lose(s, 1, -ret);
 }
 
-/* Early verdicts are of flows that go on: a collector would count their packets twice. */
+/* Early verdicts are suppressed, since their flows go on: a collector would count packets twice. */
 static void write_verdicts(struct lj_sink *sink, const struct lj_verdict *const *verdicts,
 			   uint32_t n)
 {
@@ -222,8 +224,8 @@ int lj_ipfix_check_collector(const char *collector, struct lj_error *err)
 	return split(collector, host, sizeof(host), &port, err);
 }
 
-/* A path that is narrower than a message parts it. Told not to, it would drop it, and need not say
- * so. */
+/* Lets routers fragment messages that exceed the path MTU; with DF set they would be dropped,
+ * possibly without an ICMP error. */
 static void permit_fragments(int fd, int family)
 {
 	const int ipv4 = IP_PMTUDISC_DONT, ipv6 = IPV6_PMTUDISC_DONT;
@@ -234,8 +236,8 @@ static void permit_fragments(int fd, int family)
 		setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &ipv4, sizeof(ipv4));
 }
 
-/* The first that there is a route to, or else the last: the network of a box that boots may come up
- * later. */
+/* Uses this address unless an earlier one had a route. Without any route the last one is kept: the
+ * network of a booting host may come up later. */
 static void take_address(struct ipfix_sink *s, const struct addrinfo *at)
 {
 	int fd = socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -8,10 +8,10 @@
 #include "text.h"
 
 #define BUFFER_BYTES  (1u << 18)
-#define RUNS_MAX      10 /* of features between those that have a column before */
-#define ADDRESS_BYTES 40 /* the longest of IPv6 has 39 */
+#define RUNS_MAX      10 /* runs of adjacent features that are not in row_head already */
+#define ADDRESS_BYTES 40 /* the longest IPv6 address has 39 */
 
-/* The columns before the features, which are float32. */
+/* The columns before the features; the features are float32. */
 struct row_head {
 	uint64_t flow_id;
 	char src_ip[ADDRESS_BYTES];
@@ -32,14 +32,14 @@ struct npy_sink {
 	struct lj_sink head;
 	struct npy_file file;
 	bool early;
-	float *values; /* all that the verdict at hand has; of them the columns are */
+	float *values; /* all features of the current verdict; the runs select the columns */
 	struct run {
 		uint32_t from, n;
 	} run[RUNS_MAX];
 	uint32_t n_runs;
 	size_t row_bytes;
 	char *buffer;
-	uint32_t waiting; /* rows in the buffer */
+	uint32_t waiting; /* number of rows in the buffer */
 };
 
 static void put_address(char out[ADDRESS_BYTES], const struct lj_flow_key *k, int endpoint)
@@ -92,7 +92,7 @@ static void write_verdicts(struct lj_sink *sink, const struct lj_verdict *const 
 
 	for (uint32_t i = 0; i < n; i++) {
 		sink->counts.offered++;
-		/* What was shed has no features. */
+		/* A shed flow has no features. */
 		if ((is_early(verdicts[i]) && !s->early) || verdicts[i]->shed) {
 			sink->counts.suppressed++;
 			continue;
@@ -137,7 +137,7 @@ static void close_sink(struct lj_sink *sink)
 
 static const struct lj_sink_ops ops = {"npy", write_verdicts, flush, error, close_sink};
 
-/* What a row begins with has names of its own, and ports and protocol are features, too. */
+/* Whether row_head has this feature already (ports and protocol are features, too). */
 static bool is_in_head(const char *name)
 {
 	const char *at = strstr(row_head_descr, name);
@@ -145,8 +145,8 @@ static bool is_in_head(const char *name)
 	return at != NULL && at[-1] == '\'' && at[strlen(name)] == '\'';
 }
 
-/* The columns, in the words of the file's header; NULL when there is no memory. The caller frees.
- */
+/* Selects the columns and returns their description for the file's head, or NULL if out of memory.
+ * The caller frees it. */
 static char *choose_columns(struct npy_sink *s, const struct lj_feature_plan *plan)
 {
 	size_t size = sizeof(row_head_descr), n = lj_feature_plan_size(plan);

@@ -33,7 +33,8 @@ static void complain(struct writer *w)
 		       w->target, strerror(w->last_errno));
 }
 
-/* The pipe is full and so is the buffer: its lines are lost, but not within one. */
+/* Pipe and buffer are full: drops the buffered lines, but keeps the rest of a line already
+ * begun. */
 static void drop_lines(struct writer *w)
 {
 	const char *end = w->begun ? memchr(w->buffer, '\n', w->used) : NULL;
@@ -64,12 +65,12 @@ static ssize_t send_datagram(const struct writer *w, size_t length)
 	return sent;
 }
 
-/* A line is a datagram: the receiver sees whole lines or none. */
+/* One line per datagram, so that the receiver sees whole lines only. */
 static void send_line(struct writer *w, size_t length)
 {
 	ssize_t sent = send_datagram(w, length - 1);
 
-	/* Its reader has gone; one that listens there now is another socket. */
+	/* The reader has gone; a new one may listen under the same path. */
 	if (sent < 0 && (errno == ECONNREFUSED || errno == ENOTCONN) && target_reach(w))
 		sent = send_datagram(w, length - 1);
 	if (sent == (ssize_t)(length - 1)) {
@@ -101,7 +102,7 @@ static uint32_t count_lines(const char *text, size_t n)
 	return lines;
 }
 
-/* Whether a reader that has gone left the pipe with a half line at its end, for the next one. */
+/* Whether the pipe still holds part of a line whose reader has gone. */
 static bool leaves_half_line(const struct writer *w, size_t written)
 {
 	int unread = 0;
@@ -111,7 +112,7 @@ static bool leaves_half_line(const struct writer *w, size_t written)
 	return ioctl(w->fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
-/* What was written counts as far as its last whole line; the rest of the buffer is lost. */
+/* Counts lines as written up to the last whole one; the rest of the buffer is lost. */
 static int give_up(struct writer *w, size_t written)
 {
 	const char *last = memrchr(w->buffer, '\n', written);
@@ -134,7 +135,7 @@ static int give_up(struct writer *w, size_t written)
 	return -w->last_errno;
 }
 
-/* Takes a half line away, unless the file was emptied meanwhile. 0 or -1. */
+/* Truncates the file to its last whole line, unless it was emptied meanwhile. 0 or -1. */
 static int cut_back(struct writer *w)
 {
 	struct stat st;
@@ -147,7 +148,7 @@ static int cut_back(struct writer *w)
 	return 0;
 }
 
-/* A file that was emptied meanwhile begins as a new one does. 0 or -1. */
+/* Writes the head line again if the file was emptied meanwhile. 0 or -1. */
 static int begin_again(struct writer *w)
 {
 	struct stat st;
@@ -160,7 +161,7 @@ static int begin_again(struct writer *w)
 	return -1;
 }
 
-/* A file that was moved or removed is begun anew; a half line does not stay behind in the old. */
+/* If the file was moved or removed, creates a new one; the old one is cut to whole lines first. */
 static void follow(struct writer *w)
 {
 	int fd;
@@ -179,7 +180,7 @@ static void follow(struct writer *w)
 	}
 }
 
-/* What was written is no more in the buffer. */
+/* Removes the written part from the buffer. */
 static int keep_rest(struct writer *w, size_t written)
 {
 	uint32_t lines = count_lines(w->buffer, written);
@@ -194,7 +195,8 @@ static int keep_rest(struct writer *w, size_t written)
 	return w->used > 0 ? -EAGAIN : 0;
 }
 
-/* As much as it takes at once: a pipe that can be written to takes PIPE_BUF bytes. */
+/* Writes as much as the pipe takes without blocking: if poll() reports it writable, at least
+ * PIPE_BUF bytes. */
 static int flush_pipe(struct writer *w)
 {
 	struct pollfd room = {.fd = w->fd, .events = POLLOUT};
@@ -265,7 +267,7 @@ int writer_error(const struct writer *w, struct lj_error *err)
 
 void writer_close(struct writer *w)
 {
-	cut_back(w); /* no half line stays behind */
+	cut_back(w); /* removes an incomplete line */
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = -1;

@@ -1,4 +1,4 @@
-/* Where lines go: how files, pipes and sockets are opened, and opened again. */
+/* Private: opens and reopens files, pipes and sockets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -35,7 +35,7 @@ static int open_socket(struct writer *w, const char *path, bool waits, struct lj
 	return 0;
 }
 
-/* Whether what a crash left there ends within a line. */
+/* Whether the file ends with an incomplete line, for example after a crash. */
 static bool ends_within_line(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -49,7 +49,7 @@ static bool ends_within_line(const char *path)
 	return last != '\n';
 }
 
-/* A pipe that nobody reads is waited for: who wonders why nothing happens is told. */
+/* Waits until a pipe has a reader, and logs a message if it has to. */
 static int open_path(const char *path, int flags)
 {
 	struct stat st;
@@ -68,7 +68,7 @@ static int open_path(const char *path, int flags)
 	return open(path, flags, 0640);
 }
 
-/* At a line's beginning. The descriptor, or -1 with errno. */
+/* Opens the file; if it ends with an incomplete line, ends that line. The fd, or -1 with errno. */
 static int open_at_line(const char *path, int flags, struct stat *st)
 {
 	int fd = open_path(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | flags);
@@ -125,7 +125,7 @@ bool target_may_go_on(int fd)
 {
 	struct pollfd to = {.fd = fd, .events = POLLOUT};
 
-	/* Whatever whoever started this has made of its descriptor. */
+	/* The fd may be non-blocking if it was inherited. */
 	if (errno == EAGAIN)
 		poll(&to, 1, -1);
 	return errno == EAGAIN || errno == EINTR;
