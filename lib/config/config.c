@@ -14,7 +14,7 @@
 #include "lj_feature.h"
 #include "lj_sink.h"
 
-#define LINKS_MAX 40 /* one to another, as the kernel follows them */
+#define LINKS_MAX 40 /* maximum number of links followed, the kernel's limit */
 
 const struct key config_keys[] = {
 #define LJ_KEY(path, type, member, min, max, standard, choices, help)                              \
@@ -110,7 +110,8 @@ bool lj_config_kernel_ports(const struct lj_config *c)
 	for (uint32_t i = 0; i < c->capture.n_ports; i++) {
 		const char *name = c->capture.port[i].name;
 
-		/* net_tap makes its interface; net_af_packet, net_af_xdp and net_pcap name one. */
+		/* net_tap creates its interface; net_af_packet, net_af_xdp and net_pcap take
+		 * iface=. */
 		if (strstr(name, "iface=") != NULL || strncmp(name, "net_tap", 7) == 0 ||
 		    lj_port_is_kernels(name))
 			return true;
@@ -156,8 +157,8 @@ static int check_ports(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
-/* Where a file would be made that is opened by this path: its last name may be a link, even to
- * nothing. */
+/* Writes to `out` the path at which opening `path` would create a file: follows links, even if the
+ * target does not exist yet. */
 static void follow_links(const char *path, char out[PATH_MAX])
 {
 	char target[PATH_MAX], folder[PATH_MAX];
@@ -178,7 +179,7 @@ static void follow_links(const char *path, char out[PATH_MAX])
 	}
 }
 
-/* Whether two paths are one file, though it need not be there yet. */
+/* Whether two paths name the same file, which need not exist yet. */
 static bool same_file(const char *a, const char *b)
 {
 	char end_a[PATH_MAX], end_b[PATH_MAX], folder_a[PATH_MAX], folder_b[PATH_MAX];
@@ -197,7 +198,7 @@ static bool same_file(const char *a, const char *b)
 	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* A sink starts its file anew: it must be no other sink's, and none of the captures. */
+/* A sink truncates its file, so the file must not belong to another sink or be a capture. */
 static int check_targets(const struct lj_config *c, struct lj_error *err)
 {
 	const struct {
@@ -226,7 +227,8 @@ static int check_targets(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
-/* It is written beside, and put in its place. */
+/* The metrics file is written to a temporary file in the same folder, then renamed: the folder must
+ * exist. */
 static int check_metrics(const struct lj_config *c, struct lj_error *err)
 {
 	const char *file = c->metrics.file, *name = strrchr(file, '/');
@@ -248,7 +250,7 @@ static int check_metrics(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
-/* Lists that the command line gave piece by piece. */
+/* Checks the length of lists, since the command line adds their items one at a time. */
 static int check_lists(const struct lj_config *c, struct lj_error *err)
 {
 	for (size_t i = 0; i < config_n_keys; i++) {

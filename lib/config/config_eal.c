@@ -77,7 +77,7 @@ static bool has_only_1g(void)
 	       read_pages(PAGES "2048kB", "nr_hugepages") == 0;
 }
 
-/* What the EAL takes back when it comes up. */
+/* Hugepages held by files of terminated processes; the EAL frees them when it starts. */
 static uint32_t stale_hugepages_mb(void)
 {
 	struct lj_stale_files stale[LJ_STALE_MOUNTS];
@@ -89,15 +89,15 @@ static uint32_t stale_hugepages_mb(void)
 	return (uint32_t)(bytes >> 20);
 }
 
-#define BESIDE_PLAN (64ULL << 20) /* what the EAL wants over what is planned */
+#define BESIDE_PLAN (64ULL << 20) /* what the EAL needs beyond the plan */
 
-/* Columns that a model is taken to have, where it has not been opened yet. */
+/* Features assumed per model, since models have not been opened yet. */
 #define MODEL_FEATURES 128
 
 /*
- * The EAL takes new pages for what is larger than the largest piece that it has left: a table of
- * more than a page never begins in another one's last. What is smaller fills pages up, beside what
- * the EAL has for itself.
+ * Number of 1 GB pages. The EAL allocates new pages for anything larger than its largest free
+ * block, so a table larger than a page never starts in the rest of a page. Smaller allocations fill
+ * pages up, together with the EAL's own.
  */
 static uint32_t count_1g(const struct lj_config *c, const struct lj_config_memory *m)
 {
@@ -187,9 +187,9 @@ char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error 
 	else
 		add(&a, "--file-prefix=linejudge");
 	if (!memory.huge) {
-		/* Without hugepages flow tables and queues take ordinary memory, outside of the
-		 * EAL's. That costs nothing until it is touched, so there is plenty: pools of many
-		 * ports take more than their mbufs. */
+		/* Without hugepages, flow tables and queues use ordinary memory outside the EAL's.
+		 * The EAL's heap costs nothing until it is touched, so it is sized generously: the
+		 * pools of many ports take more than their mbufs. */
 		uint64_t mb = c->eal.memory_mb > 0 ? c->eal.memory_mb
 						   : 128 + ((memory.queues + memory.mbufs) >> 19);
 
@@ -200,8 +200,8 @@ char **lj_config_eal_args(const struct lj_config *c, int *argc, struct lj_error 
 		add(&a, "-m%u", c->eal.memory_mb);
 	}
 	add_devices(&a, c);
-	/* DPDK 22.11 warns of a legacy telemetry socket at every start; main raises the level once
-	 * it is up. */
+	/* DPDK 22.11 warns about a legacy telemetry socket at every start; main raises the level
+	 * after rte_eal_init(). */
 	add(&a, "--log-level=error");
 	for (uint32_t i = 0; i < c->eal.args.n; i++)
 		add(&a, "%s", c->eal.args.item[i]);

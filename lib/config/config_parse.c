@@ -91,7 +91,7 @@ static const struct key *find_key(const struct key *keys, size_t n, const char *
 	return NULL;
 }
 
-/* Whether `path` is what stands before the dot of some keys. */
+/* Whether `path` is the section (the part before the dot) of any key. */
 static bool is_section(const char *path)
 {
 	size_t length = strlen(path);
@@ -117,8 +117,8 @@ static int unknown_key(const struct key *keys, size_t n, const char *path, const
 }
 
 /*
- * A PCI address as DPDK and sysfs have it, "0000:3b:00.0" for "3B:00.0": both look for ports by
- * this text. "auto:" before it and arguments after it stay.
+ * Completes a PCI address to the form of DPDK and sysfs, which look ports up by this text:
+ * "3B:00.0" becomes "0000:3b:00.0". A prefix "auto:" and device arguments are kept.
  */
 static void complete_address(char name[LJ_CONFIG_TEXT])
 {
@@ -296,7 +296,7 @@ int lj_config_set(struct lj_config *c, const char *assignment, struct lj_error *
 	return ret;
 }
 
-/* Walks an object of sections down to its keys. */
+/* Sets the keys of an object, recursively for sections. */
 static int load_object(struct lj_config *c, json_t *object, const char *file, const char *prefix,
 		       struct lj_error *err)
 {

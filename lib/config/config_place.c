@@ -1,4 +1,4 @@
-/* Which CPUs, and so which NUMA node, each lcore has. */
+/* Assigns CPUs, and so NUMA nodes, to lcores. */
 #include <ctype.h>
 #include <errno.h>
 #include <sched.h>
@@ -11,14 +11,14 @@
 #define MAX_CPU	 1024
 #define MAX_NODE 64
 
-/* Lcores first..first+n-1, dealt the CPUs of one key. */
+/* Lcores first .. first + n - 1, which share the CPU list of one key. */
 struct section {
 	uint32_t first, n;
 	const char *list, *key;
 };
 #define SECTIONS 4
 
-/* "0-3,8" into cpus[]; how many, or -errno. */
+/* Parses "0-3,8" into cpus[]. Returns the number of CPUs or -errno. */
 static int parse_cpus(const char *list, uint16_t cpus[MAX_CPU], const char *where,
 		      struct lj_error *err)
 {
@@ -46,7 +46,8 @@ static int parse_cpus(const char *list, uint16_t cpus[MAX_CPU], const char *wher
 	return lj_error_set(err, EINVAL, where, "\"%s\" is not a list of CPUs such as 0-3,8", list);
 }
 
-/* The CPUs of a section; those of the process when it has no list. How many, or -errno. */
+/* The CPUs of a section, or those of the process if it has no list. Returns their number or
+ * -errno. */
 static int section_cpus(const struct section *s, uint16_t cpus[MAX_CPU], struct lj_error *err)
 {
 	cpu_set_t set;
@@ -62,7 +63,7 @@ static int section_cpus(const struct section *s, uint16_t cpus[MAX_CPU], struct 
 	return n;
 }
 
-/* Whether each lcore of the section has a CPU of its own; otherwise they float among all. */
+/* Whether each lcore of the section is pinned to one CPU; otherwise all share all of the CPUs. */
 static bool is_pinned(const struct section *s, int n_cpus)
 {
 	return s->list[0] != '\0' && n_cpus == (int)s->n;
@@ -86,7 +87,7 @@ static uint32_t sections_of(const struct lj_config *c, struct section s[SECTIONS
 	return SECTIONS;
 }
 
-/* Adds the section's lcores to `out`. */
+/* Appends the section's lcores to `out`. */
 static int place(const struct section *s, char *out, size_t size, struct lj_error *err)
 {
 	char all[LJ_CONFIG_TEXT * 4];
@@ -136,7 +137,7 @@ static int node_of_cpu(uint16_t cpu)
 	return 0;
 }
 
-/* The node on which all of these are; -1 when they are on several. */
+/* The NUMA node of all of these CPUs; -1 if there are several. */
 static int common_node(const uint16_t *cpus, int n)
 {
 	int node = n > 0 ? node_of_cpu(cpus[0]) : -1;
@@ -165,7 +166,7 @@ int lj_config_lcore_node(const struct lj_config *c, uint32_t lcore)
 	return -1;
 }
 
-/* Whether a thread of ours may run on one of these. */
+/* Whether the scheduler allows our threads on at least one of these CPUs. */
 static bool may_run(const uint16_t *cpus, int n)
 {
 	cpu_set_t set, before;
@@ -181,8 +182,8 @@ static bool may_run(const uint16_t *cpus, int n)
 	return may;
 }
 
-/* What the EAL would panic of: an lcore whose CPUs are all offline, or outside of the cpuset that a
- * container or a unit's AllowedCPUs= gave us. */
+/* Refuses what the EAL would panic on: an lcore whose CPUs are all offline, or outside the cpuset
+ * of the container or of the unit's AllowedCPUs=. */
 static int check_may_run(const struct section *s, const uint16_t *cpus, int n, struct lj_error *err)
 {
 	int at_once = is_pinned(s, n) ? 1 : n;

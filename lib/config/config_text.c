@@ -5,8 +5,8 @@
 
 #include "config_table.h"
 
-/* A JSON string, or NULL and `err`: JSON has no other text than UTF-8, while a file may be named by
- * any bytes. */
+/* Returns NULL and sets `err` if the text is not UTF-8, which JSON requires: file names may be any
+ * bytes. */
 static json_t *text_json(const char *text, const char *where, struct lj_error *err)
 {
 	json_t *value = json_string(text);
@@ -40,7 +40,7 @@ static json_t *choice_json(const char *choices, uint32_t index)
 	return json_stringn(choices, strcspn(choices, "|"));
 }
 
-/* Whole numbers stay whole: 120, not 120.0. */
+/* Returns an integer if possible: 120, not 120.0. */
 static json_t *scaled_json(uint64_t ns, uint64_t unit)
 {
 	if (ns % unit == 0)
@@ -50,7 +50,7 @@ static json_t *scaled_json(uint64_t ns, uint64_t unit)
 
 static json_t *ports_json(const struct lj_config *c, struct lj_error *err);
 
-/* NULL and `err` where JSON cannot say it. */
+/* Returns NULL and sets `err` if JSON cannot represent the value. */
 static json_t *value_json(const void *base, const struct key *key, const char *where,
 			  struct lj_error *err)
 {
@@ -101,7 +101,8 @@ static json_t *ports_json(const struct lj_config *c, struct lj_error *err)
 	return list;
 }
 
-/* The object of what stands before a path's dot, made where it is missing; *name is the rest. */
+/* The object of the path's section (before the dot), created if it does not exist; *name is the
+ * rest. */
 static json_t *section_of(json_t *root, const char *path, const char **name)
 {
 	const char *dot = strchr(path, '.');

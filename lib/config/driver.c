@@ -41,7 +41,7 @@ static int take_folder(char *out, size_t size, const char *folder, struct lj_err
 			    "its path has more than %zu characters: %s", size - 1, folder);
 }
 
-/* The folder of the drivers' files: LINEJUDGE_DRIVERS, or a place relative to the binary. */
+/* Finds the folder of the driver files: LINEJUDGE_DRIVERS, or a folder relative to the binary. */
 static int find_folder(char *out, size_t size, struct lj_error *err)
 {
 	static const char *const places[] = {"../../drivers-config",
@@ -67,7 +67,7 @@ static int find_folder(char *out, size_t size, struct lj_error *err)
 			    places[0], exe, places[1]);
 }
 
-/* "net_i40e" and "i40e" as "i40e", "mlx5_pci" as "mlx5". */
+/* Shortens "net_i40e" and "i40e" to "i40e", "mlx5_pci" to "mlx5". */
 static void short_name(const char *pmd, char *out, size_t size)
 {
 	size_t length;
@@ -179,7 +179,7 @@ static int read_lists(struct lj_driver *d, const json_t *root, struct lj_error *
 	return 0;
 }
 
-/* Whose memory its packet buffers may be. */
+/* Whether packet buffers must be in the EAL's memory, or may be in any. */
 static int read_buffers(struct lj_driver *d, const json_t *buffers, struct lj_error *err)
 {
 	static const char *const owner[] = {"eal", "any"};
