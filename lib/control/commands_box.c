@@ -1,4 +1,4 @@
-/* Commands about ports, queues, losses and stalls: what the NIC and the box do to the packets. */
+/* Commands about ports, queues, packet loss and stalls. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "control.h"
 
-/* A time since the epoch, in UTC; "-" for 0. */
+/* Formats a time since the epoch in UTC; "-" for 0. */
 static void time_text(uint64_t ns, char *out, size_t size)
 {
 	time_t at = (time_t)(ns / 1000000000);
@@ -19,8 +19,9 @@ static void time_text(uint64_t ns, char *out, size_t size)
 }
 
 /*
- * Reads a port's queues once, into `info` [LJ_SOURCE_QUEUES], since they count on meanwhile; `sum`
- * is of what was read. Returns the imbalance: the fullest queue over the mean; 1 is even.
+ * Reads the counters of a port's queues once, into `info` [LJ_SOURCE_QUEUES], since they keep
+ * changing; `sum` is the sum of these values. Returns the imbalance: the maximum over the mean, 1
+ * if even.
  */
 static double read_queues(const struct lj_pipeline *p, uint32_t source, struct lj_queue_info *info,
 			  struct lj_queue_info *sum)
@@ -41,8 +42,8 @@ static double read_queues(const struct lj_pipeline *p, uint32_t source, struct l
 	return sum->packets > 0 ? (double)max * queues / (double)sum->packets : 1;
 }
 
-/* A port's number at the beginning of a parameter; *end is the separator after it, or the end.
- * False and `err` when there is none. */
+/* Parses a port number at the start of a parameter; *end is the separator after it, or the end.
+ * False and `err` if there is none. */
 static bool parse_port(const struct lj_control *c, const char *param, uint32_t *port, char **end,
 		       struct lj_error *err)
 {
@@ -105,7 +106,7 @@ int show_port_failover(struct lj_control *c, const char *param, json_t *reply, s
 	return 0;
 }
 
-/* "0", "0,xdp" or, as one types it, "0 xdp". */
+/* Accepts "0", "0,xdp" and, as typed at the prompt, "0 xdp". */
 int port_failover(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)
 {
 	const char *way = NULL;
@@ -139,7 +140,8 @@ static json_t *key_text(const struct lj_rss *rss)
 	return json_string(text);
 }
 
-/* The fullest worker over the mean, by packets taken from the spreader; all of them in *dealt. */
+/* Imbalance of the workers: maximum over mean of packets taken from the spreader; *dealt is their
+ * sum. */
 static double worker_imbalance(const struct lj_pipeline *p, uint64_t *dealt)
 {
 	uint64_t max = 0, workers = 0;
@@ -194,7 +196,7 @@ int show_rss(struct lj_control *c, const char *param, json_t *reply, struct lj_e
 	if (spread != NULL) {
 		double uneven;
 
-		/* In software every packet is where its hash says. */
+		/* The spreader cannot misplace packets, so all are counted as checked. */
 		sum = (struct lj_queue_info){0};
 		uneven = worker_imbalance(c->pipeline, &sum.checked);
 		json_object_set_new(reply, "spread", rss_row(spread, spread->queues, uneven, &sum));
@@ -217,7 +219,7 @@ int rebalance_rss(struct lj_control *c, const char *param, json_t *reply, struct
 	return 0;
 }
 
-/* "lcore2: 99 % busy, away for 8123 us, 3 switches"; "-" when there was nobody to blame. */
+/* "lcore2: 99 % busy, away for 8123 us, 3 switches"; "-" if no lcore was late. */
 static void late_text(const struct lj_late *late, char *out, size_t size)
 {
 	snprintf(out, size, "-");
@@ -280,7 +282,7 @@ int show_stalls(struct lj_control *c, const char *param, json_t *reply, struct l
 	return 0;
 }
 
-/* Loops of range `i` by lcore; all of them in *loops. */
+/* The number of loops in time range `i` for each lcore; *loops is their sum. */
 static json_t *loops_row(const struct lj_pipeline *p, int i, uint64_t *loops)
 {
 	json_t *row = json_object();

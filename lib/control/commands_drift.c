@@ -4,9 +4,9 @@
 
 #include "control.h"
 
-#define FEATURES_SHOWN 32 /* of a model, those that moved most */
+#define FEATURES_SHOWN 32 /* per model, those that moved most */
 
-/* Of what was sampled enough. */
+/* NaN means that too few flows were sampled. */
 static json_t *psi_json(float psi)
 {
 	return isnan(psi) ? json_string("unknown") : json_sprintf("%.3f", (double)psi);
@@ -96,7 +96,7 @@ static int compare_moved(const void *a, const void *b)
 	return (x->feature > y->feature) - (x->feature < y->feature);
 }
 
-/* Those with an index, most moved first. */
+/* The features that have an index, those that moved most first. */
 static uint32_t moved_features(const struct lj_drift *d, uint16_t m, uint32_t features,
 			       struct moved *moved)
 {

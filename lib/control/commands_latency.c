@@ -1,7 +1,7 @@
-/* What the commands say of decision times. */
+/* Output of decision times. */
 #include "control.h"
 
-#define BAR 50 /* characters of the longest */
+#define BAR 50 /* characters of the longest bar */
 
 json_t *latency_json(const struct lj_histogram *h)
 {

@@ -5,7 +5,7 @@
 
 #include "control.h"
 
-/* A number in lo..hi, whole when `whole`. */
+/* Parses a number in lo..hi; an integer if `whole`. */
 static int parse_number(const char *param, double lo, double hi, bool whole, double *value,
 			struct lj_error *err)
 {
@@ -21,8 +21,8 @@ static int parse_number(const char *param, double lo, double hi, bool whole, dou
 	return 0;
 }
 
-/* What lj_config_check() refuses of the configuration; who is there nevertheless, by a model's own
- * settings, may go step by step. */
+/* Refuses the timeouts that lj_config_check() would refuse. If those in force violate the rule
+ * already, through a model's own settings, they may be changed one at a time. */
 static int check_tuning(const struct lj_tuning *was, const struct lj_tuning *t, const char *param,
 			struct lj_error *err)
 {
@@ -33,7 +33,7 @@ static int check_tuning(const struct lj_tuning *was, const struct lj_tuning *t, 
 								   : "shorter than timeout linger");
 }
 
-/* Sets one member of the tuning from `param`; the answer is the tuning in force. */
+/* Sets one member of the tuning from `param`; replies with the tuning in force. */
 #define SET_FUNCTION(name, member, lo, hi, whole, scale)                                           \
 	int name(struct lj_control *c, const char *param, json_t *reply, struct lj_error *err)     \
 	{                                                                                          \
@@ -61,7 +61,8 @@ SET_FUNCTION(set_timeout_linger, tcp_linger_ns, 0, 3600, false, 1e9)
 SET_FUNCTION(set_classify_at, classify_at, 0, UINT32_MAX, true, 1)
 SET_FUNCTION(set_classify_after, classify_after_ns, 0, 3600000, false, 1e6)
 
-/* The models of before are closed when their last verdict is written; else by the next reload. */
+/* How long to wait until the old models are closed, which needs their last verdicts to be written;
+ * if that takes longer, the next reload closes them. */
 #define RELOAD_WAIT_US 1000000
 #define RELOAD_LOOK_US 1000
 

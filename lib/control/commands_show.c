@@ -8,7 +8,7 @@ bool is_gauge(enum lj_counter which)
 	       which == LJ_C_host_held || which == LJ_C_verdict_waiting;
 }
 
-/* Totals since the latest "clear stats"; gauges as they are. */
+/* Totals since the latest "clear stats"; current values of gauges. */
 static void counters_since_clear(struct lj_control *c, struct lj_counters *total)
 {
 	lj_pipeline_total(c->pipeline, total);
@@ -17,7 +17,7 @@ static void counters_since_clear(struct lj_control *c, struct lj_counters *total
 			total->value[i] -= c->baseline.value[i];
 }
 
-/* All counters whose name begins with one of the prefixes (a NULL-terminated list). */
+/* All counters whose name has one of the prefixes (a NULL-terminated list). */
 static int reply_counters(struct lj_control *c, const char *const *prefixes, json_t *reply)
 {
 	struct lj_counters total;
@@ -125,7 +125,7 @@ int show_port_info(struct lj_control *c, const char *param, json_t *reply, struc
 
 		lj_source_describe(source, text, sizeof(text));
 		lj_pipeline_leg(c->pipeline, i, &leg);
-		/* The alarm comes first: telemetry cuts a text after 127 characters. */
+		/* The alarm comes first, because telemetry truncates texts to 127 characters. */
 		json_object_set_new(reply, source->name,
 				    leg.watched ? json_sprintf("leg %s, %llu alarms, %s",
 							       leg.silent ? "SILENT" : "heard",
@@ -196,7 +196,7 @@ int show_lcores(struct lj_control *c, const char *param, json_t *reply, struct l
 	for (uint32_t i = 0; i < lj_pipeline_roles(c->pipeline); i++) {
 		struct lj_role_info role;
 		uint64_t busy, idle, refused;
-		char to[128] = "-"; /* telemetry takes no more */
+		char to[128] = "-"; /* limited by telemetry */
 
 		lj_pipeline_role(c->pipeline, i, &role);
 		if (role.route != NULL)
@@ -258,7 +258,7 @@ int show_ledger(struct lj_control *c, const char *param, json_t *reply, struct l
 	return 0;
 }
 
-/* Flows by the trees that were evaluated for them, a column a bin; none in mode exact. */
+/* Number of flows by trees evaluated, one column per bin; none in mode exact. */
 static void add_tree_histogram(json_t *row, const struct lj_model *m)
 {
 	struct lj_model_bin bins[LJ_MODEL_BINS];
@@ -300,7 +300,7 @@ int show_model(struct lj_control *c, const char *param, json_t *reply, struct lj
 	return 0;
 }
 
-/* A part of a millisecond is no number of telemetry's: then it is text. */
+/* Telemetry has integers only, so a fraction of a millisecond becomes text. */
 static json_t *ms_json(uint64_t ns)
 {
 	if (ns % 1000000 == 0)

@@ -50,8 +50,8 @@ void lj_control_destroy(struct lj_control *c)
 
 void lj_control_attend(struct lj_control *c, uint64_t now_ns)
 {
-	/* What is decided is a text, too, which show port failover may just be reading; and to read
-	 * models takes longer than main may be away. */
+	/* The lock also protects texts set by a fail-over, which show port failover may be reading.
+	 * main must not block on it: reading models takes longer than main may pause. */
 	if (pthread_mutex_trylock(&c->lock) != 0)
 		return;
 	if (lj_pipeline_failover_due(c->pipeline, now_ns))
@@ -60,7 +60,7 @@ void lj_control_attend(struct lj_control *c, uint64_t now_ns)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* The command "reload models", whose answer nobody waits for. */
+/* Runs the command "reload models" in the background; errors are logged. */
 static void *reload(void *control)
 {
 	struct lj_control *c = control;
@@ -89,7 +89,7 @@ bool lj_control_reload(struct lj_control *c)
 	return true;
 }
 
-/* JSON, and so an answer about it, has text alone. */
+/* Whether the parameter is UTF-8, as JSON, and so the reply, requires. */
 static bool is_text(const char *param)
 {
 	json_t *text = json_string(param);
@@ -180,7 +180,7 @@ bool command_begins(const char *command, const char *words)
 	}
 }
 
-/* "show port queues <port>", "help [words]" */
+/* For example "show port queues <port>", "help [words]". */
 static void usage_of(const struct command *command, char *out, size_t size)
 {
 	if (command->param == NULL)

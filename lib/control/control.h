@@ -22,8 +22,8 @@ struct lj_control {
 	pthread_mutex_t lock;
 	struct lj_counters baseline; /* at the latest "clear stats" */
 	struct metrics metrics;
-	/* lj_control_reload()'s thread. main, except for `reloading`, which the thread clears when
-	 * done */
+	/* The thread of lj_control_reload(). Owned by main, except for `reloading`, which the
+	 * thread clears when it is done. */
 	pthread_t reloader;
 	bool reloader_made;
 	_Atomic bool reloading;

@@ -1,7 +1,7 @@
 /*
- * The counters and states of a run in Prometheus's text exposition format, version 0.0.4: counts
- * end in _total and times are in seconds. Written whole, by rename, for node_exporter's textfile
- * collector.
+ * Writes counters and states in Prometheus's text exposition format, version 0.0.4 (counters end in
+ * _total, times are in seconds), for node_exporter's textfile collector. The file is replaced by
+ * rename(), so that it is always complete.
  */
 #include <errno.h>
 #include <math.h>
@@ -15,7 +15,7 @@
 
 #define NAME "linejudge_"
 
-/* Where samples go, and whose they are: a machine may run one process a NUMA node. */
+/* The output, and the process label: there may be one process per NUMA node. */
 struct page {
 	FILE *out;
 	const char *process;
@@ -40,7 +40,8 @@ static void add_label(FILE *out, const char *label, const char *text)
 	fputc('"', out);
 }
 
-/* NAME{process="...",label="text",...} VALUE: labels and texts by turns, and NULL. */
+/* Writes NAME{process="...",label="text",...} VALUE; the arguments are pairs of label and text,
+ * then NULL. */
 static void sample(struct page *to, const char *name, double value, ...)
 {
 	const char *label;
@@ -71,7 +72,7 @@ static void write_counters(const struct lj_pipeline *p, struct page *to)
 	}
 }
 
-/* A 64-bit field of something that there are several of. */
+/* A 64-bit field of a structure of which there are several, such as ports or lcores. */
 struct field {
 	const char *name, *help;
 	size_t offset;
@@ -264,13 +265,13 @@ static int save(const struct lj_pipeline *p, const char *process, const char *pa
 	int ret = 0;
 	FILE *out;
 
-	/* The collector reads what ends in .prom. */
+	/* The collector only reads names that end in .prom. */
 	snprintf(new, sizeof(new), "%s.new", path);
 	out = fopen(new, "we");
 	if (out == NULL)
 		return -errno;
 	write_page(p, process, out);
-	/* Whoever collects them is another user. */
+	/* The collector runs as another user. */
 	if (fflush(out) != 0 || ferror(out) || fchmod(fileno(out), 0644) != 0)
 		ret = -errno;
 	if (fclose(out) != 0 && ret == 0)

@@ -12,9 +12,10 @@
 #include "control.h"
 
 /*
- * rte_cmdline's tokens, generated from the table: each word of a command is a fixed string token
- * (so the TAB key completes it), its parameter the rest of the line. Of a command about one port
- * there is a second form, as one speaks of ports: "show port 0 queues" is "show port queues 0".
+ * rte_cmdline tokens, generated from the command table: each word of a command is a fixed-string
+ * token (so that TAB completes it), its parameter is the rest of the line. A command about a port
+ * can also be given with the port before the last word: "show port 0 queues" is "show port queues
+ * 0".
  */
 #define WORDS_MAX 4
 
@@ -24,7 +25,7 @@ struct parsed {
 };
 _Static_assert(sizeof(struct parsed) <= CMDLINE_PARSE_RESULT_BUFSIZE, "cmdline has no room");
 
-/* With the parameter that the command has at its end; without it; with it before the last word. */
+/* With the parameter at the end; without it; with the parameter before the last word. */
 enum form { FORM_PLAIN, FORM_ALONE, FORM_INSIDE, FORMS };
 
 struct shell_command {
@@ -38,13 +39,13 @@ struct shell_command {
 	cmdline_parse_inst_t *inst;
 };
 
-/* Stands for a line that begins as a command does and is none, of which cmdline says "Bad
- * arguments" and no more. */
+/* Matches a line that starts like a command but is none, for which rte_cmdline would only print
+ * "Bad arguments". */
 struct wrong_line {
 	cmdline_parse_token_hdr_t hdr;
 	struct lj_shell *shell;
 	cmdline_multi_string_t line;
-	size_t good; /* characters of it that are a command's words */
+	size_t good; /* length of the prefix that is words of a command */
 	cmdline_parse_inst_t *inst;
 };
 
@@ -60,7 +61,7 @@ struct lj_shell {
 
 static const char quit_help[] = "Ends the run: capture stops, flows are flushed.";
 
-/* The one command that is only the prompt's. */
+/* Adds the prompt's own command to the help; the table does not have it. */
 static void add_quit(json_t *reply, const char *words)
 {
 	if (!command_begins("quit", words != NULL ? words : ""))
@@ -77,7 +78,7 @@ static void print_reply(struct cmdline *cl, const json_t *reply)
 
 	table_print(reply, out);
 	fclose(out);
-	/* In pieces: cmdline_printf() cuts what is longer than its buffer. */
+	/* Print line by line: cmdline_printf() truncates what exceeds its buffer. */
 	for (char *line = text, *end; line < text + size; line = end + 1) {
 		end = strchr(line, '\n');
 		cmdline_printf(cl, "%.*s\n", (int)(end - line), line);
@@ -106,18 +107,18 @@ static void run(void *parsed, struct cmdline *cl, void *data)
 	json_decref(reply);
 }
 
-/* As cmdline has it, whose own its shared library keeps to itself. */
+/* Copy of a librte_cmdline function that its shared library does not export. */
 static bool ends_command(char c)
 {
 	return c == '\0' || c == '\n' || c == '\r' || c == '#';
 }
 
-/* How many characters of the line cmdline takes for the command's words and parameter; `all`: it is
- * the command. */
+/* The number of characters that rte_cmdline accepts as the command's words and parameter; *all: the
+ * line is a whole command. */
 static size_t take_tokens(const cmdline_parse_inst_t *inst, const char *line, bool *all)
 {
 	const char *at = line;
-	cmdline_multi_string_t param; /* without room for it none is taken */
+	cmdline_multi_string_t param; /* without a buffer, parameters would not be parsed */
 	size_t n, taken = 0;
 
 	for (n = 0; inst->tokens[n] != NULL; n++) {
@@ -137,7 +138,7 @@ static size_t take_tokens(const cmdline_parse_inst_t *inst, const char *line, bo
 	return taken;
 }
 
-/* Matches what no command does, if a command begins so. `res` is NULL when words are completed. */
+/* Matches a line that is no command but starts like one. `res` is NULL during completion. */
 static int parse_wrong(cmdline_parse_token_hdr_t *token, const char *line, void *res,
 		       unsigned int size)
 {
@@ -153,7 +154,7 @@ static int parse_wrong(cmdline_parse_token_hdr_t *token, const char *line, void 
 
 		if (all)
 			return -1;
-		/* A word may stand for any port. */
+		/* In this form any word is accepted as port, so a match proves nothing. */
 		if (sc->form != FORM_INSIDE)
 			w->good = RTE_MAX(w->good, taken);
 	}
@@ -186,7 +187,7 @@ static void run_wrong(void *parsed, struct cmdline *cl, void *data)
 	json_decref(reply);
 }
 
-/* It is offered to nobody who completes words: a choice that fails is left out. */
+/* Hides the token from completion, which skips choices that fail. */
 static int count_none(cmdline_parse_token_hdr_t *token)
 {
 	RTE_SET_USED(token);
@@ -331,7 +332,7 @@ bool lj_shell_poll(struct lj_shell *s)
 	while (!s->quit && poll(&stdin_ready, 1, 0) > 0) {
 		int status = cmdline_poll(s->cmdline);
 
-		/* Negative at the end of the input: Ctrl-D, or a pipe that is closed. */
+		/* Negative at the end of input: Ctrl-D, or a closed pipe. */
 		if (status == RDLINE_EXITED || status < 0)
 			s->quit = true;
 	}

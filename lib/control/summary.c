@@ -2,7 +2,7 @@
 
 #include "control.h"
 
-/* Everything a summary says, once, as JSON; the text is written from it. */
+/* The summary is built as JSON; the text is printed from it. */
 static json_t *ledger_json(const struct lj_counters *total, bool *balanced)
 {
 	struct lj_ledger_line lines[LJ_LEDGER_LINES];
@@ -17,7 +17,7 @@ static json_t *ledger_json(const struct lj_counters *total, bool *balanced)
 	return ledger;
 }
 
-/* Classes of the same name in several models are one class. */
+/* Adds up classes of the same name over all models. */
 static json_t *verdicts_json(const struct lj_pipeline *p)
 {
 	const struct lj_model_set *models = lj_pipeline_models(p);
@@ -56,7 +56,7 @@ static json_t *refused_json(const struct lj_counters *total)
 	return refused;
 }
 
-/* What was ended or forgotten before its time, for want of room. */
+/* Flows and hosts that were evicted because a table was full. */
 static json_t *evicted_json(const struct lj_counters *total)
 {
 	static const int kinds[] = {LJ_C_flow_ended_evicted, LJ_C_host_evicted};
@@ -160,8 +160,8 @@ static void print_ledger(const json_t *ledger, bool balanced, FILE *out)
 	}
 }
 
-/* What a person should know of the last window; nothing when all is well, or too little was seen.
- */
+/* Prints what needs attention in the last window; nothing if all is well or too few flows were
+ * sampled. */
 static void print_drift(const json_t *drift, FILE *out)
 {
 	static const char *const worth[] = {"moved", "drifted", "silent", "fires for everything"};
@@ -176,7 +176,7 @@ static void print_drift(const json_t *drift, FILE *out)
 			if (strcmp(state, worth[i]) != 0)
 				continue;
 			fprintf(out, "%s: %s", name, state);
-			if (*feature != '\0') /* of too few flows, and without a reference, none */
+			if (*feature != '\0') /* empty without a reference, or for too few flows */
 				fprintf(out, " (PSI of its scores %s, most moved: %s, %s)",
 					text_of(model, "score_psi"), feature,
 					text_of(model, "worst_psi"));

@@ -39,7 +39,7 @@ static int column_width(const json_t *rows, const char *column)
 	return width;
 }
 
-/* Rows of equal columns: a header, then a line a row. */
+/* Prints rows that have the same columns: a header, then one line per row. */
 static void print_rows(const json_t *rows, FILE *out)
 {
 	json_t *all = (json_t *)(uintptr_t)rows;

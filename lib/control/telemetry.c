@@ -8,15 +8,16 @@
 #include "control.h"
 
 /*
- * rte_telemetry passes its callbacks no pointer, and cannot unregister a command, so who answers is
- * kept here. Guarded by `answering`, so that a client's thread is out before the control is freed.
+ * rte_telemetry passes no pointer to its callbacks and cannot unregister a command, so the active
+ * control is kept here. Guarded by `answering`, so that no client thread uses the control when it
+ * is freed.
  */
 static pthread_mutex_t answering = PTHREAD_MUTEX_INITIALIZER;
 static struct lj_control *active;
 
 #define PREFIX "/linejudge/"
 
-/* "show flow stats" as "/linejudge/show/flow/stats". */
+/* "show flow stats" becomes "/linejudge/show/flow/stats". */
 static void path_of(const struct command *command, char *path, size_t size)
 {
 	snprintf(path, size, PREFIX "%s", command->words);
@@ -37,14 +38,14 @@ static const struct command *find(const char *path)
 	return NULL;
 }
 
-/* 22.11 takes characters beyond ASCII for control characters, and escapes both wrongly: a question
- * mark each. */
+/* DPDK 22.11 treats non-ASCII bytes as control characters and escapes both incorrectly, so each
+ * such character is replaced by a question mark. */
 static void clean_text(char *out, size_t size, const char *text)
 {
 	size_t used = 0;
 
 	for (; *text != '\0' && used < size - 1; text++)
-		if ((*text & 0xc0) != 0x80) /* further bytes of a character */
+		if ((*text & 0xc0) != 0x80) /* skip continuation bytes of UTF-8 */
 			out[used++] = isprint((unsigned char)*text) ? *text : '?';
 	out[used] = '\0';
 }
@@ -61,7 +62,7 @@ static void add_scalar(struct rte_tel_data *d, const char *name, const json_t *v
 		clean_text(text, sizeof(text), json_string_value(value));
 		rte_tel_data_add_dict_string(d, name, text);
 	} else if (json_is_real(value)) {
-		/* 22.11 has no number with a fraction. */
+		/* DPDK 22.11 has no floating-point values. */
 		snprintf(text, sizeof(text), "%.6g", json_real_value(value));
 		rte_tel_data_add_dict_string(d, name, text);
 	} else {
@@ -69,7 +70,7 @@ static void add_scalar(struct rte_tel_data *d, const char *name, const json_t *v
 	}
 }
 
-/* 22.11 takes only [A-Za-z0-9_/] in names of a dict; anything else becomes an underscore. */
+/* DPDK 22.11 allows only [A-Za-z0-9_/] in names of a dict; others become underscores. */
 static void clean_name(char *out, size_t size, const char *name)
 {
 	size_t i = 0;
@@ -79,8 +80,8 @@ static void clean_name(char *out, size_t size, const char *name)
 	out[i] = '\0';
 }
 
-/* The cleaned name, told from those that are there already, cleaned alike ("a.b" and "a_b"), by a
- * number. */
+/* The cleaned name; if another name was cleaned to the same ("a.b" and "a_b"), a number is
+ * appended. */
 static void name_apart(const json_t *names, char *out, size_t size, const char *name)
 {
 	char clean[RTE_TEL_MAX_STRING_LEN - 16];
@@ -91,7 +92,7 @@ static void name_apart(const json_t *names, char *out, size_t size, const char *
 		snprintf(out, size, "%s_%d", clean, n);
 }
 
-/* The reply by names as telemetry has them. */
+/* Copies the reply with names that telemetry accepts. */
 static json_t *clean_reply(const json_t *reply)
 {
 	json_t *cleaned = json_object();
@@ -129,13 +130,14 @@ static void add_reply(struct rte_tel_data *d, const json_t *reply)
 	}
 }
 
-/* Of the 16 KiB of a reply, and the 256 entries of a dict, with room for "next" and the path. */
+/* Limits of a page: of 16 KiB per reply and 256 entries per dict, leaving room for "next" and the
+ * path. */
 #define PAGE_BYTES   (15 * 1024)
 #define PAGE_ENTRIES 250
 
 /*
- * Where a reply is too long for the socket (rows would vanish without a word) it is cut into pages:
- * "next" is what to ask with for the following one, as in /linejudge/show/lcores,64.
+ * Cuts a reply that is too long for telemetry, which would silently drop rows, into pages: "next"
+ * is the parameter for the following one, as in /linejudge/show/lcores,64.
  */
 static void cut_to_page(json_t *reply, size_t first)
 {
@@ -167,8 +169,8 @@ static void cut_to_page(json_t *reply, size_t first)
 		json_object_set_new(reply, "next", json_integer((json_int_t)next));
 }
 
-/* The first row asked for by a number after a command that shows and has no parameter of its own,
- * or none that is needed; else 0. */
+/* The first row to reply with, given as a number after a "show" command or "help" whose own
+ * parameter is optional or absent; else 0. */
 static size_t first_row(const struct command *command, const char **params)
 {
 	char *end;
@@ -198,7 +200,7 @@ static int answer(const char *path, const char *params, struct rte_tel_data *d)
 	else
 		command_call(active, command, params, reply);
 	pthread_mutex_unlock(&answering);
-	/* Names are the same on all pages. */
+	/* Clean the whole reply before cutting it, so that names are the same on all pages. */
 	cleaned = clean_reply(reply);
 	cut_to_page(cleaned, first);
 	add_reply(d, cleaned);
