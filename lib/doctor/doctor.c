@@ -18,7 +18,8 @@ const char *const lj_severity_name[] = {
 	[LJ_FATAL] = "fatal",
 };
 
-/* A character that was cut at the end of a field becomes question marks: JSON takes whole ones. */
+/* Replaces a UTF-8 sequence that was truncated at the end of a field by question marks, since JSON
+ * requires valid UTF-8. */
 static void mend_text(char *text)
 {
 	unsigned char *at = (unsigned char *)text;
@@ -61,7 +62,7 @@ void finding(struct lj_doctor *d, enum lj_severity severity, const char *check, 
 	mend_text(f->remedy);
 }
 
-/* `fmt` below the root. */
+/* Formats a path below the root. */
 static void path_of(const struct lj_doctor *d, char *out, size_t size, const char *fmt, va_list ap)
 {
 	int n = snprintf(out, size, "%s", d->root);
@@ -184,7 +185,7 @@ bool port_is_pci(const struct lj_config_port *port, char address[DOCTOR_ADDRESS]
 	return true;
 }
 
-/* Another one may not score as the models' golden rows say; then they do not open. */
+/* Another version may not reproduce the golden rows of the models, which then do not open. */
 static void examine_xgboost(struct lj_doctor *d)
 {
 	int built[3], running[3];

@@ -2,7 +2,7 @@
 
 #include "doctor.h"
 
-/* Those of `cpus` for which `good` is false, as "2,3,8". */
+/* Lists those of `cpus` for which `good` is false, as "2,3,8". Returns their number. */
 static uint32_t list_others(const bool cpus[DOCTOR_CPUS], const bool good[DOCTOR_CPUS], char *out,
 			    size_t size)
 {
@@ -21,7 +21,7 @@ static uint32_t list_others(const bool cpus[DOCTOR_CPUS], const bool good[DOCTOR
 	return n;
 }
 
-/* Lcores that poll: what runs beside them on their CPUs costs packets or time. */
+/* Lcores that busy-poll: other work on their CPUs costs packets or latency. */
 struct pollers {
 	const char *who, *key;
 	uint32_t lcores;
@@ -29,7 +29,7 @@ struct pollers {
 	uint32_t n_cpus;
 };
 
-/* All CPUs that are to be isolated, of whichever role. */
+/* The list of all CPUs to be isolated: those of the workers and of the inference lcores. */
 static void join_lists(const struct lj_config *c, char *out, size_t size)
 {
 	const char *infer = c->lcores.count == 0 ? c->lcores.infer_cpus : "";
@@ -102,7 +102,7 @@ static void examine_pollers(struct lj_doctor *d, const struct pollers *p)
 	examine_governor(d, p);
 }
 
-/* Two that poll on one CPU wait for each other by the scheduler's time slices. */
+/* Two polling lcores on one CPU alternate by the scheduler's time slices. */
 static void examine_overlap(struct lj_doctor *d, const struct pollers *a, const struct pollers *b)
 {
 	bool apart[DOCTOR_CPUS];

@@ -17,7 +17,7 @@ static bool has_pci(const struct lj_doctor *d)
 	return false;
 }
 
-/* Where the workers run, or else where the first NIC is. */
+/* The NUMA node of the workers, or else of the first NIC. */
 static uint32_t home_node(const struct lj_doctor *d)
 {
 	bool cpus[DOCTOR_CPUS];
@@ -33,7 +33,7 @@ static uint32_t home_node(const struct lj_doctor *d)
 	return 0;
 }
 
-/* Packet buffers lie where the NIC is, the rest where the workers are. */
+/* Packet buffers are on the NIC's node, the rest on the workers'. */
 static void need_by_node(const struct lj_doctor *d, uint64_t need[DOCTOR_NODES])
 {
 	const struct lj_config *c = d->config;
@@ -78,7 +78,7 @@ static long read_pages(const struct lj_doctor *d, uint32_t node, uint32_t kb)
 			   node, kb);
 }
 
-/* What a node's share comes to where its pages are of 1 GiB alone. */
+/* The node's share; if the node has only 1 GiB pages, rounded up to these. */
 static uint64_t in_its_pages(const struct lj_doctor *d, uint32_t node, uint64_t need)
 {
 	struct lj_config_memory m;
@@ -89,13 +89,14 @@ static uint64_t in_its_pages(const struct lj_doctor *d, uint32_t node, uint64_t 
 	return node == home_node(d) ? m.hugepages_1g * GIB : RTE_ALIGN_CEIL(need, GIB);
 }
 
-/* So many of 2 MiB make up for what is lacking, beside those that are there, in use or not. */
+/* The number of 2 MiB pages to configure: the existing ones, free or not, and those that are
+ * lacking. */
 static uint64_t pages_to_ask(const struct lj_doctor *d, uint32_t node, uint64_t lacking)
 {
 	return (uint64_t)RTE_MAX(read_pages(d, node, 2048), 0) + lacking / (2 * MIB) + 1;
 }
 
-/* What killed programs left, and a start takes back before it takes anything. */
+/* Hugepages held by files of killed processes; the EAL frees them before it allocates. */
 static uint64_t stale_bytes(const struct lj_doctor *d)
 {
 	struct lj_stale_files stale[LJ_STALE_MOUNTS];
@@ -149,8 +150,8 @@ void examine_hugepages(struct lj_doctor *d)
 	}
 }
 
-/* Without hugepages all is ordinary memory, of which the kernel promises more than there is and
- * kills who takes it: packet buffers at once, tables as they fill. */
+/* Without hugepages all memory is ordinary. The kernel overcommits it, and kills the process when
+ * it touches more than there is: for packet buffers at start, for tables as they fill. */
 void examine_memory(struct lj_doctor *d)
 {
 	char limit[256], raise[320] = "";

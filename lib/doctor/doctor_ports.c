@@ -10,13 +10,13 @@
 #include "doctor.h"
 #include "lj_capture.h"
 
-/* What to do about a driver's file. */
+/* Remedy for an error in a driver's file. */
 static const char mend_file[] =
 	"mend it, or name another folder of drivers' files in LINEJUDGE_DRIVERS";
 
-#define MBUFS_BESIDE_RING 1024 /* in flight and in caches, a queue */
+#define MBUFS_BESIDE_RING 1024 /* per queue: in flight and in caches */
 
-/* The device's driver in the kernel decides whether DPDK can have it. */
+/* The kernel driver that a device is bound to decides whether DPDK can use it. */
 static void examine_binding(struct lj_doctor *d, const char *address,
 			    const struct lj_driver *driver)
 {
@@ -47,7 +47,7 @@ static void examine_binding(struct lj_doctor *d, const char *address,
 			bound[0] != '\0' ? bound : "bound to none", address);
 }
 
-/* Devices of one IOMMU group go together or not at all. */
+/* All devices of an IOMMU group must be bound to VFIO, or none can be used. */
 static void examine_group(struct lj_doctor *d, const char *address, const char *group)
 {
 	char path[256], bound[64];
@@ -199,7 +199,7 @@ static void examine_pci(struct lj_doctor *d, uint32_t i, const char *address)
 	lj_driver_free(&driver);
 }
 
-/* An interface of the host, that a port taps or that it may fail over to. */
+/* Examines an interface of the host that a port taps or may fail over to. */
 static void examine_interface(struct lj_doctor *d, const char *port, const char *name,
 			      enum lj_severity missing)
 {
@@ -225,7 +225,7 @@ static void examine_interface(struct lj_doctor *d, const char *port, const char 
 		finding(d, LJ_FINE, "interface", port, "%s is up", name);
 }
 
-/* Drivers whose "iface=" names one that has to be there; net_tap makes its own. */
+/* Whether the vdev needs an existing interface, given by "iface="; net_tap creates its own. */
 static bool names_interface(const char *name)
 {
 	static const char *const drivers[] = {"net_af_packet", "net_af_xdp", "net_pcap"};
@@ -236,8 +236,8 @@ static bool names_interface(const char *name)
 	return false;
 }
 
-/* Of "xdp:eth0,mode=generic", "auto:eth0" and "net_af_packet0,iface=eth0": "eth0". Whether there
- * is one. */
+/* Extracts "eth0" from "xdp:eth0,mode=generic", "auto:eth0" or "net_af_packet0,iface=eth0". False
+ * if there is none. */
 static bool interface_of(const char *name, char *out, size_t size)
 {
 	const char *given;
@@ -253,7 +253,7 @@ static bool interface_of(const char *name, char *out, size_t size)
 	return true;
 }
 
-/* "net_pcap0,rx_pcap=f" is net_pcap's. */
+/* The driver is the device's name without its number: "net_pcap0,rx_pcap=f" uses net_pcap. */
 static void examine_vdev(struct lj_doctor *d, uint32_t i)
 {
 	const char *name = d->config->capture.port[i].name;
@@ -283,7 +283,7 @@ static void examine_vdev(struct lj_doctor *d, uint32_t i)
 	lj_driver_free(&driver);
 }
 
-/* Nobody knows yet whether it will be needed. */
+/* Only a warning, since it is not known whether it will ever be needed. */
 static void examine_failover(struct lj_doctor *d, const char *failover)
 {
 	if (failover[0] != '\0' && !lj_port_is_pci(failover))
