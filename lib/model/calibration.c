@@ -1,6 +1,6 @@
 /*
- * calibration.json: a threshold that tools/calibrate set by a site's own traffic. It holds for one
- * booster; `active` is the id of the entry of `history` that is in force, or null.
+ * Reads calibration.json: a threshold that tools/calibrate determined from a site's own traffic. It
+ * is valid for one booster only; `active` is the id of the entry of `history` in force, or null.
  */
 #include <errno.h>
 #include <string.h>
@@ -56,8 +56,8 @@ static int read_calibration(struct lj_model_info *info, const json_t *root, cons
 			     "the active entry's threshold is not a number over 0 and up "
 			     "to 1, or it does not say when it was made");
 	if (strcmp(sha256, info->sha256) != 0) {
-		/* The model was replaced: what was measured on another says nothing of it, and a
-		 * box has to start all the same. */
+		/* The model was replaced, so the calibration is invalid. That must not prevent the
+		 * start. */
 		lj_log(WARNING, "%s: made for another booster; the threshold is as shipped\n",
 		       path);
 		snprintf(info->calibration, sizeof(info->calibration),

@@ -1,4 +1,4 @@
-/* The forest as an engine: the tables are the model's, a handle is what one lcore writes. */
+/* The forest as an engine: the model owns the tables, each handle is one lcore's scratch memory. */
 #include <errno.h>
 
 #include "forest.h"

@@ -62,7 +62,7 @@ static int score(void *handle, const float *matrix, uint32_t n, float *margins,
 	return ret;
 }
 
-/* In-place prediction knows no contributions: they need a matrix of XGBoost's own. */
+/* XGBoost's in-place prediction does not compute contributions, so this creates a DMatrix. */
 int xgboost_contributions(void *handle, const float *row, float *out)
 {
 	struct handle *h = handle;
@@ -92,7 +92,7 @@ int xgboost_contributions(void *handle, const float *row, float *out)
 	return ret;
 }
 
-/* The first prediction allocates what later ones use again. */
+/* The first prediction allocates memory that later ones reuse. */
 static int warm_up(struct handle *h)
 {
 	float *row = calloc(h->features, sizeof(*row)), out[2 * LJ_CLASSES_MAX];
@@ -115,7 +115,8 @@ void lj_model_library(int built[3], int running[3])
 	xgboost_version(running);
 }
 
-/* The number, not the text of the file: XGBoost has a float parser of its own. */
+/* Returns the value that XGBoost uses: it parses the text of the file with a float parser of its
+ * own. */
 int xgboost_base_score(void *handle, float *base_score)
 {
 	struct handle *h = handle;

@@ -7,7 +7,8 @@
 
 #include "model.h"
 
-/* Of the sizes added up: XGBoost sums a path's terms in float32. */
+/* Relative to one plus the sum of absolute contributions: XGBoost adds the terms of a path in
+ * float32. */
 #define SUM_TOLERANCE 1e-3
 
 struct lj_explainer {
@@ -48,7 +49,7 @@ void lj_explainer_close(struct lj_explainer *e)
 	free(e);
 }
 
-/* The contributions to one output, and whether they add up to its margin. */
+/* The contributions to one output; NULL if they do not add up to its margin. */
 static const float *contributions_to(const struct lj_explainer *e, const float *row,
 				     uint32_t output)
 {
@@ -66,7 +67,7 @@ static const float *contributions_to(const struct lj_explainer *e, const float *
 	return fabs(sum - margins[output]) <= SUM_TOLERANCE * size ? c : NULL;
 }
 
-/* What a unit of the output's margin means for the class. */
+/* Converts a contribution to the output's margin to one to the class. */
 static float factor_of(const struct lj_model_info *info, uint16_t class_index)
 {
 	double factor = 1;
@@ -78,7 +79,7 @@ static float factor_of(const struct lj_model_info *info, uint16_t class_index)
 	return (float)(info->outputs == 1 && class_index == 0 ? -factor : factor);
 }
 
-/* Keeps the list of the heaviest, by insertion: it is short. */
+/* Inserts the item if it is among the `top` largest by absolute value; the list is short. */
 static void insert(struct lj_explanation *x, uint32_t top, struct lj_contribution item)
 {
 	uint32_t at = x->n;

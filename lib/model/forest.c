@@ -1,4 +1,4 @@
-/* The forest engine's making and its choice of kernel. */
+/* Creation of forests and slots, and the choice of the kernel. */
 #include "forest.h"
 
 #include <errno.h>
@@ -8,15 +8,16 @@
 #include "forest_parts.h"
 #include "model.h"
 
-/* The most that a tree takes in all the tables of the ranked kernels. */
+/* Upper bound of the bytes of one tree in all tables of the ranked kernels. */
 #define RANKED_BYTES 9000ULL
 
-#define FEW_FOR_AVX2 8 /* rows: below, most of its lanes would be idle */
+#define FEW_FOR_AVX2 8 /* rows; with fewer, most AVX2 lanes would be idle */
 
 /*
- * From how many rows behind a block it is better to score them beside it. By its instructions that
- * is when they cost BESIDE_PERCENT of a block; but another kernel's tables are not in the cache
- * then, so it is no more than BESIDE_MOST (12 to 16 on all four shapes of bench_infer).
+ * The least number of rows after a full block for which both blocks are scored together: when
+ * scoring the rows by the tree-lane kernel would cost BESIDE_PERCENT of a block by instruction
+ * count. It is at most BESIDE_MOST, because the other kernel's tables would not be in the cache (12
+ * to 16 in all four cases of bench_infer).
  */
 #define BESIDE_PERCENT 60
 #define BESIDE_MOST    16
@@ -87,10 +88,11 @@ bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel)
 }
 
 /*
- * Up to how many rows the tree-lane kernel costs less than a block of the row-lane one. In the time
- * of one node that is asked whole (0.5 ns on AMD Zen 4, medians of the four shapes of bench_infer):
- * a node asked by itself 1.8, a level that is picked 16 and 0.35 a row, a tree's leaves 20; and a
- * row's walk through one tree 3.1, each level below the lanes 0.65 more.
+ * The largest number of rows for which the tree-lane kernel is cheaper than a block of the row-lane
+ * kernel. The unit is the time of one node of a whole level (0.5 ns on AMD Zen 4, medians of the
+ * four cases of bench_infer). Row lanes: a single node 1.8, a picked level 16 and 0.35 per row, the
+ * leaves of a tree 20. Tree lanes: one row in one tree 3.1, and 0.65 for each level below the
+ * lanes.
  */
 static uint32_t few_rows(const struct forest *f)
 {
@@ -113,7 +115,7 @@ enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows)
 
 	if (!f->ranked)
 		return FOREST_WALK;
-	/* Half a block costs four fifths. */
+	/* Half a block costs 4/5 of a block. */
 	few = rows <= FOREST_ROWS / 2 ? few_rows(f) * 4 / 5 : few_rows(f);
 	if (forest_kernel_runs(f, FOREST_TREES_AVX512) && rows <= few)
 		return FOREST_TREES_AVX512;
@@ -134,7 +136,8 @@ static struct forest_slot *create_slot(const struct forest *f, enum forest_kerne
 	if (s == NULL)
 		return NULL;
 	s->forest = f;
-	/* The AVX2 kernel by itself is proved with its own ranks. */
+	/* A slot for the AVX2 kernel alone also uses the AVX2 ranks, so that the proof covers
+	 * them. */
 	s->rank_columns = has_avx512() && kernel != FOREST_ROWS_AVX2 ? forest_rank_columns_avx512
 								     : forest_rank_columns_avx2;
 	s->rows = aligned_alloc(64, rows);

@@ -156,8 +156,7 @@ struct forest_program {
 	uint16_t singles[FOREST_DEPTH_MAX]; /* number of single nodes of each further level */
 };
 
-#define FOREST_STAGE                                                                               \
-	16 /* trees per stage and output; after each, rows are checked for being decided */
+#define FOREST_STAGE	       16 /* trees per stage and output; then rows are checked */
 #define FOREST_DECIDED_OUTPUTS 16 /* most outputs for early decisions */
 
 /* What the trees from `stage` * width on can still add (the last stage: none are left). */
@@ -165,15 +164,13 @@ struct forest_bounds {
 	uint32_t width;		/* trees per stage */
 	uint32_t stages, first; /* no row is decided before `first` */
 	float threshold;
-	float gap; /* safety margin, much larger than rounding errors of margins and probabilities
-		    */
+	float gap; /* much more than the rounding errors of margins and probabilities */
 	/* Several outputs: the lead of one over output 0 from which their share surely reaches the
 	 * threshold; the lead up to which it surely does not; and how far all together may exceed
 	 * the highest. */
 	float lead_over, lead_under, lead_spread;
 	float *low, *high; /* [stages + 1][outputs]: least and most that is still added to a sum */
-	float *under,
-		*over; /* [stages + 1], one output: sums that stay below, above the threshold */
+	float *under, *over; /* [stages + 1], one output: sums that stay below, above */
 };
 
 enum forest_transform { FOREST_SIGMOID, FOREST_SOFTMAX };
@@ -242,37 +239,38 @@ struct forest_slot {
 };
 
 /*
- * From a document that booster_read() passed. `base_score` as XGBoost reads it. NULL and `err`:
- * not enough memory, or a forest larger than `max_bytes` in our layout (0: no limit).
+ * Builds a forest from a document that booster_read() has validated. `base_score` is the value that
+ * XGBoost uses. NULL with `err` if out of memory, or if the forest takes more than `max_bytes` (0:
+ * no limit).
  */
 struct forest *forest_create(const json_t *root, float base_score, uint64_t max_bytes,
 			     struct lj_error *err);
 void forest_destroy(struct forest *f);
 
 const char *forest_kernel_name(enum forest_kernel kernel);
-/* Whether this processor and this forest allow it. */
+/* Whether this CPU and this forest support the kernel. */
 bool forest_kernel_runs(const struct forest *f, enum forest_kernel kernel);
 
-/* The fastest kernel for a block of so many rows, of those that run. */
+/* The fastest supported kernel for a block of `rows` rows. */
 enum forest_kernel forest_kernel_for(const struct forest *f, uint32_t rows);
 
-/* How much of a forest is held against XGBoost. */
+/* How thoroughly a forest is compared with XGBoost. */
 enum forest_proof {
-	/* The kernels that will be chosen here, up to 1,024 rows at nodes; probabilities, which
+	/* The kernels that will be used, up to 1,024 rows directed to nodes; probabilities, which
 	 * are a function of the margins, of LJ_MODEL_BATCH rows. */
 	FOREST_PROOF_START,
-	FOREST_PROOF_WHOLE, /* every kernel that runs here, up to 16,384 of them */
+	FOREST_PROOF_WHOLE, /* every kernel supported here, up to 16,384 directed rows */
 };
 
 /*
- * Whether the kernels give XGBoost's bits (`xgboost`: a handle of the XGBoost engine) on rows
- * around each threshold, rows that come to each node or, where those are too many, to nodes by
- * chance, and random ones; `rows` says how many. 0 or -errno.
+ * Compares the kernels' results with those of `xgboost`, a handle of the XGBoost engine, bit for
+ * bit: on rows around each threshold, on rows directed to each node, or to randomly chosen nodes if
+ * there are too many, and on random rows. *rows is their number. 0 or -errno.
  */
 int forest_prove(const struct forest *f, void *xgboost, enum forest_proof proof, uint32_t *rows,
 		 struct lj_error *err);
 
-/* The forest is borrowed. NULL: not enough memory. */
+/* The forest is borrowed. NULL if out of memory. */
 struct forest_slot *forest_slot_create(const struct forest *f, enum forest_kernel kernel);
 void forest_slot_destroy(struct forest_slot *s);
 
@@ -281,17 +279,17 @@ void forest_score(struct forest_slot *s, const float *matrix, uint32_t n, float 
 		  float *probabilities);
 
 /*
- * What a decision by `threshold` needs to know of the forest; belongs into forest.bounds before a
- * slot is made for forest_decide(). NULL: not enough memory, or a forest of which nothing can be
- * said (sums beyond what float32 keeps apart).
+ * Computes the bounds for early decisions by `threshold`; assign them to forest.bounds before
+ * creating a slot for forest_decide(). NULL if out of memory, or if the forest has no usable bounds
+ * (more than FOREST_DECIDED_OUTPUTS outputs, or sums too large for the precision of float32).
  */
 struct forest_bounds *forest_bound(const struct forest *f, float threshold);
 void forest_unbound(struct forest_bounds *b);
 
 /*
- * Path. As forest_score(), of a forest with bounds, but stops at what decides: where decided[n] is
- * 1 the probabilities are a bound, on the same side of the threshold and with the same likeliest
- * class as the exact ones; where it is 0 they are exact.
+ * Path. As forest_score() for a forest with bounds, but stops as soon as the verdict is certain.
+ * Where decided[i] is 1 the probabilities are bounds, on the same side of the threshold and with
+ * the same likeliest class as the exact ones; where it is 0 they are exact.
  */
 void forest_decide(struct forest_slot *s, const float *matrix, uint32_t n, float *probabilities,
 		   uint8_t *decided);

@@ -1,24 +1,25 @@
 /*
- * What the trees that are left can still add, and so when a row's side of the threshold, and its
- * class, cannot change any more. All in double, and outward: a bound that is too wide costs a few
- * trees, one too narrow a verdict.
+ * Bounds of what the remaining trees can add to a sum, and so when a row's side of the threshold
+ * and its class are certain. All are computed in double and rounded outward: a bound that is too
+ * wide costs a few trees, one that is too narrow gives a wrong verdict.
  */
 #include <math.h>
 #include <stdlib.h>
 
 #include "forest_parts.h"
 
-#define MAGNITUDE_MAX 1e5   /* of a margin: over it, float32 has no digits left for the slacks */
-#define THRESHOLD_MIN 1e-30 /* below, the sigmoid's own rounding is no longer relative */
+#define MAGNITUDE_MAX 1e5   /* of a margin; above, float32 is too coarse for MARGIN_SLACK */
+#define THRESHOLD_MIN 1e-30 /* below, the sigmoid's rounding error is no longer relative */
 
 /*
- * Far over what the float32 of the transforms rounds: of a probability, relative and absolute; of
- * a margin, relative.
+ * Much larger than the float32 rounding errors of the transforms: relative and absolute for a
+ * probability, relative for a margin.
  */
 #define PROBABILITY_SLACK 1e-5
 #define MARGIN_SLACK	  1e-5
 
-/* The least and the most that each tree adds, [trees]; the largest sum on the way to any margin. */
+/* Fills the least and the greatest leaf of each tree, [trees]. Returns an upper bound of the
+ * absolute value of any partial sum. */
 static double fill_extremes(const struct forest *f, float *least, float *most)
 {
 	double magnitude = fabs((double)f->base_margin);
@@ -38,7 +39,7 @@ static double fill_extremes(const struct forest *f, float *least, float *most)
 	return magnitude;
 }
 
-/* The float at or under x, and the one at or over it. */
+/* Rounds to float towards minus infinity; up() towards plus infinity. */
 static float down(double x)
 {
 	float y = (float)x;
@@ -51,7 +52,8 @@ static float up(double x)
 	return -down(-x);
 }
 
-/* low and high: of each stage and output, what the trees from there on add to a float32 sum. */
+/* Fills low and high: for each stage and output the bounds of what the trees from there on add to a
+ * float32 sum. */
 static void fill_rest(const struct forest *f, struct forest_bounds *b, const float *least,
 		      const float *most, double magnitude)
 {
@@ -67,7 +69,8 @@ static void fill_rest(const struct forest *f, struct forest_bounds *b, const flo
 			low[f->tree[t].output] += (double)least[t];
 			high[f->tree[t].output] += (double)most[t];
 		}
-		/* Half a last place a tree; and as much again for the sums made of this bound. */
+		/* Rounding: half an ulp per tree, doubled to cover the additions of this bound,
+		 * too. */
 		rounded = (f->trees - from + 16) * magnitude * 0x1p-23;
 		for (uint32_t k = 0; k < f->outputs; k++) {
 			b->low[stage * f->outputs + k] = down(low[k] - rounded);
@@ -81,7 +84,7 @@ static double logit(double p)
 	return log(p / (1 - p));
 }
 
-/* One output: the sums from which no row comes back over the threshold, or under it. */
+/* One output: the sums from which a row certainly stays below or above the threshold. */
 static void fill_sides(struct forest_bounds *b, float threshold)
 {
 	double surely_under = (double)threshold * (1 - PROBABILITY_SLACK);
@@ -100,7 +103,7 @@ static void fill_sides(struct forest_bounds *b, float threshold)
 	}
 }
 
-/* More outputs: the same of how far the highest of the others is over output 0. */
+/* Several outputs: the same for the lead of the highest of the others over output 0. */
 static void fill_leads(const struct forest *f, struct forest_bounds *b)
 {
 	double over = (double)b->threshold + (double)b->gap;
@@ -111,7 +114,8 @@ static void fill_leads(const struct forest *f, struct forest_bounds *b)
 	b->lead_spread = up(log(f->outputs - 1));
 }
 
-/* Whether any class could lead by so much before `stage` that no other comes up to it any more. */
+/* Whether the extreme sums at `stage` allow any class to lead so far that no other can overtake
+ * it. */
 static bool could_lead(const struct forest *f, const struct forest_bounds *b, uint32_t stage,
 		       const double *low, const double *high)
 {
@@ -130,7 +134,7 @@ static bool could_lead(const struct forest *f, const struct forest_bounds *b, ui
 	return false;
 }
 
-/* The first stage at which any row could be decided, by the most extreme sums it could have. */
+/* The first stage at which any row could be decided, given the most extreme sums possible. */
 static uint32_t first_stage(const struct forest *f, const struct forest_bounds *b,
 			    const float *least, const float *most)
 {
@@ -155,7 +159,8 @@ static uint32_t first_stage(const struct forest *f, const struct forest_bounds *
 static struct forest_bounds *allocate(const struct forest *f)
 {
 	struct forest_bounds *b = calloc(1, sizeof(*b));
-	/* To ask of more outputs costs as much more, and more trees move each of them. */
+	/* With several outputs the check costs more, and each output is changed by only some of the
+	 * trees. */
 	uint32_t width = FOREST_STAGE * f->outputs / (f->outputs > 1 ? 2 : 1);
 	uint32_t stages = (f->trees + width - 1) / width;
 

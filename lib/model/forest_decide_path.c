@@ -1,21 +1,22 @@
 /*
- * Scores until the verdict is certain. Stage by stage, rows are dropped whose side of the threshold
- * and whose class no tree that is left can change; what is given for them is the end of their
- * bounds that is nearest to the other verdict, so whoever decides by it decides the same.
+ * Evaluates trees until the verdict is certain. After each stage, rows are dropped whose side of
+ * the threshold and whose class no remaining tree can change. The reported margins of such a row
+ * are the end of its bounds closest to the other verdict, so that deciding by them gives the same
+ * verdict.
  */
 #include <math.h>
 #include <string.h>
 
 #include "forest_parts.h"
 
-/* The rows of a block that are not decided. */
+/* The undecided rows of a block. */
 struct live {
 	enum forest_kernel kernel;
 	uint64_t *ended; /* forest_slot.ended of the block's slot, or of the first of two */
-	uint32_t rows;	 /* of the block, decided ones included */
+	uint32_t rows;	 /* of the block, including decided ones */
 	uint32_t n;
-	uint64_t lanes;		  /* by a row-lane kernel: bit r is row r */
-	uint8_t row[FOREST_ROWS]; /* by another one: [n] where its kernel has them in turn */
+	uint64_t lanes;		  /* row-lane kernels: bit r is row r */
+	uint8_t row[FOREST_ROWS]; /* other kernels: [n] row numbers, in their order */
 };
 
 static bool decide_side(const struct forest_bounds *b, uint32_t stage, float sum, float *margin)
@@ -29,8 +30,8 @@ static bool decide_side(const struct forest_bounds *b, uint32_t stage, float sum
 	return true;
 }
 
-/* The margins with output 0 at one end of its bounds and the others at the other; how far the
- * highest of these is over it. */
+/* Fills margins with output 0 at one end of its bounds and the others at the other end. Returns the
+ * lead of the highest of the others over output 0. */
 static float corner(const struct forest *f, const float *zero, const float *others,
 		    const float *sums, uint32_t step, float *margins)
 {
@@ -55,8 +56,8 @@ static float others_share(const struct forest *f, const float *margins)
 }
 
 /*
- * Whether one class stays the likeliest, whatever comes: only its own most is not under the best
- * one's least. Without a branch, for which class that is, is anyone's guess.
+ * Whether the likeliest class is certain: if its own upper bound is the only one that reaches the
+ * greatest lower bound. Branch-free, because which class that is cannot be predicted.
  */
 static bool has_winner(const struct forest *f, uint32_t stage, const float *sums, uint32_t step)
 {
@@ -85,8 +86,9 @@ static bool decide_class(const struct forest *f, uint32_t stage, const float *su
 
 	if (!has_winner(f, stage, sums, step))
 		return false;
-	/* The highest alone often says enough of the share of all. Where output 0 has won, what
-	 * alarms is called the likeliest of the others, and which that is nobody knows yet. */
+	/* Comparing the highest alone with lead_spread often avoids the exponentials. Not decided
+	 * while output 0 (benign) may lead: an alert would name the likeliest other class, which is
+	 * not certain yet. */
 	lead = corner(f, high, low, sums, step, margins);
 	if (lead > 0 &&
 	    (lead >= b->lead_over || (lead >= b->lead_over - b->lead_spread &&
@@ -97,7 +99,7 @@ static bool decide_class(const struct forest *f, uint32_t stage, const float *su
 	       (lead <= b->lead_under && others_share(f, margins) <= b->threshold - b->gap);
 }
 
-/* The j-th live row becomes the i-th: what its kernel holds of it. */
+/* Moves the kernel's data of the j-th live row to the i-th. */
 static void move(struct forest_slot *s, uint32_t j, uint32_t i)
 {
 	uint32_t outputs = s->forest->outputs;
@@ -111,7 +113,7 @@ static void move(struct forest_slot *s, uint32_t j, uint32_t i)
 	memcpy(s->standing + i * FOREST_TREES, s->standing + j * FOREST_TREES, FOREST_TREES);
 }
 
-/* Whether the row with these sums is decided; then its margins. */
+/* Whether the row with these sums is decided; if so, fills its margins. */
 static bool decide_row(const struct forest *f, uint32_t stage, const float *sums, uint32_t step,
 		       float *margins)
 {
@@ -119,13 +121,13 @@ static bool decide_row(const struct forest *f, uint32_t stage, const float *sums
 			       : decide_class(f, stage, sums, step, margins);
 }
 
-/* This lcore's own count, which others may read. */
+/* Written by this lcore only, read by others. */
 static void count_ended(struct live *live, uint32_t stage, uint32_t rows)
 {
 	__atomic_store_n(&live->ended[stage], live->ended[stage] + rows, __ATOMIC_RELAXED);
 }
 
-/* Drops the decided ones of rows in turn. */
+/* Drops decided rows of a kernel without row lanes. */
 static void drop_in_turn(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
 			 uint8_t *decided)
 {
@@ -146,7 +148,7 @@ static void drop_in_turn(struct forest_slot *s, struct live *live, uint32_t stag
 	live->n = kept;
 }
 
-/* Lanes that may be decided, of all at once; `sure` is compared as the two functions above do. */
+/* Sets `sure` for rows that are decided, all lanes at once, by the comparisons of decide_side(). */
 static void ask_sides(const struct forest_bounds *b, uint32_t stage, const float *sums,
 		      uint32_t *sure)
 {
@@ -156,11 +158,11 @@ static void ask_sides(const struct forest_bounds *b, uint32_t stage, const float
 		sure[r] = (uint32_t)(sums[r] <= under) | (uint32_t)(sums[r] >= over);
 }
 
-/* Of 8 rows. By the compilers' own vectors: of floats' maxima they make none by themselves. */
+/* Vectors of 8 rows. Explicit, because compilers do not vectorize maxima of floats. */
 typedef float floats __attribute__((vector_size(32), may_alias));
 typedef int32_t masks __attribute__((vector_size(32), may_alias));
 
-/* As has_winner(), of 8 rows. */
+/* As has_winner(), for 8 rows. */
 static masks ask_classes(const struct forest *f, uint32_t stage, const float *sums)
 {
 	const struct forest_bounds *b = f->bounds;
@@ -197,14 +199,14 @@ static uint64_t ask_lanes(const struct forest_slot *s, uint32_t stage)
 	return lanes;
 }
 
-/* The lane goes on, but no sum of it compares with anything. */
+/* The lane stays, but NaN sums make all of its comparisons false. */
 static void silence(const struct forest_slot *s, uint32_t row)
 {
 	for (uint32_t k = 0; k < s->forest->outputs; k++)
 		s->sums[k * FOREST_ROWS + row] = NAN;
 }
 
-/* Drops the decided ones of rows in lanes. */
+/* Drops decided rows of a row-lane kernel. */
 static void drop_lanes(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
 		       uint8_t *decided)
 {
@@ -224,7 +226,7 @@ static void drop_lanes(struct forest_slot *s, struct live *live, uint32_t stage,
 	count_ended(live, stage, before - live->n);
 }
 
-/* No tree is left: the sums are the margins. */
+/* No trees remain: the sums are the margins. */
 static void take_rest(struct forest_slot *s, struct live *live, float *margins)
 {
 	uint32_t outputs = s->forest->outputs;
@@ -242,11 +244,12 @@ static void take_rest(struct forest_slot *s, struct live *live, float *margins)
 	live->n = 0;
 }
 
-/* From a lane a row to what suits the few that are left: their ranks and sums, row by row. */
+/* Switches from row lanes to the kernel for the few remaining rows: copies their counts and sums
+ * row by row. */
 static void leave_lanes(struct forest_slot *s, struct live *live)
 {
 	const struct forest *f = s->forest;
-	float *sums = s->turned; /* has served its turn */
+	float *sums = s->turned; /* free at this point */
 	uint32_t j = 0;
 
 	live->kernel = s->best[live->n];
@@ -281,14 +284,14 @@ static void begin(struct forest_slot *s, struct live *live, enum forest_kernel k
 		silence(s, r);
 }
 
-/* Trees before stage `stage`. */
+/* The number of trees before a stage. */
 static uint32_t trees_before(const struct forest *f, uint32_t stage)
 {
 	return RTE_MIN(stage * f->bounds->width, f->trees);
 }
 
-/* What is decided before `stage` goes. Few that are left leave their lanes: as few as are not worth
- * a block beside another one, for to leave has its price. */
+/* Drops the rows decided before `stage`. When so few remain that they would not be scored beside
+ * another block, they leave the row lanes: switching has a cost, too. */
 static void conclude(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
 		     uint8_t *decided)
 {
@@ -307,7 +310,7 @@ static void conclude(struct forest_slot *s, struct live *live, uint32_t stage, f
 		leave_lanes(s, live);
 }
 
-/* From the trees before `stage` on, which have been added, to the end. */
+/* Continues until all rows are decided; the trees before `stage` have been added. */
 static void go_on(struct forest_slot *s, struct live *live, uint32_t stage, float *margins,
 		  uint8_t *decided)
 {
@@ -321,7 +324,8 @@ static void go_on(struct forest_slot *s, struct live *live, uint32_t stage, floa
 	}
 }
 
-/* Up to the first stage where anything is decided at all: all the trees before it. */
+/* Adds all trees before the first stage at which anything can be decided, then goes on by
+ * stages. */
 static void decide_block(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
 			 uint8_t *decided)
 {
@@ -335,7 +339,7 @@ static void decide_block(struct forest_slot *s, const float *matrix, uint32_t n,
 	go_on(s, &live, stage, margins, decided);
 }
 
-/* FOREST_ROWS rows and n more, side by side for as long as both are in lanes. */
+/* Scores FOREST_ROWS rows and n more together, as long as both blocks are in row lanes. */
 static void decide_pair(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
 			uint8_t *decided)
 {

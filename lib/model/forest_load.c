@@ -1,4 +1,4 @@
-/* The trees of a booster's document, as plain arrays. What is read here has been validated. */
+/* Loads the trees of a booster's document into plain arrays. The document has been validated. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "forest_parts.h"
 
-/* A tree's arrays in the document. */
+/* Arrays of a tree in the document. */
 struct source {
 	const json_t *left, *right, *feature, *condition, *default_left;
 };
@@ -40,8 +40,8 @@ static float leaf_value(const struct forest *f, float leaf, const json_t *weight
 	float with_base = f->base_margin + leaf;
 
 	/*
-	 * As dart in XGBoost does it, roundings and all: each tree is scored by itself from the
-	 * base margin, which is then taken off again.
+	 * As XGBoost does for dart, with the same rounding: each tree is scored from the base
+	 * margin, which is then subtracted.
 	 */
 	return weight != NULL ? (float)json_number_value(weight) * (with_base - f->base_margin)
 			      : leaf;
@@ -57,8 +57,9 @@ static void fill_node(struct forest_node *node, const struct source *s, size_t f
 }
 
 /*
- * Breadth first, so that siblings are neighbours and what no path reaches is left out. `from` and
- * `level` (room for the tree's nodes) say where a node is in the document, and how deep.
+ * Loads a tree in breadth-first order, so that siblings are adjacent and unreachable nodes are
+ * omitted. `from` and `level` are scratch for the tree's nodes: their index in the document and
+ * their depth.
  */
 static void fill_tree(struct forest *f, struct forest_tree *tree, const struct source *s,
 		      const json_t *weight, uint32_t *from, uint32_t *level)
@@ -103,7 +104,7 @@ static const json_t *model_of(const json_t *root, const json_t **weights)
 	return json_object_get(booster, "model");
 }
 
-/* Nodes of all trees and of the largest. */
+/* The number of nodes of all trees, and of the largest. */
 static size_t count_nodes(const json_t *trees, size_t *largest)
 {
 	size_t total = 0, i;
@@ -157,7 +158,7 @@ out:
 	return ret;
 }
 
-/* Features, outputs, objective. */
+/* Loads features, outputs and objective. */
 void forest_load_head(struct forest *f, const json_t *root, float base_score)
 {
 	const json_t *learner = json_object_get(root, "learner");
@@ -171,7 +172,8 @@ void forest_load_head(struct forest *f, const json_t *root, float base_score)
 	f->outputs = classes != NULL ? (uint32_t)strtoul(classes, NULL, 10) : 1;
 	f->outputs = RTE_MAX(f->outputs, 1U);
 	f->transform = strcmp(objective, "multi:softprob") == 0 ? FOREST_SOFTMAX : FOREST_SIGMOID;
-	/* XGBoost's ProbToMargin: the logit of a probability; a softmax starts at the number. */
+	/* As XGBoost's ProbToMargin: the logit of base_score; softmax starts from base_score
+	 * itself. */
 	f->base_margin =
 		f->transform == FOREST_SIGMOID ? -logf(1.0f / base_score - 1.0f) : base_score;
 }

@@ -1,4 +1,4 @@
-/* The tables of the ranked kernels: trees made complete, in heap order. */
+/* Builds the tables of the ranked kernels: complete trees in heap order. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +15,8 @@ static void *aligned_zeroes(size_t bytes)
 }
 
 /*
- * Node i of the tree at heap index h. A leaf above the last level stands in all the leaves below
- * it; the padded nodes between go left.
+ * Fills heap index h, and all below it, from node i of the tree. A leaf above the last level is
+ * repeated in all leaves below it; the padding nodes in between always go left.
  */
 static void fill_complete(struct forest *f, const struct forest_tree *tree, uint32_t i, uint32_t h)
 {
@@ -35,7 +35,7 @@ static void fill_complete(struct forest *f, const struct forest_tree *tree, uint
 	fill_complete(f, tree, is_leaf ? i : node->left + 1, 2 * h + 1);
 }
 
-/* The lane of tree `t` in its group's top; a tree of fewer levels pads them. */
+/* Fills the lane of tree `t` in its group's top; levels that the tree lacks are padded. */
 static void fill_lane(struct forest *f, uint32_t t)
 {
 	const struct forest_tree *tree = &f->tree[t];
@@ -50,7 +50,7 @@ static void fill_lane(struct forest *f, uint32_t t)
 	}
 }
 
-/* The slots of tree `t`: from each node at the lanes' last level, what the walk may meet. */
+/* Fills the slots of tree `t`: for each node at the lanes' last level, its subtree. */
 static void fill_slots(struct forest *f, uint32_t t)
 {
 	const struct forest_group *group = &f->group[t / FOREST_TREES];
@@ -62,7 +62,7 @@ static void fill_slots(struct forest *f, uint32_t t)
 	for (uint32_t s = 0; s < 1U << group->levels; s++, slot += bytes) {
 		for (uint32_t h = 1; h < leaves; h++) {
 			uint32_t level = 31 - (uint32_t)__builtin_clz(h);
-			/* The node h of the slot, as the tree counts it. */
+			/* Heap index in the tree of the slot's node h. */
 			uint32_t at = (((1U << group->levels) + s - 1) << level) + h;
 			bool padded = at >> tree->levels != 0;
 
@@ -78,7 +78,7 @@ static void fill_slots(struct forest *f, uint32_t t)
 	}
 }
 
-/* Where the groups' lanes and slots are; the bytes of all slots. */
+/* Sets the offsets of each group's lanes and slots. Returns the bytes of all slots. */
 static size_t place_groups(struct forest *f)
 {
 	size_t bytes = 0;
@@ -102,7 +102,7 @@ static size_t place_groups(struct forest *f)
 	return bytes;
 }
 
-/* Where each tree's table is; the entries of all. */
+/* Sets the offset of each tree's table. Returns the number of entries. */
 static uint64_t place_tables(struct forest *f)
 {
 	uint64_t entries = 0;

@@ -1,4 +1,4 @@
-/* The row-lane kernel, two blocks of 64 rows side by side. */
+/* The row-lane kernel for two blocks of 64 rows at once. */
 #define ROWS   64
 #define BLOCKS 2
 #include "forest_rows_avx512.h"

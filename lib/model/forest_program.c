@@ -1,25 +1,26 @@
 /*
- * What the row-lane kernels run for a tree. Its first levels are asked whole, which costs a lane
- * nothing for where it is; levels of which less than half is there are asked node by node, each of
- * the lanes that stand in it. So a tree costs what it has.
+ * Builds the program that the row-lane kernels run for each tree. The first levels are evaluated
+ * whole, whichever nodes the lanes are at; deeper levels node by node, for the lanes at that node,
+ * or by picks. So the cost of a tree depends on the nodes that it has.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "forest_parts.h"
 
-/* Measured on AMD Zen 4: from 45 to 90 hardly matters, 30 costs a tenth. */
+/* A level is whole if at least this share of its nodes exists. On AMD Zen 4, 45 to 90 makes little
+ * difference; 30 costs a tenth. */
 #define WHOLE_PERCENT 75
 #define WHOLE_LEAST   5
 
 /*
- * What a tree takes, in the time of one node that is asked whole (on AMD Zen 4): a node asked by
- * itself; a level of which each lane picks its node.
+ * Costs on AMD Zen 4, relative to one node of a whole level: a single node; a level of which each
+ * lane picks its node.
  */
 #define SINGLE_COST 1.4
 #define PICK_COST   30
 
-/* A tree's nodes where its lanes stand: the heap index of each code's node. */
+/* For each code, the heap index of the node that its lanes are at. */
 struct standing {
 	uint32_t at[256];
 	uint32_t n;
@@ -54,7 +55,8 @@ static void fill_whole(const struct forest *f, const struct forest_tree *tree,
 	}
 }
 
-/* One level's nodes: who goes left keeps the code, who goes right takes the next fresh one. */
+/* Fills one level's single nodes: lanes that go left keep their code, lanes that go right get the
+ * next unused one. */
 static void fill_level(const struct forest *f, const struct forest_tree *tree,
 		       struct forest_program *p, struct standing *s, struct forest_single *single)
 {
@@ -80,7 +82,7 @@ static void fill_level(const struct forest *f, const struct forest_tree *tree,
 	p->singles[p->levels++] = (uint16_t)n;
 }
 
-/* Walks the levels below the whole ones; fills the singles unless `single` is NULL. */
+/* Fills the levels below the whole ones as single nodes; only counts them if `single` is NULL. */
 static void fill_singles(const struct forest *f, const struct forest_tree *tree,
 			 struct forest_program *p, struct standing *s, struct forest_single *single)
 {
@@ -96,7 +98,7 @@ static void fill_singles(const struct forest *f, const struct forest_tree *tree,
 	p->width = s->n <= 64 ? 64 : s->n <= 128 ? 128 : 256;
 }
 
-/* Whether what is below the level at which lanes can pick is better picked. */
+/* Whether picking is cheaper than single nodes for the levels from FOREST_PICK_LEVEL on. */
 static bool better_picked(const struct forest_tree *tree, const struct forest_program *p)
 {
 	double singles = 1U << p->whole;
@@ -108,7 +110,7 @@ static bool better_picked(const struct forest_tree *tree, const struct forest_pr
 	return (1U << FOREST_PICK_LEVEL) + PICK_COST * (tree->levels - FOREST_PICK_LEVEL) < singles;
 }
 
-/* Lays out the levels: `whole` of them, then singles or picks. */
+/* Plans the levels: whole ones, then single nodes or picks. */
 static void plan(const struct forest *f, const struct forest_tree *tree, struct forest_program *p,
 		 struct standing *s)
 {
@@ -151,7 +153,7 @@ static void fill_leaves(const struct forest *f, const struct forest_tree *tree,
 	}
 }
 
-/* Where a program's parts are in its memory; its bytes. NULL only to learn how many. */
+/* Sets the program's pointers into its memory. Returns the bytes; with NULL, only for that. */
 static size_t place(struct forest_program *p, uint8_t *memory)
 {
 	uintptr_t from = (uintptr_t)memory;

@@ -1,10 +1,9 @@
 /*
- * The forest's proof: what XGBoost says of the same rows, bit for bit. The rows, in this order:
- *  - every threshold of the model, of all features side by side, met from just below, at it and
- * just above;
- *  - every inner node, or as many as `directed_most` allows, met so and with the value missing, by
- * rows that come to it;
- *  - values beside thresholds, far from them, infinite and missing, at random.
+ * Compares the forest with XGBoost, bit for bit, on these rows, in this order:
+ *
+ *  - every threshold of the model, for all features in parallel: just below, at, just above;
+ *  - every inner node, or a sample, by rows that reach it: below, at, above, value missing;
+ *  - random values: next to thresholds, far from them, infinite and missing.
  */
 #include <errno.h>
 #include <math.h>
@@ -15,16 +14,16 @@
 #include "model.h"
 
 #define RANDOM_ROWS 512
-/* Rows directed to nodes, in all and at a start: XGBoost takes up to 20 us for each. */
+/* Rows directed to nodes: for the whole proof, and at start. XGBoost takes up to 20 us per row. */
 #define DIRECTED_WHOLE 16384
 #define DIRECTED_START 1024
 #define WAYS	       4		 /* below, at, above, missing */
-#define DIRECTED_DEPTH 1000		 /* a path is followed by recursion */
-#define SMALL_BATCH    27		 /* for the kernel of half a block: up to 32 rows */
-#define LARGE_BATCH    (3 * FOREST_ROWS) /* two blocks side by side, and one by itself */
+#define DIRECTED_DEPTH 1000		 /* limits the recursion along a path */
+#define SMALL_BATCH    27		 /* uses the kernel of half a block: up to 32 rows */
+#define LARGE_BATCH    (3 * FOREST_ROWS) /* two blocks together, and one alone */
 #define PROOF_SEED     20260101
 
-/* Where a feature's thresholds are in `uses`. */
+/* The position of a feature's thresholds in `uses`. */
 struct span {
 	uint32_t first, n;
 };
@@ -34,10 +33,10 @@ struct proof {
 	struct forest_use *uses;
 	struct span *spans; /* [features] */
 	uint32_t edge_rows, directed_rows, directed_most;
-	bool all_probabilities;	  /* or of the first piece only */
-	uint32_t *inner, n_inner; /* places of the inner nodes in forest.node */
-	uint32_t *tree_of;	  /* [nodes], likewise */
-	uint32_t *parent;	  /* [nodes], within the tree */
+	bool all_probabilities;	  /* false: of the first piece only */
+	uint32_t *inner, n_inner; /* indexes of inner nodes in forest.node */
+	uint32_t *tree_of;	  /* [nodes] the tree of each node */
+	uint32_t *parent;	  /* [nodes] index within the tree */
 	uint64_t seed;
 	float *matrix;		    /* [LJ_MODEL_BATCH][features] */
 	float *wanted[2], *have[2]; /* margins, probabilities: [LJ_MODEL_BATCH][outputs] */
@@ -49,7 +48,7 @@ static uint32_t draw(struct proof *p)
 	return (uint32_t)(p->seed >> 33);
 }
 
-/* The threshold, or its neighbour below or above. */
+/* The threshold, or the adjacent float below or above it. */
 static float beside(float threshold, uint32_t which)
 {
 	if (which == 0)
@@ -60,7 +59,7 @@ static float beside(float threshold, uint32_t which)
 static float edge_value(struct proof *p, uint32_t feature, uint32_t row)
 {
 	const struct span *s = &p->spans[feature];
-	/* Each feature begins elsewhere in its thresholds, or they would all rise together. */
+	/* Offset per feature, so that not all features are at their lowest thresholds at once. */
 	uint32_t at;
 
 	if (s->n == 0)
@@ -82,7 +81,7 @@ static float random_value(struct proof *p, uint32_t feature)
 	return beside(p->uses[s->first + draw(p) % s->n].threshold, draw(p) % 3);
 }
 
-/* Changes the row so that it goes to node `at` of a tree; a node no row comes to stays so. */
+/* Changes the row so that it reaches node `at` of a tree, if any row can. */
 static void direct(const struct proof *p, const struct forest_tree *tree, uint32_t at, float *row)
 {
 	const struct forest_node *node;
@@ -99,7 +98,8 @@ static void direct(const struct proof *p, const struct forest_tree *tree, uint32
 		row[node->feature] = node->threshold;
 }
 
-/* A random row that comes to the i-th question of all, its value below, at, above or missing. */
+/* A random row that reaches the inner node of test i, with the value below, at, above or
+ * missing. */
 static void fill_directed(struct proof *p, uint32_t i, float *row)
 {
 	bool all = p->n_inner * WAYS <= p->directed_most;
@@ -151,7 +151,8 @@ static void fill_paths(struct proof *p)
 	p->directed_rows = RTE_MIN(p->n_inner, p->directed_most / WAYS) * WAYS;
 }
 
-/* One spans of distinct thresholds a feature, and the rows that meet each three times. */
+/* Fills one span of distinct thresholds per feature, and the number of rows that test each of them
+ * three times. */
 static void fill_spans(struct proof *p, size_t n)
 {
 	size_t kept = 0;
@@ -169,7 +170,7 @@ static void fill_spans(struct proof *p, size_t n)
 	}
 }
 
-/* The margins of `n` rows, and their probabilities if they are wanted. */
+/* Compares the margins of `n` rows, and their probabilities if requested. */
 static int compare(const struct proof *p, enum forest_kernel kernel, uint32_t first, uint32_t n,
 		   bool probabilities, struct lj_error *err)
 {
@@ -187,7 +188,7 @@ static int compare(const struct proof *p, enum forest_kernel kernel, uint32_t fi
 	return 0;
 }
 
-/* Pieces of `large` rows and of SMALL_BATCH, in turn. */
+/* Scores alternately `large` rows and SMALL_BATCH rows. */
 static void score_in_pieces(struct proof *p, struct forest_slot *slot, uint32_t n, uint32_t large)
 {
 	uint32_t features = p->forest->features, outputs = p->forest->outputs;
@@ -201,7 +202,8 @@ static void score_in_pieces(struct proof *p, struct forest_slot *slot, uint32_t 
 static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const *slots,
 		      uint32_t first, uint32_t n, struct lj_error *err)
 {
-	/* A probability is a function of the margins, and XGBoost walks its trees for each anew. */
+	/* Probabilities are a function of the margins, and XGBoost evaluates the trees again for
+	 * them. */
 	bool probabilities = p->all_probabilities || first == 0;
 	int ret = 0;
 
@@ -218,7 +220,7 @@ static int prove_rows(struct proof *p, void *xgboost, struct forest_slot *const 
 	return ret;
 }
 
-/* Whether the kernel will score blocks of some number of rows. */
+/* Whether the kernel is chosen for any number of rows. */
 static bool is_chosen(const struct forest *f, enum forest_kernel kernel)
 {
 	for (uint32_t rows = 1; rows <= FOREST_ROWS; rows++)

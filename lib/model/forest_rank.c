@@ -1,9 +1,9 @@
 /*
- * The columns: which thresholds of which feature, and where missing values go.
+ * Builds the columns: which thresholds of which feature, and where missing values go.
  *
- * A column holds the count of its thresholds at or below the value: 0..255. A node that asks by the
- * column's i-th threshold goes right when i < count. Missing values count 0 where they go left, and
- * 255, over every i, where they go right.
+ * A column holds the number of its thresholds at or below the value: 0..255. A node that compares
+ * with the column's i-th threshold goes right if i < count. A missing value counts as 0 where it
+ * goes left, and as 255, which is above every i, where it goes right.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ struct forest_use *forest_uses(const struct forest *f, size_t *n)
 	return uses;
 }
 
-/* How many searches and columns there will be; a feature's distinct thresholds go in chunks. */
+/* Counts searches and columns; the distinct thresholds of a feature are divided into chunks. */
 static void count_columns(const struct forest_use *uses, size_t n, uint32_t *searches,
 			  uint32_t *columns)
 {
@@ -66,7 +66,7 @@ static void begin_search(struct forest *f, uint16_t feature)
 	f->searches++;
 }
 
-/* Thresholds ascending into searches of up to FOREST_CHUNK. */
+/* Fills the thresholds, ascending, in searches of up to FOREST_CHUNK. */
 static void fill_thresholds(struct forest *f, const struct forest_use *uses, size_t n)
 {
 	f->searches = 0;
@@ -79,14 +79,15 @@ static void fill_thresholds(struct forest *f, const struct forest_use *uses, siz
 		if (fresh || f->search[f->searches - 1].n == FOREST_CHUNK)
 			begin_search(f, uses[i].feature);
 		s = &f->search[f->searches - 1];
-		/* -0.0 and 0.0 are one threshold; which of them stands here makes no difference. */
+		/* -0.0 and 0.0 compare equal, so either will do. */
 		s->threshold[s->n++] = uses[i].threshold;
 	}
 }
 
 /*
- * Where i, the answers of a binary search down to level k, stands in that level's table: the first
- * two count in the lowest two bits, then each has the next bit, so that to add one moves none.
+ * The position in level k's table after the answers `i` of a binary search. The answers of the
+ * first two levels are stored as a number in the lowest two bits, each later one in the next bit,
+ * so that adding an answer does not shift the others.
  */
 static uint32_t place(uint32_t i, uint32_t k)
 {
@@ -98,8 +99,8 @@ static uint32_t place(uint32_t i, uint32_t k)
 }
 
 /*
- * level_table holds the thresholds as a binary search meets them: level k has 2^k of them, whole
- * registers of 16 from level 4 on; before these stand level 2, 0, 1 and 3, in this order.
+ * level_table holds the thresholds in the order of a binary search: level k has 2^k of them. From
+ * level 4 on these are whole registers of 16; before them are levels 2, 0, 1 and 3, in this order.
  */
 static void fill_tables(struct forest_search *s)
 {
@@ -115,7 +116,7 @@ static void fill_tables(struct forest_search *s)
 		s->splitter[i] = s->threshold[16 * i + 15];
 }
 
-/* The search among those of the feature whose thresholds reach up to this one. */
+/* The feature's search that contains this threshold. */
 static struct forest_search *find_search(const struct forest *f, const struct forest_node *node)
 {
 	uint32_t low = 0, high = f->searches - 1;

@@ -1,4 +1,4 @@
-/* Ranks by AVX-512: 16 rows at once by binary search, or one row by a search in two steps. */
+/* Computes ranks with AVX-512: 16 rows at a time by binary search, or one row in two steps. */
 #include <immintrin.h>
 
 #include "forest_parts.h"
@@ -7,9 +7,9 @@
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 #define GROUP		16 /* rows */
-#define RANK_ONE_BY_ONE 3  /* rows; a group for them would be more work */
+#define RANK_ONE_BY_ONE 3  /* up to this many rows, one by one costs less than a group */
 
-/* Features first: 4 values of each of 8 rows into out[4][FOREST_ROWS]. */
+/* Transposes 4 values of each of 8 rows into out[4][FOREST_ROWS]. */
 INLINE void turn_eight(const float *const rows[8], uint32_t at, float *out)
 {
 	__m256 pair[4], a, b, c, d;
@@ -27,7 +27,7 @@ INLINE void turn_eight(const float *const rows[8], uint32_t at, float *out)
 	_mm256_store_ps(out + 3 * FOREST_ROWS, _mm256_shuffle_ps(c, d, 0xee));
 }
 
-/* The columns of features [at, at + n), n up to 4, of so many groups of rows. */
+/* Transposes features [at, at + n), n <= 4, of `groups` groups of rows. */
 INLINE void turn_features(const float *const *rows, uint32_t at, uint32_t n, uint32_t groups,
 			  float *out)
 {
@@ -51,26 +51,26 @@ INLINE __m512 pick_32(__m512i i, const float *table)
 	return _mm512_permutex2var_ps(_mm512_load_ps(table), i, _mm512_load_ps(table + 16));
 }
 
-/* `high` tells bit 5 of i. */
+/* `high` is bit 5 of i. */
 INLINE __m512 pick_64(__m512i i, __mmask16 high, const float *table)
 {
 	return _mm512_mask_blend_ps(high, pick_32(i, table), pick_32(i, table + 32));
 }
 
-/* 16 values in a search. */
+/* The state of the search of 16 values. */
 struct standing {
 	__m512 x;
-	__m512i at;		/* the answers so far */
-	__mmask16 fifth, sixth; /* bits 5 and 6 of them, where they are */
+	__m512i at;		/* answers so far */
+	__mmask16 fifth, sixth; /* bits 5 and 6 of the answers */
 };
 
-/* Which of 16 values reach their thresholds. NaN reaches none. */
+/* Which of 16 values are at or above their thresholds; NaN never is. */
 INLINE __mmask16 reaches(__m512 x, __m512 threshold)
 {
 	return _mm512_cmp_ps_mask(x, threshold, _CMP_GE_OQ);
 }
 
-/* The first two levels at once, which count together how many of their thresholds are reached. */
+/* The first two levels: counts how many of their three thresholds are reached. */
 INLINE void begin(struct standing *s, const float *table, uint32_t levels, __m512i one)
 {
 	__mmask16 low = reaches(s->x, _mm512_set1_ps(table[5]));
@@ -82,13 +82,13 @@ INLINE void begin(struct standing *s, const float *table, uint32_t levels, __m51
 	s->at = _mm512_mask_add_epi32(s->at, reaches(s->x, _mm512_set1_ps(table[7])), s->at, one);
 }
 
-/* The threshold that is asked at a level from 2 on: of its table, the one that `at` names. */
+/* The thresholds to compare with at a level from 2 on, selected by `at`. */
 INLINE __m512 threshold(const struct standing *s, const float *table, uint32_t level)
 {
 	switch (level) {
 	case 2:
 		return pick_16(s->at, table);
-	case 3: /* of 8: the rest of the register does not matter */
+	case 3: /* 8 thresholds; the upper half is not selected */
 		return _mm512_permutexvar_ps(s->at,
 					     _mm512_castps256_ps512(_mm256_load_ps(table + 8)));
 	case 4:
@@ -103,7 +103,7 @@ INLINE __m512 threshold(const struct standing *s, const float *table, uint32_t l
 	}
 }
 
-/* Level by level, all groups side by side: each waits longer for an answer than asking takes. */
+/* One level of all groups: the latency of one group's compare is hidden by the other groups. */
 INLINE void ask(struct standing *s, const float *table, uint32_t level, uint32_t groups,
 		__m512i one)
 {
@@ -137,15 +137,15 @@ INLINE void search(struct standing *s, const float *table, uint32_t levels, uint
 		ask(s, table, 7, groups, one[6]);
 }
 
-/* The matrix by which each byte of answers becomes a count. */
+/* The GF(2) matrix that turns a byte of answers into a count. */
 INLINE uint64_t counting(uint32_t levels)
 {
 	uint64_t matrix = 0;
 
-	/* Row 7 - i of the matrix chooses bit i of the count: the answer of level - 1 - i. */
+	/* Row 7 - i of the matrix selects bit i of the count: the answer of level - 1 - i. */
 	for (uint32_t i = 0; i < levels; i++) {
 		uint32_t level = levels - 1 - i;
-		/* The first two levels' are a number already. */
+		/* The answers of the first two levels are already a number. */
 		uint32_t k = level < 2 && levels > 1 ? level ^ 1 : level;
 
 		matrix |= 1ULL << (8 * (7 - i) + k);
@@ -153,7 +153,7 @@ INLINE uint64_t counting(uint32_t levels)
 	return matrix;
 }
 
-/* The answers of up to 64 rows, to ranks. */
+/* Converts the answers of up to 64 rows to ranks. */
 INLINE __m512i to_ranks(const struct standing *s, uint32_t groups, uint32_t levels)
 {
 	const __m512i order = _mm512_set_epi32(0x3f3b3733, 0x2f2b2723, 0x1f1b1713, 0x0f0b0703,
@@ -179,7 +179,7 @@ INLINE void store(int8_t *column, uint32_t groups, __m512i ranks)
 		_mm512_store_si512(column, ranks);
 }
 
-/* One search of all rows, of which x are the values; ranks into the columns that are asked for. */
+/* Runs one search for all rows, with values x, and stores the ranks in the columns in use. */
 INLINE void rank_levels(const struct forest_search *s, const float *x, uint32_t groups,
 			uint32_t levels, const __m512i *one, int8_t *columns)
 {
@@ -233,8 +233,8 @@ INLINE void rank_search(const struct forest_search *s, const float *x, uint32_t 
 }
 
 /*
- * Four features at a time, for what is turned to be in the first cache; and one step ahead, for it
- * to have come there before it is read by other portions than it was written.
+ * Transposes four features at a time, so that they stay in the L1 cache, and one step ahead, to
+ * avoid store-forwarding stalls: the vectors are read in other sizes than they are written.
  */
 INLINE void rank_groups(struct forest_slot *slot, const float *const *rows, uint32_t groups)
 {
@@ -244,7 +244,8 @@ INLINE void rank_groups(struct forest_slot *slot, const float *const *rows, uint
 
 	for (uint32_t i = 0; i < 7; i++) {
 		one[i] = _mm512_set1_epi32(i > 0 ? 2 << i : 1);
-		/* Else compilers make the constants anew in each search, by the busiest ports. */
+		/* Keeps the constants in registers: compilers would recreate them in each
+		 * search. */
 		__asm__("" : "+v"(one[i]));
 	}
 	turn_features(rows, 0, RTE_MIN(4U, f->features), groups, turned[0]);
@@ -265,7 +266,7 @@ TARGET void forest_rank_columns_avx512(struct forest_slot *s, const float *matri
 	uint32_t groups = (n + GROUP - 1) / GROUP;
 	const float *rows[FOREST_ROWS];
 
-	/* Lanes over n repeat the last row. */
+	/* Unused lanes repeat the last row. */
 	for (uint32_t r = 0; r < groups * GROUP; r++)
 		rows[r] = matrix + (size_t)RTE_MIN(r, n - 1) * s->forest->features;
 	switch (groups) {
@@ -283,10 +284,11 @@ TARGET void forest_rank_columns_avx512(struct forest_slot *s, const float *matri
 	}
 }
 
-/* The 16 by 16 bytes at `in` (rows FOREST_ROWS apart) into `out` (FOREST_COLUMNS_MAX apart). */
+/* Transposes 16 by 16 bytes from `in` (rows FOREST_ROWS apart) to `out` (FOREST_COLUMNS_MAX
+ * apart). */
 INLINE void turn_bytes(const int8_t *in, uint8_t *out, uint32_t n)
 {
-	const __m128i sign = _mm_set1_epi8((char)0x80); /* from ranks to counts */
+	const __m128i sign = _mm_set1_epi8((char)0x80); /* converts ranks to counts */
 	__m128i a[16], b[16];
 
 	for (int i = 0; i < 16; i++)
@@ -303,7 +305,7 @@ INLINE void turn_bytes(const int8_t *in, uint8_t *out, uint32_t n)
 		_mm_store_si128((__m128i *)(out + i * FOREST_COLUMNS_MAX), a[i]);
 }
 
-/* Two steps: among 16 sixteenths, then among the 16 thresholds of that one. */
+/* Two steps: finds the sixteenth by the splitters, then counts among its 16 thresholds. */
 INLINE uint32_t count_one(const struct forest_search *s, float value)
 {
 	__m512 x = _mm512_set1_ps(value);

@@ -1,18 +1,18 @@
 /*
- * Private: the row-lane kernel up to the code of each lane's leaf, for a kernel file that has said
- * what a register is. A lane is a row; what is loaded of a tree serves BLOCKS blocks of them.
- * forest_program.c says what is run. The file defines, before it includes this:
+ * Private: the row-lane kernel up to the code of each lane's leaf. One lane per row; data loaded
+ * from a tree is used for BLOCKS blocks of rows. forest_program.c builds the programs. The
+ * including file defines the register, before it includes this:
  *
  *   TARGET, INLINE               the function attribute of its instructions; of inlined functions
- *   BLOCKS                       registers side by side
+ *   BLOCKS                       registers per operation
  *   reg                          a register of bytes
- *   four(x)                      32 bits, over and over
- *   load(p)                      from an aligned place
+ *   four(x)                      repeats 32 bits
+ *   load(p)                      loads from an aligned address
  *   less(rank, count)            bit 7 of each byte: rank < count
  *   pick(right, a, b)            bitwise or bytewise by bit 7: b where `right`, else a
  *   shift_in(v, bit)             v >> 1 in each byte, with bit 7 from `bit`
  *   top_bits(v, n)               v >> (8 - n) in each byte
- *   next_code(v)                 one more in each byte
+ *   next_code(v)                 v + 1 in each byte
  *   walk(next, code, asked, rank, count, fresh)   fresh where code == asked and rank < count, else
  *                                next
  */
@@ -46,7 +46,7 @@ INLINE lanes node(const struct top *t, uint32_t h)
 
 INLINE lanes choose(lanes right, lanes a, lanes b)
 {
-	/* `a` comes first because its register is the one to be written: it is never used again. */
+	/* `a` first, because its register is overwritten and `a` is not used afterwards. */
 	for (int i = 0; i < BLOCKS; i++)
 		a.of[i] = pick(right.of[i], a.of[i], b.of[i]);
 	return a;
@@ -68,7 +68,7 @@ INLINE lanes finish(lanes v, uint32_t levels)
 
 #include "forest_select.h"
 
-/* The codes after the levels that are asked node by node. */
+/* Evaluates the single nodes and returns the new codes. */
 INLINE lanes go_on(const struct forest_program *p, lanes code, const struct blocks *blocks)
 {
 	const struct forest_single *single = p->single;
@@ -115,7 +115,7 @@ INLINE lanes whole(const struct forest_program *p, const struct blocks *blocks)
 	}
 }
 
-/* The code of each lane in one tree, before any is picked. */
+/* The code of each lane in one tree after whole levels and single nodes. */
 INLINE lanes find_codes(const struct forest_program *p, const struct blocks *blocks)
 {
 	return go_on(p, whole(p, blocks), blocks);

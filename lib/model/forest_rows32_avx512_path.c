@@ -1,6 +1,6 @@
 /*
- * The row-lane kernel for up to 32 rows: AMD Zen 4 does half a register in half the time, and loads
- * two of them at once.
+ * The row-lane kernel for up to 32 rows: on AMD Zen 4, 256-bit operations take half the time of
+ * 512-bit ones, and it loads two registers at once.
  */
 #define ROWS   32
 #define BLOCKS 1

@@ -62,7 +62,7 @@ INLINE reg walk(reg next, reg code, reg asked, reg rank, reg count, reg fresh)
 
 #include "forest_rows.h"
 
-/* Levels of which each row picks its node. */
+/* Evaluates the picked levels, row by row. */
 INLINE void pick_levels(const struct forest_program *p, const int8_t *columns, uint32_t n,
 			uint8_t *code)
 {
@@ -98,7 +98,7 @@ TARGET void forest_add_rows_avx2(struct forest_slot *s, uint32_t n, uint32_t fro
 	}
 }
 
-/* How many of 16 thresholds x reaches. */
+/* The number of 16 thresholds that are at or below x. */
 INLINE uint32_t count_16(const float *threshold, __m256 x)
 {
 	__m256 low = _mm256_cmp_ps(x, _mm256_load_ps(threshold), _CMP_GE_OQ);

@@ -1,6 +1,6 @@
 /*
- * Private: the row-lane kernel for BLOCKS blocks of ROWS rows, 32 or 64 of them a register. The
- * file that includes this defines both.
+ * Private: the row-lane kernel for BLOCKS blocks of ROWS rows, 32 or 64 per register. The including
+ * file defines both.
  */
 #ifndef FOREST_ROWS_AVX512_H
 #define FOREST_ROWS_AVX512_H
@@ -62,7 +62,7 @@ INLINE reg walk(reg next, reg code, reg asked, reg rank, reg count, reg fresh)
 		next, V(mask_cmplt_epi8_mask)(V(cmpeq_epi8_mask)(code, asked), rank, count), fresh);
 }
 
-/* The codes of all lanes; those behind 32 are any. */
+/* The codes in a full register; lanes from 32 on are undefined. */
 INLINE __m512i widened(reg v)
 {
 #if ROWS == 32
@@ -74,7 +74,7 @@ INLINE __m512i widened(reg v)
 
 #include "forest_rows.h"
 
-/* One byte of the leaf of each lane. */
+/* Looks up one byte of each lane's leaf. */
 INLINE __m512i look_up(const uint8_t *plane, uint32_t width, __m512i code)
 {
 	__m512i low, high;
@@ -90,10 +90,10 @@ INLINE __m512i look_up(const uint8_t *plane, uint32_t width, __m512i code)
 	return _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(code), high);
 }
 
-/* Adds the leaves to sum[ROWS]; each byte of a leaf is looked up by itself. */
+/* Adds the leaves to sum[ROWS]; each byte of a leaf is looked up separately. */
 INLINE void add_leaves(__m512i code, const uint8_t *planes, uint32_t width, float *sum)
 {
-	/* So that the interleaving below, which stays within 16 bytes, ends with rows in order. */
+	/* Makes the interleaving below, which works within 16 bytes, end with the rows in order. */
 	const __m512i turn =
 		_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	__m512i byte[4], low, high, v[4];
@@ -114,7 +114,7 @@ INLINE void add_leaves(__m512i code, const uint8_t *planes, uint32_t width, floa
 							    _mm512_castsi512_ps(v[i])));
 }
 
-/* The leaves of one tree to sum[ROWS]. */
+/* Adds the leaves of one tree to sum[ROWS]. */
 INLINE void add_tree(const struct forest_program *p, __m512i code, float *sum)
 {
 	if (p->width == 64)
@@ -125,12 +125,12 @@ INLINE void add_tree(const struct forest_program *p, __m512i code, float *sum)
 		add_leaves(code, p->planes, 256, sum);
 }
 
-/* Those whose blocks are scored side by side. */
+/* The slots whose blocks are scored together. */
 struct block_slots {
 	struct forest_slot *of[BLOCKS];
 };
 
-/* Of each lane the node that it stands on, into the window's row i. */
+/* Looks up rank and column offset of each lane's node, into row i of the window. */
 INLINE void pick_nodes(struct forest_window *w, uint32_t i, const struct forest_pick *pick,
 		       uint32_t width)
 {
@@ -144,7 +144,7 @@ INLINE void pick_nodes(struct forest_window *w, uint32_t i, const struct forest_
 	_mm512_store_si512(w->offset[i] + 32, _mm512_slli_epi16(high, FOREST_ROWS_LOG2));
 }
 
-/* What the rows have in the columns of their nodes: the one thing that is not done in lanes. */
+/* Fetches the rows' counts in the columns of their nodes: the only step that is not vectorized. */
 INLINE void fetch_counts(struct forest_window *w, uint32_t i, const int8_t *columns, uint32_t n)
 {
 	const uint16_t *offset = w->offset[i];
@@ -166,8 +166,8 @@ INLINE void go_down(struct forest_window *w, uint32_t i)
 }
 
 /*
- * One level of those trees from `from` on that pick there. Step by step, so that what is stored in
- * other portions than it is read has come to the cache meanwhile.
+ * Evaluates one picked level of the trees from `from` on. Each step is done for all trees, to avoid
+ * store-forwarding stalls: data are read in other sizes than they are written.
  */
 INLINE void pick_level(struct forest_slot *s, uint32_t from, uint32_t n, uint32_t level)
 {
@@ -185,7 +185,7 @@ INLINE void pick_level(struct forest_slot *s, uint32_t from, uint32_t n, uint32_
 			go_down(w, i);
 }
 
-/* The leaves of up to FOREST_WINDOW trees from `from` on. */
+/* Adds the leaves of up to FOREST_WINDOW trees from `from` on. */
 INLINE void add_window(const struct block_slots *slots, const struct blocks *blocks, uint32_t from,
 		       uint32_t n)
 {

@@ -1,4 +1,4 @@
-/* A batch in blocks of rows, each by the kernel that suits it. */
+/* Scores a batch in blocks of rows, each with the kernel for its size. */
 #include "forest_parts.h"
 
 static void begin_columns(struct forest_slot *s, const float *matrix, uint32_t n)
@@ -20,7 +20,8 @@ static const struct {
 void forest_begin(struct forest_slot *s, enum forest_kernel kernel, const float *matrix, uint32_t n)
 {
 	const struct forest *f = s->forest;
-	/* All lanes of a row-lane kernel, and an odd row's partner in the tree-lane one. */
+	/* All lanes of a row-lane kernel; one more for the tree-lane kernel, which takes rows in
+	 * pairs. */
 	uint32_t rows = forest_is_row_lane(kernel) ? FOREST_ROWS : n + 1;
 
 	s->n = n;
@@ -47,7 +48,7 @@ static void take_sums(const struct forest_slot *s, enum forest_kernel kernel, ui
 	}
 }
 
-/* Up to FOREST_ROWS rows by themselves. */
+/* Scores up to FOREST_ROWS rows as one block. */
 static void score_block(struct forest_slot *s, const float *matrix, uint32_t n, float *margins)
 {
 	enum forest_kernel kernel = s->best[n];
@@ -57,7 +58,7 @@ static void score_block(struct forest_slot *s, const float *matrix, uint32_t n, 
 	take_sums(s, kernel, n, margins);
 }
 
-/* FOREST_ROWS rows and n more: what is loaded of a tree serves both. */
+/* Scores FOREST_ROWS rows and n more together, so that each tree is loaded once for both. */
 static void score_pair(struct forest_slot *s, const float *matrix, uint32_t n, float *margins,
 		       float *more)
 {

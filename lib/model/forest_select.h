@@ -1,8 +1,8 @@
 /*
- * Private: which leaf each lane comes to, for a kernel file that has said what a lane is. It
- * defines, before it includes this:
+ * Private: selects the leaf of each lane. The including file defines what a lane is, before it
+ * includes this:
  *
- *   TARGET                  the function attribute of its instructions; FOREST_UNCHECKED, too,
+ *   TARGET                  the function attribute of its instructions; also FOREST_UNCHECKED,
  *                           where eight levels are selected
  *   lanes                   a register of bytes
  *   struct top              what `node` reads
@@ -11,16 +11,16 @@
  *   push(v, bit)            v >> 1 in each byte, with bit 7 from `bit`
  *   finish(v, levels)       v >> (8 - levels) in each byte
  *
- * All nodes of the levels are asked, without a branch; then each level's answers are narrowed by
- * the answers above it, to the one answer that lies on the lane's path. The first is the lowest.
+ * All nodes of the levels are evaluated, without a branch; then, for each level, the results of the
+ * levels above select the result on the lane's path.
  */
 #ifndef FOREST_SELECT_H
 #define FOREST_SELECT_H
 
 #define ALWAYS static inline __attribute__((always_inline)) TARGET
 
-/* Of the two, four ... nodes from h on, the one that the levels above choose; `above` ends with the
- * root's. */
+/* Of two, four ... nodes from h on, selects the one on the path by the results of the levels above;
+ * `above` is an array that ends with the root's. */
 ALWAYS lanes among_2(const struct top *t, uint32_t h, const lanes *above)
 {
 	return choose(above[0], node(t, h), node(t, h + 1));
@@ -56,10 +56,11 @@ ALWAYS lanes among_128(const struct top *t, uint32_t h, const lanes *above)
 	return choose(above[6], among_64(t, h, above), among_64(t, h + 64, above));
 }
 
-/* The leaf, or the node `levels` (1..8, known when compiled) below the root, counted from 0. */
+/* The index of the leaf, or of the node, `levels` levels (1..8, a compile-time constant) below the
+ * root. */
 ALWAYS lanes select_path(const struct top *t, uint32_t levels)
 {
-	lanes bit[8], v; /* bit[7] is the root's, bit[8 - levels] the last level's */
+	lanes bit[8], v; /* bit[7] is for the root, bit[8 - levels] for the last level */
 
 	bit[7] = node(t, 1);
 	v = bit[7];

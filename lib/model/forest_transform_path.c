@@ -1,4 +1,4 @@
-/* From margins to probabilities, operation by operation as XGBoost 1.7 does it in float32. */
+/* Converts margins to probabilities with the same float32 operations as XGBoost 1.7. */
 #include <math.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 
 static float sigmoid(float margin)
 {
-	float x = -margin < 88.7f ? -margin : 88.7f; /* else expf overflows */
+	float x = -margin < 88.7f ? -margin : 88.7f; /* so that expf does not overflow */
 
 	return 1.0f / (expf(x) + 1.0f + 1e-16f);
 }

@@ -1,7 +1,7 @@
 /*
- * The tree-lane kernel: a lane is a tree, 64 of them a register, one row at a time. A row's columns
- * are in two or four registers, from which each lane picks the one it asks for. So few rows cost
- * little; below the lanes' levels the trees are walked one by one.
+ * The tree-lane kernel: one lane per tree, 64 trees per register, two rows at a time. A row's
+ * columns are in two or four registers, from which each lane selects the one that its node needs,
+ * so few rows cost little. Below the lanes' levels the trees are descended one by one.
  */
 #include <immintrin.h>
 #include <string.h>
@@ -13,16 +13,16 @@
 
 #define SHARE 16
 
-#define TOGETHER 2 /* rows that stand in a group's trees at once: what is loaded serves both */
+#define TOGETHER 2 /* rows per call, so that a group's trees are loaded once for both */
 
 typedef struct {
 	__m512i of[TOGETHER];
 } lanes;
 
 struct top {
-	const uint8_t *trees;	      /* forest.lanes from the group's place */
-	__m512i quarter[TOGETHER][4]; /* a row's columns */
-	bool wide; /* more than two quarters of them are in use; known when compiled */
+	const uint8_t *trees;	      /* the group's part of forest.lanes */
+	__m512i quarter[TOGETHER][4]; /* the columns of each row */
+	bool wide; /* more than two of the four are used; a compile-time constant */
 };
 
 INLINE lanes node(const struct top *t, uint32_t h)
@@ -71,7 +71,7 @@ INLINE lanes finish(lanes v, uint32_t levels)
 
 INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, uint32_t levels, uint8_t *at)
 {
-	/* From counts to ranks. */
+	/* converts counts to ranks */
 	const __m512i sign = _mm512_set1_epi8((char)0x80);
 	struct top top = {.trees = trees, .wide = wide};
 	lanes code;
@@ -85,7 +85,7 @@ INLINE void stand(const uint8_t *trees, const uint8_t *row, bool wide, uint32_t 
 		_mm512_store_si512(at + r * FOREST_TREES, code.of[r]);
 }
 
-/* Where two rows stand in each tree of the group below the lanes' levels, into at[2][64]. */
+/* The node, at the level below the lanes, of two rows in each tree of the group, into at[2][64]. */
 TARGET __attribute__((noinline)) static void stand_wide_5(const uint8_t *trees, const uint8_t *row,
 							  uint8_t *at)
 {
@@ -104,7 +104,7 @@ TARGET __attribute__((noinline)) static void stand_6(const uint8_t *trees, const
 	stand(trees, row, false, 6, at);
 }
 
-/* The leaf of a tree, `below` the level it stands on. */
+/* The leaf reached from node `at`, `below` levels further down. */
 INLINE float walk_on(const uint8_t *slots, uint32_t at, uint32_t below, const uint8_t *row)
 {
 	const uint8_t *slot = slots + at * FOREST_SLOT_BYTES(below);
@@ -118,19 +118,19 @@ INLINE float walk_on(const uint8_t *slots, uint32_t at, uint32_t below, const ui
 	return leaf;
 }
 
-/* Trees of a group that one row or two stand in. */
+/* Up to SHARE trees of a group, for one row or two. */
 struct share {
 	const struct forest *forest;
-	const struct forest_tree *tree; /* the first */
-	const uint8_t *slots;		/* likewise */
+	const struct forest_tree *tree; /* the first one */
+	const uint8_t *slots;		/* of the first one */
 	uint32_t n;
-	const uint8_t *at; /* a row's, FOREST_TREES a row */
+	const uint8_t *at; /* the node of each row in each tree; FOREST_TREES per row */
 	const uint8_t *row;
 	float *sums;
-	size_t tree_bytes; /* of slots */
+	size_t tree_bytes; /* of the slots of one tree */
 };
 
-/* `rows` is 1 or 2: each sum waits for its last addition, so two wait together. */
+/* `rows` is 1 or 2: two chains of additions hide each other's latency. */
 INLINE void add_rows(const struct share *s, uint32_t below, uint32_t rows)
 {
 	const uint8_t *slots = s->slots;
@@ -146,7 +146,7 @@ INLINE void add_rows(const struct share *s, uint32_t below, uint32_t rows)
 	}
 }
 
-/* As add_rows(), where there is one output: the sums stay in registers. */
+/* As add_rows() for one output: the sums stay in registers. */
 INLINE void sum_rows(const struct share *s, uint32_t below, uint32_t rows)
 {
 	const uint8_t *slots = s->slots;
@@ -176,7 +176,7 @@ TARGET static void stand_rows(struct forest_slot *s, uint32_t group, uint32_t n)
 	s->stood = group;
 }
 
-/* Trees [from, to) of the group: as many at a time as the first cache holds the slots of. */
+/* Adds trees [from, to) of the group, SHARE at a time, so that their slots stay in the L1 cache. */
 INLINE void add_trees(struct forest_slot *slot, const struct forest_group *g, uint32_t below,
 		      uint32_t n, uint32_t from, uint32_t to)
 {

@@ -1,13 +1,13 @@
-/* The scalar kernels: by floats for every forest, by ranks for those that have them. */
+/* The scalar kernels: by floats, for every forest, and by ranks, for ranked ones. */
 #include <math.h>
 #include <string.h>
 
 #include "forest_parts.h"
 
-/* Walks that run side by side, so that their loads overlap. */
+/* Rows processed in parallel, so that their loads overlap. */
 #define SIDE_BY_SIDE 8
 
-/* Over this depth most rows are in a leaf long before the deepest row: they stop by themselves. */
+/* In deeper trees most rows reach a leaf long before the deepest one, so each descends alone. */
 #define LOCKSTEP_DEPTH 16
 
 static inline uint32_t step(const struct forest_node *nodes, uint32_t at, const float *row)
@@ -15,7 +15,7 @@ static inline uint32_t step(const struct forest_node *nodes, uint32_t at, const 
 	const struct forest_node *node = &nodes[at];
 	float x = row[node->feature];
 
-	/* One of the two at most holds; in a leaf, whose threshold is NaN, neither. */
+	/* At most one of the two is true; in a leaf, whose threshold is NaN, neither. */
 	return node->left + ((x >= node->threshold) | (node->missing_right & (x != x)));
 }
 
@@ -67,7 +67,7 @@ void forest_add_walk(struct forest_slot *s, uint32_t n, uint32_t from, uint32_t 
 	}
 }
 
-/* Thresholds at or below x: eight halvings of up to 255, behind which stand NaN. */
+/* The number of thresholds at or below x: a binary search; the thresholds are padded with NaN. */
 static inline uint32_t count_thresholds(const struct forest_search *s, float x)
 {
 	uint32_t count = 0;

@@ -1,6 +1,6 @@
 /*
- * golden.csv: a header of the feature names, then margin_0 ..., probability_0 ...; a row a flow; an
- * empty field is a missing value. Margins are compared bit for bit, as float32.
+ * Reads golden.csv: a header with the feature names, then margin_0 ..., probability_0 ...; one row
+ * per flow; an empty field is a missing value. Margins are compared bit for bit, as float32.
  */
 #include <errno.h>
 #include <math.h>
@@ -16,7 +16,7 @@ static int column_error(const char *path, uint32_t line, uint32_t column, struct
 	return lj_error_set(err, EILSEQ, path, "line %u, column %u: %s", line, column + 1, what);
 }
 
-/* One line into `columns` floats. */
+/* Parses one line into `columns` floats. */
 static int read_row(char *text, float *row, uint32_t columns, const char *path, uint32_t line,
 		    struct lj_error *err)
 {
@@ -87,7 +87,7 @@ static int prove_row(const struct lj_model *m, const float *row, const char *pat
 	return 0;
 }
 
-/* The file behind its header, which must be the manifest's. NULL and `err`. */
+/* Opens the file and reads its header, which must match the manifest. NULL with `err`. */
 static FILE *open_golden(const struct lj_model *m, char *path, size_t size, struct lj_error *err)
 {
 	char *text = NULL;

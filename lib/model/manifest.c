@@ -10,7 +10,7 @@
 
 #define FORMAT 1
 
-/* Where in the file an error is. */
+/* The file, and where to report errors in it. */
 struct place {
 	const char *path;
 	struct lj_error *err;
@@ -125,8 +125,8 @@ static int get_classes(const struct place *p, const json_t *root, struct manifes
 	return 0;
 }
 
-/* A number of `flow`, in the range that the configuration's key of that name has; 0 when it is not
- * there, where that is in range. */
+/* Reads a number of `flow`, in the range of the configuration key of that name. If it is absent the
+ * value is 0, which must also be in range. */
 static int get_number(const struct place *p, const json_t *flow, const char *key, double lo,
 		      double hi, double *out)
 {
@@ -336,7 +336,7 @@ json_t *document_read(const char *path, size_t flags, int errnum, struct lj_erro
 	return root;
 }
 
-/* A folder with a manifest, not the model file itself. */
+/* Refuses a path that is not a folder, such as the model file itself. */
 static int check_folder(const char *dir, struct lj_error *err)
 {
 	struct stat status;

@@ -1,9 +1,9 @@
-/* From margins to probabilities where the objective is not what the trees were grown for. */
+/* Converts margins to probabilities if the bundle defines its own transform. */
 #include <math.h>
 
 #include "model.h"
 
-/* Rounding may carry a mean of probabilities a little past its ends. */
+/* Clamps to 0..1, since rounding may take a mean of probabilities slightly out of range. */
 static float mean(float margin, double divisor)
 {
 	double value = (double)margin / divisor;

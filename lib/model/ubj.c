@@ -1,7 +1,7 @@
 /*
- * UBJSON as XGBoost writes its models (ubjson.org, draft 12; typed arrays `[$type#count`). Depth
- * and sizes are bounded by the file itself: a count is believed only as far as the bytes that
- * follow can hold it.
+ * Reads UBJSON as written by XGBoost (ubjson.org, draft 12; typed arrays `[$type#count`). Nesting
+ * is limited to DEPTH_MAX, and a count is accepted only if the remaining bytes of the file can hold
+ * it, so the file's size limits the memory used.
  */
 #include <errno.h>
 #include <math.h>
@@ -37,13 +37,13 @@ static size_t left(const struct ubj *u)
 
 static char next_type(struct ubj *u)
 {
-	/* N is a no-op that may stand anywhere. */
+	/* N is a no-op, allowed anywhere. */
 	while (u->at < u->end && *u->at == 'N')
 		u->at++;
 	return u->at < u->end ? (char)*u->at++ : '\0';
 }
 
-/* Bytes of a number of the type; 0 for what is no number. */
+/* Bytes of a number of this type; 0 if the type is not numeric. */
 static size_t width_of(char type)
 {
 	switch (type) {
@@ -172,8 +172,8 @@ static json_t *read_array(struct ubj *u, int depth)
 }
 
 /*
- * A name that XGBoost would read otherwise than jansson: of two values by one name it takes the
- * first, and a name may go on behind a zero. What is checked then is not what it runs.
+ * Whether XGBoost would read the name differently from jansson: of duplicate names it uses the
+ * first, and its names may contain NUL. Then the validated value would not be the one used.
  */
 static bool is_ambiguous(const json_t *object, const json_t *key)
 {

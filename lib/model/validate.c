@@ -32,7 +32,7 @@ static json_int_t text_number(const json_t *object, const char *key)
 	return text != NULL ? strtoll(text, NULL, 10) : -1;
 }
 
-/* As text_number(), of a fraction; NaN when it is none. */
+/* As text_number() for a fraction; NaN if it is not a number. */
 static double text_fraction(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
