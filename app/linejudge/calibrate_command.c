@@ -1,8 +1,8 @@
 /*
- * linejudge --calibrate: a model's threshold by a site's own traffic.
+ * linejudge --calibrate: calibrates a model's threshold on a site's own traffic.
  *
- * The estimator is tools/calibrate, which runs this program to score the traffic, so that what it
- * measures is what will be in force. It is found beside the program and becomes the process.
+ * Runs tools/calibrate, found relative to this program, which replaces the process. It in turn runs
+ * this program to score the traffic, so that it measures exactly what will be used.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* What `linejudge WORD ...` does besides watching: a program each. */
+/* Private: the subcommands, `linejudge WORD ...`. */
 #ifndef COMMAND_H
 #define COMMAND_H
 
@@ -9,19 +9,18 @@ struct program {
 	int (*run)(int argc, char **argv); /* argv[0] is the word; returns the exit code */
 };
 
-/* The program that the word names, or NULL. */
+/* The subcommand of this name, or NULL. */
 const struct program *program_find(const char *word);
 void programs_help(void);
 
 int rss_predict_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 
-/* Whether the command line has --calibrate, which is a program of its own with the other options.
- */
+/* Whether the command line has --calibrate, which is a subcommand that takes the other options. */
 bool calibrate_asked(char **argv);
 int calibrate_main(int argc, char **argv);
 
-/* Prints an error as every part of linejudge does; returns EXIT_FAILURE. */
+/* Prints an error in the format of all linejudge programs; returns EXIT_FAILURE. */
 int program_fail(const char *program, const struct lj_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * linejudge doctor: examines this machine for a configuration. Exits with 0 when nothing is worse
- * than a note, 2 with warnings, 3 when something is fatal; 1 when it could not examine.
+ * linejudge doctor: examines this machine for a configuration. Exit code 0 if there is nothing
+ * worse than a note, 2 with warnings, 3 with fatal findings, 1 if the examination failed.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -23,7 +23,8 @@ static void usage(void)
 	       "exits with 0: well; 1: could not examine; 2: warnings; 3: fatal\n");
 }
 
-/* `file`: the configuration's file alone; else all but that, which goes over it. */
+/* Called twice: with `file` it loads the configuration file only, then all other options override
+ * it. */
 static int parse_options(struct lj_config *c, bool file, int argc, char **argv, const char **root,
 			 bool *json, struct lj_error *err)
 {
@@ -63,7 +64,7 @@ static int parse_options(struct lj_config *c, bool file, int argc, char **argv, 
 	return ret;
 }
 
-/* What is wrong with the configuration, and where nothing is to be examined. */
+/* Checks the configuration and the root folder before the machine is examined. */
 static int check(const struct lj_config *c, const char *root, struct lj_error *err)
 {
 	char **argv;

@@ -7,7 +7,8 @@
 #include "lj_memory.h"
 #include "lj_pipeline.h"
 
-/* Whether a model or the feature table needs host context, as far as the files tell. */
+/* Whether a model or the feature table needs host context; of models only the manifests are
+ * read. */
 static int needs_hosts(const struct lj_config *c, bool *hosts, struct lj_error *err)
 {
 	uint32_t all = 0, keep;
@@ -31,7 +32,7 @@ static int needs_hosts(const struct lj_config *c, bool *hosts, struct lj_error *
 	return 0;
 }
 
-/* The CPUs of an lcore, as "--lcores=0@(0,1),1@3" places it: "0,1". */
+/* Prints the CPUs of an lcore, found in the EAL argument "--lcores=0@(0,1),1@3": "0,1" for 0. */
 static void print_cpus(char **argv, uint32_t lcore)
 {
 	char placed[16];
@@ -39,7 +40,7 @@ static void print_cpus(char **argv, uint32_t lcore)
 
 	while (strncmp(*argv, "--lcores=", 9) != 0)
 		argv++;
-	/* Within parentheses no number stands before an @. */
+	/* Inside parentheses no number is followed by @, so this finds the lcore. */
 	snprintf(placed, sizeof(placed), "%c%u@", lcore == 0 ? '=' : ',', lcore);
 	at = strstr(*argv, placed) + strlen(placed);
 	if (*at == '(')
@@ -78,7 +79,7 @@ static void print_role(const struct lj_config *c, uint32_t role, char **argv,
 
 static const double mib = 1 << 20;
 
-/* Of what the kernel gives and takes back, as doctor holds it against the need. */
+/* Prints the available memory, computed as in doctor. */
 static void print_available(const struct lj_config_memory *m)
 {
 	char limit[256];

@@ -21,7 +21,6 @@ static void warn_of(const struct lj_doctor *d)
 	}
 }
 
-/* Before live capture: what is wrong with the machine is said, and what is fatal refuses. */
 int examine(const struct lj_config *c, struct lj_error *err)
 {
 	static struct lj_doctor d;
@@ -30,7 +29,7 @@ int examine(const struct lj_config *c, struct lj_error *err)
 
 	if (lj_config_replay(c) || c->doctor == LJ_DOCTOR_OFF)
 		return 0;
-	/* What is wrong with the configuration goes before what is wrong with the machine. */
+	/* Errors in the configuration are reported before findings about the machine. */
 	argv = lj_config_eal_args(c, &argc, err);
 	if (argv == NULL)
 		return -EINVAL;
@@ -48,7 +47,6 @@ int examine(const struct lj_config *c, struct lj_error *err)
 	return 0;
 }
 
-/* What only open ports tell. */
 void examine_firmware(const struct lj_pipeline *p, const struct lj_config *c)
 {
 	static struct lj_doctor d;

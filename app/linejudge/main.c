@@ -1,8 +1,8 @@
 /*
- * linejudge: packets in, verdicts out.
+ * linejudge: classifies the packets of a capture.
  *
- * main reads the configuration, brings the EAL up, opens the pipeline, and then only watches: the
- * roles run on their lcores until the capture ends or somebody asks for the end.
+ * main reads the configuration, initializes the EAL and opens the pipeline. After that it only
+ * monitors: the roles run on their lcores until the capture ends or is interrupted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,14 +29,15 @@
 #include "runtime.h"
 #include "watch.h"
 
-/* A signal this long after the first is impatience; timeout(1) sends two at once. */
+/* A further signal after this many seconds kills; timeout(1) sends two at once. */
 #define IMPATIENT_S 2
 
 static volatile sig_atomic_t interrupted;
 static volatile time_t interrupted_at;
 static volatile sig_atomic_t reload;
 
-/* The first one asks for a graceful end, which may wait for ever: for the reader of a pipe. */
+/* The first signal requests a graceful stop. That may block forever, for instance on a pipe that is
+ * not read, so a later signal kills. */
 static void on_signal(int number)
 {
 	struct timespec now;
@@ -64,14 +65,14 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	/* The terminal has gone; under nohup it may. */
+	/* The terminal was closed. Stays ignored under nohup. */
 	if (sigaction(SIGHUP, NULL, &given) == 0 && given.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, NULL);
 	sigaction(SIGUSR2, &reloads, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Whether what was printed has arrived; 0 or -errno. */
+/* Flushes the output, and reports write errors; 0 or -errno. */
 static int printed(FILE *out, struct lj_error *err)
 {
 	if (fflush(out) == 0 && !ferror(out))
@@ -109,8 +110,8 @@ static bool asks_for_help(char **argv)
 	return false;
 }
 
-/* On an argument that it does not take the EAL prints its usage, a hundred lines, on stdout, which
- * is for verdicts and the summary; the error itself goes to stderr. */
+/* The EAL prints its usage, a hundred lines, on stdout when it refuses an argument. That is muted,
+ * since stdout is for verdicts and the summary; the error itself goes to stderr. */
 static int init_eal(int argc, char **argv)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -143,7 +144,7 @@ static int start_eal(const struct lj_config *c, char ***args, struct lj_error *e
 		return -EINVAL;
 	if (!lj_config_replay(c) && runtime_check_free(argv, err) != 0)
 		return -EADDRINUSE;
-	/* rte_eal_init() keeps and permutes argv. */
+	/* Pass a copy, because rte_eal_init() keeps and permutes argv. */
 	given = malloc((size_t)(argc + 1) * sizeof(*given));
 	if (given == NULL)
 		return lj_error_set(err, ENOMEM, "EAL", "not enough memory");
@@ -162,8 +163,8 @@ static int start_eal(const struct lj_config *c, char ***args, struct lj_error *e
 }
 
 /*
- * Everything is open and runs: from here on the process needs to be nobody in particular. The
- * telemetry socket is of the EAL's making, so its owner and mode are set afterwards.
+ * Drops privileges once everything is open and running. The EAL created the telemetry socket, so
+ * its owner and mode are set here.
  */
 static int confine(const struct lj_config *c, const struct lj_identity *identity,
 		   struct lj_error *err)
@@ -188,13 +189,13 @@ static int confine(const struct lj_config *c, const struct lj_identity *identity
 	return ret == 0 ? lj_service_confine(&confinement, err) : ret;
 }
 
-/* What the run came to; 0 or -errno. */
+/* Prints the summary; returns the run's result, 0 or -errno. */
 static int conclude(const struct lj_config *c, struct lj_pipeline *p, struct lj_error *err)
 {
 	int ret = lj_pipeline_result(p, err);
 	FILE *out = stdout;
 
-	/* Where verdicts or features go to stdout, the summary must not be among them. */
+	/* Keep the summary apart from verdicts or features on stdout. */
 	if (strcmp(c->eve.target, "-") == 0 || strcmp(c->features.csv, "-") == 0)
 		out = stderr;
 	if (!lj_summary_print(p, (enum lj_summary)c->summary, out) && ret == 0)
@@ -247,7 +248,7 @@ int main(int argc, char **argv)
 	struct lj_error err = {0}, close_err = {0};
 	struct lj_identity identity;
 	struct lj_pipeline *p;
-	char **eal_args = NULL; /* the EAL's, until it is cleaned up */
+	char **eal_args = NULL; /* used by the EAL until rte_eal_cleanup() */
 	struct options o;
 	int ret;
 

@@ -13,7 +13,7 @@
 
 #define SAMPLES	     9
 #define SAMPLE_NS    4e6
-#define ENGINES	     3 /* the forest twice: exact, and up to the decision */
+#define ENGINES	     3 /* XGBoost, and the forest engine in mode exact and in mode decide */
 #define USAGE_STATUS 2
 #define USAGE	     "usage: linejudge model check DIR\n       linejudge model bench DIR [--json]\n"
 
@@ -25,7 +25,7 @@ static int fail(const struct lj_error *err)
 	return EXIT_FAILURE;
 }
 
-/* The second model, if there is one. */
+/* Prints the family model's classes, if there is one. */
 static void print_families(const struct lj_model_info *info)
 {
 	if (info == NULL)
@@ -36,7 +36,8 @@ static void print_families(const struct lj_model_info *info)
 	printf("; %u trees, %u features, engine %s\n", info->trees, info->features, info->engine);
 }
 
-/* The bundle, and its reference, which the sink reads when it begins. NULL and `err`. */
+/* Opens the bundle, and its drift reference, which otherwise only the sink thread would check. NULL
+ * with `err`. */
 static struct lj_model *open_whole(const char *dir, struct lj_error *err)
 {
 	const struct lj_drift_config config = {.every = 1, .window_ns = UINT64_MAX};
@@ -84,15 +85,15 @@ static int check(const char *dir)
 	return EXIT_SUCCESS;
 }
 
-/* What bench measures: the same bundle by both engines, and its golden rows over and over. */
+/* The state of a benchmark: one bundle opened for each engine, and its golden rows, repeated. */
 struct bench {
 	struct lj_model *model[ENGINES];
-	double load_ms[ENGINES]; /* to open it: validated, proved */
+	double load_ms[ENGINES]; /* time to open it, including validation and proof */
 	float *rows;		 /* [LJ_MODEL_BATCH][features] */
 	float *scores;
 };
 
-/* This thread's own time: what others do with the processor meanwhile is not counted. */
+/* CPU time of this thread, so that other load on the machine does not count. */
 static double now_ns(void)
 {
 	struct timespec t;
@@ -108,7 +109,7 @@ static int compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* ns a row; calls double, so that reading the clock weighs little. */
+/* ns per row. The number of calls is doubled until the cost of reading the clock is negligible. */
 static double sample(struct bench *b, int engine, uint32_t n)
 {
 	double start = now_ns(), end;
@@ -124,7 +125,7 @@ static double sample(struct bench *b, int engine, uint32_t n)
 	}
 }
 
-/* Medians of samples that the engines give in turn. */
+/* Medians of samples, taken alternately from the engines. */
 static void measure(struct bench *b, uint32_t n, double median[ENGINES])
 {
 	double samples[ENGINES][SAMPLES];
@@ -166,7 +167,7 @@ static int open_bench(struct bench *b, const char *dir, struct lj_error *err)
 	return 0;
 }
 
-/* Rows by the trees evaluated for them, in mode decide. */
+/* Prints the number of rows by trees evaluated, in mode decide. */
 static void print_histogram(const struct lj_model *m)
 {
 	struct lj_model_bin bins[LJ_MODEL_BINS];
@@ -206,7 +207,7 @@ static void print_head(const struct bench *b, const char *dir)
 	       lj_model_info(b->model[2])->mode, "ratio");
 }
 
-/* `json`: only that goes to stdout. */
+/* With `json` nothing else is printed on stdout. */
 static int bench(const char *dir, bool json)
 {
 	struct bench b = {0};

@@ -1,8 +1,8 @@
-/* linejudge model check|bench DIR: a bundle by itself, without DPDK. */
+/* Private: linejudge model check|bench DIR, which needs no EAL. */
 #ifndef MODEL_COMMAND_H
 #define MODEL_COMMAND_H
 
-/* argv[0] is "model". The value main() returns. */
+/* argv[0] is "model". Returns the exit code. */
 int model_command(int argc, char **argv);
 
 #endif

@@ -14,7 +14,7 @@
 #include "lj_stats.h"
 #include "place.h"
 
-/* An option sets a key of the configuration, or does something of its own (key NULL). */
+/* An option that sets a configuration key, or, if key is NULL, has code of its own. */
 struct option_row {
 	const char *name, *argument, *key, *help;
 	bool list; /* each use adds an item */
@@ -80,7 +80,7 @@ static void add_default_model(struct lj_config *c)
 	       "not classified\n");
 }
 
-/* One item more of a list that the command line gives; the first replaces what a file gave. */
+/* Adds an item to a list; the first item given on the command line replaces those of a file. */
 static int add_item(struct lj_strings *list, bool *begun, const char *text, struct lj_error *err)
 {
 	char **item;
@@ -108,8 +108,9 @@ static int set_key(struct lj_config *c, const char *key, const char *value, stru
 	return lj_config_set(c, assignment, err);
 }
 
-/* An interface at somebody's desk: no hugepages, a DPDK folder of its own, and, since our lcores
- * share the CPUs with all else, deeper rings (4 MB a CPU) where CPUs are few. */
+/* Adds a tap on an interface. Defaults suit a workstation: no hugepages, a DPDK runtime folder of
+ * its own, and on a machine with few CPUs, where lcores share them with other work, deeper rings (4
+ * MB per CPU). */
 static int add_interface(struct lj_config *c, bool *begun, const char *name, struct lj_error *err)
 {
 	struct lj_config_port *port;
@@ -137,10 +138,10 @@ static int add_interface(struct lj_config *c, bool *begun, const char *name, str
 	return ret;
 }
 
-/* What the passes know of each other. */
+/* State shared by the passes. */
 struct given {
-	bool begun[3];		    /* the lists that options add to: files, models, ports */
-	bool by_set[RTE_DIM(rows)]; /* --set has given the option's key */
+	bool begun[3]; /* whether the command line has added to the list: files, models, ports */
+	bool by_set[RTE_DIM(rows)]; /* --set has set the option's key */
 };
 
 static void note_set(struct given *g, const char *assignment)
@@ -154,7 +155,7 @@ static void note_set(struct given *g, const char *assignment)
 	}
 }
 
-/* Which pass an option belongs to: the file first, then --set, then the rest. */
+/* The pass in which an option is parsed: first --config, then --set, then all others. */
 static int pass_of(const struct option_row *row)
 {
 	if (strcmp(row->name, "config") == 0)
@@ -191,7 +192,7 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 	return 0;
 }
 
-/* Options that print and end: 1 when it was one. */
+/* Handles an option that prints and exits; returns 1 if it was one. */
 static int print_only(const struct option_row *row)
 {
 	if (strcmp(row->name, "help") == 0)
@@ -254,7 +255,7 @@ int options_parse(struct options *o, int argc, char **argv, struct lj_error *err
 {
 	struct lj_config *c = &o->config;
 	struct given given = {0};
-	bool begun = true; /* what follows -- is further to a file's eal.args */
+	bool begun = true; /* arguments after -- are added to a file's eal.args */
 	int own = 1, ret = 0;
 
 	memset(o, 0, sizeof(*o));

@@ -1,4 +1,4 @@
-/* The command line: a table of options over the configuration. */
+/* Private: command-line options, which set configuration keys. */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
@@ -10,9 +10,9 @@ struct options {
 };
 
 /*
- * Reads the command line into `o`, files before --set before the other options whatever their
- * order. What only prints (--help, --version, --help-config, --help-counters, --help-features) is
- * done here: returns 1. 0, or -errno with `err`.
+ * Parses the command line into `o`: configuration files first, then --set, then the other options,
+ * in whatever order they are given. Options that only print (--help, --version, --help-config,
+ * --help-counters, --help-features) are handled here: returns 1. 0, or -errno with `err`.
  */
 int options_parse(struct options *o, int argc, char **argv, struct lj_error *err);
 void options_free(struct options *o);

@@ -15,7 +15,7 @@ bool place_of_program(char path[PATH_MAX])
 	return length > 0;
 }
 
-/* The first of two places, from the program's folder, that is there. */
+/* The first existing one of two places, relative to the program's folder. */
 static bool find(const char *const places[2], char path[PATH_MAX])
 {
 	char program[PATH_MAX], candidate[2 * PATH_MAX];

@@ -1,6 +1,6 @@
 /*
- * linejudge rss-predict: reads a capture and tells how the RSS of a NIC would spread it, without
- * the NIC. The key is the symmetric one unless --key gives another.
+ * linejudge rss-predict: reads a capture and predicts how a NIC's RSS would distribute it. The key
+ * is the symmetric one unless --key gives another.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -126,7 +126,8 @@ static int set_up_rss(struct prediction *p, struct lj_error *err)
 
 	if (ret != 0)
 		return ret;
-	/* A slip of the pen must not predict another NIC's spread. */
+	/* An unknown driver is an error: the generic one would predict another NIC's
+	 * distribution. */
 	if (strcmp(driver.name, "generic") == 0 && strcmp(p->driver, "generic") != 0)
 		ret = lj_error_set(err, ENOENT, "--driver",
 				   "there is no %s.json in drivers-config; for a driver without "
@@ -175,7 +176,7 @@ static int read_capture(struct prediction *p, struct lj_source *source, struct l
 	struct lj_parser parser;
 	struct lj_burst burst;
 
-	/* A NIC hashes the outer headers. */
+	/* Do not decapsulate: NICs hash the outer headers. */
 	lj_parser_init(&parser, &counters, false, true);
 	while (lj_source_rx(source, 0, &burst) > 0 ||
 	       lj_source_state(source) == LJ_SOURCE_RUNNING) {
@@ -199,7 +200,7 @@ static int read_capture(struct prediction *p, struct lj_source *source, struct l
 	return -EIO;
 }
 
-/* The fullest queue's share of packets over the mean. */
+/* Imbalance: maximum over mean of the queues' packets. */
 static double imbalance(const uint64_t *counts, uint32_t n)
 {
 	uint64_t sum = 0, max = 0;

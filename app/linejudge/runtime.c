@@ -11,7 +11,7 @@
 
 #include <rte_eal.h>
 
-/* Who listens on a socket; -1 when nobody does. */
+/* The PID of the process that listens on a socket; 0 if unknown, -1 if there is none. */
 static pid_t listener(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -28,7 +28,7 @@ static pid_t listener(const char *path)
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
 		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes);
 	else if (errno == EAGAIN)
-		peer.pid = 0; /* its queue is full */
+		peer.pid = 0; /* the backlog is full, so somebody listens */
 	close(fd);
 	return peer.pid;
 }
@@ -45,7 +45,7 @@ static int in_use(const char *path, pid_t pid, struct lj_error *err)
 			    who, path);
 }
 
-/* As the EAL takes it: the last one counts. */
+/* The last --file-prefix counts, as in the EAL. */
 static const char *prefix_of(char *const *args)
 {
 	const char *prefix = "rte";
@@ -59,7 +59,7 @@ static const char *prefix_of(char *const *args)
 	return prefix;
 }
 
-/* As the EAL has it (eal_create_runtime_dir()). */
+/* As in the EAL's eal_create_runtime_dir(). */
 static const char *folder_of_all(void)
 {
 	const char *folder = getenv("RUNTIME_DIRECTORY");
@@ -101,7 +101,8 @@ static void remove_folder(void)
 		rmdir(folder);
 }
 
-/* What is registered last is called first: the EAL's own, which removes its socket. */
+/* Exit handlers run in reverse order, so the EAL's, which removes its socket, runs before this
+ * one. */
 void runtime_remove_at_exit(void)
 {
 	atexit(remove_folder);

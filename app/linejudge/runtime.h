@@ -1,5 +1,6 @@
 /*
- * The folder that the EAL makes for a process, as /run/dpdk/PREFIX, and its telemetry socket in it.
+ * Private: the runtime folder that the EAL creates, such as /run/dpdk/PREFIX, and the telemetry
+ * socket in it.
  *
  * Thread: main.
  */
@@ -11,18 +12,18 @@
 #define RUNTIME_SOCKET "dpdk_telemetry.v2"
 
 /*
- * Whether a start by these arguments would have its folder to itself: without hugepages the EAL
- * does not lock it, and only gives the second one's socket another name. Touches nothing. 0, or
- * -EADDRINUSE and `err` (where: the key) while another process answers there.
+ * Whether no other process uses the runtime folder for these arguments. Without hugepages the EAL
+ * does not lock the folder; a second process only gets a socket of another name. Changes nothing.
+ * 0, or -EADDRINUSE with `err` (where: the key) if another process answers there.
  */
 int runtime_check_free(char *const *eal_args, struct lj_error *err);
 
-/* The same of the folder that the started EAL has: whether the socket in it is ours. 0 also when
- * there is none. */
+/* The same for the folder of the initialized EAL: whether the socket in it is ours. 0 also if there
+ * is no socket. */
 int runtime_check_own(struct lj_error *err);
 
-/* Has the folder removed at exit, after the EAL has removed what is its own; unless something is
- * left in it. Call before the EAL is started, once. */
+/* Removes the folder at exit, after the EAL has removed its files, if it is empty. Call once,
+ * before rte_eal_init(). */
 void runtime_remove_at_exit(void);
 
 #endif

@@ -20,7 +20,7 @@ void spread_free(struct spread *s)
 	free(s->table);
 }
 
-/* The key's entry, or the free one where it would be. */
+/* The key's entry, or the free entry to insert it at. */
 static struct spread_flow *find(struct spread_flow *table, uint64_t capacity,
 				const struct lj_flow_key *key, uint64_t hash)
 {
@@ -48,8 +48,7 @@ static int grow(struct spread *s)
 	return 0;
 }
 
-/* Looks both ways at once: a capture may hold one direction only, and the other would part all the
- * same. */
+/* Computes the queues of both directions, because the capture may hold only one of them. */
 static int account_flow(struct spread *s, const struct lj_packet *packet, uint16_t queue,
 			uint16_t reverse_queue)
 {

@@ -14,8 +14,8 @@
 struct watcher {
 	struct lj_pipeline *pipeline;
 	const struct lj_config *config;
-	uint64_t ping_every_ns;	       /* 0: nobody asks for pings */
-	uint64_t pinged_tsc, told_tsc; /* status */
+	uint64_t ping_every_ns;	       /* 0: no watchdog */
+	uint64_t pinged_tsc, told_tsc; /* of the latest ping and the latest status */
 };
 
 static bool passed(uint64_t since_tsc, uint64_t now_tsc, uint64_t ns)
@@ -38,7 +38,8 @@ static void tell_status(struct watcher *w, uint64_t now_tsc, uint64_t stalled_ns
 			  stalled_ns > 0 ? "; an lcore is stalled" : "");
 }
 
-/* A stalled lcore costs the pings, and after keepalive.restart_ms, by policy, the process. */
+/* While an lcore is stalled, no pings are sent. After keepalive.restart_ms the process aborts if
+ * keepalive.policy says so. */
 static void look_after(struct watcher *w)
 {
 	uint64_t stalled_ns = lj_pipeline_keepalive(w->pipeline);
@@ -64,7 +65,7 @@ void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_control *
 	struct watcher w = {
 		.pipeline = p,
 		.config = c,
-		/* A third of what is allowed: two may come late. */
+		/* A third of the timeout, so that two late pings do no harm. */
 		.ping_every_ns = lj_service_watchdog_ns() / 3,
 	};
 	bool asked = false, open = shell != NULL;
@@ -83,7 +84,7 @@ void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_control *
 		now_ns = lj_clock_wall_ns(rte_rdtsc());
 		lj_pipeline_watch(p, now_ns);
 		lj_control_attend(control, now_ns);
-		/* A signal that comes meanwhile is about what may have been read already. */
+		/* Clear first: the models may change again while they are read. */
 		if (*reload) {
 			*reload = 0;
 			if (!lj_control_reload(control))

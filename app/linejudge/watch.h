@@ -1,4 +1,4 @@
-/* What main does while the lcores work: prompt, keepalive, watchdog, status, ports. */
+/* Private: the loop of main while the lcores work: prompt, keepalive, watchdog, status, ports. */
 #ifndef WATCH_H
 #define WATCH_H
 
@@ -8,9 +8,9 @@
 #include "lj_pipeline.h"
 
 /*
- * Watches until the roles have finished; at the prompt a finished replay stays to be asked.
- * `*interrupted` becoming non-zero asks for the end, `*reload` for the models to be read anew.
- * `shell` may be NULL. Aborts where keepalive.policy says so.
+ * Runs until the roles have finished; with a prompt, a finished replay stays until the prompt ends.
+ * A non-zero `*interrupted` requests the end, `*reload` a reload of the models. `shell` may be
+ * NULL. Aborts if keepalive.policy says so.
  */
 void watch(struct lj_pipeline *p, const struct lj_config *c, struct lj_control *control,
 	   struct lj_shell *shell, const volatile sig_atomic_t *interrupted,
