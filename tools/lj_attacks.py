@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""Attacks that are made, to train on beside captured ones: floods, scans, guessing and a few more, of which few captures are public.
+"""Generates synthetic attacks for training, in addition to captured ones: floods, scans, password guessing and others of which few captures are
+public.
 
     tools/lj_attacks.py --out DIR [--captures N]
 
-What such an attack is, is a matter of its mechanism: packets that nobody answers, from everywhere; one host at many ports; the same short
-talk with one service again and again; much data in questions for names; a program that calls home. Of some, on a link of asymmetric
-routes, one half alone. What is not is drawn anew for each capture, widely: rates, sizes, options of a SYN, timestamps, round
-trips, addresses, who answers. So that a model learns the mechanism, and no tool. Nothing is ever measured on these captures.
+Each is defined by its mechanism: packets that nobody answers, from everywhere; one host at many ports; the same short exchange with one service
+over and over; much data in DNS queries; a program that calls home. Some contain only one direction, as seen on a link with asymmetric routing.
+Everything else is random for each capture, in wide ranges: rates, sizes, SYN options, timestamps, round-trip times, addresses, who answers; so a
+model learns the mechanism rather than a tool. No model is ever evaluated on these captures.
 """
 
 import argparse
@@ -39,8 +40,8 @@ ATTACKS = {
 
 
 def write(folder, captures=CAPTURES):
-    """`captures` of each attack under `folder`; rows as LABELS.tsv has them, with `path` and the addresses of `attacker` and `victim`, where
-    there are such: an attacker is nobody where sources are spoofed or others are made to answer, a victim where a program calls home."""
+    """Writes `captures` captures of each attack to `folder`. Returns rows as in LABELS.tsv, with `path` and the addresses of `attacker` and
+    `victim` if they exist: there is no attacker if sources are spoofed or others are made to answer, no victim if a program calls home."""
     os.makedirs(folder, exist_ok=True)
     rows = []
     for kind, (family, make) in enumerate(ATTACKS.items()):

@@ -1,4 +1,4 @@
-"""Several boosters as one: its margin is the mean of theirs, and every engine runs it as any other."""
+"""Combines several boosters into one whose margin is the mean of theirs, and which every engine can run."""
 
 import numpy
 
@@ -6,7 +6,7 @@ import lj_foreign
 
 
 def _shrink(tree, factor):
-    """Multiplies what the leaves of a tree add, in float32 as it is added up."""
+    """Divides the contribution of a tree's leaves, in float32 as they are summed."""
     values, weights = tree["split_conditions"], tree["base_weights"]
     for node, child in enumerate(tree["left_children"]):
         weights[node] = float(numpy.float32(weights[node]) * factor)
@@ -15,8 +15,8 @@ def _shrink(tree, factor):
 
 
 def joined(boosters):
-    """Trees take turns, a round of all before the next round of any: so the first n * len(boosters) trees are what the boosters were
-    after n rounds, but for the leaves, which are divided by len(boosters)."""
+    """Interleaves the trees round by round: the first n * len(boosters) trees are the boosters after n rounds, with leaves divided by
+    len(boosters)."""
     if len(boosters) == 1:
         return boosters[0]
     documents, factor = [lj_foreign.document_of(booster) for booster in boosters], numpy.float32(1 / len(boosters))

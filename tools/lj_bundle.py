@@ -1,4 +1,4 @@
-"""Writes a model bundle: booster, golden rows, manifest. models/README.md says what is in them."""
+"""Writes a model bundle: booster, golden rows, manifest. models/README.md describes the files."""
 
 import contextlib
 import csv
@@ -40,7 +40,7 @@ def write_golden(path, booster, dataset, columns):
 
 
 def place_for(out):
-    """`out` in full, where a bundle can be written: what cannot is told before hours of work."""
+    """Returns the absolute path of `out`; refuses one that cannot be written, before hours of work."""
     out = os.path.abspath(out)
     if os.path.exists(out) and not os.path.isdir(out):
         raise ValueError(f"{out}: is there, and no folder")
@@ -52,8 +52,8 @@ def place_for(out):
 
 @contextlib.contextmanager
 def staged(out):
-    """A folder of the same name to write the bundle to. What is in it stands in `out` once linejudge has proved it, and not before: what
-    is interrupted or fails leaves `out` as it was."""
+    """A temporary folder of the same name for the bundle. Its files replace those in `out` once linejudge has checked it; if anything fails
+    before, `out` is unchanged."""
     out = place_for(out)
     with tempfile.TemporaryDirectory(prefix=".bundle-", dir=os.path.dirname(out)) as scratch:
         folder = os.path.join(scratch, os.path.basename(out))
@@ -61,7 +61,7 @@ def staged(out):
         yield folder
         lj_foreign.check(folder, out)
         os.makedirs(out, exist_ok=True)
-        # The manifest last: without it the rest is no bundle.
+        # The manifest last: without it the other files are no bundle.
         for name in sorted(os.listdir(folder), key=lambda name: (name == "manifest.json", name)):
             if os.path.isdir(os.path.join(out, name)):
                 shutil.rmtree(os.path.join(out, name))
@@ -90,7 +90,7 @@ def keep(out, manifest):
 
 
 def add_family(out, folder):
-    """Has the bundle's manifest name the folder within it whose model names families."""
+    """Names in the bundle's manifest the subfolder with its family model."""
     with open(os.path.join(out, "manifest.json"), encoding="ascii") as file:
         manifest = json.load(file)
     manifest["family"] = {"folder": folder, "sha256": sha256(os.path.join(out, folder, "manifest.json"))}

@@ -1,14 +1,19 @@
-"""A bundle's threshold from a site's own scores, and calibration.json, which keeps it beside the bundle. Needs Python alone.
+"""Determines a bundle's threshold from a site's own scores, and stores it in calibration.json beside the bundle. Needs only Python.
 
-The estimator. Attacks may be among the traffic that a site takes for ordinary, and would push the threshold up until nothing
-alarms. They come from, or go to, few hosts, and most flows of such a host alarm; false alarms are spread thin. So a host with at
-least SUSPECT_FLOWS flows of which at least SUSPECT_SHARE alarm at the threshold as shipped is suspected, and its alarming flows
-are set aside; all together may be at most a stated share of the flows (0: nobody is suspected). Of the rest, n flows, the threshold lies just over
-the score that is k + 1 from the top, k = rate * n rounded down: at most the rate alarms. Where that is under the threshold as shipped, few hosts in
-a few hours say that nothing comes of being bolder: it is believed as far as it is sure. Of clusters, an initiator's flows in a twentieth of the
-time, as many are drawn with replacement, DRAWS times; the variance of the log odds of the threshold by each draw is set against SITES_DIFFER squared,
-that of sites around the threshold as shipped, and the threshold lies between the two as they weigh. Over the shipped one nothing is changed: there
-the alarms were seen. What all that is worth on other traffic is measured on halves of the clusters: set on one, counted on the other, SPLITS times.
+The estimator:
+
+1. Suspects. Attacks in the traffic would raise the threshold until nothing alarms. They come from, or go to, few hosts, and most flows of
+   such a host alarm, while false alarms are spread over many hosts. So a host is suspected if it has at least SUSPECT_FLOWS flows of which
+   at least SUSPECT_SHARE alarm at the shipped threshold, and its alarming flows are set aside. If these are more than a given share of all
+   flows, calibration refuses; with a share of 0 no host is suspected.
+2. Quantile. Of the remaining n flows, the threshold is just above score number k + 1 from the top, k = rate * n rounded down: at most
+   the requested rate alarms.
+3. Shrinkage. If that is below the shipped threshold, it is weighted by its reliability, since few hosts in a few hours do not show that
+   a lower threshold is safe. A cluster is one initiator's flows in 1/20 of the time. Bootstrap: clusters are drawn with replacement,
+   DRAWS times; with V the variance of the log odds of the resulting thresholds, and SITES_DIFFER squared the variance of sites around the
+   shipped threshold, the weight is SITES_DIFFER^2 / (SITES_DIFFER^2 + V), applied in log odds. A threshold above the shipped one is not
+   changed, since its alarms have been observed.
+4. Uncertainty. The clusters are split into halves, SPLITS times: the threshold is set on one half, and the alarms are counted on the other.
 """
 
 import collections
@@ -26,22 +31,22 @@ import sys
 SUSPECT_FLOWS, SUSPECT_SHARE = 20, 0.5
 SPLITS = 200
 DRAWS, SLICES = 100, 20
-SITES_DIFFER = 1.0  # log odds; five benign sources' own thresholds lie 0.2 to 2.4 from what was set without them
-ENOUGH = 10  # alarms among the flows, for a rate to be measured at all
-SAMPLE = 500_000  # flows that are kept, of however many there are
+SITES_DIFFER = 1.0  # in log odds; the own thresholds of five benign sources differ by 0.2 to 2.4 from those set without them
+ENOUGH = 10  # expected alarms for which a rate can be measured
+SAMPLE = 500_000  # flows that are kept; a random sample if there are more
 FORMAT = 1
-ENTRY = {"id", "made", "threshold", "asked", "traffic"}  # what is read again
+ENTRY = {"id", "made", "threshold", "asked", "traffic"}  # fields that are read back
 
-# A flow's score and ends, when it began, and when it ended, if that is known.
+# A flow's score and endpoints, its start, and its end if known.
 Scored = collections.namedtuple("Scored", "score source target time_s end_s", defaults=(None,))
 
 
 class Unfit(ValueError):
-    """Traffic that a threshold cannot be set by."""
+    """Traffic that cannot be used for calibration."""
 
 
 class Sample(list):
-    """All flows of a source, or as many as are kept drawn from them alike (Vitter's algorithm R); `total` is how many there were."""
+    """All flows of a source, or a uniform random sample of them (Vitter's algorithm R); `total` is the number of flows."""
 
     def __init__(self, flows, most=SAMPLE, seed=1):
         super().__init__()
@@ -59,7 +64,8 @@ def _time_s(text):
 
 
 def _events(lines):
-    """(number, event) of each line. One that a crash, a full disk or a read of what is just being written cut is passed over: two, and one in a thousand."""
+    """(number, event) of each line. Tolerates incomplete lines, after a crash, on a full disk or in a file that is being written: two, and one
+    in a thousand."""
     first, cut, number = None, 0, 0
     for number, line in enumerate(lines, start=1):
         try:
@@ -75,7 +81,7 @@ def _events(lines):
 
 
 def read_eve(lines, model):
-    """Scored flows of EVE lines, by the model of that name where several scored."""
+    """The scored flows of EVE lines; if several models scored, the scores of `model`."""
     for number, event in _events(lines):
         try:
             if event["event_type"] != "flow" or event["ml"].get("early") or event["ml"].get("shed"):
@@ -93,7 +99,7 @@ def read_eve(lines, model):
 
 
 def suspects(flows, shipped):
-    """{host: its alarming flows} of hosts most of whose flows alarm."""
+    """{host: number of its alarming flows} of hosts whose flows mostly alarm."""
     seen, alarms = collections.Counter(), collections.Counter()
     for flow in flows:
         for host in {flow.source, flow.target}:
@@ -103,7 +109,7 @@ def suspects(flows, shipped):
 
 
 def just_over(score):
-    """The least number that no score which EVE prints so (six digits) reaches; 1 is the most a threshold can be."""
+    """The least number that no score reaches which EVE, with six digits, prints like this one; a threshold is at most 1."""
     return min(score + 0.5 * 10 ** (math.floor(math.log10(score)) - 5), 1) if score > 0 else 1e-9
 
 
@@ -113,7 +119,7 @@ def threshold_for(scores, rate):
 
 
 def clusters(flows):
-    """Scores of flows that belong together: of one initiator in one slice of the time."""
+    """The scores of each cluster: one initiator's flows in one slice of time."""
     begin = min(flow.time_s for flow in flows)
     slice_s, together = (max(flow.time_s for flow in flows) - begin) / SLICES or 1, collections.defaultdict(list)
     for flow in flows:
@@ -127,11 +133,11 @@ def log_odds(threshold):
 
 
 def belief(flows, rate, seed=1):
-    """How far a threshold by these flows is to be believed against the one as shipped: 0 to 1."""
+    """The weight, 0 to 1, of a threshold from these flows relative to the shipped one."""
     drawn, draw = clusters(flows), random.Random(seed)
     if len(drawn) < 2:
         return 0.5
-    # Only scores near the top can decide.
+    # Only scores near the top can determine the threshold; omit the others.
     least = sorted((flow.score for flow in flows), reverse=True)[min(int(10 * rate * len(flows)) + 100, len(flows) - 1)]
     tops = [(len(scores), [s for s in scores if s >= least]) for scores in drawn]
     found = []
@@ -143,14 +149,14 @@ def belief(flows, rate, seed=1):
 
 
 def between(threshold, shipped, believed):
-    """The threshold itself where it is stricter than the one as shipped; otherwise between them, in log odds."""
+    """The threshold itself if it is above the shipped one; else the weighted mean of the two, in log odds."""
     if threshold >= shipped:
         return threshold
     return 1 / (1 + math.exp(-(believed * log_odds(threshold) + (1 - believed) * log_odds(shipped))))
 
 
 def spread(flows, rate, shipped, believed, seed=1):
-    """5 %, 50 % and 95 % of the share that alarms on other clusters than the threshold was set by."""
+    """The 5 %, 50 % and 95 % quantiles of the share of alarms in clusters that the threshold was not set on."""
     drawn, shares, draw = clusters(flows), [], random.Random(seed)
     if len(drawn) < 2:
         return None
@@ -164,19 +170,19 @@ def spread(flows, rate, shipped, believed, seed=1):
 
 
 def refuse_alerts_alone(flows, shipped):
-    """EVE lines of all flows are wanted."""
+    """Refuses EVE lines with alerts only: all flows are needed."""
     if len(flows) >= SUSPECT_FLOWS and all(flow.score >= shipped for flow in flows):
         raise Unfit(f"all {len(flows)} flows alarm: of traffic as it is, eve.flows has to be all, not alerts")
 
 
 def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05, hours=None):
-    """An entry of calibration.json's history, not yet numbered. `flows`: all, or a Sample of them; `hours`: how long they took, if not as
-    long as from the first's start to the last's end."""
+    """Returns an entry for calibration.json's history, without id. `flows`: all, or a Sample; `hours`: their duration, if it differs from the
+    time between the first start and the last end."""
     if not flows:
         raise Unfit("there is no flow to calibrate by")
     end_s = max(flow.time_s if flow.end_s is None else flow.end_s for flow in flows)
     hours = hours or max((end_s - min(flow.time_s for flow in flows)) / 3600, 1 / 3600)
-    each = getattr(flows, "total", len(flows)) / len(flows)  # so many flows does one stand for
+    each = getattr(flows, "total", len(flows)) / len(flows)  # number of flows that each one represents
     hosts = suspects(flows, shipped) if contaminated > 0 else {}
     kept = [f for f in flows if f.score < shipped or (f.source not in hosts and f.target not in hosts)]
     aside = len(flows) - len(kept)
@@ -203,7 +209,7 @@ def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05,
 
 
 def report(entry, shipped):
-    """What a person needs before activating it."""
+    """The report for the decision to activate an entry."""
     traffic, alerts = entry["traffic"], entry["alerts"]
     per_hour = (traffic["flows"] - traffic["set_aside"]) / traffic["hours"]
     asked = "{:g} of flows".format(entry["asked"]["fpr"]) if "fpr" in entry["asked"] else \
@@ -234,14 +240,14 @@ def report(entry, shipped):
 
 
 def makes_sense(kept):
-    """Whether what a calibration.json has is of the kinds that are written to it."""
+    """Whether the fields have the types that are written to calibration.json."""
     history = kept["history"]
     return isinstance(history, list) and all(isinstance(e, dict) and ENTRY <= e.keys() and isinstance(e["traffic"], dict) for e in history) and (
         kept["active"] is None or kept["active"] in [e["id"] for e in history])
 
 
 class Bundle:
-    """A bundle's threshold as shipped, and its calibration.json."""
+    """A bundle's shipped threshold, and its calibration.json."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -266,17 +272,18 @@ class Bundle:
             if not makes_sense(kept):
                 raise Unfit(f"{self.path}: makes no sense: its history is not what tools/calibrate writes, or the active one is not in it; without the "
                             "file the model runs as shipped")
-            # What was measured on another booster says nothing of this one.
+            # A calibration of another booster is ignored.
             if kept["booster_sha256"] == self.sha256:
                 self.kept = kept
 
     def check_writable(self):
-        """Before an hour is watched."""
+        """Called before traffic is observed, possibly for hours."""
         if not os.access(self.folder, os.W_OK):
             raise Unfit(f"{self.folder}: cannot be written, and calibration.json is kept there")
 
     def as_it_is_now(self):
-        """The same, once its traffic was watched: others may have been calibrated, activated or reverted since, and the model been replaced."""
+        """The bundle reread after its traffic was observed: meanwhile others may have calibrated, activated or reverted it, or replaced the
+        model."""
         now = Bundle(self.folder)
         if now.sha256 != self.sha256:
             raise Unfit(f"{self.folder}: has another model by now than the one whose scores were watched: nothing is changed")
@@ -289,7 +296,7 @@ class Bundle:
         self.kept["history"].append({"id": 1 + max((e["id"] for e in self.kept["history"]), default=0), **entry})
 
     def activate(self):
-        """Puts the latest entry in force; it remembers which was."""
+        """Activates the latest entry, which records the previous one."""
         if not self.kept["history"]:
             raise Unfit(f"{self.path}: there is nothing to activate")
         latest = self.kept["history"][-1]
@@ -298,14 +305,14 @@ class Bundle:
         return latest
 
     def revert(self):
-        """Puts what was in force before back; the entry's number, or None for the threshold as shipped."""
+        """Reactivates the previous entry; returns its number, or None for the shipped threshold."""
         if self.kept["active"] is None:
             raise Unfit(f"{self.path}: the threshold is as shipped: there is nothing to revert")
         self.kept["active"] = self.entry(self.kept["active"]).get("before")
         return self.kept["active"]
 
     def listed(self):
-        """A line each: as shipped, then every entry; a star where it is in force."""
+        """One line for the shipped threshold and for each entry; the active one has a star."""
         lines = [f"{' ' if self.kept['active'] else '*'} as shipped: threshold {self.shipped:.6g}"]
         for entry in self.kept["history"]:
             asked = ", ".join(f"{name} {value:g}" for name, value in entry["asked"].items())
@@ -314,7 +321,7 @@ class Bundle:
         return "\n".join(lines)
 
     def save(self):
-        """Whole or not at all, and for whom the bundle is: root's umask is no reason why service.user should not read it."""
+        """Writes the file atomically, with the bundle's group and mode, so that service.user can read it even if root has a strict umask."""
         bundle = os.stat(os.path.join(self.folder, "manifest.json"))
         with open(self.path + ".new", "w", encoding="ascii") as file:
             with contextlib.suppress(OSError):

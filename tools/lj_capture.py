@@ -1,15 +1,15 @@
-"""Packets of a capture file for tools that handle labels and merges: what linejudge reads, pcap and pcapng of Ethernet."""
+"""Reads the packets of a capture file, for tools that handle labels and merges: the formats that linejudge reads, pcap and pcapng of Ethernet."""
 
 import struct
 
 MAGIC_US, MAGIC_NS, MAGIC_PCAPNG = 0xA1B2C3D4, 0xA1B23C4D, b"\n\r\r\n"
 ETHERNET = 1
-INTERFACE, PACKET_OLD, PACKET_SIMPLE, PACKET = 1, 2, 3, 6  # pcapng's blocks
-TIME_RESOLUTION, TIME_OFFSET = 9, 14  # an interface's options
+INTERFACE, PACKET_OLD, PACKET_SIMPLE, PACKET = 1, 2, 3, 6  # block types of pcapng
+TIME_RESOLUTION, TIME_OFFSET = 9, 14  # options of an interface
 
 
 def read(path):
-    """(time_ns, wire length, frame) of each packet, as far as the file is whole."""
+    """(time_ns, wire length, frame) of each packet, up to a truncated end."""
     with open(path, "rb") as file:
         data = file.read()
     try:
@@ -41,7 +41,7 @@ def _pcap(path, data):
 
 
 def _ticks(order, body):
-    """(ticks a second, seconds to add) of an interface."""
+    """(ticks per second, offset in seconds) of an interface."""
     at, ticks, offset_s = 8, 10**6, 0
     while at + 4 <= len(body):
         code, length = struct.unpack_from(order + "HH", body, at)

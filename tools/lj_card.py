@@ -1,4 +1,4 @@
-"""The card of a bundle: what it was trained on, what it catches on captures that it did not see, and what not."""
+"""Writes a bundle's card: what it was trained on, what it detects in captures that it did not see, and what it does not."""
 
 import os
 
@@ -12,7 +12,7 @@ ENOUGH, FEW_CAPTURES = 10, 3
 
 
 def interval(dataset, rows, scores, threshold):
-    """90 % interval of recall at `threshold`, captures drawn with replacement."""
+    """90 % interval of recall at `threshold`, by bootstrap over captures."""
     malicious = rows[dataset.y[rows] == 1]
     captures, index = numpy.unique(dataset.capture[malicious], return_inverse=True)
     caught = numpy.bincount(index, scores[malicious] >= threshold)
@@ -22,7 +22,7 @@ def interval(dataset, rows, scores, threshold):
 
 
 def family_recalls(dataset, rows, scores, threshold):
-    """{family: (captures, flows, recall)} of malicious rows."""
+    """{family: (captures, flows, recall)} of the malicious rows."""
     table = {}
     for family in sorted(set(dataset.family[rows[dataset.y[rows] == 1]])):
         chosen = rows[(dataset.family[rows] == family) & (dataset.y[rows] == 1)]
@@ -31,7 +31,7 @@ def family_recalls(dataset, rows, scores, threshold):
 
 
 def measures(dataset, scores, threshold, merged):
-    """Names and numbers over all plain, or all merged, rows."""
+    """{name: figure} over all plain, or all merged, rows."""
     rows = numpy.flatnonzero(dataset.merged == merged)
     y, own = dataset.y[rows], scores[rows]
     one_percent = lj_recipe.threshold_at(own[y == 0], 0.01)
@@ -50,12 +50,12 @@ def measures(dataset, scores, threshold, merged):
 
 
 def sides_of(dataset):
-    """[(what a column is called, merged)]: a table of flows has none merged."""
+    """[(column heading, merged)]; a table of flows has no merged rows."""
     return [("plain", False), ("merged", True)][:1 + bool(dataset.merged.any())]
 
 
 def measure_table(dataset, seeds):
-    """`seeds`: [(scores, threshold)]; the median of each measure over them, and of several the least and greatest."""
+    """Rows of the table: the median of each measure over `seeds`, [(scores, threshold)], with minimum and maximum if there are several."""
     sides = [[measures(dataset, scores, threshold, merged) for scores, threshold in seeds] for _, merged in sides_of(dataset)]
     lines = ["| | " + " | ".join(name for name, _ in sides_of(dataset)) + " |", "|---|" + "---:|" * len(sides)]
     for name in sides[0][0]:
@@ -82,14 +82,14 @@ def family_table(dataset, scores, threshold):
 
 
 def few_benign(dataset):
-    """Says so where a rate of 0.1 % cannot be told from these flows."""
+    """A note if there are too few benign flows to measure a rate of 0.1 %."""
     n = int((dataset.y == 0).sum())
     return "" if n * 0.001 >= ENOUGH else (
         f" Of {n} benign flows that are {int(n * 0.001)}: what alarms in a thousand cannot be told from so few, so calibrate before it is used.")
 
 
 def few_attacks(dataset):
-    """Says of which families too little is here to go by."""
+    """A note that lists families with too few captures or flows."""
     few = [f"{family} ({captures})" for family, (captures, flows, _) in
            family_recalls(dataset, numpy.flatnonzero(~dataset.merged), numpy.zeros(len(dataset.y)), 0).items()
            if captures < FEW_CAPTURES or flows < ENOUGH]
@@ -97,7 +97,7 @@ def few_attacks(dataset):
 
 
 def benign_table(dataset, scores, threshold, quiet):
-    """`quiet`: lj_recipe.quiet_elsewhere()."""
+    """`quiet`: the result of lj_recipe.quiet_elsewhere()."""
     names = [name for name, _ in sides_of(dataset)] + ["never seen"] * bool(quiet)
     lines = ["| source | captures | flows | " + " | ".join(names) + " |", "|---|---:|---:|" + "---:|" * len(names)]
     for publisher in sorted(set(dataset.publisher[dataset.y == 0])):

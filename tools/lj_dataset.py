@@ -1,4 +1,4 @@
-"""Labelled captures, alone and merged, to a table of features, by way of linejudge's own extraction."""
+"""Converts labelled captures, alone and merged, to a table of features, extracted by linejudge itself."""
 
 import collections
 import contextlib
@@ -28,23 +28,23 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LINEJUDGE = os.path.join(ROOT, "build", "app", "linejudge")
 IDENTITY_COLUMNS = 9
 
-# Labelled benign, but their names say otherwise.
+# Labelled benign, but their names suggest otherwise.
 SUSPECT = ("dns_exfiltration", "dns-exf", "monero", "badpackets")
 
-# Of one capture, plain or within a merge: more say nothing new.
+# Most flows of one capture, plain or within a merge: more add no information.
 CAPTURE_CAP = 3000
-BUCKETS = 10  # captures of one bucket are merged with each other and with no others
-BUCKETS_FEW = 5  # where a class has fewer than BUCKETS captures; it has to have these
+BUCKETS = 10  # captures are merged only with others of the same bucket
+BUCKETS_FEW = 5  # if a class has fewer than BUCKETS captures; the minimum
 ATTACKS_A_MERGE, BENIGN_A_MERGE, BENIGN_AN_OVERLAY = 3, 12, 24
-MADE_TURNS = 2  # merges that a made attack is in: of one its attacker is behind a shared address, of the other an ordinary host
+MADE_TURNS = 2  # merges of each synthetic attack: in one its attacker is behind a shared address, in the other it is an ordinary host
 SPREAD_S = 300
 SHARED = (0, 1, 2, 4, 8)
 
 
 class Dataset:
-    """X [n][features] float32, y [n], capture index [n], merged [n]; captures' names, families, publishers and buckets.
+    """X [n][features] float32, y [n], capture index [n], merged [n]; the captures' names, families, publishers and buckets.
 
-    Rows of attacks that were made (tools/lj_attacks.py) are there to train on, and `real` is False of them."""
+    Rows of synthetic attacks (tools/lj_attacks.py), with `real` False, are for training only."""
 
     def __init__(self, captured, made=(), folds=True):
         labels = [*captured, *made]
@@ -68,37 +68,37 @@ class Dataset:
         return self.index()
 
     def index(self):
-        """What a row has of its capture."""
+        """Derives each row's family, publisher and bucket from its capture."""
         self.family, self.publisher = self.families[self.capture], self.publishers[self.capture]
-        # Numbers in the order of the names: comparing names row by row took most of a training's time.
+        # Numbers in the order of the names: comparing names row by row took most of the training time.
         self.family_number, self.publisher_number = (numpy.unique(names, return_inverse=True)[1][self.capture]
                                                      for names in (self.families, self.publishers))
         self.bucket, self.real = self.buckets[self.capture], self.publisher != lj_attacks.PUBLISHER
         return self
 
     def without(self, publishers):
-        """The same, less those publishers' captures."""
+        """The data set without the captures of these publishers."""
         unknown = sorted(set(publishers) - set(self.publishers))
         if unknown:
             raise ValueError(f"no publisher {unknown[0]}; there are {', '.join(sorted(set(self.publishers)))}")
         return self.only(~numpy.isin(self.publisher, list(publishers))).checked("without " + ", ".join(publishers))
 
     def checked(self, what):
-        """Itself, if there is of both to learn from."""
+        """Returns itself; an error if it does not have both classes."""
         for label, name in enumerate(("benign", "malicious")):
             if not (self.y[self.real] == label).any():
                 raise ValueError(f"{what}: no flow is {name}")
         return self
 
     def only(self, mask):
-        """A data set of those rows; the rest is shared."""
+        """A data set of these rows; everything else is shared."""
         part = copy.copy(self)
         part.x, part.y, part.capture, part.merged = self.x[mask], self.y[mask], self.capture[mask], self.merged[mask]
         return part.index()
 
 
 def unpack(data):
-    """The folder that has the captures: `data` itself, or a temporary one its archives are unpacked to."""
+    """The folder of the captures: `data` itself, or a temporary folder to which its archives are unpacked."""
     if not os.path.isdir(data):
         raise ValueError(f"{data}: is no folder of captures")
     if os.path.isdir(os.path.join(data, "traffic")):
@@ -118,7 +118,7 @@ def unpack(data):
 
 
 def deal_to_buckets(labels):
-    """How many buckets, and each capture's: by a hash of its name, so that a bucket has as many of each class as the next."""
+    """The number of buckets, and each capture's bucket, by a hash of its name; classes are evenly distributed over the buckets."""
     sides = [[i for i, label in enumerate(labels) if (label["class"] == "benign") == benign] for benign in (True, False)]
     fewest = min(map(len, sides))
     if fewest < BUCKETS_FEW:
@@ -131,7 +131,7 @@ def deal_to_buckets(labels):
 
 
 def _table(path, sets):
-    """Feature names, and of each flow its identity columns and its values as text: those of `sets`, lists of features."""
+    """Feature names, and each flow's identity columns and values as text. `sets`: feature sets."""
     with tempfile.NamedTemporaryFile(suffix=".csv") as table:
         done = subprocess.run([LINEJUDGE, "--pcap", path, "--model", "none", "--summary", "none", "--features", table.name,
                                "--set", f"features.set={sets}"],
@@ -144,7 +144,7 @@ def _table(path, sets):
 
 
 def _extract(job):
-    """A plain capture or a merge: (feature names, rows float32, labels, capture of each row, merged)."""
+    """Extracts a plain capture or a merge: (feature names, rows float32, labels, capture of each row, merged)."""
     parts, folder, sets = job  # parts: (index of the capture, its label, offset in s, None or a lj_merge.Renaming)
     owner, moved = None, [0]
     paths = [label.get("path") or os.path.join(folder, label["file"]) for _, label, _, _ in parts]
@@ -157,7 +157,7 @@ def _extract(job):
     rules, chosen = [lj_labels.Rule(label["rule"], path) for path, (_, label, _, _) in zip(paths, parts)], [[] for _ in parts]
     for row in rows:
         part = owner[int(row[6])] if owner else 0
-        # A merge moves packets of one time apart, by less than the microsecond.
+        # A merge shifts packets of the same time by less than a microsecond.
         verdict = rules[part](lj_labels.Flow(*row[1:6], int(row[6]) - moved[part] - 1000, int(row[7]) - moved[part]))
         if verdict is not None:
             chosen[part].append((hash_fraction(row[0], "cap"), verdict, row))
@@ -173,7 +173,7 @@ def _extract(job):
 
 
 def complain(label, flows, verdicts, rule):
-    """Says what of a capture's labels came to nothing: a slip of a pen there would pass for few flows."""
+    """Reports labels of a capture that match no flow: otherwise a typo would look like a capture with few flows."""
     wanted = {0} if label["class"] == "benign" else {1}
     if not wanted <= verdicts:
         print(f"{label['file']}: is {label['class']}, and none of its {flows} flows is, by {label['rule']}", file=sys.stderr)
@@ -182,7 +182,7 @@ def complain(label, flows, verdicts, rule):
 
 
 def _merges(labels, n_buckets, buckets):
-    """Attacks embedded among benign captures, and benign captures overlaid, within each bucket."""
+    """Attacks embedded in benign captures, and overlaid benign captures, within each bucket."""
     captured = sum("path" not in label for label in labels)
     yield from _merges_of(range(captured), labels, n_buckets, buckets)
     made = range(captured, len(labels))
@@ -214,15 +214,15 @@ def _merges_of(chosen, labels, n_buckets, buckets, turn=0):
 
 
 def shares(shared, shift, those=None):
-    """A lj_merge.Sharing, or None where no addresses are `shared`."""
+    """A lj_merge.Sharing, or None if no addresses are `shared`."""
     return lj_merge.Sharing(shared, shift, those) if shared else None
 
 
 def renamings(attacks, around, shared, labels, turn, rng):
-    """{capture: None or a lj_merge.Renaming} of a merge of `attacks` and benign captures `around` them, that share `shared` addresses.
+    """{capture: None or a lj_merge.Renaming} for a merge of `attacks` with benign captures `around` them, which share `shared` addresses.
 
-    Few attackers do nothing else, and few victims nothing but suffer. So of a made attack the attacker is behind a shared address in one
-    `turn`, and in the next it and its victim are each the busiest host of a benign capture or two."""
+    Real attackers and victims usually have other traffic, too. So in one `turn` the attacker of a synthetic attack is behind a shared address, and
+    in the next it and its victim each are the busiest host of one or two benign captures."""
     renamed = {i: shares(shared, n) for n, i in enumerate(around, start=len(attacks))}
     free = list(around)
     for n, i in enumerate(attacks):
@@ -242,7 +242,7 @@ def renamings(attacks, around, shared, labels, turn, rng):
 
 
 def check_families(path, labels, lone):
-    """Of a family of one capture nothing can be said that was not learnt: keep it, drop it, or (None) say so and stop."""
+    """A family of one capture cannot be evaluated on unseen captures: keep it, drop it, or (None) raise an error."""
     captures = collections.Counter(label["family"] for label in labels if label["class"] != "benign")
     alone = sorted(family for family, n in captures.items() if n == 1)
     if alone and lone is None:
@@ -264,19 +264,19 @@ def read_labels(folder, path, lone):
         elif not os.path.exists(os.path.join(folder, label["file"])):
             raise ValueError(f"{path}: line {label['line']}: {label['file']}: no such capture under {folder}")
         else:
-            lj_labels.Rule(label["rule"], os.path.join(folder, label["file"]))  # reads its label files, if it has some
+            lj_labels.Rule(label["rule"], os.path.join(folder, label["file"]))  # reads its label files, if any
             labels.append(label)
     return check_families(path, labels, lone), left_out
 
 
 def _begin(folder):
-    """A worker's first: Ctrl-C is the parent's to answer, and what the worker has written by then is in a folder of the parent's."""
+    """Initializes a worker: ignores Ctrl-C, which the parent handles, and puts temporary files into a folder that the parent removes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tempfile.tempdir = folder
 
 
 def _uninterrupted(call, *arguments):
-    """Ctrl-C waits until the call is over: between two of the pool's threads and processes it could leave some that nobody ends."""
+    """Blocks Ctrl-C during the call: while the pool starts its threads and processes, an interrupt could leave some running."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return call(*arguments)
@@ -285,7 +285,7 @@ def _uninterrupted(call, *arguments):
 
 
 def by_workers(work, jobs):
-    """work(job) of each, in their order, by two processes; one that is killed, as where memory ends, ends it all."""
+    """work(job) for each job, in order, by two processes. If one is killed, for instance when memory runs out, this fails."""
     with tempfile.TemporaryDirectory(prefix="linejudge-train-") as folder:
         pool = futures.ProcessPoolExecutor(2, initializer=_begin, initargs=(folder,))
         try:
@@ -297,8 +297,7 @@ def by_workers(work, jobs):
 
 
 def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"):
-    """Extracts every labelled capture that is used, alone and merged, and attacks that are `made` for it; also the names of what is
-    left out."""
+    """Extracts all used captures, alone and merged, with `made` also synthetic attacks. Returns the data set and the names of captures left out."""
     folder, scratch = unpack(data)
     captured, left_out = read_labels(folder, labels_path, lone)
     made_in = tempfile.TemporaryDirectory(prefix="linejudge-made-")
@@ -322,8 +321,8 @@ def load(data, labels_path, lone=None, made=False, sets="linejudge,host,network"
 
 
 def save(path, dataset, left_out, data, labels_path):
-    """Keeps what load() gave, for tools that need it again: whole or not at all, whoever else does so."""
-    kept = io.BytesIO()  # numpy, out of disk, would complain of itself besides
+    """Saves the result of load() for other tools; atomic, even if several processes save."""
+    kept = io.BytesIO()  # in memory first, since numpy prints messages of its own when the disk is full
     numpy.savez_compressed(kept, x=dataset.x, y=dataset.y, capture=dataset.capture, merged=dataset.merged, names=dataset.names,
                            captures=dataset.captures, families=dataset.families, publishers=dataset.publishers,
                            buckets=dataset.buckets, left_out=numpy.array(left_out, str), labels=lj_digest.of_file(labels_path),
@@ -340,7 +339,7 @@ def save(path, dataset, left_out, data, labels_path):
 
 
 def restore(path, data, labels_path):
-    """What save() kept of these very labels."""
+    """Loads a table of save(); an error unless it belongs to these labels and captures."""
     try:
         with numpy.load(path) as file:
             kept = dict(file)
@@ -361,7 +360,7 @@ def restore(path, data, labels_path):
 
 
 def of_labels(path, dataset, labels_path, lone):
-    """Of a kept table the captures that are wanted now: `lone` may have been another."""
+    """The captures of a saved table that are wanted now: `lone` may have been different."""
     wanted = {label["file"] for label in check_families(labels_path, [l for l in lj_labels.read(labels_path) if not is_suspect(l)], lone)}
     missing = sorted(wanted - set(dataset.captures))
     if missing:
@@ -371,7 +370,7 @@ def of_labels(path, dataset, labels_path, lone):
 
 
 def obtain(data, labels_path, table=None, lone=None, made=False):
-    """load(), or what an earlier run kept in the file `table`; there it is kept for the next."""
+    """load(), or the result of an earlier run in the file `table`, which is written if it does not exist."""
     if table and os.path.exists(table):
         dataset, left_out = restore(table, data, labels_path)
         dataset = of_labels(table, dataset, labels_path, lone).checked(table)
@@ -391,6 +390,6 @@ def obtain(data, labels_path, table=None, lone=None, made=False):
 
 
 def hash_fraction(text, salt):
-    """A number in 0..1 that depends on the text alone: the same split in every run."""
+    """A number in 0..1 that depends only on the text, so that splits are reproducible."""
     digest = hashlib.sha256(f"{salt}:{text}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,11 +1,11 @@
-"""By what a kept table is known to be of the labels and captures that are there now."""
+"""Digests that tell whether a saved table belongs to the present labels and captures."""
 
 import hashlib
 import os
 
 import lj_labels
 
-END_BYTES = 1 << 16  # of a capture, by which it is told from another
+END_BYTES = 1 << 16  # bytes from each end of a capture that identify it
 
 
 def of_file(path):
@@ -14,7 +14,7 @@ def of_file(path):
 
 
 def _at_hand(data, labels_path):
-    """(label, path of the capture or None) of each capture: None in an archive, or gone since."""
+    """(label, path of the capture or None) of each capture: None if it is in an archive, or missing."""
     folder = os.path.join(data, "traffic") if os.path.isdir(os.path.join(data, "traffic")) else data
     for label in lj_labels.read(labels_path):
         path = os.path.join(folder, label["file"])
@@ -22,7 +22,7 @@ def _at_hand(data, labels_path):
 
 
 def of_label_files(data, labels_path):
-    """One of all files that rules name, or "" where they are not at hand."""
+    """Digest of all files named by rules; "" if they are not available."""
     digest = hashlib.sha256()
     for label, capture in _at_hand(data, labels_path):
         for name in lj_labels.files_of(label["rule"]):
@@ -33,7 +33,7 @@ def of_label_files(data, labels_path):
 
 
 def of_captures(data, labels_path):
-    """One of their sizes and both ends, or "" where they are not at hand: whole ones may be terabytes."""
+    """Digest of the captures' sizes and both ends; "" if they are not available. Not of all contents, which may be terabytes."""
     digest = hashlib.sha256()
     for _, capture in _at_hand(data, labels_path):
         if capture is None:

@@ -1,4 +1,4 @@
-"""The second model of a bundle: of what alarms, which family of attack it is. One score a family, and one for benign."""
+"""A bundle's second model: the family of attack of a flow that alarms. One output per family, and one for benign."""
 
 import os
 
@@ -10,19 +10,19 @@ import lj_recipe
 
 FOLDER = "family"
 FEATURES_MAX, ROUNDS, FAMILY_CAP = 40, 30, 300
-CLASSES_MAX = 15  # and benign
+CLASSES_MAX = 15  # without benign
 PARAMETERS = {"objective": "multi:softprob", "tree_method": "hist", "max_depth": 5, "eta": 0.2, "subsample": 0.7, "colsample_bytree": 0.5,
               "min_child_weight": 2, "lambda": 2, "nthread": 1}
 
 
 def name_of(kind):
-    """A class's name as a manifest takes it: 31 bytes at most."""
+    """A class name that a manifest accepts: at most 31 bytes."""
     return kind.encode()[:31].decode(errors="ignore")
 
 
 def classes_of(dataset):
-    """Benign and the kinds of attack, the commonest first where there are too many; None where there is one kind. A table may name no kind of
-    an attack, or call it benign."""
+    """Benign and the kinds of attack, the most frequent ones if there are too many; None if there is only one kind. In a table an attack may
+    have no kind, or one that is called benign."""
     kinds, counts = numpy.unique([name_of(lj_recipe.kind_of(f)) for f in dataset.family[dataset.y == 1]], return_counts=True)
     ordered = sorted((-count, kind) for kind, count in zip(kinds, counts) if kind not in ("", "benign"))
     chosen = sorted(ordered[:CLASSES_MAX], key=lambda pair: pair[1])
@@ -30,14 +30,14 @@ def classes_of(dataset):
 
 
 def labels_of(dataset, classes):
-    """Each row's class; -1 of a kind that is none."""
+    """The class of each row; -1 if its kind is no class."""
     number = {name: i for i, name in enumerate(classes) if i > 0}
     return numpy.array([number.get(name_of(lj_recipe.kind_of(family)), -1) if malicious else 0
                         for family, malicious in zip(dataset.family, dataset.y)])
 
 
 def fit(dataset, mask, columns, classes, seed):
-    """A booster of the rows of `mask`: a family's rows weigh as the square root of their number, each class as much as the next."""
+    """Trains a booster on the rows of `mask`: the weight of a family is the square root of its size, and all classes have equal weight."""
     label = labels_of(dataset, classes)
     rows = lj_recipe.cap_families(dataset, mask & (label >= 0), numpy.random.default_rng(seed), FAMILY_CAP)
     weight = lj_recipe.weights(dataset, rows)
@@ -55,14 +55,14 @@ def select_features(dataset, mask, columns, classes, seed):
 
 
 def named(booster, dataset, rows, columns):
-    """The likeliest class but benign of each row, and its share of all those: as lib/model says it."""
+    """The likeliest class other than benign of each row, and its share of all these, computed as in lib/model."""
     p = booster.predict(xgboost.DMatrix(dataset.x[numpy.ix_(rows, columns)]))[:, 1:]
     best = p.argmax(axis=1)
     return best + 1, p[numpy.arange(len(rows)), best] / p.sum(axis=1)
 
 
 def cross_named(dataset, columns, classes, seed):
-    """The class that is named for each real, malicious row by a model that saw neither its capture nor one it was merged with; 0 of others."""
+    """For each real malicious row, the class named by a model that saw neither its capture nor one it was merged with; 0 for other rows."""
     fold, said = lj_recipe.fold_of_buckets(dataset.n_buckets, seed)[dataset.bucket], numpy.zeros(len(dataset.y), int)
     for k in range(lj_recipe.FOLDS):
         chosen = select_features(dataset, fold != k, columns, classes, seed + k)
@@ -73,7 +73,7 @@ def cross_named(dataset, columns, classes, seed):
 
 
 def write(out, dataset, columns):
-    """Trains on everything and writes the folder within the bundle; the classes, or None where there is one kind of attack alone."""
+    """Trains on all rows and writes the subfolder; returns the classes, or None if there is only one kind of attack."""
     classes = classes_of(dataset)
     if classes is None:
         return None
@@ -86,7 +86,7 @@ def write(out, dataset, columns):
 
 
 def card_lines(dataset, classes, said, over):
-    """Of each family's flows that alarm (`over`), what they were called; `said` as cross_named() gives it."""
+    """For each family, what its flows that alarm (`over`) were called; `said` is the result of cross_named()."""
     lines = ["| family | captures | flows that alarm | named so, plain | merged | otherwise mostly |", "|---|---:|---:|---:|---:|---|"]
     label = labels_of(dataset, classes)
     for k in range(1, len(classes)):

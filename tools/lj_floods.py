@@ -1,11 +1,11 @@
-"""Floods and scans, made by their mechanism: packets that nobody answers, from everywhere; one host at many ports. Each takes an Attack and fills
-its capture."""
+"""Synthetic floods and scans, defined by their mechanism: unanswered packets from everywhere; one host at many ports. Each function fills the
+capture of an Attack."""
 
 from lj_frames import ACK, RST, SYN
 
 
 def tcp_flood(flags, spoofed, answers):
-    """`answers`: what the victim says, if anything."""
+    """`answers`: the victim's reply, if any."""
     def make(a):
         r, source, service = a.random, a.sources(spoofed), a.random.choice((80, 443, 22, 53, 25565, a.port()))
         replies, size = r.choice((0, 0, 0.1, 0.7, 1)), r.choice((0, 0, 0, r.randint(1, 1400)))
@@ -21,7 +21,7 @@ def tcp_flood(flags, spoofed, answers):
 
 
 def reflection(a):
-    """Servers answer what somebody else asked in the victim's name: SYN-ACKs."""
+    """SYN-ACKs from servers that received SYNs with the victim's address."""
     r, service, again = a.random, a.random.choice((80, 443, 22, 179)), a.random.choice((1, 1, 2, 4))
     one_port = r.choice((None, a.port()))
     for now in a.ticks(0.02, 20):
@@ -45,7 +45,7 @@ def udp_flood(spoofed):
 
 
 def amplification(a):
-    """Large answers of UDP services to questions that the victim never asked."""
+    """Large replies of UDP services to requests that the victim never sent."""
     r, service = a.random, a.random.choice((19, 111, 161, 389, 427, 1434, 3283, 11211, 27015))
     low = r.randint(60, 1000)
     high, most, victims = low + r.choice((0, 30, 400)), r.choice((1, 1, 3, 20)), r.choice((None, a.port()))
@@ -56,7 +56,7 @@ def amplification(a):
 
 
 def request_flood(a):
-    """Whole requests, faster than anybody reads."""
+    """Complete requests, faster than anybody reads."""
     r, source, asked, answered = a.random, a.sources(False), a.random.randint(80, 700), a.random.randint(150, 9000)
     for now in a.ticks(2, 100):
         c = a.connection(now, source(), a.port(), a.victim, 80)
@@ -68,7 +68,7 @@ def request_flood(a):
 
 
 def ports_of(a):
-    """Ports in the order that a scanner takes them."""
+    """Ports in the order of a scanner."""
     first = a.random.choice((1, 1, a.random.randint(1, 40000)))
     ports = list(range(first, first + a.flows))
     if a.random.random() < 0.6:
@@ -77,7 +77,7 @@ def ports_of(a):
 
 
 def tcp_scan(flags):
-    """Every port of a host; closed ones answer with RST unless something drops the probes."""
+    """A scan of the ports of a host; closed ones reply with RST, unless the probes are filtered."""
     def make(a):
         r, closed, opened, one = a.random, a.random.choice((0, 0, 0.2, 1, 1)), a.random.choice((0, 0.005, 0.05)), a.port()
         fixed, twice = r.random() < 0.5, r.random() < 0.4
@@ -126,7 +126,7 @@ def udp_scan(a):
 
 
 def sweep(a):
-    """One port of many hosts: what a worm does, or a search for a service."""
+    """A scan of one port of many hosts, by a worm or in search of a service."""
     r, service = a.random, a.random.choice((21, 22, 23, 80, 445, 1433, 2323, 3389, 5900, 6379, 8080))
     up, opened, near = r.choice((0, 0.05, 0.5)), r.choice((0, 0.02, 0.2)), r.random() < 0.5
     head = a.victim.rsplit(".", 2)[0]
@@ -145,7 +145,7 @@ def sweep(a):
 
 
 def answers_alone(a):
-    """Half of a scan: a link of asymmetric routes carries what the targets say, not what they were asked. Nobody acknowledges it there."""
+    """Only the replies of a scan, as seen on a link with asymmetric routing; they are never acknowledged there."""
     r, ports, near = a.random, ports_of(a), a.random.random() < 0.3
     service, opened, again = r.choice((21, 22, 80, 443, 3389, a.port())), r.choice((0.05, 0.5, 1)), r.choice((1, 1, 2, 4))
     one_port, from_one = r.choice((None, a.port())), r.random() < 0.3
@@ -161,7 +161,7 @@ def answers_alone(a):
 
 
 def udp_sweep(a):
-    """One UDP service of many hosts, as who looks for amplifiers does; of asymmetric routes a link carries one half alone."""
+    """A scan of one UDP service on many hosts, in search of amplifiers; with asymmetric routing a link carries only one direction."""
     r, service, seen = a.random, a.random.choice((69, 111, 123, 161, 389, 1434, 1900, 11211, a.port())), a.random.choice(("both", "questions", "answers"))
     asked, low, most = r.randint(8, 80), r.randint(20, 1000), r.choice((1, 1, 3, 20))
     up, high, one_port = r.choice((0.02, 0.3, 0.9)), low + r.choice((0, 30, 400)), r.choice((None, a.port()))

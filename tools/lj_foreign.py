@@ -1,4 +1,4 @@
-"""Bundles of boosters that came from elsewhere."""
+"""Writes bundles of boosters from other sources."""
 
 import csv
 import hashlib
@@ -21,7 +21,7 @@ ROOT_PARENT = 2147483647
 
 
 class ImportFailed(Exception):
-    """What a person has to change, in one line."""
+    """An error that the user can fix; one line of text."""
 
 
 def sha256(path):
@@ -30,7 +30,7 @@ def sha256(path):
 
 
 def read_names(text):
-    """--features: names joined by commas, or @FILE with a name a line (or the header line of a CSV)."""
+    """Parses --features: names joined by commas, or @FILE with one name per line (or the header of a CSV)."""
     if text.startswith("@"):
         with open(text[1:], newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
@@ -49,7 +49,7 @@ def class_names(text, outputs, labels=None, benign=None):
         raise ImportFailed(f"--benign: {wanted} is not one of the model's classes: {', '.join(labels)}")
     others = [label for label in labels if label != wanted]
     names = [name.strip() for name in text.split(",")] if text else [wanted, *others]
-    if sorted(names[1:]) == sorted(others):  # the labels themselves say which is which
+    if sorted(names[1:]) == sorted(others):  # if the names are the model's labels, these give the order
         others = names[1:]
     order = [labels.index(label) for label in (wanted, *others)]
     if len(names) != count:
@@ -68,8 +68,8 @@ def class_names(text, outputs, labels=None, benign=None):
 
 
 def tree_document(index, left, feature, value, default_left, cover, features):
-    """A tree as XGBoost's JSON has it. `left` is -1 in a leaf; a right child is the node behind its left one. SHAP weighs a node's
-    sides by their `cover`, the samples that went there."""
+    """A tree in XGBoost's JSON format. `left` is -1 in a leaf; the right child follows the left one. `cover`, the number of samples that reached
+    a node, is used by SHAP as its weight."""
     n = len(left)
     right = [child + 1 if child >= 0 else -1 for child in left]
     parents = [ROOT_PARENT] * n
@@ -85,7 +85,7 @@ def tree_document(index, left, feature, value, default_left, cover, features):
 
 
 def booster_of(trees, outputs, features):
-    """A booster whose margins are the plain sums of the leaves. `trees`: [(output, tree document)]."""
+    """A booster whose margins are the sums of the leaves. `trees`: [(output, tree document)]."""
     objective = {"name": "binary:logistic", "reg_loss_param": {"scale_pos_weight": "1"}}
     if outputs > 1:
         objective = {"name": "multi:softprob", "softmax_multiclass_param": {"num_class": str(outputs)}}
@@ -107,7 +107,7 @@ def load_document(document):
 
 
 def save(booster, path):
-    """The bytes that save_model() writes; out of disk it would say so in twenty lines of its stack."""
+    """Writes the bytes of save_model(), which on a full disk would print twenty lines of stack trace."""
     with open(path, "wb") as file:
         file.write(booster.save_raw("ubj"))
 
@@ -117,7 +117,7 @@ def document_of(booster):
 
 
 def thresholds_of(document):
-    """[(feature, threshold)] of every split."""
+    """[(feature, threshold)] of all splits."""
     model = document["learner"]["gradient_booster"]
     trees = model.get("gbtree", model)["model"]["trees"]
     return sorted({(f, t) for tree in trees for f, t, left in
@@ -125,7 +125,7 @@ def thresholds_of(document):
 
 
 def golden_rows(document, features, n=GOLDEN_ROWS, missing=True):
-    """Rows around the model's own thresholds: on one, just below it, or between; the last is all missing."""
+    """Rows around the model's own thresholds: at one, just below it, or in between; the last row is all missing."""
     rng = numpy.random.default_rng(20261121)
     rows = rng.exponential(100, (n, features)).astype(numpy.float32)
     splits = {}
@@ -143,17 +143,17 @@ def golden_rows(document, features, n=GOLDEN_ROWS, missing=True):
 
 
 def transformed(margins, transform):
-    """As lib/model/transform_path.c."""
+    """Applies a transform as in lib/model/transform_path.c."""
     if transform["kind"] == "mean":
         return numpy.clip(margins.astype(numpy.float64) / transform["divisor"], 0, 1).astype(numpy.float32)
     return numpy.exp2(-margins.astype(numpy.float64) / transform["divisor"]).astype(numpy.float32)
 
 
 def scores(booster, rows, transform=None):
-    """(margins, probabilities), [n][outputs] float32, in place as linejudge has them: of dart, where XGBoost adds base_score last, they
+    """(margins, probabilities), [n][outputs] float32, by in-place prediction as in linejudge. For dart, where XGBoost adds base_score last, they
     differ in the last bit from those of a DMatrix."""
     def predict(what):
-        # The booster may have names of its own; the columns are known by their order.
+        # The booster may have names of its own; columns are identified by position.
         return booster.inplace_predict(rows, predict_type=what, validate_features=False).reshape(len(rows), -1)
 
     margins = predict("margin")
@@ -161,12 +161,12 @@ def scores(booster, rows, transform=None):
 
 
 def score_of(probabilities):
-    """The probability of not benign, of each row."""
+    """The probability of not benign of each row."""
     return probabilities[:, 0] if probabilities.shape[1] == 1 else 1 - probabilities[:, 0]
 
 
 def write_golden(path, booster, names, rows, transform=None):
-    """Returns the probabilities that it wrote."""
+    """Writes the golden rows; returns their probabilities."""
     margins, probabilities = scores(booster, rows, transform)
     outputs = range(margins.shape[1])
     with open(path, "w", newline="", encoding="utf-8") as file:
@@ -178,7 +178,7 @@ def write_golden(path, booster, names, rows, transform=None):
 
 
 def check(folder, shown=None):
-    """What `linejudge model check` says of it, or that there is none; `shown` is what the folder is called then."""
+    """Runs `linejudge model check` on a folder, named `shown` in its messages; returns its output, or that linejudge is not built. ImportFailed if it fails."""
     if not os.path.exists(LINEJUDGE):
         return "not checked: linejudge is not built"
     done = subprocess.run([LINEJUDGE, "model", "check", folder], capture_output=True, text=True, check=False)
@@ -189,7 +189,8 @@ def check(folder, shown=None):
 
 
 def write(out, booster, manifest, rows, card, reference=None):
-    """The bundle, with a reference of (rows, scores) if given, once `linejudge model check` has passed it: until then nothing of an earlier one is touched. What was said."""
+    """Writes the bundle, with a reference from (rows, scores) if given, and checks it with `linejudge model check` before an earlier one is
+    replaced. Returns the check's output."""
     out = os.path.abspath(out)
     os.makedirs(os.path.dirname(out), exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".import-", dir=os.path.dirname(out)) as folder:

@@ -1,4 +1,4 @@
-"""Frames of traffic that is made, not captured: addresses, TCP connections with their own clock, a pcap of it all."""
+"""Frames of synthetic traffic: addresses, TCP connections with their own clock, and a pcap of the result."""
 
 import random
 import struct
@@ -6,7 +6,7 @@ import struct
 START_NS = 1_700_000_000 * 10**9
 MSS = 1460
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-# MSS and window scale; the same with SACK and timestamps (RFC 7323), which all segments but an RST have when both ends do.
+# TCP options: MSS and window scale; the same with SACK and timestamps (RFC 7323). If both ends have timestamps, so have all segments except RSTs.
 PLAIN_SYN = struct.pack(">BBHBBBB", 2, 4, MSS, 1, 3, 3, 7)
 STAMPED_SYN = struct.pack(">BBHBB", 2, 4, MSS, 4, 2) + struct.pack(">BBQBBBB", 8, 10, 0, 1, 3, 3, 7)
 
@@ -25,7 +25,7 @@ def address(text):
 
 
 class Capture:
-    """Frames by time, and who they belong to."""
+    """Frames by time, with their owner."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -46,7 +46,7 @@ class Capture:
         self.frames.append((at_ns, len(self.frames), frame))
 
     def transport(self, at_ns, src, dst, proto, segment, at, ttl=64):
-        """Fills the checksum, at offset `at` of the segment, over the pseudo header."""
+        """Fills in the checksum at offset `at` of the segment, including the pseudo header."""
         pseudo = address(src) + address(dst) + struct.pack(">BBH", 0, proto, len(segment))
         value = checksum(pseudo + segment) or 0xFFFF
         self.ip(at_ns, src, dst, proto, segment[:at] + struct.pack(">H", value) + segment[at + 2:], ttl)
@@ -62,13 +62,13 @@ class Capture:
         with open(path, "wb") as file:
             file.write(struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1))
             for at_ns, _, frame in sorted(self.frames):
-                # Payloads are not needed to classify a flow: 74 bytes hold every header.
+                # Payload bytes are not needed to classify a flow: 74 bytes hold all headers.
                 kept = frame[:74]
                 file.write(struct.pack("<IIII", at_ns // 10**9, at_ns % 10**9, len(kept), len(frame)) + kept)
 
 
 class Connection:
-    """A TCP connection that keeps its sequence numbers and its own clock; `stamped`: both ends send timestamps."""
+    """A TCP connection with its own sequence numbers and clock; `stamped`: both ends send timestamps."""
 
     def __init__(self, capture, at_ns, client, cport, server, sport, rtt_ms, stamped=False):
         self.capture, self.now = capture, at_ns
@@ -97,7 +97,7 @@ class Connection:
         self.send(0, ACK)
 
     def say(self, side, size):
-        """`size` bytes in full segments, acknowledged every other one."""
+        """Sends `size` bytes in full segments; every second one is acknowledged."""
         sent = 0
         while size > 0:
             part = min(size, MSS - 12 if self.stamped else MSS)

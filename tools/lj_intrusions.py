@@ -1,16 +1,16 @@
-"""Attacks that hold conversations, made by their mechanism: guessing, web shells, programs that call home, tunnels. Each takes an Attack and fills
-its capture."""
+"""Synthetic attacks with conversations, defined by their mechanism: password guessing, web shells, programs that call home, tunnels. Each
+function fills the capture of an Attack."""
 
 from lj_frames import ACK, FIN, RST, SYN
 
 
 def drawn(r, turns):
-    """A talk's lengths: the program's own words always as long, what is guessed a little shorter or longer."""
+    """The lengths of a conversation: constant for the program's own messages, slightly varied for guesses."""
     return [(side, size + (r.randint(-4, 4) if varies else 0)) for side, size, varies in turns]
 
 
 def banner_talk(r):
-    """FTP, SMTP, POP3, Telnet: a greeting, then name, password, refusal, some times over."""
+    """FTP, SMTP, POP3, Telnet: a greeting, then name, password and refusal, several times."""
     turns = [(1, r.randint(15, 90), False)] if r.random() < 0.9 else []
     for _ in range(r.choice((1, 1, 1, 2, 3, 5))):
         turns += [(0, r.randint(8, 22), True), (1, r.randint(12, 50), False), (0, r.randint(9, 24), True), (1, r.randint(14, 60), False)]
@@ -25,7 +25,7 @@ def ssh_talk(r):
 
 
 def form_talk(r):
-    """A login page that is posted to, once a connection or some times."""
+    """A login page that receives POSTs, one or several per connection."""
     asked, answered = r.randint(180, 800), r.choice((r.randint(120, 500), r.randint(500, 6000)))
     return [(0, asked, True), (1, answered, False)] * r.choice((1, 1, 1, 2, 10))
 
@@ -67,11 +67,11 @@ def finish(a, c):
         c.close()
     elif how < 0.8:
         c.send(a.random.randint(0, 1), RST | ACK)
-    # Otherwise nobody says farewell before the capture ends.
+    # Otherwise the connection is still open when the capture ends.
 
 
 def idle_out(a, c, patience_ms):
-    """The connection stays, and nobody says anything, until the server has waited long enough."""
+    """The connection stays idle until the server closes it."""
     c.wait(patience_ms, patience_ms * 1.02)
     c.send(1, FIN | ACK)
     c.now += c.rtt
@@ -79,8 +79,8 @@ def idle_out(a, c, patience_ms):
 
 
 def web_shell(a):
-    """A program left on a web server: commands, each a post to one page, what they print coming back; now and then a file, either way. Some
-    send the code with every command, some once; some are typed at, some asked by a program at its own pace."""
+    """A web shell on a server: commands as POSTs to one page, with their output in the replies, and occasionally a file in either direction.
+    Some send the code with each command, some once; commands are typed, or sent by a program at its own rate."""
     r, service = a.random, a.random.choice((80, 443, 8080, 7001, a.port()))
     code, wrapped, printed = int(a.between(30, 15000)), int(a.between(20, 1500)), a.between(50, 30000)
     once, head = r.choice((0, 0, int(a.between(5000, 60000)))), r.choice((0, r.randint(150, 700)))
@@ -103,12 +103,13 @@ def web_shell(a):
 
 
 def sealed(r):
-    """A TLS handshake's turns, as any client and server have them."""
+    """The messages of an ordinary TLS handshake."""
     return [(0, r.randint(150, 600)), (1, r.choice((r.randint(90, 200), r.randint(1200, 4500)))), (0, r.randint(60, 400)), (1, r.randint(40, 300))]
 
 
 def beacon(a):
-    """A program that calls home: the same small question at its own pace, mostly the same small answer, now and then an order or its result."""
+    """A program that calls home: the same small request at its own interval, mostly with the same small reply, sometimes with a command or its
+    result."""
     r, hello = a.random, sealed(a.random) if a.random.random() < 0.5 else []
     pace_ms, jitter, down = a.between(800, 300000), r.choice((0, 0.1, 0.5)), r.choice((0, 0, 0.1, 0.6))
     asked, answered, orders = r.randint(60, 900), r.randint(20, 900), r.choice((0, 0.02, 0.15))
@@ -132,7 +133,7 @@ def beacon(a):
 
 
 def remote_control(a):
-    """A connection that is kept to whoever commands: a heartbeat, then somebody types; begun again whenever it breaks."""
+    """A persistent connection to a controller: heartbeats, and sometimes interactive commands; reestablished when it breaks."""
     r, beat_ms, small = a.random, a.between(3000, 60000), a.random.randint(1, 120)
     home = (a.host(), a.random.choice((443, 1177, 4444, 5552, 6667, 8080, a.port())))
     for _ in range(a.flows // 12):
@@ -153,7 +154,7 @@ def remote_control(a):
 
 
 def web_probing(a):
-    """Page after page of a server that are not there, or one page with every parameter that might break it."""
+    """Requests for many pages that do not exist, or for one page with all parameters that might break it."""
     r, source, asked, answered = a.random, a.sources(False), a.random.randint(90, 500), a.random.randint(150, 3000)
     kept, found = r.choice((1, 1, 5, 30)), r.choice((0, 0.02, 0.2))
     for now in a.ticks(3, 600):
@@ -166,7 +167,7 @@ def web_probing(a):
 
 
 def name_tunnel(a):
-    """Questions for names that carry data, answers that carry more: one long conversation with a resolver at a time."""
+    """Queries for names that carry data, and replies that carry more: one long conversation with a resolver at a time."""
     r, low, most = a.random, a.random.randint(40, 120), a.random.randint(130, 280)
     for _ in range(r.randint(2, 6)):
         now, sport, busy = a.now, a.port(), r.choice((0.1, 0.5, 0.95))

@@ -1,17 +1,17 @@
 """Label rules of LABELS.tsv: which flows of a capture are malicious, benign, or not used.
 
-A rule is clauses joined by `;`; the first that matches a flow wins. `drop:bg` leaves out background (not TCP, UDP or SCTP;
-name service and discovery ports; UDP to multicast or broadcast); `mal:`, `benign:` and `drop:` take `*`, `peer=IP[:port]` or
-`ports=a,b`; `cap30:` is `mal:` for the first 30 flows of a file, the rest dropped. Labels in a file of their own, beside the capture:
+A rule is a list of clauses separated by `;`; the first one that matches a flow applies. `drop:bg` drops background traffic (not TCP, UDP or SCTP;
+name service and discovery ports; UDP to multicast or broadcast). `mal:`, `benign:` and `drop:` take `*`, `peer=IP[:port]` or `ports=a,b`; `cap30:`
+is `mal:` for the first 30 flows of a file and drops the rest. Labels in a separate file, beside the capture:
 
-    flows:NAME      CSV with src_ip, src_port, dst_ip, dst_port, proto and class (benign or malicious; others are not used): a row a flow;
-                    ports may be empty where the protocol has none
-    times:NAME      CSV with start, end (s since 1970) and class, and src_ip or dst_ip if one is meant: a row a time window; of several
-                    that a flow overlaps, the first
-    perpacket:NAME  lines "n;0" or "n;1", n from 1: a flow is malicious when one of its packets is, else benign
+    flows:NAME      CSV with src_ip, src_port, dst_ip, dst_port, proto and class (benign or malicious; others are not used), one row per
+                    flow; ports may be empty if the protocol has none
+    times:NAME      CSV with start, end (s since 1970) and class, and optionally src_ip or dst_ip, one row per time window; of several
+                    windows that a flow overlaps, the first applies
+    perpacket:NAME  lines "n;0" or "n;1", n from 1: a flow is malicious if one of its packets is, else benign
 
-What such a file says nothing of goes on to the next clause. NAME is a file of the capture's folder, or what follows the capture's
-name and an underscore.
+Flows that such a file does not cover are left to the next clause. NAME is a file in the capture's folder, with or without the capture's name and an
+underscore before it.
 """
 
 import csv
@@ -24,17 +24,17 @@ import lj_merge
 
 BACKGROUND_PORTS = {53, 67, 68, 123, 137, 138, 546, 547, 1900, 3702, 5353, 5355}
 FLOW_PROTOCOLS = {6, 17, 132}
-# As EVE (lib/sink/eve.c) and people call them.
+# Names as in EVE (lib/sink/eve.c) and in common use.
 PROTOCOLS = {"icmp": 1, "igmp": 2, "ip-in-ip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58,
              "icmp6": 58, "icmpv6": 58, "eigrp": 88, "ospf": 89, "etherip": 97, "pim": 103, "ipcomp": 108, "vrrp": 112, "l2tp": 115, "sctp": 132,
              "udplite": 136}
 CLASSES = {"benign": 0, "malicious": 1}
-COLUMNS = ("file", "class", "family", "rule")  # of LABELS.tsv
+COLUMNS = ("file", "class", "family", "rule")  # columns of LABELS.tsv
 
 
 class Flow:
-    """What a rule looks at; times in ns since 1970, as in the capture that the flow is from. What has no ports has 0: a feature table has
-    ICMP's identifiers there, EVE and other tools' labels nothing."""
+    """The properties of a flow that rules use; times in ns since 1970, as in the flow's capture. Ports are 0 if the protocol has none: a feature
+    table has ICMP identifiers there, EVE and labels of other tools have nothing."""
 
     def __init__(self, src_ip, src_port, dst_ip, dst_port, proto, first_ns=0, last_ns=0):
         self.proto = int(proto)
@@ -55,7 +55,7 @@ class Flow:
 
 
 def _address(text):
-    """As linejudge writes it, which is inet_ntop's way."""
+    """The address in linejudge's notation, that of inet_ntop."""
     address = ipaddress.ip_address(text.strip())
     return socket.inet_ntop(socket.AF_INET if address.version == 4 else socket.AF_INET6, address.packed)
 
@@ -84,7 +84,7 @@ def _seconds(text):
 
 
 def _strange(classes):
-    """What a label file calls neither benign nor malicious, said."""
+    """A note on the classes of a label file that are neither benign nor malicious; None if there are none."""
     strange = sorted(set(classes) - CLASSES.keys())
     return f"{len([c for c in classes if c not in CLASSES])} of the {len(classes)} rows are neither benign nor malicious " \
            f"({', '.join(strange[:3])}): what they name is not used" if strange else None
@@ -101,7 +101,7 @@ def _peer(text):
 
 
 def _condition(text):
-    """What `text` says of a flow, as a function; ValueError when it says nothing."""
+    """The condition as a function of a flow; ValueError if it is not valid."""
     if text == "*":
         return lambda flow: True
     if text == "bg":
@@ -117,7 +117,7 @@ def _condition(text):
 
 
 def read_csv(path, columns, convert, optional=()):
-    """convert(row) of each row of a CSV with these columns, of which no cell is empty but in `optional` ones; an error names the file and line."""
+    """convert(row) of each row of a CSV with these columns; only `optional` ones may be empty. Errors name the file and line."""
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         try:
@@ -134,7 +134,7 @@ def read_csv(path, columns, convert, optional=()):
 
 
 class FlowFile:
-    """A row a flow, whichever of its ends is called the source."""
+    """One row per flow; either end may be the source."""
 
     COLUMNS = ("src_ip", "src_port", "dst_ip", "dst_port", "proto", "class")
 
@@ -167,7 +167,7 @@ class FlowFile:
 
 
 class TimeFile:
-    """A row a time window; a flow is of the first that it overlaps."""
+    """One row per time window; a flow belongs to the first one that it overlaps."""
 
     def __init__(self, path, _capture):
         self.path, self.windows, self.met = path, list(read_csv(path, ("start", "end", "class"), self._row)), set()
@@ -194,7 +194,7 @@ class TimeFile:
 
 
 class PacketFile:
-    """A line a packet: the flows that have a malicious one."""
+    """One line per packet: selects the flows with a malicious packet."""
 
     def __init__(self, path, capture):
         marked, packets, self.times = self._read(path), 0, {}
@@ -226,7 +226,7 @@ class PacketFile:
         return "malicious" if met else "benign"
 
     def complaint(self):
-        """Of what linejudge opens and key_of_frame() does not: flows that are taken for benign then."""
+        """Reports packets that linejudge parses but key_of_frame() does not: their flows count as benign."""
         absent = self.marked - len(self.met)
         return f"{absent} of the {self.marked} malicious packets of {self.path} are of no flow that was asked about, by their addresses and ports: what is " \
                "in a tunnel or PPPoE, behind MPLS or IPv6's extension headers, or a later fragment, wants flows: or times:" if absent else None
@@ -237,7 +237,7 @@ VERBS = {"drop": None, "mal": 1, "cap30": 1, "benign": 0}
 
 
 def key_of_frame(frame):
-    """Flow.key() of an Ethernet frame with IPv4, or IPv6 without extensions; None of another."""
+    """Flow.key() of an Ethernet frame with IPv4, or with IPv6 without extension headers; None for others."""
     at = 12
     while frame[at:at + 2] in lj_merge.VLAN_TYPES:
         at += 4
@@ -253,7 +253,7 @@ def key_of_frame(frame):
 
 
 def beside(capture, name):
-    """The label file `name` of a capture."""
+    """The path of label file `name` of a capture."""
     folder, file = os.path.split(capture)
     for path in (os.path.join(folder, name), os.path.join(folder, f"{os.path.splitext(file)[0]}_{name}")):
         if os.path.exists(path):
@@ -262,7 +262,7 @@ def beside(capture, name):
 
 
 def clauses_of(text):
-    """(verb, what follows, a function of a flow or None where a file says) of each clause; ValueError when one is wrong."""
+    """(verb, argument, a function of a flow, or None if a file decides) of each clause; ValueError if a clause is not valid."""
     for clause in text.split(";"):
         verb, _, condition = clause.partition(":")
         if verb not in FILES and verb not in VERBS:
@@ -274,12 +274,12 @@ def clauses_of(text):
 
 
 def files_of(text):
-    """The names of the label files that a rule has."""
+    """The names of a rule's label files."""
     return [name for verb, name, _ in clauses_of(text) if verb in FILES]
 
 
 class Rule:
-    """One capture's rule; call it on the capture's flows in order: 1 malicious, 0 benign, None not used."""
+    """The rule of one capture. Call it with the capture's flows in order: 1 malicious, 0 benign, None not used."""
 
     def __init__(self, text, capture=None):
         self.clauses, self.capped = [], 0
@@ -298,7 +298,7 @@ class Rule:
         return None
 
     def complaints(self):
-        """What its label files say that came true of no flow it was called on."""
+        """Reports labels in its files that matched no flow."""
         return [said for said in (condition.complaint() for verb, condition in self.clauses if verb in FILES) if said]
 
 
@@ -308,7 +308,7 @@ def _check(row, before):
             raise ValueError(f"no {column}")
     if row["class"] not in (*CLASSES, "mixed"):
         raise ValueError(f"class {row['class']} is none of benign, malicious, mixed")
-    row["file"] = os.path.normpath(row["file"])  # find(1) says ./office/a.pcap
+    row["file"] = os.path.normpath(row["file"])  # find(1) prints ./office/a.pcap
     if os.path.isabs(row["file"]) or row["file"].partition(os.sep)[0] == os.pardir:
         raise ValueError(f"{row['file']} is not below the folder of captures, from which on it is to be named: its first folder there is its publisher")
     if row["file"] in before:
@@ -317,7 +317,7 @@ def _check(row, before):
 
 
 def read(path):
-    """Rows of LABELS.tsv as dicts; an error names the file and line."""
+    """The rows of LABELS.tsv as dicts; errors name the file and line."""
     before = {}
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, delimiter="\t")

@@ -1,4 +1,4 @@
-"""What a set of scored flows says of a model: figures at thresholds, by family, over time, and how far to trust them."""
+"""Evaluates a model from scored flows: figures at thresholds, by family, over time, with confidence intervals."""
 
 import numpy
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -10,7 +10,7 @@ PSI_BINS, PSI_FLOWS = 10, 100
 
 
 class Scored:
-    """Arrays of n flows: score, y (1 malicious), family, capture (names), publisher; start_s, decided_s; captures' hours."""
+    """Arrays of n flows: score, y (1 malicious), family, capture (names), publisher; start_s, decided_s; and the captures' hours."""
 
     def __init__(self, score, y, family, capture, publisher, start_s=None, decided_s=None, hours=None):
         self.score, self.y = numpy.asarray(score, float), numpy.asarray(y)
@@ -30,7 +30,7 @@ class Scored:
 
 
 def share(part, whole):
-    """None of nothing: that no attack was there is not that none was found."""
+    """part / whole; None if the whole is 0: recall without attacks is unknown, not zero."""
     return part / whole if whole else None
 
 
@@ -48,7 +48,7 @@ def at_threshold(scored, threshold, base_rate):
 
 
 def ranking(scored):
-    """Figures that need no threshold, and recall where 1 % and 0.1 % of these benign flows alarm."""
+    """Figures that do not depend on the threshold, and recall at which 1 % and 0.1 % of these benign flows alarm."""
     return {"roc_auc": float(roc_auc_score(scored.y, scored.score)), "pr_auc": float(average_precision_score(scored.y, scored.score)),
             "recall at 1 % fpr": lj_recipe.recall_at(scored.score, scored.y, 0.01),
             "recall at 0.1 % fpr": lj_recipe.recall_at(scored.score, scored.y, 0.001)}
@@ -66,7 +66,7 @@ def by_family(scored, threshold):
 
 
 def detection(scored, threshold):
-    """Of attack captures: how many alarm at all, and s from the first malicious flow's start to the first alert's decision."""
+    """For attack captures: how many alarm at all, and the time in s from the first malicious flow's start to the first alert."""
     if scored.start_s is None:
         return None
     waits, captures = [], sorted(set(scored.capture[scored.y == 1]))
@@ -80,7 +80,7 @@ def detection(scored, threshold):
 
 
 def benign_alerts(scored, threshold):
-    """Alerts an hour of benign captures, all and by publisher; hours are those of the captures' own packet times."""
+    """Alerts per hour of benign captures, all and by publisher; hours are packet time of the captures."""
     benign, table = scored.where(scored.y == 0), {}
     for publisher in ["all", *sorted(set(benign.publisher))]:
         part = benign if publisher == "all" else benign.where(benign.publisher == publisher)
@@ -92,8 +92,8 @@ def benign_alerts(scored, threshold):
 
 
 def intervals(scored, threshold, seed=1):
-    """5 % and 95 % of bootstraps by capture: of recall and FPR at the threshold, and of ROC AUC. None where all rests on one capture, of
-    which drawing says nothing."""
+    """5 % and 95 % quantiles, by bootstrap over captures, of recall and FPR at the threshold and of ROC AUC. None if there is only one capture,
+    for which bootstrapping is meaningless."""
     names, index = numpy.unique(scored.capture, return_inverse=True)
     rows = [numpy.flatnonzero(index == i) for i in range(len(names))]
     rng, figures = numpy.random.default_rng(seed), []
@@ -109,7 +109,7 @@ def intervals(scored, threshold, seed=1):
 
 
 def psi(expected, actual):
-    """Population stability index over deciles of `expected`; 0.1 is a shift, 0.25 a great one."""
+    """Population stability index over deciles of `expected`; 0.1 is a shift, 0.25 a large one."""
     edges = numpy.unique(numpy.quantile(expected, numpy.linspace(0, 1, PSI_BINS + 1)[1:-1]))
     shares = [numpy.bincount(numpy.searchsorted(edges, part, "right"), minlength=len(edges) + 1) + 0.5 for part in (expected, actual)]
     e, a = (s / s.sum() for s in shares)
@@ -117,7 +117,7 @@ def psi(expected, actual):
 
 
 def drift(scored):
-    """PSI of benign scores: each publisher, and each capture of PSI_FLOWS flows or more, against all other benign flows."""
+    """PSI of benign scores: each publisher, and each capture, with at least PSI_FLOWS flows, against all other benign flows."""
     benign = scored.where(scored.y == 0)
     table = {}
     for kind, column in (("publishers", benign.publisher), ("captures", benign.capture)):
@@ -133,7 +133,7 @@ def drift(scored):
 
 
 def sheet(scored, threshold, base_rate):
-    """All of it."""
+    """All figures."""
     result = {"flows": len(scored), "captures": len(set(scored.capture)), "at the threshold as shipped": at_threshold(scored, threshold, base_rate)}
     if scored.both_classes():
         result["ranking"] = ranking(scored)

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Merges captures on one time line, as if one link had carried them, some behind shared addresses.
+"""Merges captures on one time line, as if from one link, optionally with shared addresses.
 
     tools/lj_merge.py --out merged.pcap --shared 4 CAPTURE[@OFFSET_S] ...
 
-Each capture (pcap or pcapng of Ethernet) begins OFFSET_S after the first. With --shared N the private IPv4 addresses of the
-captures are folded into N (100.64.0.1 ...), as behind a NAT; those given by --attack keep theirs. Every packet has a time of its own, to the
-nanosecond, so that a flow's first_seen_ns tells which capture it came from. Checksums are left as they were.
+Each capture (pcap or pcapng of Ethernet) starts OFFSET_S after the start of the time line. With --shared N the private IPv4 addresses of the
+captures are mapped to N addresses (100.64.0.1 ...), as by a NAT; captures given by --attack keep theirs. Every packet has a unique time, in ns, so
+that a flow's first_seen_ns identifies its capture. Checksums are not updated.
 """
 
 import argparse
@@ -22,17 +22,17 @@ import lj_tool  # noqa: E402
 BASE_NS = 1_600_000_000_000_000_000
 VLAN_TYPES = (b"\x81\x00", b"\x88\xa8")
 SHARED_MAX = 65535  # 100.64.0.0/16
-OFFSET_MAX_S = 10**9  # a pcap's seconds end in 2106
+OFFSET_MAX_S = 10**9  # the seconds field of pcap ends in 2106
 
 
 def is_private(address):
-    """RFC 1918, broadcast addresses of a /24 apart."""
+    """RFC 1918, except addresses that end in .255."""
     first, second = address[0], address[1]
     return address[3] != 255 and (first == 10 or (first == 192 and second == 168) or (first == 172 and second & 0xF0 == 16))
 
 
 def ipv4_at(frame):
-    """Where the addresses of an IPv4 packet begin; None of other frames."""
+    """The offset of the addresses of an IPv4 packet; None for other frames."""
     at = 12
     while frame[at:at + 2] in VLAN_TYPES:
         at += 4
@@ -40,7 +40,7 @@ def ipv4_at(frame):
 
 
 def busiest_host(path):
-    """The private address that sends most packets of a capture; None where there is none."""
+    """The private address that sends most packets of a capture; None if there is none."""
     sent = collections.Counter()
     for _, _, frame in lj_capture.read(path):
         at = ipv4_at(frame)
@@ -50,7 +50,7 @@ def busiest_host(path):
 
 
 class Renaming:
-    """Gives a capture's hosts other addresses: `names`, {address: address}, of 4 bytes each."""
+    """Renames hosts of a capture: `names` is {address: address}, 4 bytes each."""
 
     def __init__(self, names):
         self.names = names
@@ -69,7 +69,7 @@ class Renaming:
 
 
 class Sharing(Renaming):
-    """Folds one capture's private addresses into `shared` ones, or `those` alone, if given; the `shift`-th of them is its first."""
+    """Maps a capture's private addresses, or only `those`, to `shared` addresses in turn, starting with number `shift`."""
 
     def __init__(self, shared, shift, those=None):
         super().__init__({})
@@ -83,7 +83,7 @@ class Sharing(Renaming):
 
 
 class Standing(Renaming):
-    """Gives a capture's busiest private host the address of somebody in another capture: they are one host then."""
+    """Gives a capture's busiest private host an address of another capture, so that both are one host."""
 
     def __init__(self, address):
         super().__init__({})
@@ -94,8 +94,8 @@ class Standing(Renaming):
 
 
 def merge(parts, out):
-    """`parts`: (path, offset in s, None or a Renaming). Returns {time_ns: index of the part} of every packet written, and by how many
-    ns each part was moved."""
+    """Merges `parts`: (path, offset in s, None or a Renaming). Returns {time_ns: index of the part} for all packets written, and the shift of
+    each part in ns."""
     packets, moved = [], []
     for index, (path, offset_s, renaming) in enumerate(parts):
         begin_ns = None
@@ -135,7 +135,7 @@ def main():
 
 
 def part_of(text):
-    """(path, offset in s) of CAPTURE or CAPTURE@OFFSET_S; the path may have an @ of its own."""
+    """(path, offset in s) of CAPTURE or CAPTURE@OFFSET_S; the path may contain an @."""
     path, _, offset = text.rpartition("@")
     if not path or os.path.exists(text):
         return text, 0.0

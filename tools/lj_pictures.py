@@ -5,7 +5,7 @@ import os
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402: the backend comes first
+import matplotlib.pyplot as plt  # noqa: E402: the backend must be chosen first
 import numpy  # noqa: E402
 from sklearn.metrics import precision_recall_curve, roc_curve  # noqa: E402
 
@@ -16,7 +16,7 @@ KINDS = (("weight", "splits"), ("total_gain", "total gain"), ("total_cover", "to
 def save(figure, folder, name):
     os.makedirs(folder, exist_ok=True)
     figure.tight_layout()
-    # No time and no version within: the same figures give the same bytes.
+    # Without time and version, so that the same figures give the same bytes.
     figure.savefig(os.path.join(folder, name), dpi=DPI, metadata={"Software": None})
     plt.close(figure)
 
@@ -56,7 +56,7 @@ def confusion(folder, shipped):
 
 
 def calibration(folder, scored):
-    """How often flows of a score are malicious: on the diagonal where the score is a probability of these data."""
+    """The share of malicious flows by score: on the diagonal if the score is the probability in these data."""
     figure, axes = plt.subplots(figsize=(4.6, 4))
     bins = numpy.minimum((scored.score * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     used = [b for b in range(CALIBRATION_BINS) if (bins == b).any()]
@@ -68,7 +68,7 @@ def calibration(folder, scored):
 
 
 def importance(folder, booster, names):
-    """The features that gain most, by three measures of them. Where a model knows of no gain (scikit-learn's keep none), those that split most."""
+    """The features with the highest importance, by three measures. If the model has no gain (imported from scikit-learn), by number of splits."""
     figure, columns = plt.subplots(1, len(KINDS), figsize=(11, 5.2), sharey=True)
     tables = [booster.get_score(importance_type=kind) for kind, _ in KINDS]
     keys = booster.feature_names or [f"f{i}" for i in range(len(names))]

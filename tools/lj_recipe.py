@@ -1,11 +1,11 @@
-"""The recipe of tools/train: who is trained on, with what weight, and how a score is earned on captures not seen."""
+"""The recipe of tools/train: which rows are used with which weight, and how scores on unseen captures are obtained."""
 
 import math
 import os
 import re
 import sys
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # beside others on few cores, spinning costs more than waking
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # when sharing few cores, spinning costs more than waking
 
 import numpy
 import xgboost
@@ -17,25 +17,25 @@ SEED = 20261121
 FOLDS = 5
 FAMILY_CAP = 300
 FEATURES_MAX = 50
-# A booster is the mean of some, each of other captures and other features: what one of them takes for the mark of an attack, because
-# the captures that it saw are few, the others do not know.
+# A booster is the mean of several members, each trained on other captures and features: a coincidental mark of an attack in one member's few
+# captures is averaged out by the others.
 MEMBERS, MEMBER_CAPTURES, MEMBER_FEATURES = 8, 0.75, 0.6
-ROUNDS_MAX = 40  # of each member
-ROUNDS_MIN = 20  # where any round is perfect, one is not yet sure of anything
-FALSE_ALARMS = 0.001  # share of benign flows, of captures not seen, that the threshold as shipped lets alarm
-NETWORKS, NETWORK_FLOWS = 3, 100  # fewer publishers, or flows of one, say nothing of networks
+ROUNDS_MAX = 40  # per member
+ROUNDS_MIN = 20  # fewer rounds rank well on easy data, but give scores without confidence
+FALSE_ALARMS = 0.001  # share of benign flows of unseen captures that alarm at the shipped threshold
+NETWORKS, NETWORK_FLOWS = 3, 100  # minimum number of publishers, and of flows of each, for statements about unseen networks
 PARAMETERS = {
     "objective": "binary:logistic", "disable_default_eval_metric": 1, "tree_method": "hist",
     "max_depth": 6, "eta": 0.16, "subsample": 0.7, "colsample_bytree": 0.6, "min_child_weight": 5, "lambda": 2,
 }
 
 
-# The handshake's round trips: how far off a network's hosts are. Without them recall of publishers that were left out rose (0.80 to 0.82).
+# Round-trip times of the handshake: they measure the distance of hosts. Without them, recall of publishers left out rose from 0.80 to 0.82.
 DISTANCE = re.compile(r"(syn)?ack_us$")
-# How large a flow's packets are, and how soon they follow: the network's ways and its systems', more than the attack's. Shuffling nine of these
-# raised what is found of publishers left out, where as many benign flows of networks left out alarm (docs/models.md).
+# Packet sizes and gaps that depend on the network and its systems more than on the attack. Shuffling nine of these raised recall of publishers left
+# out, at a threshold at which as many benign flows of unseen networks alarm (docs/models.md).
 SIZES = re.compile(r"((fwd|bwd)_)?(length|payload)_(mean|std|max|bytes)$|(fwd|bwd)_gap_min_us$|bwd_(ack|payload_packets)$")
-# Ports, TTL and windows: extracted for the ablation that shows why not, and used by no model.
+# Ports, TTL and windows: extracted for the ablation that shows why they are excluded; used by no model.
 NETWORK = re.compile(r"((src|dst)_port|proto|(fwd|bwd)_((ttl|window)_\w+|mss))$")
 
 
@@ -44,26 +44,26 @@ KINDS = {"cicddos2019": "flood", "ddos-real": "flood", "synflood-lab": "flood", 
 
 
 def kind_of(family):
-    """What a family of LABELS.tsv is an instance of: the name before its colon, by the word for it that the field uses."""
+    """The kind of attack of a family of LABELS.tsv: the name before its colon, mapped to the usual term."""
     head = family.partition(":")[0]
     return KINDS.get(head, head)
 
 
 def usable_columns(names):
-    """All but what names the network or its distance, and lengths and gaps of single first packets. Those tell the operating system and the
-    network's distance: length_1, a SYN's options, took 37 % of the gain, and recall of a publisher never seen fell (mta2017: 0.48
-    without them, 0.16 with)."""
+    """All columns except those that identify the network or its distance, and lengths and gaps of single first packets, which reveal operating
+    system and distance: length_1, a SYN's options, had 37 % of the gain, and lowered recall of an unseen publisher (mta2017: 0.48 without
+    them, 0.16 with)."""
     return [i for i, name in enumerate(names)
             if not re.fullmatch(r"(length|gap)_\d+(_us)?", name) and not any(p.match(name) for p in (NETWORK, DISTANCE, SIZES))]
 
 
 def groups(dataset, rows):
-    """`rows` by (merged, class, family), in a fixed order."""
+    """`rows` grouped by (merged, class, family), in a fixed order."""
     return parts_of(rows, dataset.merged[rows], dataset.y[rows], dataset.family_number[rows])
 
 
 def parts_of(rows, *columns):
-    """`rows` in parts that are alike in every column, ordered by the first, then the next."""
+    """`rows` grouped by equal values in all columns, ordered by the first column, then the next."""
     if len(rows) == 0:
         return []
     order = numpy.lexsort(columns[::-1])
@@ -72,14 +72,14 @@ def parts_of(rows, *columns):
 
 
 def cap_families(dataset, mask, rng, cap=FAMILY_CAP):
-    """Rows of `mask` with at most `cap` flows of each group."""
+    """Rows of `mask`, at most `cap` of each group."""
     return numpy.concatenate([rows if len(rows) <= cap else numpy.sort(rng.choice(rows, cap, replace=False))
                               for rows in groups(dataset, numpy.flatnonzero(mask))])
 
 
 def weights(dataset, rows):
-    """1/sqrt of the group's size; a publisher's sum then as its root, so that one who published much is not all there is; then both
-    classes alike."""
+    """1/sqrt of the group's size; then each publisher's sum is reduced to its square root, so that a large one does not dominate; then both
+    classes are balanced."""
     weight = numpy.zeros(len(dataset.y))
     for group in groups(dataset, rows):
         weight[group] = 1 / numpy.sqrt(len(group))
@@ -92,7 +92,7 @@ def weights(dataset, rows):
 
 
 def matrix(dataset, rows, columns, seen=None):
-    """What XGBoost trains on; of columns that are not `seen` nothing is there to split by."""
+    """The training matrix; columns that are not `seen` are missing, so that no tree splits on them."""
     x = dataset.x[numpy.ix_(rows, columns)]
     if seen is not None:
         x[:, ~seen] = numpy.nan
@@ -100,12 +100,12 @@ def matrix(dataset, rows, columns, seen=None):
 
 
 def weighted_auc(scores, data):
-    """XGBoost's own aborts where a weighted AUC of 1 comes out a bit over it (1.7.4)."""
+    """Replaces XGBoost's own AUC, which aborts if rounding makes a weighted AUC slightly exceed 1 (1.7.4)."""
     return "auc", roc_auc_score(data.get_label(), scores, sample_weight=data.get_weight())
 
 
 def drawn_captures(dataset, mask, rng):
-    """`mask` less the captures that a member does not see; all of it where they are so few that a class would be gone."""
+    """`mask` without the captures that a member does not see; unchanged if a class would be lost."""
     part = mask & (rng.random(len(dataset.captures)) < MEMBER_CAPTURES)[dataset.capture]
     return part if len(set(dataset.y[part])) == len(set(dataset.y[mask])) else mask
 
@@ -118,7 +118,7 @@ def drawn_features(n, rng):
 
 
 def fit_member(dataset, rows, columns, rounds, seed, seen=None, evals=()):
-    """One booster of the rows; with `evals` also its AUC there by round."""
+    """Trains one booster on the rows; with `evals` also returns its AUC there by round."""
     history = {}
     booster = xgboost.train({**PARAMETERS, "seed": seed, "nthread": 1}, matrix(dataset, rows, columns, seen), rounds, evals=evals,
                             custom_metric=weighted_auc, evals_result=history, verbose_eval=False)
@@ -126,8 +126,8 @@ def fit_member(dataset, rows, columns, rounds, seed, seen=None, evals=()):
 
 
 def fit(dataset, mask, columns, rounds, seed, held=None, cap=FAMILY_CAP):
-    """A booster of the rows of `mask`, `rounds` trees of each member, at most `cap` flows of a family in each; with `held` rows also the
-    members' mean AUC there by round."""
+    """Trains a booster on the rows of `mask`, `rounds` trees per member, at most `cap` flows per group for each; with `held` rows also returns
+    the members' mean AUC there by round."""
     rng = numpy.random.default_rng(seed)
     evals = [(matrix(dataset, held, columns), "held")] if held is not None else []
     members, curves = zip(*(
@@ -137,7 +137,7 @@ def fit(dataset, mask, columns, rounds, seed, held=None, cap=FAMILY_CAP):
 
 
 def rounds_of(booster):
-    """What fit() made it with."""
+    """The number of rounds passed to fit()."""
     return max(booster.num_boosted_rounds() // MEMBERS, 1)
 
 
@@ -146,7 +146,7 @@ def scores_of(booster, dataset, rows, columns, rounds=0):
 
 
 def select_features(dataset, columns, cap=FAMILY_CAP):
-    """The FEATURES_MAX columns that gain most in one booster of everything."""
+    """The FEATURES_MAX columns with the highest gain in one booster trained on everything."""
     rows = cap_families(dataset, numpy.ones(len(dataset.y), bool), numpy.random.default_rng(SEED), cap)
     gain = fit_member(dataset, rows, columns, ROUNDS_MAX, SEED)[0].get_score(importance_type="total_gain")
     ordered = sorted(range(len(columns)), key=lambda i: -gain.get(f"f{i}", 0))[:FEATURES_MAX]
@@ -154,7 +154,7 @@ def select_features(dataset, columns, cap=FAMILY_CAP):
 
 
 def fold_of_buckets(n_buckets, seed):
-    """Buckets dealt to folds, anew for each seed."""
+    """Assigns buckets to folds, differently for each seed."""
     fold = numpy.empty(n_buckets, int)
     fold[numpy.random.default_rng(seed).permutation(n_buckets)] = numpy.arange(n_buckets) % FOLDS
     return fold
@@ -169,8 +169,7 @@ def check_folds(dataset, fold):
 
 
 def cross_validate(dataset, columns, seed):
-    """The best number of rounds over the folds, and every row's score from a model that saw neither its capture nor one
-    that it was merged with."""
+    """The best number of rounds over the folds, and each row's score from a model that saw neither its capture nor one that it was merged with."""
     fold = fold_of_buckets(dataset.n_buckets, seed)[dataset.bucket]
     check_folds(dataset, fold)
     curves, models = [], []
@@ -189,7 +188,7 @@ def cross_validate(dataset, columns, seed):
 
 
 def unseen_publishers(dataset, columns, rounds):
-    """(publisher, scores of its attacks by a model that saw nothing of that publisher, scores of benign rows not seen either); nothing where there is
+    """(publisher, scores of its attacks by a model that saw nothing of that publisher, scores of unseen benign rows); nothing if there is only
     one publisher."""
     aside = dataset.bucket < 2
     for publisher in sorted(set(dataset.publisher[(dataset.y == 1) & dataset.real])):
@@ -204,8 +203,8 @@ def unseen_publishers(dataset, columns, rounds):
 
 
 def quiet_elsewhere(dataset, columns, rounds, seed):
-    """{publisher: scores of its benign rows, plain, by a model that was trained without them}: what to expect of networks never seen. Empty where fewer
-    than NETWORKS publishers have enough of them."""
+    """{publisher: scores of its plain benign rows by a model trained without them}: the expectation for unseen networks. Empty if fewer than
+    NETWORKS publishers have enough of them."""
     benign, scores = (dataset.y == 0) & dataset.real, {}
     theirs = {publisher: numpy.flatnonzero(benign & ~dataset.merged & (dataset.publisher == publisher))
               for publisher in sorted(set(dataset.publisher[benign]))}
@@ -217,7 +216,7 @@ def quiet_elsewhere(dataset, columns, rounds, seed):
 
 
 def threshold_at(scores_of_benign, rate):
-    """The least float32 threshold that at most `rate` of benign flows reach: over 1 where more of them score 1."""
+    """The least float32 threshold that at most `rate` of the benign flows reach; above 1 if more of them score 1."""
     ordered = numpy.sort(scores_of_benign)
     allowed = int(rate * len(ordered))
     return float(numpy.nextafter(numpy.float32(ordered[len(ordered) - 1 - allowed]), numpy.float32(numpy.inf)))

@@ -1,4 +1,4 @@
-"""The histograms that a bundle keeps of what it was trained on, to tell later whether traffic still looks like it (lib/drift)."""
+"""Histograms of the training data that a bundle keeps, to detect drift of the traffic later (lib/drift)."""
 
 import hashlib
 import json
@@ -11,12 +11,12 @@ BINS = 10
 
 
 def bins_of(values):
-    """Edges at the deciles, as far as they differ, and the share of values in each bin; missing ones first."""
+    """Bin edges at the deciles, without duplicates, and the share of values in each bin; missing values first."""
     values = numpy.asarray(values, numpy.float32)
     present = values[~numpy.isnan(values)]
     edges = numpy.unique(numpy.quantile(present, numpy.arange(1, BINS) / BINS, method="lower")) if len(present) else numpy.array([])
     edges = edges[numpy.isfinite(edges)].astype(numpy.float32)
-    # Where one value is the least and the commonest, nothing is below its edge: the edge goes behind it.
+    # If the minimum is also the most frequent value, nothing is below its edge: move the edge above it.
     if len(edges) and edges[0] == present.min():
         above = present[present > edges[0]]
         edges = numpy.unique(numpy.append(edges[1:], above.min())) if len(above) else edges[:0]
@@ -26,7 +26,7 @@ def bins_of(values):
 
 
 def write(folder, rows, scores):
-    """reference.json of `rows` [n][features], in the manifest's order, and their scores; what the manifest says of it."""
+    """Writes reference.json for `rows` [n][features], in the manifest's order, and their scores; returns its entry for the manifest."""
     path = os.path.join(folder, "reference.json")
     with open(path, "w", encoding="ascii") as file:
         file.write('{"format": 1, "rows": %d,\n "score": %s,\n "features": [\n  ' % (len(rows), json.dumps(bins_of(scores))))
@@ -37,7 +37,7 @@ def write(folder, rows, scores):
 
 
 def add(folder, rows, scores):
-    """Gives a bundle the reference; what fails on the way leaves it as it was."""
+    """Adds a reference to a bundle; the bundle stays unchanged if that fails."""
     with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
     with tempfile.TemporaryDirectory(prefix=".reference-", dir=folder) as scratch:

@@ -1,4 +1,4 @@
-"""What the recipe is worth where nothing of the kind was seen: models trained anew without it. Plain rows only; see evaluate's --cap."""
+"""Evaluates the recipe on unseen kinds of traffic, by models trained without them. Plain rows only; see tools/evaluate --cap."""
 
 import sys
 
@@ -14,8 +14,8 @@ def _figures(attacks, benign):
 
 
 def _left_out(dataset, columns, rounds, cap, column, label, seed):
-    """Each value of `column` among malicious rows left out of training; scored against benign captures not seen either, a fifth
-    that `seed` deals."""
+    """Leaves out of training each value of `column` among malicious rows; scores it against unseen benign captures, a fifth of all, chosen by
+    `seed`."""
     aside, table = lj_recipe.fold_of_buckets(dataset.n_buckets, seed)[dataset.bucket] == 0, {}
     benign = numpy.flatnonzero(aside & (dataset.y == 0) & ~dataset.merged)
     for value in sorted(set(column[(dataset.y == 1) & dataset.real])):
@@ -35,14 +35,14 @@ def publishers(dataset, columns, rounds, cap, seed=lj_recipe.SEED):
 
 
 def families(dataset, columns, rounds, cap, seed=lj_recipe.SEED, but_made=False):
-    """Each kind of attack left out; `but_made`: captured ones alone, those that are made are still trained on."""
+    """Leaves out each kind of attack; with `but_made` only captured ones, so that synthetic ones are still trained on."""
     kept = numpy.zeros(len(dataset.y), bool) | (but_made & ~dataset.real)
     kinds = numpy.array([lj_recipe.kind_of(family) if out else "" for family, out in zip(dataset.family, (dataset.y == 1) & ~kept)])
     return _left_out(dataset, columns, rounds, cap, kinds, "family", seed)
 
 
 def folds(dataset, columns, rounds, cap, seed):
-    """Figures over folds of captures, plain rows, dealt by `seed`."""
+    """Figures over folds of captures, plain rows, assigned by `seed`."""
     fold = lj_recipe.fold_of_buckets(dataset.n_buckets, seed)[dataset.bucket]
     scores = numpy.full(len(dataset.y), numpy.nan)
     for k in range(lj_recipe.FOLDS):
@@ -55,7 +55,7 @@ def folds(dataset, columns, rounds, cap, seed):
 
 
 def mean_of(table):
-    """Of each figure over the rows; None where nothing could be left out, as with one publisher."""
+    """The mean of each figure over the rows; None if there are none, as with one publisher."""
     if not table:
         return None
     names = next(iter(table.values())).keys()
@@ -63,7 +63,7 @@ def mean_of(table):
 
 
 def ablation(dataset, columns, rounds, cap):
-    """The recipe's columns, and those with ports, TTL, windows and MSS: by folds, and publishers left out."""
+    """Compares the recipe's columns with and without ports, TTL, windows and MSS: by folds, and with publishers left out."""
     network = [i for i, name in enumerate(dataset.names) if lj_recipe.NETWORK.match(name)]
     if not network:
         return None

@@ -1,4 +1,4 @@
-"""Labelled flows scored by linejudge itself: captures by replay, tables by the proof of golden rows."""
+"""Scores labelled flows with linejudge itself: captures by replay, tables by golden rows."""
 
 import contextlib
 import datetime
@@ -25,7 +25,7 @@ def _ns(text):
 
 
 def _score_of(event, threshold):
-    """EVE rounds scores to six digits; one that its threshold is within of is put on the side of it that the verdict says."""
+    """EVE rounds scores to six digits; a score that equals the threshold after rounding is put on the side given by the verdict."""
     score, alerted = event["ml"]["score"], event["flow"]["alerted"]
     if score is None or alerted == (score >= threshold) or event["ml"]["threshold"] != float(f"{threshold:.6g}"):
         return score
@@ -33,13 +33,13 @@ def _score_of(event, threshold):
 
 
 def _waits(manifest):
-    """ns by which a verdict comes after its flow's last packet, by why it was due; linejudge's defaults where the bundle has none."""
+    """Delay in ns of a verdict after its flow's last packet, by the reason it was due; linejudge's defaults if the bundle has none."""
     flow = {**lj_bundle.FLOW, **manifest.get("flow", {})}
     return {"idle": round(flow["idle_timeout_s"] * 1e9), **dict.fromkeys(("fin", "rst"), round(flow["tcp_linger_s"] * 1e9))}
 
 
 def _early_alerts(events):
-    """{flow: when its early alert came}."""
+    """{flow: time of its early alert}."""
     return {event["flow_id"]: _ns(event["flow"]["end"]) for event in events if event["event_type"] == "alert" and event["ml"]["early"]}
 
 
@@ -47,7 +47,7 @@ def _replay(job):
     """[(score, y, start s, decided s)] of one capture's labelled flows, and its length in h."""
     path, label, bundle, waits, threshold = job
     with tempfile.NamedTemporaryFile("r", suffix=".json", encoding="utf-8") as eve:
-        # XGBoost's engine opens sooner, and gives the same bits.
+        # The XGBoost engine starts faster, and gives identical results.
         done = subprocess.run([lj_dataset.LINEJUDGE, "--pcap", path, "--model", bundle, "--eve", eve.name, "--summary", "none",
                                "--set", "model.engine=xgboost"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
@@ -69,7 +69,7 @@ def _replay(job):
 
 
 def captures(bundle, data, labels_path, per_family=0):
-    """Every labelled capture (of a family at most `per_family`, if that is over 0) through the daemon."""
+    """Scores all labelled captures with the daemon; at most `per_family` of a family, if that is not 0."""
     folder, scratch = lj_dataset.unpack(data)
     labels, _ = lj_dataset.read_labels(folder, labels_path, "keep")
     if per_family:
@@ -97,13 +97,14 @@ def captures(bundle, data, labels_path, per_family=0):
 
 
 def _prove(bundle, manifest, rows):
-    """Scores of the rows, once the daemon's engine has given these margins, bit for bit, and probabilities; or which row is not so."""
+    """Scores of the rows, after checking that the daemon's engine gives the same margins, bit for bit, and probabilities; an error names the
+    first row that differs."""
     booster, transform = xgboost.Booster(model_file=os.path.join(bundle, manifest["files"]["booster"]["name"])), manifest.get("transform")
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copy(os.path.join(bundle, manifest["files"]["booster"]["name"]), scratch)
         golden = os.path.join(scratch, manifest["files"]["golden"]["name"])
         probabilities = lj_foreign.write_golden(golden, booster, manifest["features"], rows, transform)
-        # What else the bundle has is of no concern to its scores.
+        # The other files of the bundle do not affect scores.
         files = {part: manifest["files"][part] for part in ("booster", "golden")}
         files["golden"] = {**files["golden"], "sha256": lj_digest.of_file(golden)}
         with open(os.path.join(scratch, "manifest.json"), "w", encoding="utf-8") as file:
@@ -116,7 +117,7 @@ def _prove(bundle, manifest, rows):
 
 
 def tables(bundle, paths, label, benign, family):
-    """Labelled tables' rows, scored in Python and proved by linejudge's engine."""
+    """Scores labelled tables in Python, checked with linejudge's engine."""
     with open(os.path.join(bundle, "manifest.json"), encoding="utf-8") as file:
         manifest = json.load(file)
     dataset, _ = lj_table.load(paths, label, benign, family, learn=False)

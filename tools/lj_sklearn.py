@@ -1,8 +1,8 @@
-"""scikit-learn's trees as a booster of the same scores.
+"""Converts scikit-learn's trees to a booster with the same scores.
 
-scikit-learn goes left when float32(x) <= threshold, a double; XGBoost when x < threshold, a float32. So a threshold becomes the
-smallest float32 that goes right, found by bisection over the float32 numbers themselves: with a scaler before the trees, over what the
-scaler makes of them. Nothing is rounded, so each flow comes to the leaf that scikit-learn sends it to.
+scikit-learn goes left if float32(x) <= threshold, a double; XGBoost if x < threshold, a float32. So each threshold becomes the smallest float32
+that goes right, found by bisection over all float32 values; with a scaler before the trees, over the scaled values. Nothing is rounded, so each
+flow reaches the same leaf as in scikit-learn.
 """
 
 import numpy
@@ -15,19 +15,19 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 import lj_foreign
 from lj_foreign import ImportFailed
 
-LARGEST = numpy.int64(0x7F7FFFFF)  # bits of the largest finite float32
+LARGEST = numpy.int64(0x7F7FFFFF)  # bit pattern of the largest finite float32
 TOLERANCE = 1e-6
 ESTIMATORS = (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, ExtraTreeClassifier, GradientBoostingClassifier)
 
 
 def float_of(key):
-    """The float32 numbers in ascending order are -LARGEST .. LARGEST."""
+    """Maps -LARGEST .. LARGEST to the float32 values in ascending order."""
     magnitude = numpy.abs(key).astype(numpy.uint32).view(numpy.float32)
     return numpy.where(key < 0, -magnitude, magnitude)
 
 
 class Columns:
-    """What stands before the trees: missing values filled, columns scaled."""
+    """The steps before the trees: missing values filled, columns scaled."""
 
     def __init__(self, features, missing):
         self.fill = numpy.full(features, missing, numpy.float64)
@@ -52,13 +52,13 @@ class Columns:
             raise ImportFailed(f"a pipeline may have one SimpleImputer, then one StandardScaler, before the trees; not {type(step).__name__}")
 
     def seen(self, feature, x):
-        """What the trees compare, of values x of these features."""
+        """The values that the trees compare, for values x of these features."""
         with numpy.errstate(over="ignore"):
             scaled = (x.astype(numpy.float64) - self.mean[feature]) / self.scale[feature] if self.scaled else x
             return scaled.astype(numpy.float32).astype(numpy.float64)
 
     def thresholds(self, feature, threshold):
-        """The smallest float32 that goes right, of each split."""
+        """For each split, the smallest float32 that goes right."""
         low = numpy.full(len(feature), -LARGEST)
         high = numpy.full(len(feature), LARGEST)
         while (low < high).any():
@@ -76,7 +76,7 @@ class Columns:
 
 
 def take_apart(model, features, missing):
-    """(what stands before, the estimator)."""
+    """(steps before the trees, the estimator)."""
     columns = Columns(features, missing)
     if isinstance(model, Pipeline):
         for _, step in model.steps[:-1]:
@@ -90,7 +90,7 @@ def take_apart(model, features, missing):
 
 
 def tree_of(index, tree, columns, leaves, mapping=None):
-    """One tree_ with `leaves` [nodes] as its values; `mapping` says which of all columns its features are."""
+    """Converts one tree_ with `leaves` [nodes] as its values; `mapping` gives the columns of its features."""
     count = len(columns.fill)
     old, left = [0], []
     for node in old:
@@ -112,14 +112,14 @@ def tree_of(index, tree, columns, leaves, mapping=None):
 
 
 def shares(tree):
-    """Probability of each class in each node; where all samples weigh nothing, 0 of each, as scikit-learn has it."""
+    """Probability of each class in each node; 0 if the node's samples have no weight, as in scikit-learn."""
     value = tree.value[:, 0, :]
     weight = value.sum(axis=1, keepdims=True)
     return value / numpy.where(weight == 0, 1, weight)
 
 
 class Imported:
-    """A booster and what makes scores of its margins."""
+    """A booster, and how its margins become scores."""
 
     def __init__(self, columns, model, outputs):
         self.columns, self.model, self.outputs = columns, model, outputs
@@ -133,7 +133,7 @@ class Imported:
 
 
 def averaged(columns, model, trees, order):
-    """Trees that vote with the probabilities of their leaves."""
+    """Trees whose leaf probabilities are averaged."""
     outputs = 1 if len(order) == 2 else len(order)
     made = Imported(columns, model, outputs)
     for tree in trees:
@@ -145,7 +145,7 @@ def averaged(columns, model, trees, order):
 
 
 def boosted(columns, model, order):
-    """Boosted trees: the prior goes into the first tree of each class."""
+    """Boosted trees; the prior is added to the first tree of each class."""
     if model.init_ != "zero" and type(model.init_).__name__ != "DummyClassifier":
         raise ImportFailed(f"GradientBoosting that begins with a {type(model.init_).__name__} is more than its trees")
     made = Imported(columns, model, 1 if len(order) == 2 else len(order))
@@ -162,7 +162,7 @@ def boosted(columns, model, order):
 
 
 def expected_path(n):
-    """c(n): the mean path of an unsuccessful search in a binary tree of n points, as scikit-learn has it."""
+    """c(n), the mean path length of an unsuccessful search in a binary tree of n points, as in scikit-learn."""
     n = numpy.asarray(n, numpy.float64)
     with numpy.errstate(divide="ignore", invalid="ignore"):
         path = 2.0 * (numpy.log(n - 1.0) + numpy.euler_gamma) - 2.0 * (n - 1.0) / n
@@ -170,12 +170,12 @@ def expected_path(n):
 
 
 def isolating(columns, model):
-    """The leaf that a flow comes to says how deep it is, and how much deeper it would have gone."""
+    """An isolation forest: a leaf's value is its depth plus the expected further path length."""
     made = Imported(columns, model, 1)
     for estimator, mapping in zip(model.estimators_, model.estimators_features_):
         tree = estimator.tree_
         depth = numpy.zeros(tree.node_count)
-        for node in range(tree.node_count):  # parents come before their children
+        for node in range(tree.node_count):  # parents precede their children
             if tree.children_left[node] >= 0:
                 depth[[tree.children_left[node], tree.children_right[node]]] = depth[node] + 1
         made.add(0, tree, depth + expected_path(tree.n_node_samples), mapping)
@@ -183,13 +183,13 @@ def isolating(columns, model):
     if samples < 2:
         raise ImportFailed("IsolationForest: each of its trees has seen one sample, and isolates nothing")
     made.transform = {"kind": "path_length", "divisor": float(len(model.estimators_) * expected_path(samples))}
-    # Often a quantile of its training's scores; what has just this score is no outlier to predict().
+    # The offset is often a quantile of the training scores; a flow with exactly this score is no outlier in predict().
     made.threshold = float(-model.offset_) + TOLERANCE / 2
     return made
 
 
 def labels_of(model):
-    """The classes it tells apart, as it calls them."""
+    """The model's class labels."""
     model = model.steps[-1][1] if isinstance(model, Pipeline) else model
     if isinstance(model, IsolationForest):
         return ["benign", "anomaly"]
@@ -205,7 +205,7 @@ def labels_of(model):
 
 
 def convert(model, features, missing, order):
-    """`order`: the indices of the classes, the benign one first. An Imported."""
+    """Converts a model; `order`: indices of the classes, the benign one first. Returns an Imported."""
     columns, model = take_apart(model, features, missing)
     if isinstance(model, IsolationForest):
         return isolating(columns, model)
@@ -218,7 +218,7 @@ def convert(model, features, missing, order):
 
 
 def reference_scores(model, made, rows, order):
-    """scikit-learn's own, [n][outputs] as the bundle gives them."""
+    """scikit-learn's scores, [n][outputs], in the bundle's format."""
     filled = made.columns.filled(rows)
     if isinstance(made.model, IsolationForest):
         return -model.score_samples(filled)[:, None]
@@ -227,7 +227,7 @@ def reference_scores(model, made, rows, order):
 
 
 def difference(model, made, booster, rows, order):
-    """The largest between the bundle's scores and scikit-learn's."""
+    """The largest difference between the bundle's scores and scikit-learn's."""
     _, probabilities = lj_foreign.scores(booster, rows, made.transform)
     reference = reference_scores(model, made, rows, order)
     for whose, what in (("scikit-learn's own", reference), ("the bundle's", probabilities)):

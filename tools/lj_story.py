@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Replays a labelled capture and tells, family by family, what linejudge called and what it missed.
+"""Replays a labelled capture and reports, by family, what linejudge detected and what it missed.
 
     tools/lj_story.py CAPTURE LABELS.csv
 """
@@ -25,7 +25,7 @@ NUMBERS = {"TCP": 6, "UDP": 17, "ICMP": 1}
 
 
 def families(path):
-    """Family by 5-tuple, from the initiator's side. A ping's identifier is not in EVE: hosts alone name it."""
+    """{5-tuple from the initiator's side: family}. Pings are identified by hosts only, since EVE does not have their identifier."""
     table = {}
     with open(path, newline="", encoding="ascii") as file:
         for row in csv.DictReader(file):

@@ -1,7 +1,7 @@
-"""A ready-made table of labelled flows (CIC-IDS2017, NF-*-v2, a feature table of linejudge's) as a data set to train on.
+"""Loads an existing table of labelled flows (CIC-IDS2017, NF-*-v2, a feature table of linejudge's) as a data set for training.
 
-Columns are linejudge's features by any of their spellings; the rest is left out and named. A table has no captures: stretches of
-consecutive rows of a family stand for them in the folds, which says less than captures do. Each of several tables is a publisher.
+Columns are recognized by any alias of linejudge's features; others are omitted and reported. A table has no captures: consecutive blocks of rows of
+a family replace them in the folds, which is a weaker test. Each of several tables is a publisher.
 """
 
 import array
@@ -19,12 +19,12 @@ import lj_dataset
 BLOCKS = 50
 BENIGN = {"benign", "normal", "0", "0.0", "background"}
 
-# What names the network, the service or the very packet rather than what the flow does.
+# Features that identify the network, the service or a single packet rather than the behaviour of a flow.
 IDENTITY = re.compile(r"(^|_)(src_|dst_|s|d)port$|_ttl(_|$)|_window_(first|max)$|_win(_|$)|_l7_proto$|_dns_query_id$|(^|_)fwd_seg_size_min$")
 
 
 def known_columns():
-    """{spelling in lower case: feature}, from the reference of features."""
+    """{alias in lower case: feature}, from the feature reference."""
     done = subprocess.run([lj_dataset.LINEJUDGE, "--help-features"], stdout=subprocess.PIPE, text=True, check=True)
     found = {}
     for line in done.stdout.partition("## Columns that have no feature")[0].splitlines():
@@ -44,7 +44,7 @@ def _column(path, header, name):
 
 
 def _plain(text):
-    """float() alone would take Python's own 1_000, too."""
+    """float() with underscores refused: it would accept Python's 1_000."""
     if "_" in text:
         raise ValueError(text)
     return float(text)
@@ -58,7 +58,8 @@ def _number(text, path, line, name):
 
 
 def _read(path):
-    """The header, then (line, row) of each row. CIC-IDS2017's own files have a byte of Windows' in the names of web attacks."""
+    """Yields the header, then (line, row) for each row. Undecodable bytes are replaced: CIC-IDS2017's files contain one in the names of web
+    attacks."""
     with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.reader(file)
         try:
@@ -70,7 +71,7 @@ def _read(path):
                     raise ValueError(f"{path}: its columns are separated by {name}: commas are wanted")
             yield header
             for row in reader:
-                if not any(row):  # CIC-IDS2017's own files have many such, of commas alone
+                if not any(row):  # CIC-IDS2017's files contain many rows of only commas
                     continue
                 if len(row) != len(header):
                     raise ValueError(f"{path}: line {reader.line_num}: {len(row)} cells, and the header has {len(header)}")
@@ -80,13 +81,13 @@ def _read(path):
 
 
 class Columns:
-    """Which columns of a header are used, and for what."""
+    """Which columns of a header are used, and as what."""
 
     def __init__(self, path, header, label, family, identity):
         self.header, known = header, known_columns()
         self.label = _column(path, header, label)
         self.family = _column(path, header, family) if family else self.label
-        features = {}  # the first column of each: CIC-IDS2017's own files have 'Fwd Header Length' twice
+        features = {}  # the first column of each feature: CIC-IDS2017's files have 'Fwd Header Length' twice
         for i, name in enumerate(header):
             feature = known.get(name.lower())
             if feature and i not in (self.label, self.family) and (identity or not IDENTITY.search(feature)):
@@ -100,8 +101,7 @@ class Columns:
         return [name for i, name in enumerate(self.header) if i not in (*self.used, self.label, self.family)]
 
     def rows_of(self, path, rows, unlabelled):
-        """(values float32 [n][used], what the label says, what the family is) of each row; without a label only if they may be
-        `unlabelled`."""
+        """(values float32 [n][used], label, family) of each row; rows without a label are accepted only if `unlabelled`."""
         values, labels, families = array.array("f"), [], []
         for line, row in rows:
             try:
@@ -117,7 +117,7 @@ class Columns:
 
 
 def _blocks(name, families, y):
-    """Index of each row's block, and each block's label as LABELS.tsv has it."""
+    """The index of each row's block, and a label for each block as in LABELS.tsv."""
     index, labels = numpy.empty(len(y), int), []
     for family, label in sorted(set(zip(families, y.tolist()))):
         rows = numpy.flatnonzero((numpy.array(families) == family) & (y == label))
@@ -128,11 +128,11 @@ def _blocks(name, families, y):
 
 
 def _part(path, columns, rows, benign):
-    """Of one table: x, y, families."""
+    """x, y and families of one table."""
     x, said, families = columns.rows_of(path, rows, "" in benign)
     if not said:
         raise ValueError(f"{path}: no rows")
-    # inf is what a division by a duration of 0 left there: missing, as NaN is.
+    # inf is the result of a division by a duration of 0: treat it as missing.
     x[~numpy.isfinite(x)] = numpy.nan
     if numpy.isnan(x).all():
         raise ValueError(f"{path}: of its {len(said)} rows no column that is a feature has a value")
@@ -140,7 +140,7 @@ def _part(path, columns, rows, benign):
 
 
 def _check_classes(paths, label, benign, y):
-    """Whether there is of both to learn from."""
+    """Checks that there are enough rows of both classes."""
     if y.all() or not y.any():
         raise ValueError(f"{paths[-1]}: {label}: every row is {'malicious' if y.all() else 'benign'}; "
                          f"what counts as benign is {', '.join(sorted(benign))}, or choose with --benign")
@@ -150,7 +150,7 @@ def _check_classes(paths, label, benign, y):
 
 
 def _check_names(paths):
-    """A table's name is its publisher, by which tools/evaluate knows it again; one that is there twice stands on both sides of the folds."""
+    """A table's file name is its publisher, by which tools/evaluate recognizes it; a duplicate would be on both sides of the folds."""
     before = {}
     for path in paths:
         name = os.path.basename(path)
@@ -160,8 +160,8 @@ def _check_names(paths):
 
 
 def load(paths, label, benign=(), family=None, learn=True):
-    """A Dataset named as the tables' own columns are, and the columns left out. To `learn` from, it has benign rows and others, and not
-    the columns of ports, TTL and windows. Several tables have one header."""
+    """Returns a Dataset with the tables' own column names, and the columns left out. To `learn` from, both classes are required, and columns of
+    ports, TTL and windows are omitted. All tables must have the same header."""
     benign, parts, columns = {b.lower() for b in benign} or BENIGN, [], None
     if learn:
         _check_names(paths)

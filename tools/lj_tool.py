@@ -1,4 +1,4 @@
-"""How a tool ends: in one line that says where and what, not in a traceback."""
+"""Error handling of the tools: one line that says where and what, instead of a traceback."""
 
 import argparse
 import errno
@@ -11,7 +11,7 @@ import lj_foreign
 
 
 def run(name, work):
-    """work() to its end; what a person can change ends the tool with 1."""
+    """Runs work(); errors that the user can fix exit with 1 and one line."""
     try:
         work()
     except OSError as error:
@@ -24,14 +24,14 @@ def run(name, work):
 
 
 def times(text):
-    """How often something is done: once at least."""
+    """An integer of at least 1."""
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return int(text)
 
 
 def folder_of(path):
-    """`path` as a folder that can be written to, before hours of work: made if need be."""
+    """Creates `path` if necessary and checks that it is writable, before hours of work."""
     os.makedirs(path, exist_ok=True)
     if not os.access(path, os.W_OK):
         raise ValueError(f"{path}: cannot be written")
@@ -39,7 +39,7 @@ def folder_of(path):
 
 
 def manifest_of(bundle):
-    """A bundle's manifest, once linejudge takes the whole of it."""
+    """A bundle's manifest, after linejudge has checked the bundle."""
     path = os.path.join(bundle, "manifest.json")
     if not os.path.exists(path):
         raise ValueError(f"{bundle}: is no model's folder: there is no manifest.json in it")

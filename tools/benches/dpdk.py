@@ -1,4 +1,4 @@
-"""A DPDK program under load: what its polling threads use a packet, by its port's own statistics."""
+"""Measures the CPU time per packet of a DPDK program's polling threads, by the statistics of its port."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ import run
 
 
 class Telemetry:
-    """One question at a time to a DPDK program's telemetry socket."""
+    """Client of a DPDK program's telemetry socket, for one request at a time."""
 
     def __init__(self, runtime, process):
         path = os.path.join(runtime, "dpdk_telemetry.v2")
@@ -35,7 +35,7 @@ class Telemetry:
 
 
 def cpu_ns(process):
-    """CPU time of each thread."""
+    """CPU time of each thread of a process."""
     times = {}
     for task in os.listdir(f"/proc/{process.pid}/task"):
         with open(f"/proc/{process.pid}/task/{task}/schedstat", encoding="ascii") as file:
@@ -44,7 +44,7 @@ def cpu_ns(process):
 
 
 def ns_per_packet(command, prefix, cpus, warm_up, seconds, pollers=1):
-    """Starts a program whose `pollers` threads poll port 0, and measures it from its packet number `warm_up` on: CPU ns a packet."""
+    """Runs a program with `pollers` threads that poll port 0; returns their CPU time per packet in ns, measured after `warm_up` packets."""
     environment = dict(os.environ)
     runtime = f"/var/run/dpdk/{prefix}" if os.geteuid() == 0 else os.path.join(environment["XDG_RUNTIME_DIR"], "dpdk", prefix)
     with subprocess.Popen(["taskset", "-c", ",".join(map(str, cpus)), *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
@@ -66,6 +66,6 @@ def ns_per_packet(command, prefix, cpus, warm_up, seconds, pollers=1):
             raise run.Failure(f"{problem}: {process.stderr.read().decode(errors='replace')[-300:]}") from problem
         process.terminate()
         process.communicate(timeout=60)
-    # Those that poll use the most.
+    # The polling threads are those that use the most CPU time.
     used = sorted(after[task] - before.get(task, 0) for task in after)
     return sum(used[-pollers:]) / packets

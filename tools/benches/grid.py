@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Decision time and flows a second by batch and workers, as in the paper's Figure 5: CSV, and a picture of it.
+"""Decision time and flows per second by batch size and workers, as in the paper's Figure 5: CSV, and a picture of it.
 
     tools/bench grid [--seconds S] [--csv PATH] [--picture PATH.png|PATH.svg] [--json PATH|-]
 
-Beside each cell stands the sequential baseline of the same run: one worker that scores flow by flow with XGBoost's C API. Without --csv
-the CSV goes to stdout (to stderr when the JSON does).
+Each cell is compared with a sequential baseline in the same run: one worker that scores flow by flow with XGBoost's C API. Without --csv the CSV
+goes to stdout, or to stderr if the JSON goes to stdout.
 """
 
 import csv
@@ -18,7 +18,7 @@ import matplotlib
 import run
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402: the backend comes first
+import matplotlib.pyplot as plt  # noqa: E402: the backend must be chosen first
 
 COLUMNS = ("name", "engine", "batch", "workers", "flows_per_s", "decision_mean_us", "decision_p99_us", "ratio")
 BASELINE, OURS = "0.6", "tab:blue"

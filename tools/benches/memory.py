@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Memory by live flows, as linejudge --dry-run reckons it: tools/bench memory [--json PATH|-].
+"""Memory by number of live flows, as computed by linejudge --dry-run: tools/bench memory [--json PATH|-].
 
-A unit test holds the reckoning to what a full table really takes (lib/flow: "a full table takes the memory that it was reckoned at").
+A unit test compares the computed memory with that of a full table (lib/flow: "a full table takes the memory that it was reckoned at").
 """
 
 import re

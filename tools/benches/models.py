@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""XGBoost, a random forest and a decision tree on the same flows: size, load time, ns a row, and what float32 costs in accuracy.
+"""Compares XGBoost, a random forest and a decision tree on the same flows: size, load time, ns per row, and the accuracy lost by float32.
 
     tools/bench models [--part 0.1] [--json PATH|-]
 
-The flows are made up, with a fixed seed: 78 features of which many have heavy tails, so that float32 rounds what float64 tells apart.
-Each model is a bundle that linejudge opens and measures (linejudge model bench), on one core. Accuracy is that of the verdicts on flows
-aside: in float32, as XGBoost and linejudge score, and in float64, where features are compared and leaves summed in double. --part
-takes a part of the flows and trees: a tenth shows that the bench works.
+The flows are synthetic, with a fixed seed: 78 features, many of them with heavy tails, so that float32 rounds values that float64 distinguishes.
+Each model is a bundle that linejudge opens and measures (linejudge model bench) on one core. Accuracy is that of the verdicts on held-out flows: in
+float32, as XGBoost and linejudge score, and in float64, with features compared and leaves summed in double. --part uses a part of the flows and
+trees; a tenth shows that the benchmark works.
 """
 
 import json
@@ -32,12 +32,12 @@ MODELS = (
 
 
 def make_flows(n):
-    """Values as flows have them, float64, and labels of which a few are wrong."""
+    """Synthetic feature values, float64, and labels of which a few are wrong."""
     rng = numpy.random.default_rng(SEED)
     malicious = rng.random(n) < 0.45
     hidden = rng.normal(size=(n, 10)) + numpy.where(malicious[:, None], rng.normal(size=10), 0)
     x = 0.6 * hidden @ (rng.normal(size=(10, FEATURES)) * (rng.random((10, FEATURES)) < 0.35)) + 0.7 * rng.normal(size=(n, FEATURES))
-    x[:, :24] = numpy.exp(2 * x[:, :24] + 18)  # ns and bytes: over 2^24, where float32 has no units left
+    x[:, :24] = numpy.exp(2 * x[:, :24] + 18)  # ns and bytes: above 2^24, where float32 no longer represents every integer
     x[:, 24:40] = numpy.floor(numpy.exp(1.1 * x[:, 24:40] + 2))
     x[:, 40:52] = numpy.where(x[:, 40:52] < 0.2, 0, numpy.exp(x[:, 40:52]))
     x[rng.random(x.shape) < 0.01] = numpy.nan
@@ -45,14 +45,14 @@ def make_flows(n):
 
 
 def feature_names():
-    """As many as are wanted of those that linejudge knows: a bundle has to name its columns."""
+    """The names of as many linejudge features as needed: a bundle must name its columns."""
     with open(os.path.join(run.ROOT, "docs", "features.md"), encoding="utf-8") as file:
         rows = [line.split("|")[1].strip() for line in file if line.startswith("| `")]
     return [row.strip("`") for row in rows][:FEATURES]
 
 
 def in_float64(booster, x):
-    """Margins with features compared, and leaves summed, in float64."""
+    """Margins computed in float64: features compared and leaves summed."""
     model = json.loads(booster.save_raw("json"))["learner"]
     base = float(model["learner_model_param"]["base_score"])
     margins = numpy.full(len(x), numpy.log(base / (1 - base)))

@@ -1,7 +1,7 @@
-"""docs/performance.md: tables between markers, prose by hand around them.
+"""docs/performance.md: replaces the tables between markers; the text around them is written by hand.
 
     <!-- table: NAME -->
-    whatever tools/bench writes
+    written by tools/bench
     <!-- end -->
 """
 
@@ -16,7 +16,7 @@ PAGE = os.path.join(run.ROOT, "docs", "performance.md")
 
 
 def first_match(pattern, path, otherwise):
-    """What a file of the kernel's says."""
+    """The first match of a pattern in a file of the kernel, or `otherwise`."""
     try:
         with open(path, encoding="utf-8") as file:
             found = re.search(pattern, file.read())
@@ -30,13 +30,13 @@ def output(*command):
 
 
 def processor():
-    """Its name and how many."""
+    """The CPU's model name and the number of CPUs."""
     name = first_match(r"model name\s*:\s*(.*)", "/proc/cpuinfo", "unknown processor")
     return f"{name}, {os.cpu_count()} CPUs"
 
 
 def machine():
-    """One line of what it was measured on."""
+    """One line that describes the machine of the measurement."""
     memory = int(first_match(r"MemTotal:\s*(\d+)", "/proc/meminfo", "0")) / 2**20
     huge = first_match(r"HugePages_Total:\s*(\d+)", "/proc/meminfo", "0")
     transparent = first_match(r"\[(\w+)\]", "/sys/kernel/mm/transparent_hugepage/enabled", "off")
@@ -47,18 +47,18 @@ def machine():
 
 
 def busy():
-    """How many threads wanted a CPU in the last minute: figures are for a quiet machine."""
+    """The load average per minute: results are only valid on a quiet machine."""
     return os.getloadavg()[0]
 
 
 def commit():
-    """Which one, and whether more than this page differs from it."""
+    """The commit, and whether the tree differs from it except in this page."""
     changed = output("git", "-C", run.ROOT, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/performance.md")
     return output("git", "-C", run.ROOT, "rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
 
 
 def render(table, rows, command):
-    """A table and how it came about, as Markdown."""
+    """A table with its origin, as Markdown."""
     lines = ["| " + " | ".join(heading for heading, _, _ in table.columns) + " |", "|" + "---|" * len(table.columns)]
     for row in filter(table.keep, rows[table.rows] if table.rows else rows):
         lines.append("| " + " | ".join(write(row[field]) for _, field, write in table.columns) + " |")
@@ -67,7 +67,7 @@ def render(table, rows, command):
 
 
 def put(text, name, section):
-    """The page with the section between the markers replaced."""
+    """Returns the page with the section between the markers replaced."""
     pattern = re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not pattern.search(text):
         raise run.Failure(f"{PAGE} has no <!-- table: {name} -->")
@@ -75,7 +75,7 @@ def put(text, name, section):
 
 
 def update(path, sections):
-    """Writes the sections, by name, into the page."""
+    """Writes the sections, given by name, into the page."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     for name, section in sections.items():

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""CPU time of linejudge and of other meters over one capture, each by itself on one core: tools/bench peers [--json PATH|-].
+"""Compares the CPU time of linejudge and of other flow meters for one capture, each on one core: tools/bench peers [--json PATH|-].
 
-Without --pcap the capture is made: border traffic, 2,000,000 packets. What counts is user and system time from start to exit,
-reading the file included; the meters take turns, and a figure is the median of the rounds. Each runs twice in a row and the second run
-counts: a virtual machine gives free memory back to its host within seconds, and the first to touch it again waits for the host.
-A meter that takes over SLOW_S seconds (tshark) runs once, since the wait for memory is lost in them.
+Without --pcap a capture of synthetic border traffic is generated, 2,000,000 packets. The result is user and system time from start to exit,
+including reading the file, as the median of several rounds in which the meters take turns. Each meter runs twice in a row, and the second run
+counts: a virtual machine returns free memory to its host within seconds, and the first process to touch it again waits for the host.
+A meter that takes over SLOW_S seconds (tshark) runs once: the wait for memory hardly shows in its time.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ SLOW_S = 10
 
 
 def count(pattern):
-    """The sum of the numbers that a pattern finds in what a meter prints."""
+    """The sum of the numbers that a pattern matches in a meter's output."""
     return lambda _folder, text: sum(int(number) for number in re.findall(pattern, text))
 
 
 def argus_records(folder, _text):
-    """Argus tells no count; its client reads the file."""
+    """Counts records with argus's client, since argus prints no count."""
     told = subprocess.run(["racount", "-r", f"{folder}/argus"], stdout=subprocess.PIPE, text=True, check=True).stdout
     return int(re.search(r"sum\s+(\d+)", told).group(1))
 
 
 def lines(name):
-    """The lines of what a meter wrote, without the header."""
+    """The number of lines in a meter's output file, without the header."""
     def records(folder, _text):
         with open(f"{folder}/{name}", "rb") as file:
             return sum(1 for _ in file) - 1
@@ -43,7 +43,7 @@ def lines(name):
 
 
 def write_pmacctd_config(folder):
-    """It writes when its cache is full, too, each time over what it wrote unless told to append."""
+    """Configures pmacctd to append: it also writes when its cache is full, and would overwrite its earlier output."""
     path = f"{folder}/pmacctd.conf"
     with open(path, "w", encoding="ascii") as file:
         file.write("plugins: print\naggregate: src_host, dst_host, src_port, dst_port, proto\nprint_output: csv\n"
@@ -53,14 +53,14 @@ def write_pmacctd_config(folder):
 
 @contextlib.contextmanager
 def deaf_collector():
-    """The port of a socket that nobody reads: what comes is dropped by the kernel once its buffer is full, and no ICMP error goes back."""
+    """The port of a socket that is never read: the kernel drops datagrams once its buffer is full, and sends no ICMP error."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
         collector.bind(("127.0.0.1", 0))
         yield collector.getsockname()[1]
 
 
 def meters(capture, folder, port):
-    """name: (what it extracts, command, how many records it made)"""
+    """{name: (what it extracts, command, how many records it produced)}"""
     linejudge = [run.BINARY, "--pcap", capture, "--summary", "json", "--set", "lcores.count=1"]
     flows = count(r'"flows": (\d+)')
     return {
@@ -73,7 +73,7 @@ def meters(capture, folder, port):
                                 [*linejudge, "--eve", f"{folder}/eve", "--set", "eve.flows=alerts"], flows),
         "nfpcapd": ("unidirectional NetFlow records, binary", ["nfpcapd", "-r", capture, "-w", folder], count(r"'none' Flows: (\d+)")),
         "softflowd": ("NetFlow v9 records, datagrams",
-                      # Reading a file, it would wait for ever for a client of its control socket.
+                      # Otherwise it would wait forever for a client of its control socket when reading a file.
                       ["softflowd", "-r", capture, "-n", f"127.0.0.1:{port}", "-v", "9", "-m", "1000000", "-d", "-c", "none",
                        "-p", f"{folder}/softflowd.pid"], count(r"Flows expired: (\d+)")),
         "pmacctd": ("packets and bytes by 5-tuple, text",
@@ -99,7 +99,8 @@ def main():
 
 
 def once(name, capture, tries=3):
-    """One run of a meter, in a folder of its own: (what it extracts, CPU seconds, records). A peer that fails is run again: pmacctd loses its plugin now and then."""
+    """Runs a meter once, in its own folder: (what it extracts, CPU seconds, records). If it fails it is run again: pmacctd occasionally loses
+    its plugin."""
     try:
         return run_once(name, capture)
     except run.Failure:
@@ -116,7 +117,7 @@ def run_once(name, capture):
 
 
 def compare(capture, packets, runs):
-    """A row a meter."""
+    """One row per meter."""
     times, records, extracts = {}, {}, {}
     for _ in range(runs):
         for name in METERS:

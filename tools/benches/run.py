@@ -1,4 +1,4 @@
-"""What the benches in Python share: arguments, a process on one core and what it costs, the JSON."""
+"""Common code of the benchmarks in Python: arguments, running a process on one core, and the JSON output."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ BINARY = os.path.join(ROOT, "build", "app", "linejudge")
 
 
 def arguments(doc, **defaults):
-    """--json PATH|-, and --NAME VALUE for each default, of its type."""
+    """Parses --json PATH|-, and --NAME VALUE for each default, with the default's type."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--json", metavar="PATH", help="write the results there, - for standard output")
     for name, default in defaults.items():
@@ -22,12 +22,12 @@ def arguments(doc, **defaults):
 
 
 def say(text):
-    """A line for a person: standard error, because standard output may be the JSON's."""
+    """Prints a line for the user on stderr, because stdout may be for the JSON."""
     print(text, file=sys.stderr, flush=True)
 
 
 def write_json(path, rows):
-    """The results; None is nowhere."""
+    """Writes the results as JSON; nothing if the path is None."""
     text = json.dumps(rows, indent=1) + "\n"
     if path == "-":
         sys.stdout.write(text)
@@ -37,16 +37,16 @@ def write_json(path, rows):
 
 
 def last_cpu():
-    """The highest CPU we may use: CPU 0 has the most of what is not ours."""
+    """The highest CPU available; CPU 0 has the most other work."""
     return max(os.sched_getaffinity(0))
 
 
 class Failure(Exception):
-    """A measured program fails; str() tells how."""
+    """A measured program failed; str() tells how."""
 
 
 def measure(command, cpu=None):
-    """Runs a command, on one CPU: (CPU seconds of user and system, elapsed seconds, its standard output, its standard error)."""
+    """Runs a command on one CPU. Returns (user and system CPU seconds, elapsed seconds, stdout, stderr)."""
     if shutil.which(command[0]) is None:
         raise Failure(f"{command[0]} is not installed: tools/setup")
     pin = [] if cpu is None else ["taskset", "-c", str(cpu)]

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""The whole of linejudge beside testpmd that only receives, on one file that net_pcap repeats for ever: tools/bench rxonly [--json PATH|-].
+"""Compares the whole of linejudge with testpmd in rxonly mode, on a file that net_pcap repeats: tools/bench rxonly [--json PATH|-].
 
-100,000 flows of a packet each a round, so that nothing stays in a cache. The two run in turn, each with all its work on one CPU; what
-counts is the CPU time of the polling thread a packet, by the port's own statistics.
+The file has 100,000 flows of one packet each, so that nothing stays in a cache. Both run alternately, each on one CPU. The result is the CPU time
+of the polling thread per packet, by the port's statistics.
 """
 
 import json
@@ -15,7 +15,7 @@ import dpdk
 import run
 import traffic
 
-WARM_UP_ROUNDS = 20  # through all flows, before it counts
+WARM_UP_ROUNDS = 20  # before the measurement, through all flows
 MBUFS = 1 << 18
 
 
@@ -31,7 +31,7 @@ def main():
         with open(config, "w", encoding="ascii") as file:
             json.dump({"capture": {"ports": [{"name": port, "mbufs": MBUFS}]}, "lcores": {"count": 1}, "idle": {"mode": "poll"},
                        "models": [], "features": {"csv": "/dev/null"}, "doctor": "off", "eal": {"file_prefix": prefix}}, file)
-        # Without hugepages for both: linejudge asks the kernel for transparent ones, for its tables and for net_pcap's buffers.
+        # Both run without hugepages: linejudge requests transparent ones for its tables and net_pcap's buffers.
         testpmd = ["dpdk-testpmd", "--no-huge", "-m2048", "--no-pci", f"--lcores=(0-1)@{cpu}", f"--file-prefix={prefix}",
                    f"--vdev={port}", "--log-level=error", "--", f"--total-num-mbufs={MBUFS}", "--forward-mode=rxonly", "--auto-start",
                    "--no-mlockall"]

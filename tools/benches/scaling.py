@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Packets a second by worker lcores: 1 and 2 measured, 4, 8 and 16 computed from them: tools/bench scaling [--json PATH|-].
+"""Packets per second by number of workers: 1 and 2 measured, 4, 8 and 16 computed from these: tools/bench scaling [--json PATH|-].
 
-Each worker polls a queue of its own (net_pcap repeating a file of 50,000 flows, so as many a worker), with the default features kept.
-Measured is the CPU time of the workers a packet, which is what a worker that has its core to itself needs. Computed: what two workers
-lose to each other (shared cache and memory) they lose again at every doubling, and the fullest queue has IMBALANCE times the mean.
+Each worker polls its own queue (net_pcap repeating a file of 50,000 flows, so that each worker has as many), with the default features. The
+measurement is the CPU time of the workers per packet, which equals the time on dedicated cores. The computation assumes that the loss between one
+and two workers (shared cache and memory) recurs at each doubling, and that the busiest queue has IMBALANCE times the mean load.
 """
 
 import json
@@ -31,7 +31,7 @@ def config(workers, captures, prefix):
 
 
 def measure(folder, workers, captures, seconds):
-    """CPU ns a packet of `workers` workers."""
+    """CPU time per packet of `workers` workers, in ns."""
     prefix = f"lj-bench-scaling-{os.getpid()}"
     path = os.path.join(folder, f"{workers}.json")
     with open(path, "w", encoding="ascii") as file:

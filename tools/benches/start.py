@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""How long a start takes, beside a build with shared DPDK: tools/bench start [--runs N] [--json PATH|-].
+"""Measures the start-up time, compared with a build with shared DPDK libraries: tools/bench start [--runs N] [--json PATH|-].
 
-From exec to exit of a run that finds nothing to do, in turn. Elapsed time includes 100 ms in which the EAL measures the clock, where the
-processor does not tell its frequency (most virtual machines).
+Measured from exec to exit of a run without work, alternately. Elapsed time includes 100 ms in which the EAL calibrates the TSC, if the CPU does not
+report its frequency (most virtual machines).
 """
 
 import json
@@ -21,7 +21,7 @@ EMPTY_PCAP = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
 
 
 def kinds(folder):
-    """What is started: a name and the arguments."""
+    """What is started: (name, arguments)."""
     capture = os.path.join(folder, "empty.pcap")
     with open(capture, "wb") as file:
         file.write(EMPTY_PCAP)
@@ -36,7 +36,7 @@ def kinds(folder):
 
 
 def start(binary, arguments):
-    """(elapsed ms, CPU ms, most of MiB resident) of a start and an end."""
+    """(elapsed ms, CPU ms, peak resident MiB) of one start and exit."""
     with tempfile.TemporaryFile() as words:
         words.write(b"quit\n")
         words.seek(0)

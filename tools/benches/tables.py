@@ -1,7 +1,7 @@
-"""The benches, and the tables of docs/performance.md that are made of them.
+"""The benchmarks, and the tables of docs/performance.md made from them.
 
-A bench is a name and a program that prints JSON: a list of flat objects (or an object of such lists). A table is some of its
-rows, and columns of those: to add one, add a row here and its markers to the page.
+A benchmark is a name and a program that prints JSON: a list of flat objects, or an object of such lists. A table selects rows and columns of these.
+To add one, add a row here and its markers to the page.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import run
 class Bench:
     help: str
     python: bool = False  # tools/benches/NAME.py; otherwise build/lib/bench_NAME
-    target: str = ""  # of ninja, where it is another than these need
+    target: str = ""  # ninja target, if it is not the program itself
 
 
 BENCHES = {
@@ -43,14 +43,14 @@ BENCHES = {
 
 
 def program(name):
-    """The command of a bench, without arguments."""
+    """The command of a benchmark, without arguments."""
     if BENCHES[name].python:
         return [os.path.join(run.ROOT, "tools", "benches", name + ".py")]
     return [os.path.join(run.ROOT, "build", "lib", "bench_" + name)]
 
 
 def targets(names):
-    """What ninja has to build for them."""
+    """The ninja targets of these benchmarks."""
     return sorted({BENCHES[name].target or ("app/linejudge" if BENCHES[name].python else "lib/bench_" + name) for name in names})
 
 
@@ -80,10 +80,10 @@ def millions(value):
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    name: str  # of its markers in the page
+    name: str  # name of its markers in the page
     bench: str
-    columns: tuple  # (heading, field, how it is written)
-    rows: str = ""  # the list's name, where the bench prints an object
+    columns: tuple  # (heading, field, format)
+    rows: str = ""  # the list's name, if the benchmark prints an object
     keep: typing.Callable = lambda row: True
 
 

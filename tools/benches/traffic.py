@@ -1,4 +1,4 @@
-"""Captures for benches: border traffic of any length, the same for the same arguments; nothing of it is kept in the tree."""
+"""Generates captures for benchmarks: border traffic of any length, reproducible from its arguments; no capture is kept in the tree."""
 
 import random
 import struct
@@ -16,14 +16,14 @@ def checksum(data):
 
 
 def endpoints(rng, number):
-    """Client and server of flow `number`: no two flows have the same client address and port."""
+    """Client and server of flow `number`: no two flows share a client address and port."""
     client = struct.pack(">I", 0x0A000000 + number // 50000 * 7919 % (1 << 24))
     server = struct.pack(">I", rng.choice((0x5DB80000, 0xC6336400, 0xCB007100)) + rng.randrange(4096))
     return client, server, 1024 + number % 50000, rng.choice((443, 443, 443, 80, 22, 25, 8443, 53))
 
 
 def frame(src, dst, sport, dport, proto, flags, seq, payload):
-    """An Ethernet frame of IPv4 and TCP or UDP with `payload` bytes of zero, and right checksums."""
+    """An Ethernet frame with IPv4 and TCP or UDP, `payload` zero bytes and correct checksums."""
     l4 = 20 if proto == 6 else 8
     head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + l4 + payload, seq & 0xFFFF, 0x4000, 64, proto, 0, src, dst)
     pseudo = src + dst + struct.pack(">HH", proto, l4 + payload)
@@ -38,7 +38,7 @@ def frame(src, dst, sport, dport, proto, flags, seq, payload):
 
 
 def conversation(rng, number, span_s):
-    """(time in us, frame) of one flow: TCP from handshake to FIN, or UDP; some 20 packets in the mean, and few flows have most."""
+    """(time in us, frame) of one flow: TCP from handshake to FIN, or UDP. 20 packets on average, with a few flows having most of them."""
     client, server, sport, dport = endpoints(rng, number)
     n = min(2 + int(rng.paretovariate(1.15) * 2.5), 4000)
     at = rng.random() * span_s * 1e6
@@ -55,7 +55,7 @@ def conversation(rng, number, span_s):
 
 
 def write(path, frames):
-    """A pcap of (time in us, frame), in order of time."""
+    """Writes a pcap of (time in us, frame), sorted by time."""
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for at, data in sorted(frames, key=lambda item: item[0]):
@@ -63,7 +63,7 @@ def write(path, frames):
 
 
 def border_link(path, packets, span_s=60, seed=1):
-    """Conversations that begin over `span_s` seconds, until there are `packets`; how many packets and flows."""
+    """Writes conversations that start within `span_s` seconds until there are `packets`; returns the number of packets and flows."""
     rng = random.Random(seed)
     frames, flows = [], 0
     while len(frames) < packets:
@@ -74,7 +74,7 @@ def border_link(path, packets, span_s=60, seed=1):
 
 
 def one_packet_flows(path, flows, first=0, seed=1):
-    """A small packet of each of `flows` TCP flows, numbers `first` and on, in random order."""
+    """Writes one small packet for each of `flows` TCP flows, numbered from `first`, in random order."""
     rng = random.Random(seed)
     numbers = list(range(first, first + flows))
     rng.shuffle(numbers)
