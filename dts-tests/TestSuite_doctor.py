@@ -3,10 +3,12 @@
 import fcntl
 import json
 import os
+import subprocess
 
 import pytest
 
-from framework.linejudge import error_line, run, verify
+from framework.linejudge import BINARY, TIMEOUT_S, error_line, run, verify
+from framework.netns import IN_HOST, cable, two_hosts
 
 NIC = "0000:3b:00.0"
 CONFIG = {"capture": {"ports": [{"name": NIC, "queues": 2, "mbufs": 16384}]},
@@ -351,6 +353,31 @@ class TestInterfaces:
         verify("no link" in only_bad(examine(tree, tmp_path, config), "interface", "warning")["what"], "not said")
         tree.write("sys/class/net/eth7/carrier", "1")
         found(examine(tree, tmp_path, config), "interface", "fine")
+
+    @pytest.mark.parametrize("port, severity", [("net_af_packet0,iface=ljx0", "warning"), ("xdp:ljx0,mode=generic", "warning"), ("xdp:ljx0", "note"),
+                                                ("auto:ljx0", "note"), ("xdp:ljx0,mode=native", None), ("net_af_xdp0,iface=ljx0", None)])
+    def test_the_kernel_merges_segments(self, tmp_path, port, severity):
+        """
+        Steps: examine a veth in a namespace whose GRO is on, as a port's interface by each driver and as what a port fails over to; run the remedy; examine it again.
+        Verify: a warning where the port receives merged segments, a note where it depends on the mode, nothing otherwise or after the remedy.
+        """
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps({"capture": {"ports": [{"name": port}]}, "models": []}))
+        other = tmp_path / "failover.json"
+        other.write_text(json.dumps({"capture": {"ports": [{"name": "net_null0", "failover": "ljx0"}]}, "models": []}))
+
+        def offloads(config):
+            done = subprocess.run([*IN_HOST, BINARY, "doctor", "--config", config, "--json"], stdout=subprocess.PIPE, timeout=TIMEOUT_S, check=False)
+            return [(f["severity"], f["remedy"]) for f in json.loads(done.stdout)["findings"] if f["check"] == "offload"]
+
+        with two_hosts():
+            cable("ljx0", "ljx1")
+            subprocess.run([*IN_HOST, "ethtool", "-K", "ljx0", "gro", "on"], check=True)
+            remedy = "ethtool -K ljx0 gro off lro off"
+            verify(offloads(path) == ([(severity, remedy)] if severity else []), offloads(path))
+            verify(offloads(other) == [("note", remedy)], offloads(other))
+            subprocess.run([*IN_HOST, *remedy.split()], check=True)
+            verify(offloads(path) == offloads(other) == [], "there is still something")
 
     def test_a_tap_makes_its_interface(self, tree, tmp_path):
         """

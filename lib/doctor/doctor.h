@@ -37,6 +37,9 @@ void examine_hugepages(struct lj_doctor *d);
 void examine_memory(struct lj_doctor *d);
 void examine_stale_files(struct lj_doctor *d);
 void examine_ports(struct lj_doctor *d);
+/* Whether the kernel merges segments (GRO, LRO) before the port receives them from `interface`.
+ * Only on this machine, not below another root. */
+void examine_offloads(struct lj_doctor *d, const char *port, const char *interface);
 void examine_cpus(struct lj_doctor *d);
 
 #endif

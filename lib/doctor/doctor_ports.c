@@ -223,6 +223,7 @@ static void examine_interface(struct lj_doctor *d, const char *port, const char 
 			name, name);
 	else
 		finding(d, LJ_FINE, "interface", port, "%s is up", name);
+	examine_offloads(d, port, name);
 }
 
 /* Whether the vdev needs an existing interface, given by "iface="; net_tap creates its own. */

@@ -3,9 +3,10 @@
  *
  * Checked are: hugepages per NUMA node against what is needed (or ordinary memory), hugepage files
  * left by a killed process, the ports' PCI devices (driver, IOMMU, link, node, LLDP agent,
- * firmware) and interfaces (present, up), descriptors and buffers against the driver's limits, the
- * CPUs of workers and inference (enough, isolated, governor, node), versions at build and at run
- * time. /proc and /sys are read below `root`, so that tests can supply their own.
+ * firmware) and interfaces (present, up, no GRO or LRO), descriptors and buffers against the
+ * driver's limits, the CPUs of workers and inference (enough, isolated, governor, node), versions
+ * at build and at run time. /proc and /sys are read below `root`, so that tests can supply their
+ * own.
  *
  * Thread: main.
  */
