@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, read_pcap, replay, verify
+from framework.linejudge import DEMO, DEMO_LABELS, ROOT, TOOLS, events, read_pcap, replay, run, verify
 
 
 class TestReplay:
@@ -111,6 +111,22 @@ class TestReplay:
         replay(DEMO, "--model", "none", "--features", whole)
         replay(pieces[0], "--pcap", pieces[1], "--pcap", pieces[2], "--model", "none", "--features", cut)
         verify(whole.read_bytes() == cut.read_bytes(), "the pieces give other flows")
+
+    def test_pieces_in_the_wrong_order_are_pointed_out(self, tmp_path):
+        """
+        Steps: cut the demo capture in two; replay the pieces in order, the later one first, and both as the legs of a tap.
+        Verify: only the second warns, naming both files; every packet is read all the same.
+        """
+        header, frames = read_pcap(DEMO)
+        early, late, half = tmp_path / "cap.2", tmp_path / "cap.10", len(frames) // 2
+        early.write_bytes(header + b"".join(f for _, f in frames[:half]))
+        late.write_bytes(header + b"".join(f for _, f in frames[half:]))
+        for order, warned in ((("--pcap", early, "--pcap", late), False), (("--pcap", late, "--pcap", early), True),
+                              (("--pcap", late, "--pcap", early, "--set", "capture.tap=true"), False)):
+            done = run(*order, "--model", "none", "--summary", "json")
+            verify(done.returncode == 0 and json.loads(done.stdout)["packets"] == len(frames), done.stderr)
+            verify(("give the files in order of time" in done.stderr) == warned, done.stderr)
+            verify(not warned or f"{early} begins " in done.stderr and f"before {late}, " in done.stderr, done.stderr)
 
     def test_a_pcapng_gives_what_its_pcap_gives(self, tmp_path):
         """

@@ -7,6 +7,7 @@
 
 #include "capture_file_format.h"
 #include "lj_capture.h"
+#include "lj_log.h"
 #include "source.h"
 
 #define LEGS_MAX 8
@@ -246,25 +247,67 @@ static int open_legs(struct file_source *s, struct lj_error *err)
 	return 0;
 }
 
-/* Only the first part stays open. The headers of the others are checked here, so that errors are
- * reported before the replay begins. */
+/* The time of a file's first packet; false if it has none that can be read. */
+static bool first_time(struct file_reader *r, uint64_t *time_ns)
+{
+	struct file_record record;
+	enum file_result state;
+
+	do
+		state = file_next(r, &record);
+	while (state == FILE_REFILL && file_refill(r));
+	if (state == FILE_RECORD)
+		*time_ns = record.time_ns;
+	return state == FILE_RECORD;
+}
+
+/* Checks the headers of all parts, so that errors are reported before the replay begins, and warns
+ * of the first part that begins before the one that is read before it. */
+static int check_pieces(struct file_source *s, struct file_reader *scratch, struct lj_error *err)
+{
+	uint64_t time_ns, before_ns = 0;
+	const char *before = NULL;
+	bool warned = false;
+
+	for (uint16_t i = 0; i < s->n_paths; i++) {
+		const char *path = s->paths[i];
+		int ret;
+
+		if (file_is_pipe(path) && i > 0)
+			return lj_error_set(err, ESPIPE, path,
+					    "is a pipe or standard input: it can only be read as "
+					    "the first file");
+		if (file_is_pipe(path))
+			continue;
+		ret = file_open(scratch, path, err);
+		if (ret != 0)
+			return ret;
+		if (!first_time(scratch, &time_ns))
+			continue;
+		if (before != NULL && time_ns < before_ns && !warned) {
+			lj_log(WARNING,
+			       "%s begins %.3f s before %s, which is read first: give the files in "
+			       "order of time, or flows that span them are wrong\n",
+			       path, (double)(before_ns - time_ns) / 1e9, before);
+			warned = true;
+		}
+		before = path;
+		before_ns = time_ns;
+	}
+	return 0;
+}
+
+/* Only the first part stays open. */
 static int open_pieces(struct file_source *s, struct lj_error *err)
 {
-	struct file_reader *scratch = &s->leg[1].reader;
 	int ret = file_open(&s->leg[0].reader, s->paths[0], err);
 
 	if (ret != 0)
 		return ret;
 	advance_leg(s, &s->leg[0]);
-	for (uint16_t i = 1; i < s->n_paths && ret == 0; i++) {
-		if (file_is_pipe(s->paths[i]))
-			ret = lj_error_set(err, ESPIPE, s->paths[i],
-					   "is a pipe or standard input: it can only be read as "
-					   "the first file");
-		else
-			ret = file_open(scratch, s->paths[i], err);
-	}
-	file_free(scratch);
+	if (s->n_paths > 1)
+		ret = check_pieces(s, &s->leg[1].reader, err);
+	file_free(&s->leg[1].reader);
 	s->n_legs = 1;
 	s->next_path = 1;
 	return ret;

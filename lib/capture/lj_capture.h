@@ -91,7 +91,8 @@ struct lj_file_config {
  * Opens capture files: pcap (us and ns, either byte order) and pcapng. They are read by our own
  * code, since net_pcap does not report end of file, drops nanoseconds and cannot merge files.
  * Without `tap` the files are parts of one capture, read one after the other; the headers of all
- * are checked first. With `tap` all stay open; of packets with equal times the lower leg's comes
+ * are checked first, and a warning is logged if one begins before the part that precedes it. With
+ * `tap` all stay open; of packets with equal times the lower leg's comes
  * first.
  *
  * If a file is truncated or corrupt, all complete packets before the damage are returned, then one
