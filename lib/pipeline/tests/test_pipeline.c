@@ -157,63 +157,6 @@ static void what_is_shed_leaves_room_for_what_is_scored(void)
 	lj_config_free(&c);
 }
 
-/* The inference lcore takes nothing: what falls due stays to be looked at. */
-static void what_lived_when_packets_were_lost_is_marked(void)
-{
-	uint64_t loss_ns, n_before, n, lossy = 0, wrong = 0;
-	struct lj_pipeline *p;
-	struct lj_queue *infer;
-	struct lj_config c;
-
-	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", NULL});
-	for (int i = 0; i < 20; i++)
-		worker_poll(&p->worker[0]->role, rte_rdtsc());
-	infer = p->worker[0]->infer[0];
-	n_before = lj_queue_count(infer);
-	loss_ns = p->worker[0]->clock_ns;
-	p->shared.losses++;
-	for (int i = 0; i < 2000; i++)
-		worker_poll(&p->worker[0]->role, rte_rdtsc());
-	n = lj_queue_count(infer);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct lj_due_flow *due = lj_queue_at(infer, i);
-
-		if (due->fact_alone)
-			continue;
-		lossy += due->flow.lossy;
-		wrong += due->flow.lossy != (i >= n_before && due->flow.first_ns <= loss_ns);
-	}
-	CU_ASSERT(lossy > 0 && lossy < n);
-	CU_ASSERT_EQUAL(wrong, 0);
-	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
-	lj_config_free(&c);
-}
-
-static void what_the_spreader_has_no_room_for_is_a_loss(void)
-{
-	struct spreader *s;
-	struct lj_pipeline *p;
-	struct lj_config c;
-
-	p = open_demo(&c, (const char *const[]){"flow.capacity=65536", "queue.spread=64",
-						"lcores.workers=2", NULL});
-	lj_pipeline_pause(p, true);
-	p->shared.replay = false;
-	s = p->spreader;
-	for (uint16_t i = 0; i < s->n_workers; i++)
-		while (lj_queue_reserve(s->worker[i]) != NULL)
-			lj_queue_commit(s->worker[i]);
-	s->sequencer.item[0] = (struct lj_packet){.kind = LJ_PACKET_DATA, .key.version = 4};
-	s->n_items = 1;
-	spreader_poll(&s->role, rte_rdtsc());
-	CU_ASSERT_EQUAL(s->role.counters.value[LJ_C_spread_refused], 1);
-	CU_ASSERT_EQUAL(s->role.counters.value[LJ_C_spread_packets], 0);
-	CU_ASSERT_EQUAL(p->shared.losses, 1);
-	p->shared.replay = true;
-	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
-	lj_config_free(&c);
-}
-
 static void what_every_sink_has_lost_is_counted(void)
 {
 	struct lj_pipeline *p;
@@ -366,10 +309,6 @@ int main(void)
 		 an_end_in_the_middle_drains_what_was_accepted},
 		{"what is shed leaves room for what is scored",
 		 what_is_shed_leaves_room_for_what_is_scored},
-		{"what lived when packets were lost is marked",
-		 what_lived_when_packets_were_lost_is_marked},
-		{"what the spreader has no room for is a loss",
-		 what_the_spreader_has_no_room_for_is_a_loss},
 		{"what every sink has lost is counted", what_every_sink_has_lost_is_counted},
 		{"a pause takes no packets and keeps the flows",
 		 a_pause_takes_no_packets_and_keeps_the_flows},
