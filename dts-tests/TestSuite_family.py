@@ -10,7 +10,7 @@ import xgboost
 from framework.bundle import sha256, write_bundle
 from framework.linejudge import DEMO, DEMO_LABELS, error_line, events, replay, run, verify
 
-NAMES = ["packets", "bytes", "length_mean", "host_src_600s_flows", "host_src_600s_ports", "is_tcp", "fwd_payload_bytes", "host_dst_600s_peers"]
+NAMES = ["packets", "bytes", "length_mean", "host_src_600s_flows", "host_src_600s_ports", "is_tcp", "fwd_payload_bytes", "host_dst_600s_ended"]
 FIRST = NAMES[:6]
 CLASSES = ["benign", "beacon", "brute-force", "port-scan", "syn-flood"]
 
@@ -42,7 +42,9 @@ def models(flows):
     rows = np.array([row for row, _ in flows.values()], np.float32)
     label = np.array([family for _, family in flows.values()])
     first = booster(rows[:, :len(FIRST)], label > 0, objective="binary:logistic")
-    return first, booster(rows, label, objective="multi:softprob", num_class=len(CLASSES)), rows
+    second = booster(rows, label, objective="multi:softprob", num_class=len(CLASSES))
+    verify("f7" in second.get_score(), "no tree reads the host context that only the second model has")
+    return first, second, rows
 
 
 @pytest.fixture
@@ -92,6 +94,19 @@ class TestFamily:
                 families[event["event_type"]][event["flow_id"]] = event["ml"]["family"]
         verify(families["flow"] == families["alert"] and families["alert"], "flow and alert events differ")
 
+    def test_a_score_at_the_threshold_is_an_alert_with_a_family(self, models, bundle, tmp_path):
+        """
+        Steps: replay the demo; make the alerts' most frequent score, as XGBoost gives it, the threshold; replay it again.
+        Verify: flows of exactly that score alarm, and have a family.
+        """
+        first, _, rows = models
+        scores, counts = np.unique(first.predict(xgboost.DMatrix(rows[:, :len(FIRST)])), return_counts=True)
+        score = float(max(zip(counts[scores >= 0.5], scores[scores >= 0.5]))[1])
+        manifest = json.loads((bundle / "manifest.json").read_text())
+        (bundle / "manifest.json").write_text(json.dumps({**manifest, "threshold": score}))
+        replay(DEMO, "--model", bundle, "--eve", tmp_path / "eve.json")
+        there = [e for e in events(tmp_path / "eve.json") if e["event_type"] == "flow" and abs(e["ml"]["score"] - score) < 1e-6]
+        verify(len(there) > 100 and all(e["flow"]["alerted"] and "family" in e["ml"] for e in there), f"{len(there)} flows at {score}: {there[:1]}")
 
     def test_check_says_which_families_there_are(self, bundle):
         """Verify: their names, in order."""
