@@ -5,34 +5,9 @@
 #include <rte_ethdev.h>
 
 #include "lj_packet_rss.h"
-#include "lj_test.h"
-#include "pipeline.h"
+#include "ports.h"
 
 #define FLOWS 4000
-
-static struct lj_config config;
-
-static struct lj_pipeline *open_ports(const char *ports, const char *check)
-{
-	const char *const settings[] = {ports, check, "lcores.workers=2", "flow.capacity=8192"};
-	struct lj_error err = {0};
-	struct lj_pipeline *p;
-
-	lj_config_init(&config);
-	for (size_t i = 0; i < RTE_DIM(settings); i++)
-		CU_ASSERT_EQUAL_FATAL(lj_config_set(&config, settings[i], &err), 0);
-	p = lj_pipeline_create(&config, &err);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	for (uint32_t i = 0; i < lj_pipeline_sources(p); i++)
-		CU_ASSERT_EQUAL_FATAL(lj_source_start(lj_pipeline_source(p, i), &err), 0);
-	return p;
-}
-
-static void close_ports(struct lj_pipeline *p)
-{
-	CU_ASSERT_EQUAL(lj_pipeline_destroy(p, NULL), 0);
-	lj_config_free(&config);
-}
 
 static struct lj_packet packet_of(uint32_t flow)
 {
@@ -242,104 +217,18 @@ static void flows_that_the_spreader_deals_anew_are_counted(void)
 	close_ports(p);
 }
 
-/* --- the legs of a tap --- */
-
-/* Two null ports of two queues. */
-#define LEGS(a, b, leg_b)                                                                          \
-	"capture.ports=[{\"name\":\"net_null" a                                                    \
-	"\",\"mbufs\":2048,\"descriptors\":64,\"queues\":2},"                                      \
-	"{\"name\":\"net_null" b                                                                   \
-	"\",\"mbufs\":2048,\"descriptors\":64,\"queues\":2,\"leg\":" leg_b "}]"
-
-/* Gives one port another table than the other's, as a NIC of another kind would have it. */
-static void deal_otherwise(struct lj_pipeline *p, uint32_t i)
-{
-	uint16_t reta[LJ_RETA_MAX];
-
-	for (uint16_t e = 0; e < p->source[i]->rss->reta_entries; e++)
-		reta[e] = e / 3 % 2;
-	CU_ASSERT_EQUAL(lj_source_set_reta(p->source[i], reta, NULL), 0);
-	CU_ASSERT(lj_rss_self_test(p->source[0]->rss, p->source[1]->rss) > LJ_RSS_TEST_PAIRS / 4);
-}
-
-static void legs_with_different_tables_are_dealt_alike(void)
-{
-	struct lj_pipeline *p = open_ports(LEGS("4", "5", "1"), "capture.rss_check=1");
-	struct lj_error err = {0};
-
-	CU_ASSERT_EQUAL(legs_align(p, &err), 0);
-	deal_otherwise(p, 1);
-	CU_ASSERT_EQUAL(legs_align(p, &err), 0);
-	CU_ASSERT_EQUAL(lj_rss_self_test(p->source[0]->rss, p->source[1]->rss), 0);
-	for (uint16_t i = 0; i < 128; i++)
-		CU_ASSERT_EQUAL(lj_rss_entry(p->source[1]->rss, i), i % 2);
-	/* The one that is new follows the one that goes on, whichever comes first. */
-	deal_otherwise(p, 1);
-	CU_ASSERT_EQUAL(legs_rejoin(p, 0, &err), 0);
-	CU_ASSERT_EQUAL(lj_rss_self_test(p->source[0]->rss, p->source[1]->rss), 0);
-	CU_ASSERT_EQUAL(lj_rss_entry(p->source[0]->rss, 3), 1);
-	close_ports(p);
-}
-
-static void legs_that_part_refuse_the_start(void)
-{
-	for (int leg = 0; leg < 2; leg++) {
-		struct lj_pipeline *p =
-			open_ports(leg == 1 ? LEGS("6", "7", "1") : LEGS("8", "9", "0"),
-				   "capture.rss_check=1");
-		const struct lj_source_ops *whole = p->source[1]->ops;
-		struct lj_source_ops fixed = *whole;
-		struct lj_error err = {0};
-
-		deal_otherwise(p, 1);
-		fixed.set_reta = NULL;
-		p->source[1]->ops = &fixed;
-		/* Two ports that are no legs of one tap may be of two links. */
-		CU_ASSERT_EQUAL(legs_align(p, &err) != 0, leg == 1);
-		CU_ASSERT_EQUAL(strstr(err.what, "between it and net_null6") != NULL, leg == 1);
-		p->source[1]->ops = whole;
-		close_ports(p);
-	}
-}
-
-/* The driver's table is back, but the other leg's has been rebalanced. */
-static void a_port_that_is_taken_up_again_follows_the_other(void)
-{
-	struct lj_pipeline *p = open_ports(LEGS("10", "11", "1"), "capture.rss_check=1");
-	struct lj_error err = {0};
-	bool done = false;
-
-	deal_otherwise(p, 0);
-	CU_ASSERT_EQUAL(lj_pipeline_ask_failover(p, 1, NULL, &err), 0);
-	for (int i = 0; i < 5000 && !done; i++) {
-		lj_pipeline_step(p);
-		done = lj_pipeline_failover_due(p, lj_clock_wall_ns(rte_rdtsc()));
-		if (done)
-			lj_pipeline_failover(p);
-	}
-	CU_ASSERT_FATAL(done && p->source[1]->rss != NULL);
-	CU_ASSERT_EQUAL(lj_rss_self_test(p->source[0]->rss, p->source[1]->rss), 0);
-	close_ports(p);
-}
-
 static const struct lj_test tests[] = {
 	{"flows that move are counted and marked", flows_that_move_are_counted_and_marked},
 	{"an even load moves nothing", an_even_load_moves_nothing},
 	{"what cannot be is refused with a reason", what_cannot_be_is_refused_with_a_reason},
 	{"flows that the spreader deals anew are counted",
 	 flows_that_the_spreader_deals_anew_are_counted},
-	{"legs with different tables are dealt alike", legs_with_different_tables_are_dealt_alike},
-	{"legs that part refuse the start", legs_that_part_refuse_the_start},
-	{"a port that is taken up again follows the other",
-	 a_port_that_is_taken_up_again_follows_the_other},
 };
 
 int main(void)
 {
-	static const char *const vdevs[] = {"net_null0", "net_null1", "net_null2",  "net_null3",
-					    "net_null4", "net_null5", "net_null6",  "net_null7",
-					    "net_null8", "net_null9", "net_null10", "net_null11",
-					    "net_ring0", "net_ring1", "net_ring2",  NULL};
+	static const char *const vdevs[] = {"net_null0", "net_null1", "net_null2", "net_null3",
+					    "net_ring0", "net_ring1", "net_ring2", NULL};
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/drivers-config", getenv("LJ_SOURCE_ROOT"));
