@@ -105,7 +105,7 @@ class TestNumpy:
         """Verify: a pipe and a folder are refused in a line that names them."""
         make(tmp_path / "table.npy")
         line = error_line(run("--pcap", DEMO, "--model", "none", "--features", tmp_path / "table.npy"))
-        verify("table.npy" in line and ("is no regular file" in line or "Is a directory" in line), line)
+        verify("table.npy" in line and ("is not a regular file" in line or "Is a directory" in line), line)
 
 
 class TestReference:

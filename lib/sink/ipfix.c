@@ -88,9 +88,9 @@ static const struct {
 } own_elements[] = {
 	{"linejudgeAlert", "whether the score is at or over the threshold", 1, FB_BOOL},
 	{"linejudgeScore", "probability that the flow is not benign", 4, FB_FLOAT_32},
-	{"linejudgeThreshold", "from which score on it is an alert", 4, FB_FLOAT_32},
+	{"linejudgeThreshold", "threshold of the score for an alert", 4, FB_FLOAT_32},
 	{"linejudgeClass", "the likeliest class", FB_IE_VARLEN, FB_STRING},
-	{"linejudgeFamily", "of an alert, the family of attack; empty: not known", FB_IE_VARLEN,
+	{"linejudgeFamily", "family of attack of an alert; empty: not known", FB_IE_VARLEN,
 	 FB_STRING},
 	{"linejudgeModel", "name and version of the model that decided", FB_IE_VARLEN, FB_STRING},
 };
@@ -177,7 +177,7 @@ int lj_ipfix_check_enterprise(uint32_t enterprise, struct lj_error *err)
 	if (enterprise != FB_IE_PEN_REVERSE)
 		return 0;
 	return lj_error_set(err, EINVAL, "ipfix.enterprise",
-			    "%u is that of the reverse elements of RFC 5103", enterprise);
+			    "%u is reserved for the reverse elements of RFC 5103", enterprise);
 }
 
 struct ipfix *ipfix_create(uint32_t domain, uint32_t enterprise, uint64_t templates_every_ns,

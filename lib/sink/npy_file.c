@@ -117,8 +117,8 @@ static void follow(struct npy_file *f)
 	if (file_has_moved(f->fd, f->target, &f->looked_tsc) && begin(f) != 0 &&
 	    complaint_is_due(&f->complaint))
 		lj_log(WARNING,
-		       "%s: was moved away, and is not begun anew: %s; rows go on into the old "
-		       "one\n",
+		       "%s: was moved or removed, and cannot be created again: %s; rows are "
+		       "still written to the old file\n",
 		       f->target, strerror(errno));
 }
 
@@ -174,8 +174,8 @@ int npy_open(struct npy_file *f, const char *target, const char *descr, size_t r
 		return 0;
 	if (errno == ESPIPE || errno == ENXIO)
 		return lj_error_set(err, errno, target,
-				    "is no regular file: a .npy file begins with how many rows it "
-				    "has, which is known at its end");
+				    "is not a regular file, as .npy needs: the number of rows, "
+				    "known at the end, is written at its beginning");
 	return lj_error_set(err, errno, target, "cannot be written: %s", strerror(errno));
 }
 

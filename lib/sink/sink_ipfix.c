@@ -78,7 +78,7 @@ static void complain_of_earlier(struct ipfix_sink *s, int why)
 {
 	char what[128];
 
-	snprintf(what, sizeof(what), "%s; what is sent is lost without being counted",
+	snprintf(what, sizeof(what), "%s; records are being lost uncounted",
 		 why == ECONNREFUSED ? "no collector listens there" : strerror(why));
 	complain(s, what);
 }
@@ -207,7 +207,7 @@ static int split(const char *collector, char *host, size_t size, const char **po
 	if (end == NULL || end == begin || (*after != '\0' && *after != ':') || !isdigit(**port) ||
 	    *rest != '\0' || number == 0 || number > UINT16_MAX)
 		return lj_error_set(err, EINVAL, "ipfix.collector",
-				    "\"%s\" is no HOST:PORT (of IPv6 [ADDRESS]:PORT)", collector);
+				    "\"%s\" is not HOST:PORT (IPv6: [ADDRESS]:PORT)", collector);
 	snprintf(host, size, "%.*s", (int)(end - begin), begin);
 	if (inet_pton(AF_INET6, host, &address) == 1 && IN6_IS_ADDR_LINKLOCAL(&address))
 		return lj_error_set(err, EINVAL, "ipfix.collector",
@@ -251,7 +251,7 @@ static void take_address(struct ipfix_sink *s, const struct addrinfo *at)
 	memcpy(&s->to, at->ai_addr, at->ai_addrlen);
 	s->to_bytes = at->ai_addrlen;
 	if (!connect_to(s))
-		lj_log(WARNING, "%s: %s; tried again at each message\n", s->collector,
+		lj_log(WARNING, "%s: %s; sending will be retried\n", s->collector,
 		       strerror(s->unreached));
 }
 

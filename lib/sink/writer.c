@@ -174,8 +174,8 @@ static void follow(struct writer *w)
 		w->fd = fd;
 	} else if (complaint_is_due(&w->complaint)) {
 		lj_log(WARNING,
-		       "%s: was moved away, and is not begun anew: %s; lines go on into the old "
-		       "one\n",
+		       "%s: was moved or removed, and cannot be created again: %s; lines are "
+		       "still written to the old file\n",
 		       w->target, strerror(errno));
 	}
 }

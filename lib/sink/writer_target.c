@@ -24,7 +24,7 @@ bool target_reach(const struct writer *w)
 static int open_socket(struct writer *w, const char *path, bool waits, struct lj_error *err)
 {
 	if (path[0] == '\0')
-		return lj_error_set(err, EINVAL, w->target, "names no socket (unix:PATH)");
+		return lj_error_set(err, EINVAL, w->target, "has no socket path (unix:PATH)");
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
 		return lj_error_set(err, ENAMETOOLONG, w->target, "the socket's path is too long");
 	w->datagram = true;
