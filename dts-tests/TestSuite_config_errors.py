@@ -73,7 +73,7 @@ class TestConfiguration:
         ('{"eal": {"file_prefix": "a/b"}, "capture": {"ports": [{"name": "net_null0"}]}}', "eal.file_prefix"),
         (json.dumps({"capture": {"files": [DEMO]}, "lcores": {"sink_cpus": "1023"}}), "lcores.sink_cpus: there is no CPU 1023"),
         ('{"lcores": {"worker_cpus": "0-x"}, "capture": {"ports": [{"name": "net_null0"}]}}', "lcores.worker_cpus"),
-        ('{}', "nothing to watch"),
+        ('{}', "no input: set capture.ports"),
     ])
     def test_a_key_that_is_wrong(self, tmp_path, text, words):
         """Verify: the key's path and what is permitted."""
@@ -96,9 +96,9 @@ class TestConfiguration:
                                                                    "no set of features"),
         (["--pcap", DEMO, "--set", "features.set=nope"], "features.set"),
         (["--pcap", DEMO, *["--model", "x"] * 9], "models: has 9 items; 8 are the most"),
-        (["--pcap", DEMO, "--eve", "-", "--features", "-"], 'features.csv: "-" is eve.target, too'),
-        (["--pcap", DEMO, "--set", "capture.files=other.pcap"], "capture.files: is given by --pcap and by --set, too"),
-        (["--set=lcores.workers=3", "--workers", "2", "--pcap", DEMO], "lcores.workers: is given by --workers and by --set, too"),
+        (["--pcap", DEMO, "--eve", "-", "--features", "-"], 'features.csv: "-" is also eve.target'),
+        (["--pcap", DEMO, "--set", "capture.files=other.pcap"], "capture.files: is given both by --pcap and by --set"),
+        (["--set=lcores.workers=3", "--workers", "2", "--pcap", DEMO], "lcores.workers: is given both by --workers and by --set"),
     ])
     def test_a_command_line_that_is_wrong(self, arguments, words):
         """Verify: the argument and what is wrong."""
@@ -124,7 +124,7 @@ class TestConfiguration:
         """
         path = shutil.copy(DEMO, tmp_path / "capture.pcap")
         line = error_line(run("--pcap", path, "--eve", f"{tmp_path}/./capture.pcap"))
-        verify("eve.target" in line and "would be written over" in line, line)
+        verify("eve.target" in line and "would be overwritten" in line, line)
         with open(path, "rb") as kept, open(DEMO, "rb") as demo:
             verify(kept.read() == demo.read(), "the capture was changed")
 
@@ -164,7 +164,7 @@ class TestConfiguration:
         """
         done = run("--pcap", "first.pcap", option, "na\udcefve", "--dump-config", errors="surrogateescape")
         line = error_line(done)
-        verify(line.startswith(f"linejudge: {key}: ") and "no text (UTF-8)" in line, line)
+        verify(line.startswith(f"linejudge: {key}: ") and "not UTF-8 text" in line, line)
         verify(done.stdout == "", done.stdout)
 
 

@@ -46,7 +46,7 @@ class TestTelemetry:
             verify(list(telemetry.ask("/linejudge/help,show")) == [words for words in everything if words.startswith("show_")], "others, too")
             for words in ("set/batch", "set batch"):
                 verify(list(telemetry.ask(f"/linejudge/help,{words}")) == ["set_batch_size__flows_", "set_batch_deadline__us_"], words)
-            verify("no command begins so" in telemetry.ask("/linejudge/help,shew")["error"], "not said")
+            verify("no command starts with these words" in telemetry.ask("/linejudge/help,shew")["error"], "not said")
             verify(list(telemetry.ask("/linejudge/help,1")) == everything[1:], "no page")
 
     def test_debians_client_understands_it(self, tmp_path):
@@ -340,8 +340,8 @@ class TestDryRun:
             return run("--set", f"capture.ports={json.dumps(ports)}", *(word for text in settings for word in ("--set", text)), "--dry-run").stdout
 
         for out, words in ((dry(1, 4096, "eal.huge=off"), "which hold it all\n"),
-                           (dry(1, 4096, "eal.huge=off", "flow.capacity=134217728", "lcores.workers=64"), "which do not hold it all once tables are full"),
-                           (dry(16, 16777216, "eal.huge=off"), "which do not hold the packet buffers")):
+                           (dry(1, 4096, "eal.huge=off", "flow.capacity=134217728", "lcores.workers=64"), "which are too few once tables are full"),
+                           (dry(16, 16777216, "eal.huge=off"), "which are too few for the packet buffers")):
             line = next(line for line in out.splitlines(True) if line.startswith("ordinary memory: "))
             verify(" MiB available" in line and words in line, out)
         out = dry(16, 16777216, "eal.huge=on")

@@ -184,7 +184,7 @@ class TestRules:
     def test_a_quorum_that_cannot_be_reached_is_refused(self):
         """Verify: the key, the votes and the models."""
         line = error_line(run("--pcap", DEMO, "--model", DEFAULT, "--set", "verdict.rule=vote", "--set", "verdict.quorum=2"))
-        verify("verdict.quorum" in line and "2 votes are asked of 1" in line, line)
+        verify("verdict.quorum" in line and "2 votes of 1" in line, line)
 
 
 class TestDrift:

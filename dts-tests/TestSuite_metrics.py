@@ -92,8 +92,8 @@ class TestMetrics:
             _, err = process.communicate(timeout=TIMEOUT_S)
         verify(err.count(f"metrics.file: {path} cannot be written: Permission denied") == 1, err)
 
-    @pytest.mark.parametrize("file, words", [("/nonexistent/linejudge.prom", "No such file or directory"), ("/dev/null", "is no file"),
-                                             ("eve.json", "is a sink's, too")])
+    @pytest.mark.parametrize("file, words", [("/nonexistent/linejudge.prom", "No such file or directory"), ("/dev/null", "is not a regular file"),
+                                             ("eve.json", "is also written by a sink")])
     def test_a_file_that_is_none(self, file, words):
         """Verify: an error that names the key."""
         line = error_line(run("--pcap", DEMO, "--set", f"metrics.file={file}", "--set", "eve.target=eve.json", "--dry-run"))

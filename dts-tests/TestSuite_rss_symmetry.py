@@ -101,7 +101,7 @@ class TestShow:
         verify(len(stalls) == 4 and all(s["worst"] >= s["p50"] for s in stalls.values()), stalls)
         verify(drops["imissed"]["total"] == 0 and drops["imissed"]["worst_at"] == "-", drops)
         verify("key read back, tested" in info, info)
-        verify("there are 0..0" in wrong["error"], wrong)
+        verify("ports are 0..0" in wrong["error"], wrong)
 
     def test_rebalancing_is_refused_with_its_reason(self, tmp_path):
         """

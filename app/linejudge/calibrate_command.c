@@ -29,7 +29,7 @@ int calibrate_main(int argc, char **argv)
 
 	if (args == NULL || !place_of_program(program) || !place_of_calibrate(script)) {
 		free(args);
-		lj_error_set(&err, ENOENT, "", "tools/calibrate is not where it belongs");
+		lj_error_set(&err, ENOENT, "", "tools/calibrate is not found");
 		return program_fail("calibrate", &err);
 	}
 	args[n++] = script;

@@ -7,9 +7,11 @@
 #include "model_command.h"
 
 static const struct program programs[] = {
-	{"rss-predict", "tell how a NIC would spread a capture over its queues", rss_predict_main},
-	{"model", "check a bundle, or measure it: model check|bench DIR", model_command},
-	{"doctor", "look for what is wrong with this machine", doctor_main},
+	{"rss-predict", "predict how a NIC would distribute a capture over its queues",
+	 rss_predict_main},
+	{"model", "check a model bundle, or measure its speed: model check|bench DIR",
+	 model_command},
+	{"doctor", "check this machine for problems", doctor_main},
 };
 
 const struct program *program_find(const char *word)
@@ -22,7 +24,7 @@ const struct program *program_find(const char *word)
 
 void programs_help(void)
 {
-	printf("\nlinejudge WORD --help tells of its other programs:\n\n");
+	printf("\nOther commands (linejudge COMMAND --help):\n\n");
 	for (size_t i = 0; i < RTE_DIM(programs); i++)
 		printf("  %-20s %s\n", programs[i].name, programs[i].help);
 }

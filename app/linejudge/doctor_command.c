@@ -16,11 +16,11 @@ enum { EXIT_WARNING = 2, EXIT_FATAL = 3 };
 static void usage(void)
 {
 	printf("usage: linejudge doctor [--config FILE] [--set KEY=VALUE] [--json] [--root DIR]\n\n"
-	       "  --config FILE     the appliance to examine the machine for\n"
-	       "  --set KEY=VALUE   as linejudge's own; again for more\n"
+	       "  --config FILE     the configuration to examine the machine for\n"
+	       "  --set KEY=VALUE   as for linejudge; may be repeated\n"
 	       "  --json            print JSON\n"
-	       "  --root DIR        where /sys, /proc and /dev are looked for\n\n"
-	       "exits with 0: well; 1: could not examine; 2: warnings; 3: fatal\n");
+	       "  --root DIR        folder that contains /sys, /proc and /dev\n\n"
+	       "exit code: 0 no warnings; 1 examination failed; 2 warnings; 3 fatal\n");
 }
 
 /* Called twice: with `file` it loads the configuration file only, then all other options override

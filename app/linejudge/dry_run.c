@@ -89,8 +89,8 @@ static void print_available(const struct lj_config_memory *m)
 		return;
 	printf("ordinary memory: %.1f MiB available%s%s, which %s\n", (double)have / mib,
 	       limit[0] != '\0' ? " by " : "", limit,
-	       m->mbufs > have	 ? "do not hold the packet buffers"
-	       : m->total > have ? "do not hold it all once tables are full"
+	       m->mbufs > have	 ? "are too few for the packet buffers"
+	       : m->total > have ? "are too few once tables are full"
 				 : "hold it all");
 }
 

@@ -40,8 +40,8 @@ int examine(const struct lj_config *c, struct lj_error *err)
 		if (d.finding[i].severity == LJ_FATAL)
 			return lj_error_set(
 				err, ENODEV, d.finding[i].subject,
-				"%s; %s (linejudge doctor tells all; doctor=warn starts "
-				"nevertheless)",
+				"%s; %s (linejudge doctor lists all findings; --set doctor=warn "
+				"starts anyway)",
 				d.finding[i].what, d.finding[i].remedy);
 	warn_of(&d);
 	return 0;

@@ -78,7 +78,7 @@ static int printed(FILE *out, struct lj_error *err)
 	if (fflush(out) == 0 && !ferror(out))
 		return 0;
 	return lj_error_set(err, EIO, out == stdout ? "stdout" : "stderr",
-			    "cannot be written: what was printed is not whole");
+			    "cannot be written: the output is incomplete");
 }
 
 static int dump_config(const struct lj_config *c, struct lj_error *err)
@@ -205,7 +205,8 @@ static int conclude(const struct lj_config *c, struct lj_pipeline *p, struct lj_
 		ret = printed(out, err);
 	if (ret == 0 && interrupted && lj_config_replay(c))
 		ret = lj_error_set(err, EINTR, "replay",
-				   "interrupted by signal %d; what was read is classified",
+				   "interrupted by signal %d; the packets read so far are "
+				   "classified",
 				   (int)interrupted);
 	return ret;
 }

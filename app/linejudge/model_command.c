@@ -76,7 +76,8 @@ static int check(const char *dir)
 		printf("golden rows: %u, margins bit for bit\n",
 		       lj_model_golden(m, golden, LJ_MODEL_BATCH));
 	if (info->proof_rows > 0)
-		printf("proof: forest gives XGBoost's bits on %u rows around its thresholds\n",
+		printf("proof: forest is bit-identical to XGBoost on %u rows around its "
+		       "thresholds\n",
 		       info->proof_rows);
 	printf("engine: %s (%s), mode %s\n", info->engine, info->engine_reason, info->mode);
 	print_families(lj_model_family(m));
@@ -198,7 +199,7 @@ static void print_head(const struct bench *b, const char *dir)
 {
 	const struct lj_model_info *info = lj_model_info(b->model[1]);
 
-	printf("%s: ns a row, medians of %d samples in turn, golden rows\n", dir, SAMPLES);
+	printf("%s: ns per row, medians of %d alternating samples, golden rows\n", dir, SAMPLES);
 	if (strcmp(info->engine, "forest") != 0)
 		printf("%s\n", info->engine_reason);
 	printf("to open: xgboost %.1f ms, %s %.1f ms (proof included)\n", b->load_ms[0],
@@ -255,8 +256,9 @@ int model_command(int argc, char **argv)
 		return bench(argv[2], json);
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		printf(USAGE
-		       "\n  check DIR           open the bundle, prove it, and say what it is\n"
-		       "  bench DIR [--json]  what a row takes, by engine and batch\n");
+		       "\n  check DIR           validate the bundle, and print its properties\n"
+		       "  bench DIR [--json]  measure the time per row, by engine and batch "
+		       "size\n");
 		return EXIT_SUCCESS;
 	}
 	fputs(USAGE, stderr);

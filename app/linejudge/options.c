@@ -22,12 +22,12 @@ struct option_row {
 
 static const struct option_row rows[] = {
 	{"pcap", "FILE", "capture.files",
-	 "replay a capture (pcap, pcapng; - for stdin); again for its next piece", true},
+	 "replay a capture (pcap, pcapng; - for stdin); repeat for further parts", true},
 	{"tap", NULL, "capture.tap", "the files are the two legs of one optical tap", false},
 	{"iface", "NAME", "capture.ports",
-	 "watch an interface that the host keeps using, by an XDP tap; again for more", true},
-	{"config", "FILE", NULL, "run as the appliance this file describes", false},
-	{"model", "DIR", "models", "a model bundle; again for more; \"none\" for no model", true},
+	 "tap an interface that the host keeps using, by XDP; repeat for more", true},
+	{"config", "FILE", NULL, "run live with this configuration file", false},
+	{"model", "DIR", "models", "a model bundle; repeat for more; \"none\" for no model", true},
 	{"workers", "N", "lcores.workers", "worker lcores", false},
 	{"infer", "N", "lcores.infer", "inference lcores", false},
 	{"eve", "PATH", "eve.target", "write EVE JSON lines: a file, - for stdout, unix:PATH",
@@ -37,17 +37,17 @@ static const struct option_row rows[] = {
 	{"features", "TABLE", "features.csv",
 	 "write the feature table: CSV, - for stdout, or FILE.npy", false},
 	{"summary", "FORM", "summary", "text, json or none", false},
-	{"set", "KEY=VALUE", NULL, "set any key of the configuration; again for more", false},
+	{"set", "KEY=VALUE", NULL, "set any key of the configuration; repeat for more", false},
 	{"calibrate", NULL, NULL,
-	 "set a model's threshold by a site's own traffic (see --calibrate --help)", false},
-	{"interactive", NULL, NULL, "give a prompt, as testpmd's (-i)", false},
-	{"dry-run", NULL, NULL, "print EAL arguments, lcores and memory, and stop", false},
-	{"dump-config", NULL, NULL, "print the configuration in force, and stop", false},
-	{"help-features", NULL, NULL, "print the reference of all features, and stop", false},
-	{"help-config", NULL, NULL, "print the reference of all keys, and stop", false},
-	{"help-counters", NULL, NULL, "print the reference of all counters, and stop", false},
-	{"help", NULL, NULL, "print this, and stop", false},
-	{"version", NULL, NULL, "print the version, and stop", false},
+	 "set a model's threshold from a site's own traffic (see --calibrate --help)", false},
+	{"interactive", NULL, NULL, "interactive prompt, as in testpmd (-i)", false},
+	{"dry-run", NULL, NULL, "print EAL arguments, lcores and memory, and exit", false},
+	{"dump-config", NULL, NULL, "print the configuration in force, and exit", false},
+	{"help-features", NULL, NULL, "print the reference of all features, and exit", false},
+	{"help-config", NULL, NULL, "print the reference of all keys, and exit", false},
+	{"help-counters", NULL, NULL, "print the reference of all counters, and exit", false},
+	{"help", NULL, NULL, "print this help, and exit", false},
+	{"version", NULL, NULL, "print the version, and exit", false},
 };
 
 static void print_help(void)
@@ -75,9 +75,8 @@ static void add_default_model(struct lj_config *c)
 		lj_config_set(c, set, NULL);
 		return;
 	}
-	lj_log(WARNING,
-	       "models: none is given, and the default one is not where it belongs: flows are "
-	       "not classified\n");
+	lj_log(WARNING, "models: none is given, and the default model is not found: flows are not "
+			"classified\n");
 }
 
 /* Adds an item to a list; the first item given on the command line replaces those of a file. */
@@ -120,7 +119,7 @@ static int add_interface(struct lj_config *c, bool *begun, const char *name, str
 		c->capture.n_ports = 0;
 	*begun = true;
 	if (c->capture.n_ports == LJ_CONFIG_PORTS)
-		return lj_error_set(err, E2BIG, name, "is one more than the %d ports possible",
+		return lj_error_set(err, E2BIG, name, "is too many: %d ports are supported",
 				    LJ_CONFIG_PORTS);
 	port = &c->capture.port[c->capture.n_ports++];
 	lj_config_port_init(port);
@@ -176,7 +175,7 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 		return lj_config_set(c, value, err);
 	}
 	if (given->by_set[row - rows])
-		return lj_error_set(err, EINVAL, row->key, "is given by --%s and by --set, too",
+		return lj_error_set(err, EINVAL, row->key, "is given both by --%s and by --set",
 				    row->name);
 	if (strcmp(row->name, "pcap") == 0)
 		return add_item(&c->capture.files, &begun[0], value, err);

@@ -33,13 +33,13 @@ struct prediction {
 static void usage(void)
 {
 	printf("usage: linejudge rss-predict --pcap FILE [...] --queues N [OPTION...]\n\n"
-	       "  --pcap FILE       a capture (pcap, pcapng); again for its next piece\n"
+	       "  --pcap FILE       a capture (pcap, pcapng); repeat for further parts\n"
 	       "  --queues N        receive queues, 1 to %d\n"
-	       "  --mode MODE       5tuple (default) or ip: what is hashed\n"
-	       "  --driver NAME     whose RETA size and key length: i40e (default), ice ...\n"
+	       "  --mode MODE       fields that are hashed: 5tuple (default) or ip\n"
+	       "  --driver NAME     determines RETA size and key length: i40e (default), ice ...\n"
 	       "  --key HEX         another key than the symmetric 6D5A...\n"
 	       "  --json            print JSON\n\n"
-	       "What is not parsed (not IP, later fragments) is counted on queue 0.\n",
+	       "Packets that are not parsed (not IP, later fragments) count for queue 0.\n",
 	       LJ_SOURCE_QUEUES);
 }
 
@@ -130,14 +130,14 @@ static int set_up_rss(struct prediction *p, struct lj_error *err)
 	 * distribution. */
 	if (strcmp(driver.name, "generic") == 0 && strcmp(p->driver, "generic") != 0)
 		ret = lj_error_set(err, ENOENT, "--driver",
-				   "there is no %s.json in drivers-config; for a driver without "
-				   "one, generic",
+				   "there is no %s.json in drivers-config; use generic for other "
+				   "drivers",
 				   p->driver);
 	else if (driver.has_rss)
 		lj_rss_init(&p->rss, p->mode, (uint16_t)p->queues, driver.key_bytes,
 			    driver.reta_entries);
 	else
-		ret = lj_error_set(err, ENOTSUP, "--driver", "%s has no RSS by a key", p->driver);
+		ret = lj_error_set(err, ENOTSUP, "--driver", "%s has no RSS with a key", p->driver);
 	if (ret == 0 && driver.queues_max > 0 && p->queues > driver.queues_max)
 		ret = lj_error_set(err, ERANGE, "--queues", "%s has at most %u", driver.name,
 				   driver.queues_max);
@@ -251,9 +251,9 @@ static void print_text(const struct prediction *p, const json_t *root)
 	       json_real_value(json_object_get(uneven, "packets")),
 	       json_real_value(json_object_get(uneven, "bytes")),
 	       json_real_value(json_object_get(uneven, "flows")));
-	printf("flows whose two directions would part: %" PRIu64 " of %" PRIu64 "\n", s->parted,
-	       s->flows);
-	printf("flows whose fragments would go elsewhere: %" PRIu64 "\n", s->fragmented);
+	printf("flows whose directions go to different queues: %" PRIu64 " of %" PRIu64 "\n",
+	       s->parted, s->flows);
+	printf("flows whose fragments go to another queue: %" PRIu64 "\n", s->fragmented);
 	printf("packets without a hash, on queue 0: %" PRIu64 "\n", s->unhashed);
 }
 

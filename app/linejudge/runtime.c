@@ -40,8 +40,7 @@ static int in_use(const char *path, pid_t pid, struct lj_error *err)
 	if (pid > 0)
 		snprintf(who, sizeof(who), "process %d", (int)pid);
 	return lj_error_set(err, EADDRINUSE, "eal.file_prefix",
-			    "%s runs by this prefix and answers on %s: end it, or give another "
-			    "prefix",
+			    "%s uses this prefix and answers on %s: stop it, or set another prefix",
 			    who, path);
 }
 

@@ -211,7 +211,7 @@ static int check_targets(const struct lj_config *c, struct lj_error *err)
 			     ? strcmp(c->eve.target, "/dev/null") != 0
 			     : same_file(c->eve.target, c->features.csv)))
 		return lj_error_set(err, EINVAL, "features.csv",
-				    "\"%s\" is eve.target, too: each needs a place of its own",
+				    "\"%s\" is also eve.target: each needs a file of its own",
 				    c->features.csv);
 	for (size_t i = 0; i < RTE_DIM(sinks); i++) {
 		if (stat(sinks[i].target, &to) != 0 || !S_ISREG(to.st_mode))
@@ -221,7 +221,7 @@ static int check_targets(const struct lj_config *c, struct lj_error *err)
 			    from.st_dev == to.st_dev && from.st_ino == to.st_ino)
 				return lj_error_set(err, EINVAL, sinks[i].where,
 						    "\"%s\" is a capture to replay: it would be "
-						    "written over",
+						    "overwritten",
 						    sinks[i].target);
 	}
 	return 0;
@@ -243,10 +243,13 @@ static int check_metrics(const struct lj_config *c, struct lj_error *err)
 		return lj_error_set(err, errno, "metrics.file", "\"%.*s\": %s", (int)(name - file),
 				    file, strerror(errno));
 	if (stat(file, &st) == 0 && !S_ISREG(st.st_mode))
-		return lj_error_set(err, EINVAL, "metrics.file", "\"%s\" is no file", file);
+		return lj_error_set(err, EINVAL, "metrics.file", "\"%s\" is not a regular file",
+				    file);
 	if (same_file(file, c->eve.target) || same_file(file, c->features.csv))
 		return lj_error_set(err, EINVAL, "metrics.file",
-				    "\"%s\" is a sink's, too: each needs a place of its own", file);
+				    "\"%s\" is also written by a sink: each needs a file of its "
+				    "own",
+				    file);
 	return 0;
 }
 
@@ -281,11 +284,10 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 
 	if (c->capture.files.n == 0 && c->capture.n_ports == 0)
 		return lj_error_set(err, EINVAL, "capture.ports",
-				    "nothing to watch: name ports, or files in capture.files "
-				    "(--pcap)");
+				    "no input: set capture.ports, or capture.files (--pcap)");
 	if (c->capture.files.n > 0 && c->capture.n_ports > 0)
 		return lj_error_set(err, EINVAL, "capture.files",
-				    "files and ports cannot be watched in one run");
+				    "files and ports cannot be combined in one run");
 	if (c->capture.tap && (c->capture.files.n < 2 || c->capture.files.n > 8))
 		return lj_error_set(err, EINVAL, "capture.tap",
 				    "a tap has 2 to 8 legs, each a file of its own; there are %u "
@@ -300,10 +302,10 @@ int lj_config_check(const struct lj_config *c, struct lj_error *err)
 	if (strchr(c->eal.file_prefix, '/') != NULL || strcmp(c->eal.file_prefix, ".") == 0 ||
 	    strcmp(c->eal.file_prefix, "..") == 0)
 		return lj_error_set(err, EINVAL, "eal.file_prefix",
-				    "\"%s\" is no name for a folder", c->eal.file_prefix);
+				    "\"%s\" is not a valid name of a folder", c->eal.file_prefix);
 	if (c->verdict.rule == LJ_RULE_VOTE && c->models.n > 0 && c->verdict.quorum > c->models.n)
 		return lj_error_set(err, EINVAL, "verdict.quorum",
-				    "%u votes are asked of %u models: none would ever alert",
+				    "%u votes of %u models are required: no flow would ever alert",
 				    c->verdict.quorum, c->models.n);
 	if (c->ipfix.collector[0] != '\0' &&
 	    (lj_ipfix_check_collector(c->ipfix.collector, err) != 0 ||

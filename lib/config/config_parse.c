@@ -228,7 +228,7 @@ static json_t *split_list(const char *text, const char *where, struct lj_error *
 		size_t length = strcspn(text, ",");
 
 		if (json_array_append_new(list, json_stringn(text, length)) != 0) {
-			lj_error_set(err, EINVAL, where, "item %zu is no text (UTF-8)",
+			lj_error_set(err, EINVAL, where, "item %zu is not UTF-8 text",
 				     json_array_size(list));
 			json_decref(list);
 			return NULL;

@@ -13,7 +13,8 @@ static json_t *text_json(const char *text, const char *where, struct lj_error *e
 
 	if (value == NULL)
 		lj_error_set(err, EILSEQ, where,
-			     "\"%s\" is no text (UTF-8): a configuration file cannot say it", text);
+			     "\"%s\" is not UTF-8 text, so a configuration file cannot contain it",
+			     text);
 	return value;
 }
 

@@ -131,7 +131,7 @@ static int read_rss(struct lj_driver *d, const json_t *rss, struct lj_error *err
 
 		if (by < 0)
 			return lj_error_set(err, EINVAL, d->path,
-					    "rss.%s.by is neither key nor rte_flow",
+					    "rss.%s.by is not one of key, rte_flow",
 					    mode_name[mode]);
 		d->mode[mode].by = (enum lj_rss_by)by;
 		ret = read_functions(d, mode, json_object_get(object, "functions"), err);
@@ -186,7 +186,7 @@ static int read_buffers(struct lj_driver *d, const json_t *buffers, struct lj_er
 	int o = buffers != NULL ? index_of(json_string_value(buffers), owner, 2) : 0;
 
 	if (o < 0)
-		return lj_error_set(err, EINVAL, d->path, "buffers is neither eal nor any");
+		return lj_error_set(err, EINVAL, d->path, "buffers is not one of eal, any");
 	d->any_memory = o == 1;
 	return 0;
 }
@@ -197,7 +197,7 @@ static int read_driver(struct lj_driver *d, const json_t *root, struct lj_error 
 	int ret;
 
 	if (!json_is_string(json_object_get(root, "driver")))
-		return lj_error_set(err, EINVAL, d->path, "names no driver");
+		return lj_error_set(err, EINVAL, d->path, "has no name in \"driver\"");
 	copy(d->description, sizeof(d->description), root, "description");
 	d->queues_max = number(root, "queues_max");
 	d->descriptors_min = number(descriptors, "min");

@@ -52,7 +52,7 @@ static bool parse_port(const struct lj_control *c, const char *param, uint32_t *
 	*port = (uint32_t)n;
 	if (*end != param && strchr(" ,", **end) != NULL && n < lj_pipeline_sources(c->pipeline))
 		return true;
-	lj_error_set(err, EINVAL, param, "is no port: there are 0..%u",
+	lj_error_set(err, EINVAL, param, "is not a port: ports are 0..%u",
 		     lj_pipeline_sources(c->pipeline) - 1);
 	return false;
 }
@@ -67,7 +67,7 @@ int show_port_queues(struct lj_control *c, const char *param, json_t *reply, str
 	if (!parse_port(c, param, &port, &end, err))
 		return -EINVAL;
 	if (*end != '\0')
-		return lj_error_set(err, EINVAL, param, "is a port and more");
+		return lj_error_set(err, EINVAL, param, "has further text after the port");
 	queues = lj_pipeline_source(c->pipeline, port)->queues;
 	read_queues(c->pipeline, port, info, &sum);
 	for (uint16_t q = 0; q < queues; q++) {
@@ -120,13 +120,13 @@ int port_failover(struct lj_control *c, const char *param, json_t *reply, struct
 		way = lj_way_find(end + 1);
 		if (way == NULL)
 			return lj_error_set(err, EINVAL, end + 1,
-					    "is no way to watch a port: driver, af_xdp, xdp, "
-					    "af_packet or configured");
+					    "is not one of driver, af_xdp, xdp, af_packet, "
+					    "configured");
 	}
 	ret = lj_pipeline_ask_failover(c->pipeline, port, way, err);
 	if (ret == 0)
 		json_object_set_new(reply, lj_pipeline_source(c->pipeline, port)->name,
-				    json_string("asked for: see show port failover"));
+				    json_string("requested: see show port failover"));
 	return ret;
 }
 

@@ -83,7 +83,7 @@ bool lj_control_reload(struct lj_control *c)
 	atomic_store_explicit(&c->reloading, true, memory_order_relaxed);
 	c->reloader_made = pthread_create(&c->reloader, NULL, reload, c) == 0;
 	if (!c->reloader_made) {
-		lj_log(ERR, "reload models: no thread for it\n");
+		lj_log(ERR, "reload models: cannot create a thread\n");
 		atomic_store_explicit(&c->reloading, false, memory_order_relaxed);
 	}
 	return true;
@@ -110,7 +110,7 @@ int command_call(struct lj_control *c, const struct command *command, const char
 	else if (command->param == NULL && param != NULL && param[0] != '\0')
 		ret = lj_error_set(&err, EINVAL, command->words, "takes no parameter");
 	else if (param != NULL && !is_text(param))
-		ret = lj_error_set(&err, EINVAL, command->words, "takes text alone (UTF-8)");
+		ret = lj_error_set(&err, EINVAL, command->words, "takes UTF-8 text only");
 	else {
 		pthread_mutex_lock(&c->lock);
 		ret = command->run(c, param, reply, &err);
@@ -205,6 +205,7 @@ int help(struct lj_control *c, const char *param, json_t *reply, struct lj_error
 		json_object_set_new(reply, usage, json_string(commands[i].help));
 	}
 	if (json_object_size(reply) == 0)
-		return lj_error_set(err, ENOENT, words, "no command begins so (try help alone)");
+		return lj_error_set(err, ENOENT, words,
+				    "no command starts with these words (try help)");
 	return 0;
 }

@@ -109,7 +109,7 @@ static void write_ports(const struct lj_pipeline *p, struct page *to)
 				       lj_pipeline_source(p, port)->name, NULL);
 		}
 	}
-	family(to, "port_well", "gauge", "1: the port is there and its link is up");
+	family(to, "port_well", "gauge", "1: the port exists and its link is up");
 	for (uint32_t port = 0; port < n; port++) {
 		struct lj_failover_info info;
 
@@ -127,9 +127,10 @@ static void write_sinks(const struct lj_pipeline *p, struct page *to)
 	}
 	static const struct field fields[] = {
 		FIELD("sink_written_records_total", written, "verdicts that the sink wrote"),
-		FIELD("sink_suppressed_records_total", suppressed, "that it need not write"),
-		FIELD("sink_lost_records_total", lost, "that it could not write"),
-		FIELD("sink_written_bytes_total", bytes, "bytes that it wrote"),
+		FIELD("sink_suppressed_records_total", suppressed,
+		      "verdicts that the sink was configured not to write"),
+		FIELD("sink_lost_records_total", lost, "verdicts that the sink could not write"),
+		FIELD("sink_written_bytes_total", bytes, "bytes that the sink wrote"),
 	};
 #undef FIELD
 	for (size_t i = 0; i < RTE_DIM(fields); i++) {
@@ -166,7 +167,8 @@ static void write_roles(const struct lj_pipeline *p, struct page *to)
 
 static void write_lcores(const struct lj_pipeline *p, struct page *to)
 {
-	family(to, "lcore_stalls_total", "counter", "times that the lcore made no progress");
+	family(to, "lcore_stalls_total", "counter",
+	       "stalls of the lcore (no progress for keepalive.stall_ms)");
 	for (uint32_t i = 0; i < lj_pipeline_lcores(p); i++) {
 		struct lj_health health;
 
@@ -189,7 +191,8 @@ static void write_verdicts(const struct lj_pipeline *p, struct page *to)
 			sample(to, "verdicts_total", (double)tally->class_count[m][k], "model",
 			       info->name, "class", info->class_name[k], NULL);
 	}
-	family(to, "model_threshold", "gauge", "score from which on the model alarms");
+	family(to, "model_threshold", "gauge",
+	       "the model's threshold: score from which on a flow alarms");
 	for (uint16_t m = 0; m < models->n; m++) {
 		const struct lj_model_info *info = lj_model_info(models->model[m]);
 
@@ -208,7 +211,8 @@ static void write_drift(const struct lj_pipeline *p, struct page *to)
 		return;
 	for (uint16_t m = 0; m < models->n; m++)
 		lj_drift_report(d, m, &r[m]);
-	family(to, "model_score_psi", "gauge", "how far scores are from training's: the window's");
+	family(to, "model_score_psi", "gauge",
+	       "distance of the window's scores from training (PSI)");
 	for (uint16_t m = 0; m < models->n; m++)
 		sample(to, "model_score_psi", (double)r[m].score_psi, "model",
 		       lj_model_info(models->model[m])->name, NULL);

@@ -177,10 +177,10 @@ static void run_wrong(void *parsed, struct cmdline *cl, void *data)
 	RTE_SET_USED(parsed);
 	snprintf(words, sizeof(words), "%.*s", (int)w->good, w->line);
 	if (*word != '\0')
-		cmdline_printf(cl, "\"%.*s\" cannot follow \"%s\"; commands that begin so:\n",
+		cmdline_printf(cl, "\"%.*s\" cannot follow \"%s\"; possible commands:\n",
 			       (int)strcspn(word, " \t"), word, words);
 	else
-		cmdline_printf(cl, "\"%s\" is not a whole command; those that begin so:\n", words);
+		cmdline_printf(cl, "\"%s\" is incomplete; possible commands:\n", words);
 	help(w->shell->control, words, reply, &err);
 	add_quit(reply, words);
 	print_reply(cl, reply);

@@ -204,7 +204,7 @@ static void print_text(const json_t *root, bool balanced, FILE *out)
 	print_section(root, "alerts_by_score", "alerts by score", out);
 	print_drift(json_object_get(root, "drift"), out);
 	print_section(root, "refused", "refused, by reason", out);
-	print_section(root, "evicted", "evicted, for a table was full", out);
+	print_section(root, "evicted", "evicted, because a table was full", out);
 	print_ledger(json_object_get(root, "ledger"), balanced, out);
 }
 

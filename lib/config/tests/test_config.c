@@ -132,7 +132,7 @@ static void a_dump_leaves_nothing_out(void)
 			strcpy(c.capture.port[1].failover, "\xff");
 		CU_ASSERT_PTR_NULL(lj_config_dump(&c, &err));
 		CU_ASSERT_STRING_EQUAL(err.where, bad[i][1]);
-		CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "no text (UTF-8)"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "not UTF-8 text"));
 		if (i == 1)
 			c.capture.files = (struct lj_strings){0};
 		lj_config_free(&c);
@@ -257,8 +257,8 @@ static void an_item_that_names_nothing_is_refused(void)
 	CU_ASSERT_EQUAL(lj_config_check(&c, &err), 0);
 	CU_ASSERT_NOT_EQUAL(lj_config_set(&c, "models=a,\xe9", &err), 0);
 	CU_ASSERT_STRING_EQUAL(err.where, "models");
-	CU_ASSERT_STRING_EQUAL(err.what, "item 1 is no text (UTF-8)");
-	/* Its owner and mode become the telemetry socket's. */
+	CU_ASSERT_STRING_EQUAL(err.what, "item 1 is not UTF-8 text");
+	/* Its owner and mode would be changed to those of the telemetry socket. */
 	lj_config_set(&c, "eal.file_prefix=..", &err);
 	CU_ASSERT(refused("eal.file_prefix"));
 	lj_config_set(&c, "eal.file_prefix=.", &err);

@@ -150,7 +150,7 @@ static void what_is_wrong_in_a_file_is_said(void)
 		{"{\"driver\": \"x\", \"offloads\": [\"lro\"]}", "offloads"},
 		{"{\"driver\": \"x\", \"buffers\": \"mine\"}", "buffers"},
 		{"{\"driver\": \"x\", \"buffers\": 1}", "buffers"},
-		{"{}", "names no driver"},
+		{"{}", "has no name in"},
 	};
 
 	for (size_t i = 0; i < RTE_DIM(wrong); i++) {

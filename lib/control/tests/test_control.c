@@ -105,7 +105,7 @@ static void a_bad_setting_is_refused_with_its_range(void)
 		{"set timeout active 4.9", "shorter than timeout linger"},
 		{"set timeout linger 1801", "longer than timeout active"},
 		{"show tuning 5", "takes no parameter"},
-		{"set batch size \xe9", "takes text alone"},
+		{"set batch size \xe9", "takes UTF-8 text only"},
 	};
 
 	ask("set batch size 33");
@@ -168,14 +168,14 @@ static void help_is_of_the_commands_that_begin_so(void)
 	CU_ASSERT_EQUAL(lines(), 2);
 	CU_ASSERT(says("help show", "show ledger "));
 	CU_ASSERT_PTR_NULL(strstr(answer, "set "));
-	CU_ASSERT(says("help  show/flow  stats ", "Returns records live"));
+	CU_ASSERT(says("help  show/flow  stats ", "Returns live records"));
 	CU_ASSERT_EQUAL(lines(), 1);
 	CU_ASSERT(says("help help", "help [words]"));
 	CU_ASSERT_EQUAL(result, 0);
 	for (size_t i = 0; i < 3; i++) {
 		static const char *const none[] = {"help sho", "help show flow stats 1", "help x"};
 
-		CU_ASSERT(says(none[i], "no command begins so"));
+		CU_ASSERT(says(none[i], "no command starts with these words"));
 		CU_ASSERT_EQUAL(result, -ENOENT);
 	}
 }
@@ -183,9 +183,9 @@ static void help_is_of_the_commands_that_begin_so(void)
 static void a_port_that_is_not_there_has_no_queues(void)
 {
 	CU_ASSERT(says("show port queues 0", "worker0"));
-	CU_ASSERT(says("show port queues 1", "there are 0..0"));
+	CU_ASSERT(says("show port queues 1", "ports are 0..0"));
 	CU_ASSERT_EQUAL(result, -EINVAL);
-	CU_ASSERT(says("show port queues all", "is no port"));
+	CU_ASSERT(says("show port queues all", "is not a port"));
 	CU_ASSERT(says("show drops", "imissed"));
 	CU_ASSERT(says("show drops", "late_then"));
 	CU_ASSERT(says("show stalls", "latest_worst"));
