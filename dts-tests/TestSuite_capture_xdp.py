@@ -319,7 +319,7 @@ class TestDesk:
                                f"--ambient-caps={capabilities}", "--bounding-set", capabilities)
 
     @pytest.mark.parametrize("name,said", [("nosuch0", "there is no interface nosuch0"), ("lo,mode=fast", "mode=fast"),
-                                           ("lo,snap=241", "snap=64..240"), ("", "no interface's name")])
+                                           ("lo,snap=241", "snap=64..240"), ("", "not the name of an interface")])
     def test_mistakes(self, name, said):
         """
         Steps: an interface that is not there; options that there are not.
@@ -364,7 +364,7 @@ class TestAuto:
         ip("-n", HOST, "address", "add", "198.18.7.1/24", "dev", NEAR)
         info, refused = self.watched(tmp_path, NEAR, THERE)
         verify(info.startswith(f"XDP tap of {NEAR}, native mode"), info)
-        verify(refused == {"driver": "it is no PCI device",
+        verify(refused == {"driver": "it is not a PCI device",
                            "net_af_xdp": "the host uses it (198.18.7.1), and AF_XDP would take its frames away"}, f"{refused}")
 
     def test_of_an_idle_interface(self, tmp_path):

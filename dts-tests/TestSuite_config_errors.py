@@ -25,7 +25,7 @@ def edit_manifest(path, change):
 
 class TestCaptures:
     @pytest.mark.parametrize("content,words", [
-        (None, "No such file"), (b"", "is empty"), (b"x" * 64, "is not a pcap or pcapng file"), (b"\xd4\xc3\xb2\xa1\x02", "cut short"),
+        (None, "No such file"), (b"", "is empty"), (b"x" * 64, "is not a pcap or pcapng file"), (b"\xd4\xc3\xb2\xa1\x02", "truncated"),
         (b"\x1f\x8b\x08\x00" + b"x" * 60, "is compressed (gzip)"),
     ])
     def test_a_capture_that_cannot_be_read(self, tmp_path, content, words):

@@ -155,7 +155,7 @@ class TestByCommand:
                 answer = telemetry.ask(f"/linejudge/port/failover,{wrong}")
                 verify(list(answer) == ["error"], f"{wrong}: {answer}")
             _, log = ended(process)
-        verify("not by driver: it is no PCI device" in log, log)
+        verify("not by driver: it is not a PCI device" in log, log)
 
     def test_without_root(self, tmp_path):
         """

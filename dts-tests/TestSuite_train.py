@@ -306,7 +306,7 @@ class TestCaptures:
         os.truncate(folder / "office-2.pcap", 3000)
         done = train("--data", folder, "--labels", folder / "LABELS.tsv", "--out", tmp_path / "x")
         last = done.stderr.splitlines()[-1]
-        verify(done.returncode == 1 and last.count("office-2.pcap") == 1 and "the file is cut short" in last, done.stderr)
+        verify(done.returncode == 1 and last.count("office-2.pcap") == 1 and "the file is truncated" in last, done.stderr)
 
     def test_pcapng_is_trained_on_as_pcap_is(self, bundle, data, tmp_path):
         """

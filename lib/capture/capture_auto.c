@@ -27,7 +27,7 @@ static struct lj_source *open_driver(const struct candidate *c, struct lj_error 
 	char why[128];
 
 	if (c->dev.pci[0] == '\0')
-		return refuse(err, "it is no PCI device");
+		return refuse(err, "it is not a PCI device");
 	if (strcmp(c->dev.driver, "vfio-pci") != 0) {
 		snprintf(why, sizeof(why), "%s is bound to %s, not to vfio-pci", c->dev.pci,
 			 c->dev.driver[0] != '\0' ? c->dev.driver : "no driver");
@@ -74,8 +74,8 @@ static struct lj_source *open_af_xdp(const struct candidate *c, struct lj_error 
 	}
 	if (queues > c->config->queues) {
 		snprintf(why, sizeof(why),
-			 "it has %u receive queues and %u would be watched (ethtool -L %s "
-			 "combined %u)",
+			 "it has %u receive queues, of which only %u would be read (ethtool -L "
+			 "%s combined %u)",
 			 queues, c->config->queues, c->dev.interface, c->config->queues);
 		return refuse(err, why);
 	}

@@ -223,7 +223,7 @@ int lj_port_driver(const char *name, char *driver, size_t size, struct lj_error 
 		return ret;
 	ret = rte_eth_dev_info_get(port, &info);
 	if (ret != 0)
-		return lj_error_set(err, -ret, name, "does not say what it can: %s",
+		return lj_error_set(err, -ret, name, "its properties cannot be read: %s",
 				    rte_strerror(-ret));
 	snprintf(driver, size, "%s", info.driver_name);
 	return 0;

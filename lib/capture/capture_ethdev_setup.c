@@ -67,7 +67,7 @@ static int set_up_queues(struct port_source *s, const struct lj_port_config *con
 	char pool[RTE_MEMPOOL_NAMESIZE];
 
 	if (ret != 0)
-		return lj_error_set(err, -ret, config->name, "cannot have %u descriptors: %s",
+		return lj_error_set(err, -ret, config->name, "%u descriptors are not possible: %s",
 				    config->descriptors, rte_strerror(-ret));
 	snprintf(pool, sizeof(pool), "port%u_mbufs", s->port);
 	buffers.mbufs = RTE_MAX(config->mbufs,
@@ -122,14 +122,16 @@ static int check_limits(const struct lj_port_config *config, const struct rte_et
 
 	if (config->queues == 0 || config->queues > LJ_SOURCE_QUEUES)
 		return lj_error_set(err, EINVAL, config->name,
-				    "%u receive queues asked, 1..%d are possible", config->queues,
-				    LJ_SOURCE_QUEUES);
+				    "%u receive queues requested, 1..%d are possible",
+				    config->queues, LJ_SOURCE_QUEUES);
 	if (config->queues > info->max_rx_queues)
-		return lj_error_set(err, EINVAL, config->name, "%u receive queues asked, %s has %u",
-				    config->queues, info->driver_name, info->max_rx_queues);
+		return lj_error_set(err, EINVAL, config->name,
+				    "%u receive queues requested, %s has %u", config->queues,
+				    info->driver_name, info->max_rx_queues);
 	if (config->mtu != RTE_ETHER_MTU && (config->mtu < info->min_mtu || config->mtu > max_mtu))
-		return lj_error_set(err, EINVAL, config->name, "MTU %u asked, %s takes %u..%u",
-				    config->mtu, info->driver_name, info->min_mtu, max_mtu);
+		return lj_error_set(err, EINVAL, config->name,
+				    "MTU %u requested, %s supports %u..%u", config->mtu,
+				    info->driver_name, info->min_mtu, max_mtu);
 	return 0;
 }
 
@@ -161,7 +163,7 @@ int ethdev_set_up(struct port_source *s, const struct lj_port_config *config, st
 	uint16_t room_bytes, tx_queues;
 
 	if (ret != 0)
-		return lj_error_set(err, -ret, config->name, "does not say what it can: %s",
+		return lj_error_set(err, -ret, config->name, "its properties cannot be read: %s",
 				    rte_strerror(-ret));
 	ret = check_limits(config, &info, err);
 	if (ret != 0)

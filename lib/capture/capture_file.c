@@ -50,15 +50,15 @@ static void finish_leg(struct file_source *s, struct leg *leg)
 	if (r->foreign > 0) {
 		lj_error_set(
 			&why, EPROTONOSUPPORT, r->path,
-			"%llu packets of %s were passed over; only Ethernet (1) is read",
+			"%llu packets of %s were skipped; only Ethernet (link type 1) is supported",
 			(unsigned long long)r->foreign,
 			file_link_type_text(r->foreign_link_type, link_type, sizeof(link_type)));
 		fail(s, &why, r->foreign);
 	}
 	if (r->timeless > 0) {
 		lj_error_set(&why, ERANGE, r->path,
-			     "%llu packets of a time before 1970 or after 2262 were passed over "
-			     "(if_tsoffset, if_tsresol; editcap -t moves times)",
+			     "%llu packets with a time before 1970 or after 2262 were skipped "
+			     "(see if_tsoffset, if_tsresol; editcap -t adjusts times)",
 			     (unsigned long long)r->timeless);
 		fail(s, &why, r->timeless);
 	}

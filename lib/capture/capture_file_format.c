@@ -34,7 +34,7 @@ enum file_result file_lacks(struct file_reader *r)
 	if (!r->ended)
 		return FILE_REFILL;
 	if (r->end > r->begin)
-		return file_damaged(r, "the file is cut short");
+		return file_damaged(r, "the file is truncated");
 	return r->damage.what[0] == '\0' ? FILE_END : FILE_DAMAGED;
 }
 
@@ -138,7 +138,7 @@ int file_check_link_type(const struct file_reader *r, uint16_t link_type, struct
 	if (link_type == LINK_TYPE_ETHERNET)
 		return 0;
 	return lj_error_set(err, EPROTONOSUPPORT, r->path,
-			    "holds packets of %s; only Ethernet (1) is read",
+			    "holds packets of %s; only Ethernet (link type 1) is supported",
 			    file_link_type_text(link_type, text, sizeof(text)));
 }
 
@@ -185,7 +185,7 @@ static int open_pcap(struct file_reader *r, uint32_t magic, struct lj_error *err
 	if (ret != 0)
 		return ret;
 	if (r->end < PCAP_HEADER_BYTES)
-		return lj_error_set(err, EILSEQ, r->path, "is cut short in its header");
+		return lj_error_set(err, EILSEQ, r->path, "is truncated in its header");
 	r->nanoseconds = magic == MAGIC_NS;
 	r->begin = PCAP_HEADER_BYTES;
 	/* The upper half: whether packets include an FCS, and its length in 16-bit words. */

@@ -159,7 +159,7 @@ static enum file_result read_packet_block(struct file_reader *r, uint32_t type, 
 		return file_damaged(r, "a packet block is too short");
 	in = read_packet(r, type, body, record, &header);
 	if (in == NULL)
-		return file_damaged(r, "a packet names an interface that is not there");
+		return file_damaged(r, "a packet refers to an interface that is not described");
 	if (record->captured > bytes - header || record->captured > FILE_CAPTURED_MAX)
 		return file_damaged(r, "a packet is longer than its block");
 	record->data = body + header;
@@ -192,8 +192,8 @@ static enum file_result read_block(struct file_reader *r, uint32_t type, uint32_
 		if (bytes < 8)
 			return file_damaged(r, "an interface block is too short");
 		if (!make_room(r))
-			return file_damaged(r, "one interface too many: 65536 are read, or less "
-					       "where memory is short");
+			return file_damaged(r, "too many interfaces: the limit is 65536, or less "
+					       "if memory is short");
 		read_interface(r, body, bytes);
 	} else {
 		result = read_packet_block(r, type, body, bytes, record);
@@ -216,7 +216,7 @@ enum file_result pcapng_next(struct file_reader *r, struct file_record *record)
 		uint32_t type, length;
 
 		if (!skip(r))
-			return r->ended ? file_damaged_at(r, r->skipped, "the file is cut short")
+			return r->ended ? file_damaged_at(r, r->skipped, "the file is truncated")
 					: FILE_REFILL;
 		result = file_need(r, BLOCK_BYTES);
 		if (result != FILE_RECORD)

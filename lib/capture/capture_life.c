@@ -32,7 +32,8 @@ int life_find(const char *given, uint16_t *port, struct lj_error *err)
 	return lj_error_set(err, ENODEV, given, "no such port: DPDK has not probed it (%s)",
 			    strchr(name, ':') != NULL
 				    ? "is it bound to vfio-pci?"
-				    : "its arguments or what they name may be wrong");
+				    : "its arguments may be wrong, or name something that does "
+				      "not exist");
 }
 
 /* The name tells the bus: a PCI address has a colon. */

@@ -37,7 +37,7 @@ void rss_ask(struct port_rss *rss, const struct lj_rss_request *request,
 		.rss_key_len = bytes,
 		.rss_hf = rss->functions,
 	};
-	snprintf(rss->text, sizeof(rss->text), "RSS symmetric as asked");
+	snprintf(rss->text, sizeof(rss->text), "RSS symmetric as requested");
 }
 
 static int read_key(uint16_t port, uint8_t *key)
@@ -131,10 +131,10 @@ int rss_set_reta(struct port_rss *rss, uint16_t port, const uint16_t *reta, cons
 	read_reta(model, port);
 	if (ret == 0 || ret == -EBADMSG)
 		return lj_error_set(err, EIO, name,
-				    "the driver does not take another redirection table: it reads "
-				    "back differently");
+				    "the driver does not accept another redirection table: it "
+				    "reads back differently");
 	return lj_error_set(err, -ret, name,
-			    "the driver does not take another redirection table: %s",
+			    "the driver does not accept another redirection table: %s",
 			    rte_strerror(-ret));
 }
 
@@ -159,7 +159,7 @@ static const char *settle_reta(struct port_rss *rss, uint16_t port, const char *
 		return "the RETA cannot be read";
 	if (info.reta_size > LJ_RETA_MAX ||
 	    (info.reta_size > 0 && !rte_is_power_of_2(info.reta_size)))
-		return "the RETA has a size that is not known";
+		return "the RETA's size is not supported";
 	if (info.reta_size > 0)
 		model->reta_entries = info.reta_size;
 	ret = read_reta(model, port);
@@ -173,7 +173,7 @@ static const char *settle_reta(struct port_rss *rss, uint16_t port, const char *
 	if (ret != 0 || queues_reached(model) < model->queues)
 		lj_log(WARNING, "%s: the RETA leaves a queue without traffic\n", name);
 	if (ret == -EBADMSG)
-		return "the RETA names queues that are not there";
+		return "the RETA contains queues that do not exist";
 	return ret == 0 ? NULL : "the RETA cannot be read";
 }
 
@@ -182,11 +182,12 @@ static int self_test(struct port_rss *rss, const char *name, struct lj_error *er
 	uint32_t parted = lj_rss_self_test(&rss->model, &rss->model);
 
 	if (parted > 0)
-		return lj_error_set(err, EIO, name,
-				    "RSS self-test: %u of %d pairs of tuple and reverse part by "
-				    "the key and the RETA read back: the two directions of a flow "
-				    "would reach different workers; use one queue",
-				    parted, LJ_RSS_TEST_PAIRS);
+		return lj_error_set(
+			err, EIO, name,
+			"RSS self-test: by the key and RETA read back, %u of %d "
+			"tuples and their reverses go to different queues, so the two "
+			"directions of a flow would reach different workers; use one queue",
+			parted, LJ_RSS_TEST_PAIRS);
 	snprintf(rss->text, sizeof(rss->text), "RSS symmetric, key read back, tested");
 	rss->known = true;
 	return 0;
@@ -205,7 +206,7 @@ int rss_verify(struct port_rss *rss, uint16_t port, uint16_t queues, const char 
 	ret = settle_key(rss, port, key);
 	if (ret != 0) {
 		snprintf(rss->text, sizeof(rss->text),
-			 "RSS symmetric as asked; the key cannot be read");
+			 "RSS symmetric as requested; the key cannot be read");
 		lj_log(WARNING, "%s: %s\n", name, rss->text);
 		return 0;
 	}

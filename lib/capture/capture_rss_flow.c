@@ -55,7 +55,7 @@ static int make_rule(uint16_t port, const struct rule *rule, const char *name, s
 			    "5tuple",
 			    rule->name,
 			    flow_error.message != NULL ? flow_error.message
-						       : "the driver does not say why");
+						       : "the driver gives no reason");
 }
 
 int rss_make_rules(uint16_t port, uint64_t functions, const char *name, struct lj_error *err)

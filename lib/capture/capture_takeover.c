@@ -77,7 +77,7 @@ static struct lj_source *open_configured(const struct lj_port_config *config, st
 {
 	/* DPDK would log three lines about it at each attempt. */
 	if (lacks_interface(config->name)) {
-		lj_error_set(err, ENODEV, "", "its interface is not there");
+		lj_error_set(err, ENODEV, "", "its interface does not exist");
 		return NULL;
 	}
 	if (!lj_port_is_kernels(config->name) && life_plug(config->name, err) != 0)

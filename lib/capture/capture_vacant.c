@@ -40,7 +40,7 @@ static int stats_of_nothing(struct lj_source *s, struct lj_source_stats *stats)
 
 static void describe_nothing(const struct lj_source *s, char *out, size_t size)
 {
-	snprintf(out, size, "nobody watches it: %s", ((const struct vacant *)s)->why);
+	snprintf(out, size, "not watched: %s", ((const struct vacant *)s)->why);
 }
 
 static void close_nothing(struct lj_source *s)

@@ -189,7 +189,7 @@ static void describe(const struct lj_source *source, char *out, size_t size)
 		 k->generic ? "generic" : "native", k->no_native[0] != '\0' ? " (native: " : "",
 		 k->no_native, k->no_native[0] != '\0' ? ")" : "", k->rings,
 		 k->config.slots_per_ring, k->config.snap_bytes,
-		 xdp_kernel_misses_vlan(k) ? ", VLAN tags beside frames unseen" : "",
+		 xdp_kernel_misses_vlan(k) ? ", stripped VLAN tags not seen" : "",
 		 k->link >= 0 && k->poll_link < 0 ? ", clock read for each frame" : "");
 }
 
@@ -215,7 +215,7 @@ static enum lj_port_health health(struct lj_source *source, const char **why)
 		return LJ_PORT_DEAD;
 	}
 	if (k->link >= 0 && !xdp_kernel_alive(k)) {
-		*why = "the interface is gone, or the tap was taken off it";
+		*why = "the interface is gone, or the tap was detached";
 		return LJ_PORT_DEAD;
 	}
 	if (state == NETDEV_UP)
@@ -255,8 +255,8 @@ static int parse_name(struct xdp_source *s, struct xdp_kernel_config *kernel, st
 	snprintf(text, sizeof(text), "%s", kernel->name + strlen(XDP_PREFIX));
 	option = strsep(&rest, ",");
 	if (option[0] == '\0' || strlen(option) >= sizeof(s->interface))
-		return lj_error_set(err, EINVAL, kernel->name, "\"%s\" is no interface's name",
-				    option);
+		return lj_error_set(err, EINVAL, kernel->name,
+				    "\"%s\" is not the name of an interface", option);
 	snprintf(s->interface, sizeof(s->interface), "%s", option);
 	while (ret == 0 && (option = strsep(&rest, ",")) != NULL)
 		ret = parse_option(kernel, option, err);
@@ -278,8 +278,8 @@ static int set_up(struct xdp_source *s, const struct lj_port_config *config, str
 		return ret;
 	if (config->queues != 1)
 		return lj_error_set(err, EINVAL, config->name,
-				    "%u receive queues asked; a tap is one, of all queues of the "
-				    "interface",
+				    "%u receive queues requested; a tap has one, for all queues "
+				    "of the interface",
 				    config->queues);
 	snprintf(pool, sizeof(pool), "xdp_%" PRIxPTR, (uintptr_t)s);
 	s->pool = rte_pktmbuf_pool_create(pool, POOL_MBUFS, 0, 0, RTE_PKTMBUF_HEADROOM,
@@ -319,13 +319,13 @@ struct lj_source *xdp_open(const struct lj_port_config *config, struct lj_error 
 	if (config->promiscuous)
 		be_promiscuous(s);
 	if (s->kernel.generic && s->kernel.no_native[0] != '\0')
-		lj_log(INFO, "%s: generic mode, since native is refused: %s\n", config->name,
+		lj_log(INFO, "%s: using generic mode, since native mode fails: %s\n", config->name,
 		       s->kernel.no_native);
 	if (xdp_kernel_misses_vlan(&s->kernel))
 		lj_log(WARNING,
-		       "%s: VLAN tags may come beside the frame, where its driver does not let "
-		       "the tap see them; mode=generic does, and ethtool -K %s rxvlan off leaves "
-		       "them in the frame\n",
+		       "%s: the NIC may strip VLAN tags, which its driver does not show to the "
+		       "tap; use mode=generic, or leave them in the frame: ethtool -K "
+		       "%s rxvlan off\n",
 		       config->name, s->interface);
 	return &s->source.head;
 }

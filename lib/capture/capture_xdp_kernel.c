@@ -121,7 +121,7 @@ static int refuse_load(const struct xdp_kernel *k, int ret, struct lj_error *err
 		return lj_error_set(err, EPERM, k->config.name,
 				    "an XDP tap needs root, or the capabilities CAP_BPF, "
 				    "CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW");
-	return lj_error_set(err, -ret, k->config.name, "the kernel does not take the program: %s",
+	return lj_error_set(err, -ret, k->config.name, "the kernel rejects the XDP program: %s",
 			    strerror(-ret));
 }
 

@@ -245,7 +245,7 @@ static void what_cannot_be_replayed_is_refused_with_its_name(void)
 	check_refused(save("text", 100), "not a pcap or pcapng");
 	begin_pcap(0xa1b2c3d4, 113, false);
 	check_refused(save("cooked.pcap", file.n), "link type 113");
-	check_refused(save("header.pcap", 10), "cut short");
+	check_refused(save("header.pcap", 10), "truncated");
 }
 
 static void a_record_of_impossible_length_ends_the_file_with_an_error(void)

@@ -166,7 +166,7 @@ static void nobody_watches_a_vacant_port(void)
 	CU_ASSERT_EQUAL(lj_source_stats(s, &stats), 0);
 	CU_ASSERT_EQUAL(stats.received + stats.imissed, 0);
 	lj_source_describe(s, text, sizeof(text));
-	CU_ASSERT_STRING_EQUAL(text, "nobody watches it: all is lost");
+	CU_ASSERT_STRING_EQUAL(text, "not watched: all is lost");
 	CU_ASSERT_STRING_EQUAL(lj_source_way(s), "none");
 	lj_source_stop(s);
 	lj_source_close(s);

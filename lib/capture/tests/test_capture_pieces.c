@@ -24,7 +24,7 @@ static void damage_in_one_piece_does_not_lose_the_next(void)
 	CU_ASSERT_EQUAL(seen.first[2], 2);
 	CU_ASSERT_EQUAL(stats.ierrors, 2);
 	CU_ASSERT_STRING_EQUAL(err.where, paths[0]);
-	CU_ASSERT_STRING_EQUAL(err.what, "byte offset 100: the file is cut short");
+	CU_ASSERT_STRING_EQUAL(err.what, "byte offset 100: the file is truncated");
 	paths[1] = path_of("nowhere");
 	CU_ASSERT_PTR_NULL(open_files(paths, 3, false, &err));
 	CU_ASSERT_STRING_EQUAL(err.where, paths[1]);

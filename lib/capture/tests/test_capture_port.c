@@ -70,7 +70,7 @@ static void more_queues_than_the_device_has_are_refused(void)
 
 	CU_ASSERT_PTR_NULL(open_port("net_pcap2", 2, &err));
 	CU_ASSERT_STRING_EQUAL(err.where, "net_pcap2");
-	CU_ASSERT_STRING_EQUAL(err.what, "2 receive queues asked, net_pcap has 1");
+	CU_ASSERT_STRING_EQUAL(err.what, "2 receive queues requested, net_pcap has 1");
 	CU_ASSERT_PTR_NULL(open_port("net_pcap2", 0, &err));
 	CU_ASSERT_PTR_NULL(open_port("net_pcap2", LJ_SOURCE_QUEUES + 1, &err));
 	/* And the port is as it was. */
@@ -155,7 +155,7 @@ static void a_frame_too_long_for_the_device_is_refused(void)
 
 	CU_ASSERT_PTR_NULL(lj_source_open_port(&config, &err));
 	CU_ASSERT_STRING_EQUAL(err.where, "net_null1");
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "MTU 20 asked, net_null takes"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "MTU 20 requested, net_null supports"));
 }
 
 static void a_ring_port_hands_on_what_is_put_in(void)

@@ -116,8 +116,7 @@ static void a_reta_of_a_size_that_does_not_go_is_not_asked_for(void)
 		CU_ASSERT_FALSE(rss.known);
 		CU_ASSERT_EQUAL(device.queries + device.updates, 0);
 		CU_ASSERT_STRING_EQUAL(
-			rss.text,
-			"RSS symmetric, key read back; the RETA has a size that is not known");
+			rss.text, "RSS symmetric, key read back; the RETA's size is not supported");
 	}
 }
 
@@ -148,8 +147,8 @@ static void a_reta_that_goes_on_naming_queues_that_are_not_there_is_not_believed
 		settle(128, queues[i], 0, true);
 		CU_ASSERT_FALSE(rss.known);
 		CU_ASSERT_STRING_EQUAL(
-			rss.text, "RSS symmetric, key read back; the RETA names queues that are "
-				  "not there");
+			rss.text, "RSS symmetric, key read back; the RETA contains queues that "
+				  "do not exist");
 	}
 	/* One that leaves a queue out is bad, but known. */
 	settle(128, 1, 0, true);
@@ -168,7 +167,7 @@ static void what_is_told_after_a_change_is_not_believed_either(void)
 	CU_ASSERT_NOT_EQUAL(rss_set_reta(&rss, 7, reta, "liar", &err), 0);
 	CU_ASSERT_STRING_EQUAL(
 		err.what,
-		"the driver does not take another redirection table: it reads back differently");
+		"the driver does not accept another redirection table: it reads back differently");
 	for (uint16_t e = 0; e < 128; e++)
 		CU_ASSERT_EQUAL(rss.model.reta[e], e % QUEUES);
 }
