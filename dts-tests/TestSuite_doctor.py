@@ -157,7 +157,7 @@ class TestMemory:
         tree.write("dev/hugepages/linejudgemap_0", "")
         os.truncate(tree.path("dev/hugepages/linejudgemap_0"), 4 << 30)
         report = examine(tree, tmp_path, None, "--set", "eal.huge=on")
-        verify("stale files, which a start takes back" in found(report, "hugepages", "fine")["what"], report)
+        verify("stale files, which are freed at start" in found(report, "hugepages", "fine")["what"], report)
         found(report, "stale files", "warning")
         with open(tree.path("dev/hugepages/linejudgemap_0"), encoding="ascii") as used:
             fcntl.flock(used, fcntl.LOCK_SH)
@@ -487,11 +487,11 @@ class TestCpus:
         Verify: a warning that names the CPU, for each; one that counts.
         """
         hit = only_bad(examine(tree, tmp_path, None, "--set", "lcores.infer_cpus=3"), "cpus", "warning")
-        verify("CPU 3 is that of inference as well" in hit["what"], hit)
+        verify("CPU 3 is also used by inference" in hit["what"], hit)
         hit = only_bad(examine(tree, tmp_path, None, "--set", "lcores.sink_cpus=2"), "cpus", "warning")
-        verify("CPU 2 is that of the sink as well" in hit["what"] and "lcores.sink_cpus" in hit["remedy"], hit)
+        verify("CPU 2 is also used by the sink" in hit["what"] and "lcores.sink_cpus" in hit["remedy"], hit)
         hit = only_bad(examine(tree, tmp_path, None, "--set", "lcores.worker_cpus=2"), "cpus", "warning")
-        verify("2 lcores have to share 1 CPUs" in hit["what"], hit)
+        verify("2 lcores share 1 CPUs" in hit["what"], hit)
 
 
     def test_a_setting_goes_over_the_file_wherever_it_stands(self, tree, tmp_path):
@@ -503,7 +503,7 @@ class TestCpus:
         path.write_text(json.dumps(CONFIG))
         for arguments in (("--set", "lcores.worker_cpus=2,9", "--config", path), ("--config", path, "--set", "lcores.worker_cpus=2,9")):
             done = run("doctor", "--root", tree.root, *arguments)
-            verify(done.returncode == 3 and "there is no CPU 9" in done.stdout, done.stdout)
+            verify(done.returncode == 3 and "CPU 9 does not exist" in done.stdout, done.stdout)
 
     def test_what_is_no_list_of_cpus(self, tree, tmp_path):
         """

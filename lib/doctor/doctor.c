@@ -196,8 +196,8 @@ static void examine_xgboost(struct lj_doctor *d)
 			running[0], running[1], running[2]);
 	else
 		finding(d, LJ_WARNING, "versions", "XGBoost",
-			"built against %d.%d.%d, running %d.%d.%d\nbuild linejudge anew: tools/build; "
-			"then linejudge model check for each model",
+			"built against %d.%d.%d, running %d.%d.%d\nrebuild linejudge: "
+			"tools/build; then linejudge model check for each model",
 			built[0], built[1], built[2], running[0], running[1], running[2]);
 }
 
@@ -212,7 +212,7 @@ static void examine_versions(struct lj_doctor *d)
 			rte_version());
 	else
 		finding(d, LJ_WARNING, "versions", "DPDK",
-			"built against %s, running %s\nbuild linejudge anew: tools/build", built,
+			"built against %s, running %s\nrebuild linejudge: tools/build", built,
 			rte_version());
 	examine_xgboost(d);
 	if (strcmp(jansson_version_str(), JANSSON_VERSION) != 0)
@@ -230,12 +230,12 @@ void lj_doctor_firmware(struct lj_doctor *d, const char *port, const struct lj_d
 	if (wanted == NULL)
 		return;
 	if (end == firmware) {
-		finding(d, LJ_NOTE, "firmware", port, "cannot be read; %s with DPDK %s wants %s",
+		finding(d, LJ_NOTE, "firmware", port, "cannot be read; %s with DPDK %s needs %s",
 			driver->name, dpdk, wanted);
 		return;
 	}
 	if (have + 1e-9 >= strtod(wanted, NULL))
-		finding(d, LJ_FINE, "firmware", port, "%s; %s with DPDK %s wants %s", firmware,
+		finding(d, LJ_FINE, "firmware", port, "%s; %s with DPDK %s needs %s", firmware,
 			driver->name, dpdk, wanted);
 	else
 		finding(d, LJ_WARNING, "firmware", port,

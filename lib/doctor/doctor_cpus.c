@@ -86,7 +86,7 @@ static void examine_pollers(struct lj_doctor *d, const struct pollers *p)
 			continue;
 		if (!exists(d, "/sys/devices/system/cpu/cpu%u", cpu))
 			finding(d, LJ_FATAL, "cpus", p->who,
-				"there is no CPU %u\nset %s to CPUs that are there", cpu, p->key);
+				"CPU %u does not exist\nset %s to existing CPUs", cpu, p->key);
 		else if (read_number(d, 1, "/sys/devices/system/cpu/cpu%u/online", cpu) == 0)
 			finding(d, LJ_FATAL, "cpus", p->who,
 				"CPU %u is offline\nset %s to CPUs that are online, or echo 1 > "
@@ -95,7 +95,7 @@ static void examine_pollers(struct lj_doctor *d, const struct pollers *p)
 	}
 	if (p->n_cpus < p->lcores)
 		finding(d, LJ_WARNING, "cpus", p->who,
-			"%u lcores have to share %u CPUs\nname as many CPUs in %s as there are "
+			"%u lcores share %u CPUs\nname as many CPUs in %s as there are "
 			"lcores (--dry-run lists them)",
 			p->lcores, p->n_cpus, p->key);
 	examine_isolation(d, p);
@@ -112,8 +112,8 @@ static void examine_overlap(struct lj_doctor *d, const struct pollers *a, const 
 		apart[cpu] = !b->cpus[cpu];
 	if (list_others(a->cpus, apart, shared, sizeof(shared)) > 0)
 		finding(d, LJ_WARNING, "cpus", a->who,
-			"CPU %s is that of %s as well\nname other CPUs in %s, or set lcores.count "
-			"to have both on the same lcores",
+			"CPU %s is also used by %s\nset %s to other CPUs, or set lcores.count to "
+			"run both on the same lcores",
 			shared, b->who, b->key);
 }
 
@@ -155,7 +155,7 @@ void examine_cpus(struct lj_doctor *d)
 		pci = pci || port_is_pci(&c->capture.port[i], address);
 	if (c->lcores.worker_cpus[0] == '\0') {
 		finding(d, pci ? LJ_WARNING : LJ_NOTE, "isolation", "workers",
-			"have no CPUs of their own\nset lcores.worker_cpus to as many CPUs as "
+			"have no dedicated CPUs\nset lcores.worker_cpus to as many CPUs as "
 			"there are workers");
 		return;
 	}

@@ -136,7 +136,8 @@ void examine_hugepages(struct lj_doctor *d)
 		if (have + taken >= need[node])
 			finding(d, LJ_FINE, "hugepages", subject, "%llu MiB free%s, %llu needed",
 				(unsigned long long)(have / MIB),
-				taken > 0 ? " beside stale files, which a start takes back" : "",
+				taken > 0 ? " and those of stale files, which are freed at start"
+					  : "",
 				(unsigned long long)(need[node] / MIB));
 		else
 			finding(d, lacking, "hugepages", subject,

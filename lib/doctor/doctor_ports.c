@@ -12,7 +12,7 @@
 
 /* Remedy for an error in a driver's file. */
 static const char mend_file[] =
-	"mend it, or name another folder of drivers' files in LINEJUDGE_DRIVERS";
+	"correct it, or set LINEJUDGE_DRIVERS to another folder of driver files";
 
 #define MBUFS_BESIDE_RING 1024 /* per queue: in flight and in caches */
 
@@ -25,10 +25,10 @@ static void examine_binding(struct lj_doctor *d, const char *address,
 	read_link_name(d, bound, sizeof(bound), "/sys/bus/pci/devices/%s/driver", address);
 	if (strcmp(driver->name, "mlx5") == 0) {
 		if (strcmp(bound, "mlx5_core") == 0)
-			finding(d, LJ_FINE, "driver", address, "mlx5_core, as mlx5 wants it");
+			finding(d, LJ_FINE, "driver", address, "mlx5_core, as mlx5 requires");
 		else
 			finding(d, LJ_FATAL, "driver", address,
-				"%s, but mlx5 works beside the kernel's mlx5_core\ndpdk-devbind.py "
+				"%s, but mlx5 requires the kernel's mlx5_core\ndpdk-devbind.py "
 				"-b mlx5_core %s",
 				bound[0] != '\0' ? bound : "none", address);
 		return;
@@ -37,12 +37,12 @@ static void examine_binding(struct lj_doctor *d, const char *address,
 		finding(d, LJ_FINE, "driver", address, "vfio-pci");
 	else if (strcmp(bound, "igb_uio") == 0 || strcmp(bound, "uio_pci_generic") == 0)
 		finding(d, LJ_WARNING, "driver", address,
-			"%s: nothing keeps the device from memory that is not its own\n"
+			"%s, without an IOMMU: the device can access all memory\n"
 			"dpdk-devbind.py -b vfio-pci %s",
 			bound, address);
 	else
 		finding(d, LJ_FATAL, "driver", address,
-			"%s: DPDK cannot have it\nip link set its interface down, modprobe vfio-pci "
+			"%s: DPDK cannot use it\nip link set its interface down, modprobe vfio-pci "
 			"and dpdk-devbind.py -b vfio-pci %s",
 			bound[0] != '\0' ? bound : "bound to none", address);
 }
@@ -64,7 +64,8 @@ static void examine_group(struct lj_doctor *d, const char *address, const char *
 		if (bound[0] != '\0' && strcmp(bound, "vfio-pci") != 0 &&
 		    strcmp(bound, "pcieport") != 0 && strcmp(bound, "pci-stub") != 0)
 			finding(d, LJ_FATAL, "iommu", address,
-				"shares IOMMU group %s with %s, which %s has\ndpdk-devbind.py -b "
+				"shares IOMMU group %s with %s, which is bound to "
+				"%s\ndpdk-devbind.py -b "
 				"vfio-pci %s, or use a slot with a group of its own (ACS)",
 				group, entry->d_name, bound, entry->d_name);
 	}
@@ -110,7 +111,7 @@ static void examine_link(struct lj_doctor *d, const char *address)
 	read_text(d, max_speed, sizeof(max_speed), "/sys/bus/pci/devices/%s/max_link_speed",
 		  address);
 	if (width == 0 || max_width == 0 || strtod(speed, NULL) <= 0)
-		finding(d, LJ_NOTE, "pcie", address, "width and speed are not told");
+		finding(d, LJ_NOTE, "pcie", address, "width and speed are unknown");
 	else if (width < max_width || strtod(speed, NULL) + 1e-6 < strtod(max_speed, NULL))
 		finding(d, LJ_WARNING, "pcie", address,
 			"x%ld at %s of x%ld at %s\nuse a slot with as many lanes, wired as such; "
@@ -128,16 +129,18 @@ static void examine_limits(struct lj_doctor *d, uint32_t i, const struct lj_driv
 
 	if (driver->queues_max > 0 && queues > driver->queues_max)
 		finding(d, LJ_FATAL, "queues", port->name,
-			"%u asked, %s has %u\nset lcores.workers or queues to at most that", queues,
-			driver->name, driver->queues_max);
+			"%u requested, %s has %u\nset lcores.workers or queues to at most that",
+			queues, driver->name, driver->queues_max);
 	if (driver->descriptors_max > 0 && port->descriptors > driver->descriptors_max)
 		finding(d, LJ_WARNING, "descriptors", port->name,
-			"%u asked, %s has %u at most and will get those\nset descriptors to %u",
+			"%u requested, %s has at most %u, which will be used\nset descriptors to "
+			"%u",
 			port->descriptors, driver->name, driver->descriptors_max,
 			driver->descriptors_max);
 	else if (port->descriptors < driver->descriptors_min || port->descriptors % multiple != 0)
 		finding(d, LJ_WARNING, "descriptors", port->name,
-			"%u is not a multiple of %u from %u on, as %s wants\nset descriptors to %u",
+			"%u is not a multiple of %u from %u on, as %s requires\nset descriptors "
+			"to %u",
 			port->descriptors, multiple, driver->descriptors_min, driver->name,
 			RTE_MAX(driver->descriptors_min,
 				RTE_ALIGN_MUL_CEIL(port->descriptors, multiple)));
@@ -145,8 +148,8 @@ static void examine_limits(struct lj_doctor *d, uint32_t i, const struct lj_driv
 		finding(d, LJ_FINE, "descriptors", port->name, "%u", port->descriptors);
 	if (port->mbufs < queues * (port->descriptors + MBUFS_BESIDE_RING))
 		finding(d, LJ_NOTE, "buffers", port->name,
-			"%u mbufs do not fill %u queues of %u descriptors: more will be allocated\n"
-			"set mbufs to %u",
+			"%u mbufs are too few for %u queues of %u descriptors: more will be "
+			"allocated\nset mbufs to %u",
 			port->mbufs, queues, port->descriptors,
 			queues * (port->descriptors + MBUFS_BESIDE_RING));
 	if (frame > RTE_MBUF_DEFAULT_DATAROOM && !driver->scatter)
@@ -160,7 +163,7 @@ static bool examine_presence(struct lj_doctor *d, const char *address)
 	if (exists(d, "/sys/bus/pci/devices/%s", address))
 		return true;
 	finding(d, LJ_FATAL, "device", address,
-		"there is no such PCI device\nlspci -D | grep -i eth tells the addresses");
+		"there is no such PCI device\nlspci -D | grep -i eth lists the addresses");
 	return false;
 }
 
@@ -176,7 +179,7 @@ static void examine_pci(struct lj_doctor *d, uint32_t i, const char *address)
 	read_text(d, device, sizeof(device), "/sys/bus/pci/devices/%s/device", address);
 	if (strlen(vendor) < 3 || strlen(device) < 3 ||
 	    lj_driver_load_pci(&driver, vendor + 2, device + 2, &err) != 0) {
-		finding(d, LJ_FATAL, "device", address, "cannot be told: %s\n%s", err.what,
+		finding(d, LJ_FATAL, "device", address, "cannot be determined: %s\n%s", err.what,
 			mend_file);
 		return;
 	}
@@ -185,14 +188,15 @@ static void examine_pci(struct lj_doctor *d, uint32_t i, const char *address)
 	examine_link(d, address);
 	if (driver.lldp_agent)
 		finding(d, LJ_NOTE, "lldp", address,
-			"the firmware's LLDP agent may eat LLDP frames; it cannot be asked while "
-			"DPDK has the device\nbefore binding: ethtool --set-priv-flags IF %s",
+			"the firmware's LLDP agent may consume LLDP frames; its state cannot be "
+			"read while the device is bound to DPDK\nbefore binding: ethtool "
+			"--set-priv-flags IF %s",
 			strcmp(driver.name, "i40e") == 0 ? "disable-fw-lldp on"
 							 : "fw-lldp-agent off");
 	examine_limits(d, i, &driver);
 	if (lj_driver_firmware(&driver, rte_version() + strlen("DPDK ")) != NULL)
 		finding(d, LJ_NOTE, "firmware", address,
-			"%s with DPDK %s wants %s or newer: told when linejudge opens the port\n"
+			"%s with DPDK %s needs %s or newer: checked when linejudge opens the port\n"
 			"before binding: ethtool -i IF",
 			driver.name, rte_version() + strlen("DPDK "),
 			lj_driver_firmware(&driver, rte_version() + strlen("DPDK ")));
@@ -207,7 +211,7 @@ static void examine_interface(struct lj_doctor *d, const char *port, const char 
 
 	if (!exists(d, "/sys/class/net/%s", name)) {
 		finding(d, missing, "interface", port,
-			"there is no interface %s\nip -br link lists those that are there (a NIC bound "
+			"there is no interface %s\nip -br link lists all interfaces (a NIC bound "
 			"to vfio-pci has none: give its PCI address)",
 			name);
 		return;
@@ -215,10 +219,10 @@ static void examine_interface(struct lj_doctor *d, const char *port, const char 
 	read_text(d, flags, sizeof(flags), "/sys/class/net/%s/flags", name);
 	if ((strtoul(flags, NULL, 16) & IFF_UP) == 0)
 		finding(d, LJ_WARNING, "interface", port,
-			"%s is down: no packet comes by it\nip link set %s up", name, name);
+			"%s is down: it receives no packets\nip link set %s up", name, name);
 	else if (read_number(d, 1, "/sys/class/net/%s/carrier", name) == 0)
 		finding(d, LJ_WARNING, "interface", port,
-			"%s has no link\nlook at its cable, its optics and the other end (ethtool "
+			"%s has no link\ncheck its cable, its optics and the other end (ethtool "
 			"%s)",
 			name, name);
 	else
@@ -272,8 +276,8 @@ static void examine_vdev(struct lj_doctor *d, uint32_t i)
 	}
 	if (strchr(name, '/') == NULL && exists(d, "/sys/class/net/%s", name))
 		finding(d, LJ_FATAL, "interface", name,
-			"is an interface of the host's, which DPDK has no driver for by that name\n"
-			"call the port xdp:%s, a tap, or auto:%s, the best way that goes",
+			"is an interface of the host, not a DPDK device\nname the port xdp:%s (a "
+			"tap), or auto:%s (the first driver that works)",
 			name, name);
 	if (interface_of(name, interface, sizeof(interface)))
 		examine_interface(d, name, interface, LJ_FATAL);

@@ -77,8 +77,8 @@ static void raise_alarms(const struct lj_drift *d, struct watched *w)
 
 	if (turn(&w->drifted, r->drifted)) {
 		lj_log(WARNING,
-		       "model %s: its scores are not distributed as in training (PSI %.2f): look "
-		       "at show drift; calibrate or train anew\n",
+		       "model %s: its scores are not distributed as in training (PSI %.2f): see "
+		       "show drift; recalibrate or retrain\n",
 		       w->name, (double)r->score_psi);
 		raised++;
 	}

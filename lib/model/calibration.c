@@ -58,10 +58,10 @@ static int read_calibration(struct lj_model_info *info, const json_t *root, cons
 	if (strcmp(sha256, info->sha256) != 0) {
 		/* The model was replaced, so the calibration is invalid. That must not prevent the
 		 * start. */
-		lj_log(WARNING, "%s: made for another booster; the threshold is as shipped\n",
+		lj_log(WARNING, "%s: made for another booster; using the shipped threshold\n",
 		       path);
 		snprintf(info->calibration, sizeof(info->calibration),
-			 "none: what is there was made for another booster");
+			 "none: calibration.json was made for another booster");
 		return 0;
 	}
 	info->threshold = (float)value;

@@ -36,7 +36,7 @@ static struct forest *proved_forest(struct lj_model *m, const json_t *root, void
 	float base_score;
 
 	if (xgboost_base_score(reference, &base_score) != 0)
-		lj_error_set(err, EPROTO, "", "XGBoost does not say its base_score");
+		lj_error_set(err, EPROTO, "", "XGBoost does not report its base_score");
 	else
 		f = forest_create(root, base_score, FOREST_BYTES_MAX, err);
 	if (f != NULL &&
@@ -98,7 +98,7 @@ static bool forest_is_faster(struct lj_model *m, void *reference, struct lj_erro
 			matrix[i] = (float)(i * 2654435761U % 100003) / (float)(1 + i % 97);
 		measure(engines, handles, matrix, scores, ns);
 	}
-	set_reason(m, "measured: forest %.0f ns a row, xgboost %.0f, in batches of %d", ns[1],
+	set_reason(m, "measured: forest %.0f ns per row, xgboost %.0f, in batches of %d", ns[1],
 		   ns[0], MEASURE_ROWS);
 	lj_engine_forest.close(handles[1]);
 	free(matrix);
@@ -118,7 +118,7 @@ static const struct lj_engine_ops *choose(struct lj_model *m, enum lj_engine wan
 	m->forest = proved_forest(m, root, reference, &err);
 	if (m->forest == NULL) {
 		set_reason(m, "forest refused: %.110s", err.what);
-		lj_log(WARNING, "model %s: the forest engine refuses it, xgboost scores: %s\n",
+		lj_log(WARNING, "model %s: the forest engine cannot be used, using xgboost: %s\n",
 		       m->dir, err.what);
 		return &lj_engine_xgboost;
 	}
@@ -201,10 +201,10 @@ int engine_choose(struct lj_model *m, enum lj_engine wanted, enum lj_mode mode, 
 		ret = take(m, &lj_engine_xgboost, path, err);
 		if (ret == 0) {
 			m->manifest.info.proof_rows = 0;
-			set_reason(m, "forest refused: it does not give the golden rows");
+			set_reason(m, "forest refused: it does not reproduce the golden rows");
 			lj_log(WARNING,
-			       "model %s: the forest engine does not give the golden "
-			       "rows, xgboost scores\n",
+			       "model %s: the forest engine does not reproduce the golden rows, "
+			       "using xgboost\n",
 			       m->dir);
 		}
 	}

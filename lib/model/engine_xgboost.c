@@ -150,7 +150,7 @@ static void *open_handle(const char *path, const struct lj_model *model, struct 
 	if (XGBoosterCreate(NULL, 0, &h->booster) != 0 ||
 	    XGBoosterSetParam(h->booster, "nthread", "1") != 0 ||
 	    XGBoosterLoadModel(h->booster, path) != 0 || warm_up(h) != 0) {
-		lj_error_set(err, EIO, path, "XGBoost does not take it: %.300s", XGBGetLastError());
+		lj_error_set(err, EIO, path, "XGBoost rejects it: %.300s", XGBGetLastError());
 		close_handle(h);
 		return NULL;
 	}

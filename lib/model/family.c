@@ -23,18 +23,19 @@ int family_open(struct lj_model *m, enum lj_engine engine, struct lj_error *err)
 	info = lj_model_info(m->family);
 	if (m->family->family != NULL)
 		return lj_error_set(err, EINVAL, dir,
-				    "names families itself: one such model is the most");
+				    "has a family model itself, which is not supported");
 	if (info->outputs != info->classes)
 		return lj_error_set(err, EINVAL, dir, "gives %u scores for its %u classes",
 				    info->outputs, info->classes);
 	/* The parts of a record that are kept depend on the first model's features only. */
 	name = lj_model_unkept(m->family, lj_feature_plan_keep(m->plan), UINT32_MAX);
 	if (name != NULL)
-		return lj_error_set(err, EINVAL, dir,
-				    "takes \"%s\", and the model that it is for no feature of that "
-				    "kind (TCP, payloads, sizes and gaps one by one, activity, "
-				    "bulks, DNS and FTP, host context)",
-				    name);
+		return lj_error_set(
+			err, EINVAL, dir,
+			"needs \"%s\", but the first model has no feature of that "
+			"kind, so flow records lack it (kinds: TCP, payloads, sizes and "
+			"gaps one by one, activity, bulks, DNS and FTP, host context)",
+			name);
 	return 0;
 }
 

@@ -126,7 +126,7 @@ int golden_prove(const struct lj_model *m, struct lj_error *err)
 			ret = prove_row(m, row, path, line, err);
 	}
 	if (ret == 0 && line == 1)
-		ret = lj_error_set(err, EILSEQ, path, "has no rows: nothing would be proved");
+		ret = lj_error_set(err, EILSEQ, path, "has no rows: the model cannot be verified");
 	if (f != NULL)
 		fclose(f);
 	free(text);

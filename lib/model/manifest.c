@@ -232,8 +232,8 @@ static int get_head(const struct place *p, const json_t *root, struct manifest *
 		return wrong(
 			p, "feature_schema",
 			"is not " RTE_STR(
-				LJ_FEATURE_SCHEMA) ": the features mean something "
-						   "else in this version; train the model anew");
+				LJ_FEATURE_SCHEMA) ": features are defined differently in this "
+						   "version; retrain the model");
 	ret = get_text(p, root, "name", "name", m->info.name, sizeof(m->info.name));
 	if (ret == 0)
 		ret = get_text(p, root, "version", "version", m->info.version,
@@ -346,7 +346,7 @@ static int check_folder(const char *dir, struct lj_error *err)
 	if (!S_ISDIR(status.st_mode))
 		return lj_error_set(err, ENOTDIR, dir,
 				    "is a file, not a bundle's folder; tools/import-xgboost and "
-				    "tools/import-sklearn make bundles of models");
+				    "tools/import-sklearn convert models to bundles");
 	return 0;
 }
 

@@ -196,7 +196,8 @@ static json_t *read_object(struct ubj *u, int depth)
 		key = read_string(u);
 		if (key != NULL && is_ambiguous(object, key)) {
 			json_decref(key);
-			key = problem(u, "a name stands twice in an object, or has a zero in it");
+			key = problem(u, "an object has a duplicate name, or a name that "
+					 "contains NUL");
 		}
 		value = key != NULL ? read_value(u, next_type(u), depth + 1) : NULL;
 		if (value == NULL) {

@@ -139,7 +139,7 @@ static const char *check_tree(const json_t *json, size_t index, json_int_t featu
 	/* XGBoost stores the tree at its id, and dereferences null if one is missing. */
 	if (!json_is_integer(json_object_get(json, "id")) ||
 	    json_integer_value(json_object_get(json, "id")) != (json_int_t)index)
-		return "its id is not its place in the list";
+		return "its id is not its index in the list";
 	if (is_categorical(json))
 		return "has categorical splits, which are not supported";
 	if (t.nodes == 0 || t.nodes > NODES_MAX ||
@@ -152,7 +152,7 @@ static const char *check_tree(const json_t *json, size_t index, json_int_t featu
 	    json_array_size(json_object_get(json, "base_weights")) != t.nodes ||
 	    json_array_size(json_object_get(json, "loss_changes")) != t.nodes ||
 	    json_array_size(json_object_get(json, "sum_hessian")) != t.nodes)
-		return "its arrays are not of one length";
+		return "its arrays differ in length";
 	for (size_t i = 0; i < t.nodes; i++) {
 		const char *what = check_node(&t, i, features);
 		json_int_t parent =
@@ -203,7 +203,7 @@ static int check_objective(const char *name, const json_t *param, const char *pa
 
 	if (!logistic && (name == NULL || strcmp(name, "multi:softprob") != 0))
 		return lj_error_set(err, ENOTSUP, path,
-				    "objective \"%s\" gives no probability of a class",
+				    "objective \"%s\" gives no class probabilities",
 				    name != NULL ? name : "");
 	if (classes < 0 || classes > LJ_CLASSES_MAX || (logistic ? classes > 1 : classes < 2))
 		return lj_error_set(err, EILSEQ, path,
@@ -232,7 +232,7 @@ static const json_t *trees_of(const json_t *booster, const char *path, struct lj
 	}
 	model = json_object_get(json_object_get(booster, "gbtree"), "model");
 	if (json_array_size(weights) != json_array_size(json_object_get(model, "trees"))) {
-		lj_error_set(err, EILSEQ, path, "weight_drop has not a weight for each tree");
+		lj_error_set(err, EILSEQ, path, "weight_drop does not have one weight per tree");
 		return NULL;
 	}
 	json_array_foreach (weights, i, weight) {
@@ -286,7 +286,7 @@ static int check_size(const char *path, struct lj_error *err)
 		return lj_error_set(err, errno, path, "%s", strerror(errno));
 	bytes = (uint64_t)status.st_size;
 	if (bytes > LJ_MODEL_BYTES_MAX)
-		return lj_error_set(err, EFBIG, path, "has %llu bytes; a model may have %llu",
+		return lj_error_set(err, EFBIG, path, "has %llu bytes; the maximum is %llu",
 				    (unsigned long long)bytes,
 				    (unsigned long long)LJ_MODEL_BYTES_MAX);
 	if (bytes * PARSED_PER_BYTE > available)
@@ -353,8 +353,8 @@ json_t *booster_read(const char *path, struct lj_model_info *info, struct lj_err
 	} else {
 		root = NULL;
 		lj_error_set(err, ENOTSUP, path,
-			     "is neither .ubj nor .json; tools/import-xgboost makes a "
-			     "bundle of XGBoost's older formats");
+			     "is neither .ubj nor .json; tools/import-xgboost converts XGBoost's "
+			     "older formats");
 	}
 	if (root != NULL && check_root(root, path, info, err) != 0) {
 		blame_version(root, path, err);

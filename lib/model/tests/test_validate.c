@@ -104,7 +104,7 @@ static void what_would_crash_xgboost_is_refused(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "reached twice"));
 	root = booster();
 	json_array_remove(json_object_get(tree_of(root), "split_conditions"), 2);
-	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "one length"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on(root), "differ in length"));
 }
 
 static void counts_that_do_not_fit_are_refused(void)
@@ -162,7 +162,8 @@ static const char *with_tree(const char *key, json_t *value)
 static void what_xgboost_follows_without_looking_is_refused(void)
 {
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_tree("id", json_integer(1)), "id"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(with_tree("split_type", json_pack("[i]", 0)), "one length"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(with_tree("split_type", json_pack("[i]", 0)), "differ in length"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(with_tree("categories_nodes", json_pack("[i]", 0)), "categorical"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_tree("categories", json_pack("[i]", 9)), "categorical"));
@@ -265,8 +266,8 @@ static void a_name_that_stands_twice_is_refused(void)
 	static const char escaped[] = "{\"left\": 1, \"l\\u0065ft\": 2}";
 
 	CU_ASSERT_PTR_NOT_NULL(
-		strstr(verdict_on_bytes("a.ubj", twice, sizeof(twice) - 1), "twice"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on_bytes("a.ubj", zero, sizeof(zero) - 1), "zero"));
+		strstr(verdict_on_bytes("a.ubj", twice, sizeof(twice) - 1), "duplicate"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(verdict_on_bytes("a.ubj", zero, sizeof(zero) - 1), "NUL"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(verdict_on_bytes("a.json", escaped, strlen(escaped)), "duplicate"));
 }
@@ -337,7 +338,7 @@ static void a_file_too_large_is_refused_unread(void)
 	fclose(f);
 	CU_ASSERT_EQUAL(lj_model_validate(path, &info, &err), -EILSEQ);
 	CU_ASSERT_STRING_EQUAL(err.where, path);
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "a model may have"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "the maximum is"));
 	unlink(path);
 }
 
