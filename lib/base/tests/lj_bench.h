@@ -1,6 +1,6 @@
 /*
- * What every bench shares: its arguments, where its results go, and medians. Results are a JSON
- * array of flat objects, one a measured case, so that a table is columns of it (tools/bench).
+ * Common code of all benchmarks: arguments, output of results, medians. Results are a JSON array of
+ * flat objects, one per measured case, so that a table selects columns of it (tools/bench).
  */
 #ifndef LJ_BENCH_H
 #define LJ_BENCH_H
@@ -16,16 +16,16 @@
 
 struct lj_bench {
 	const char *name; /* "bench_queue" */
-	const char *path; /* of the JSON; NULL: none asked */
+	const char *path; /* path of the JSON; NULL: none */
 	FILE *json;
-	FILE *text; /* for a person: stdout, unless the JSON goes there */
+	FILE *text; /* for the user: stdout, unless the JSON goes there */
 	int rows;
 };
 
-/* An argument that is a number: --NAME NUMBER. */
+/* A numeric argument: --NAME NUMBER. */
 struct lj_bench_number {
 	const char *name;
-	double *value; /* the default; replaced by what is given, which is above 0 */
+	double *value; /* the default; replaced by the argument, which must be above 0 */
 };
 
 static inline void lj_bench_usage(const struct lj_bench *b, const struct lj_bench_number *numbers,
@@ -38,7 +38,8 @@ static inline void lj_bench_usage(const struct lj_bench *b, const struct lj_benc
 	exit(2);
 }
 
-/* Exits with a usage line when an argument is unknown, and when the JSON cannot be written. */
+/* Exits with a usage line if an argument is unknown, or with an error if the JSON cannot be
+ * written. */
 static inline void lj_bench_open(struct lj_bench *b, const char *name, int argc, char **argv,
 				 const struct lj_bench_number *numbers, size_t n)
 {
@@ -73,7 +74,7 @@ static inline void lj_bench_open(struct lj_bench *b, const char *name, int argc,
 	fputs("[", b->json);
 }
 
-/* One case's result: what is between the braces of its object. */
+/* Writes one case's result; the format gives the contents of its object. */
 __attribute__((format(printf, 2, 3))) static inline void lj_bench_row(struct lj_bench *b,
 								      const char *format, ...)
 {
@@ -88,7 +89,7 @@ __attribute__((format(printf, 2, 3))) static inline void lj_bench_row(struct lj_
 	fputs("}", b->json);
 }
 
-/* The value main() returns. */
+/* Returns the exit code of main(). */
 static inline int lj_bench_close(struct lj_bench *b)
 {
 	if (b->json == NULL)
@@ -120,7 +121,7 @@ static inline void lj_bench_eal(const char *name, unsigned int memory_mb)
 		fprintf(stderr, "%s: the EAL does not start\n", name);
 		exit(EXIT_FAILURE);
 	}
-	/* Its folder is empty, and nobody else will use it. */
+	/* Its runtime folder is empty and no longer used. */
 	rmdir(rte_eal_get_runtime_dir());
 }
 
@@ -131,7 +132,7 @@ static inline int lj_bench_by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Sorts the values. */
+/* The median; sorts the values. */
 static inline double lj_bench_median(double *values, size_t n)
 {
 	qsort(values, n, sizeof(values[0]), lj_bench_by_value);
@@ -151,7 +152,7 @@ static inline uint64_t lj_bench_clock_ns(void)
 	return lj_bench_read_ns(CLOCK_MONOTONIC);
 }
 
-/* CPU time of this thread: what others do on its CPU meanwhile is not in it. */
+/* CPU time of this thread, so that other load does not count. */
 static inline uint64_t lj_bench_cpu_ns(void)
 {
 	return lj_bench_read_ns(CLOCK_THREAD_CPUTIME_ID);

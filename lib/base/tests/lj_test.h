@@ -1,5 +1,5 @@
 /*
- * What every CUnit program of the tree shares: a table of cases, and an EAL without privileges.
+ * Common code of all CUnit programs: a table of cases, and an unprivileged EAL.
  */
 #ifndef LJ_TEST_H
 #define LJ_TEST_H
@@ -17,7 +17,7 @@ struct lj_test {
 	void (*run)(void);
 };
 
-/* Runs the cases; the value main() returns. */
+/* Runs the cases; returns the exit code of main(). */
 static inline int lj_test_run(const char *suite, const struct lj_test *tests, size_t n)
 {
 	unsigned int failed = 1;
@@ -36,7 +36,7 @@ static inline int lj_test_run(const char *suite, const struct lj_test *tests, si
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* 0 .. n - 1, the same numbers in every run (Marsaglia's xorshift). */
+/* A pseudo-random number in 0 .. n - 1, the same sequence in every run (Marsaglia's xorshift). */
 static inline uint32_t lj_test_below(uint32_t n)
 {
 	static uint32_t state = 2463534242u;
@@ -49,8 +49,8 @@ static inline uint32_t lj_test_below(uint32_t n)
 
 #define LJ_TEST_VDEVS 16
 
-/* The EAL on one lcore, without hugepages, physical devices or root, with these vdevs ("net_null0",
- * probed in this order); `vdevs` ends with NULL, and may be NULL. */
+/* Initializes the EAL on one lcore, without hugepages, physical devices or root. `vdevs`
+ * ("net_null0", probed in this order) ends with NULL, and may be NULL. */
 static inline void lj_test_eal(const char *prefix, const char *const *vdevs)
 {
 	char file_prefix[64], vdev[LJ_TEST_VDEVS][512];

@@ -23,7 +23,7 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 	return ftw->level > 0 ? remove(path) : 0;
 }
 
-/* A machine without any of it. */
+/* Removes all files: a machine without any of it. */
 static void clear(void)
 {
 	nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
@@ -71,7 +71,7 @@ static void the_machines_own_is_the_limit_of_a_group_without_one(void)
 	put(GROUP "/memory.max", "max\n");
 	CU_ASSERT_EQUAL(available(), 48 << 10);
 	CU_ASSERT_STRING_EQUAL(limit, "");
-	/* One that is more than there is limits nothing. */
+	/* A limit above the existing memory has no effect. */
 	put(GROUP "/memory.max", "1000000\n");
 	CU_ASSERT_EQUAL(available(), 48 << 10);
 	CU_ASSERT_STRING_EQUAL(limit, "");
@@ -87,7 +87,7 @@ static void a_group_leaves_what_is_not_used_of_it(void)
 	CU_ASSERT_STRING_EQUAL(limit, GROUP "/memory.max");
 	put(GROUP "/memory.current", "7000\n");
 	CU_ASSERT_EQUAL(available(), 3000);
-	/* The page cache goes before anything is killed. */
+	/* The page cache is reclaimed before the OOM killer acts. */
 	put(GROUP "/memory.stat",
 	    "anon 5000\nfile 2000\ninactive_anon 77\nactive_file 500\ninactive_file 1000\n");
 	CU_ASSERT_EQUAL(available(), 4500);
@@ -107,7 +107,7 @@ static void what_a_group_is_in_limits_it_too(void)
 	put("/sys/fs/cgroup/system.slice/memory.current", "1000\n");
 	CU_ASSERT_EQUAL(available(), 4000);
 	CU_ASSERT_STRING_EQUAL(limit, "/sys/fs/cgroup/system.slice/memory.max");
-	/* In a container all that is seen is the folder, which is its own group's. */
+	/* A container only sees the mount point, which is its own group. */
 	clear();
 	put("/proc/self/cgroup", "0::/\n");
 	put("/sys/fs/cgroup/memory.max", "3000\n");
@@ -121,7 +121,7 @@ static void groups_of_the_first_version_limit_as_well(void)
 {
 	clear();
 	put("/proc/self/cgroup", "8:pids:/\n4:memory:/docker/abc\n0::/\n");
-	put(GROUP_V1 "/memory.limit_in_bytes", "9223372036854771712\n"); /* none */
+	put(GROUP_V1 "/memory.limit_in_bytes", "9223372036854771712\n"); /* no limit */
 	put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "6000\n");
 	put("/sys/fs/cgroup/memory/memory.usage_in_bytes", "2000\n");
 	put("/sys/fs/cgroup/memory/memory.stat",

@@ -95,13 +95,13 @@ static void the_clock_knows_the_rate_and_starts_at_the_wall(void)
 	wall_ns = lj_clock_wall_ns(lj_clock.tsc0);
 	CU_ASSERT(wall_ns >= (uint64_t)before.tv_sec * 1000000000 + (uint64_t)before.tv_nsec);
 	CU_ASSERT(wall_ns <= (uint64_t)after.tv_sec * 1000000000 + (uint64_t)after.tv_nsec);
-	/* One second's cycles; the multiplier is cut by less than one part in 2^30. */
+	/* One second's cycles; truncation of the multiplier is below 2^-30. */
 	second_ns = lj_cycles_to_ns(rte_get_tsc_hz());
 	CU_ASSERT(second_ns <= 1000000000 && second_ns >= 999999990);
 }
 
-/* Over two minutes, of a TSC that has another rate than the EAL says; both clocks are read as
- * inexactly as main can. Returns by how many ns it is wrong then. */
+/* Simulates two minutes of a TSC whose rate differs from the EAL's, with clocks read as inexactly
+ * as on main. Returns the error in ns at the end. */
 static int64_t error_after_two_minutes(double rate)
 {
 	const uint64_t wall_ns = 1700000000000000000, steady_ns = 5000000000, tsc = 12345678;
@@ -116,7 +116,7 @@ static int64_t error_after_two_minutes(double rate)
 		now = lj_clock_wall_ns(at_tsc);
 		CU_ASSERT(now > before);
 		lj_clock_correct(at_tsc, steady_ns + ns + (uint64_t)(i % 3) * 400);
-		/* It goes on where it was, also for who has read the TSC just before. */
+		/* Time continues without a jump, also for a TSC read just before. */
 		CU_ASSERT_EQUAL(lj_clock_wall_ns(at_tsc), now);
 		CU_ASSERT(now - lj_clock_wall_ns(at_tsc - 1000) <= 2000);
 		before = now;
@@ -126,7 +126,7 @@ static int64_t error_after_two_minutes(double rate)
 
 static void wall_time_follows_the_kernels_whatever_the_rate(void)
 {
-	/* Right; as wrong as a rate rounded to 10 MHz; and as one that is not the TSC's at all. */
+	/* Exact; the error of a rate rounded to 10 MHz; a completely wrong rate. */
 	static const double rates[] = {1, 1.0023, 0.9977, 1.05};
 
 	for (size_t i = 0; i < RTE_DIM(rates); i++) {
@@ -134,7 +134,7 @@ static void wall_time_follows_the_kernels_whatever_the_rate(void)
 
 		CU_ASSERT(error > -100000 && error < 100000);
 	}
-	/* A TSC that stands still, or jumps, does not turn time back. */
+	/* A TSC that stops or jumps does not make time go back. */
 	for (uint64_t i = 0; i < 4; i++) {
 		uint64_t tsc = lj_clock_latest->tsc0 + i * rte_get_tsc_hz() * 100;
 		uint64_t wall_ns = lj_clock_wall_ns(tsc);
@@ -146,7 +146,7 @@ static void wall_time_follows_the_kernels_whatever_the_rate(void)
 	lj_clock_init();
 }
 
-static int level_before_eal; /* the tests' EAL lowers every level */
+static int level_before_eal; /* the tests' EAL lowers all levels */
 
 static void the_log_type_is_ours_and_says_notices(void)
 {
@@ -165,14 +165,14 @@ static void sha256_of_a_file_is_that_of_its_bytes(void)
 	CU_ASSERT_EQUAL_FATAL(write(fd, "abc", 3), 3);
 	close(fd);
 	CU_ASSERT_EQUAL(lj_sha256_file(path, hex, &err), 0);
-	/* FIPS 180-4's example */
+	/* example of FIPS 180-4 */
 	CU_ASSERT_STRING_EQUAL(hex,
 			       "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	unlink(path);
 	CU_ASSERT_NOT_EQUAL(lj_sha256_file(path, hex, &err), 0);
 	CU_ASSERT_STRING_EQUAL(err.where, path);
 	CU_ASSERT_EQUAL(lj_sha256_file(path, hex, NULL), -ENOENT);
-	/* A folder opens but does not read. */
+	/* A folder can be opened, but not read. */
 	CU_ASSERT_EQUAL(lj_sha256_file("/tmp", hex, &err), -EIO);
 	CU_ASSERT_STRING_EQUAL(err.where, "/tmp");
 }
@@ -188,7 +188,7 @@ static void sha256_goes_over_more_than_one_chunk(void)
 		CU_ASSERT_EQUAL_FATAL(write(fd, a, sizeof(a)), sizeof(a));
 	close(fd);
 	CU_ASSERT_EQUAL(lj_sha256_file(path, hex, NULL), 0);
-	/* FIPS 180-4's example of a million letters */
+	/* example of FIPS 180-4: a million letters */
 	CU_ASSERT_STRING_EQUAL(hex,
 			       "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 	unlink(path);
@@ -233,6 +233,6 @@ int main(void)
 	};
 
 	level_before_eal = rte_log_get_level(lj_logtype);
-	lj_test_eal("base", NULL); /* it knows the TSC's rate */
+	lj_test_eal("base", NULL); /* for the rate of the TSC */
 	return lj_test_run("base", tests, RTE_DIM(tests));
 }

@@ -1,7 +1,6 @@
 /*
- * Workers and an inference lcore stepped by hand, in one thread. Time is a number: the stamp in
- * each queued flow is overwritten, and lj_batch_take() and lj_batch_done() are told what time it
- * is.
+ * Workers and an inference lcore, stepped by hand in one thread. Time is a parameter: the timestamp
+ * of each queued flow is overwritten, and lj_batch_take() and lj_batch_done() are given the time.
  */
 #ifndef BATCH_FIXTURE_H
 #define BATCH_FIXTURE_H
@@ -100,7 +99,7 @@ static inline uint64_t counted(enum lj_counter which)
 	return lj_counter_read(&counters, which);
 }
 
-/* Takes all that may be taken at `at`, and is done `cost` cycles later. How many flows. */
+/* Takes a batch at `at`, and finishes it `cost` cycles later. Returns the number of flows. */
 static inline uint32_t score(uint64_t at, uint64_t cost)
 {
 	uint32_t n = take(at);

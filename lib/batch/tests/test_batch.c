@@ -1,4 +1,4 @@
-/* How due flows travel: to whom, in which order, and that none gets lost. */
+/* The path of due flows: to which lcore, in which order, and that none is lost. */
 #include "batch_fixture.h"
 
 #define REPLAYED 3000
@@ -49,7 +49,7 @@ static void an_initiator_has_one_owner(void)
 		f.key.proto = 17;
 		memset(f.key.addr[1], 9, 16);
 		CU_ASSERT_EQUAL(lj_batch_owner(&f, n), owner);
-		/* The same host as the key's other endpoint. */
+		/* The same host as the other endpoint of the key. */
 		memcpy(back.key.addr[1], back.key.addr[0], 16);
 		memset(back.key.addr[0], 3, 16);
 		back.initiator = 1;
@@ -66,7 +66,7 @@ static void owners_share_the_initiators(void)
 			struct lj_flow f = flow_from(0x0a000000 + i, i);
 
 			owned[0][lj_batch_owner(&f, n)]++;
-			/* Neighbours in one IPv6 network. */
+			/* Adjacent addresses in one IPv6 network. */
 			memcpy(f.key.addr[0], "\x20\x01\x0d\xb8\0\0\0\0\0\0\0", 12);
 			owned[1][lj_batch_owner(&f, n)]++;
 		}
@@ -128,10 +128,11 @@ static void an_ordered_batch_waits_for_nobody_but_the_order(void)
 	open_all(2, 4, true, 64, 1000000);
 	for (uint64_t seq = 1; seq <= 4; seq++)
 		CU_ASSERT(offer_at(0, seq, NOON));
-	/* Worker 1 may still bring an earlier flow. */
+	/* Worker 1 may still queue an earlier flow. */
 	CU_ASSERT_EQUAL(take(NOON), 0);
 	lj_batch_advance(&queue[1], 1, (struct lj_order){2, 9});
-	/* Worker 0 has no room left, so what there is goes, far below size and deadline. */
+	/* Worker 0's queue is full, so its flows are taken, although size and deadline are not
+	 * reached. */
 	CU_ASSERT_EQUAL(take(NOON), 2);
 	CU_ASSERT(lj_batcher_watermark(batcher).seq <= 1);
 	lj_batch_done(batcher, &batch, NOON);
@@ -151,8 +152,8 @@ static uint32_t roll(uint32_t *die, uint32_t sides)
 }
 
 /*
- * Replays flows 0..REPLAYED-1, flow k coming from worker `from[k]`, in an interleaving the die
- * decides; whether they came out as 0, 1, 2 ... in batches of at most `size`.
+ * Replays flows 0..REPLAYED-1, flow k from worker `from[k]`, in a random interleaving; returns
+ * whether they come out as 0, 1, 2 ... in batches of at most `size`.
  */
 static bool replays_in_order(uint16_t workers, const uint8_t *from, uint32_t size, uint32_t die)
 {
@@ -172,7 +173,7 @@ static bool replays_in_order(uint16_t workers, const uint8_t *from, uint32_t siz
 			} else if (offer_at(worker, *k, NOON)) {
 				(*k)++;
 			} else {
-				/* As a worker that has to wait does. */
+				/* As a worker does that has to wait. */
 				lj_batch_advance(&queue[worker], 1, (struct lj_order){*k, *k % 3});
 			}
 			continue;
@@ -230,7 +231,7 @@ static void a_fact_goes_to_all_and_the_flow_to_its_owner(void)
 	close_all();
 }
 
-/* It counts nothing there. */
+/* A look is not counted at other lcores. */
 static void a_look_is_its_owners_alone(void)
 {
 	const struct lj_host_fact look = {.event = LJ_HOST_LOOK};
@@ -270,7 +271,7 @@ static void a_replay_puts_a_fact_into_all_queues_or_into_none(void)
 		lj_batch_offer_fact(queue, 2, (struct lj_order){1, 0}, &fact, true, 1, &counters));
 	CU_ASSERT_EQUAL(lj_queue_count(queue[0]), 0);
 	CU_ASSERT_EQUAL(counted(LJ_C_host_refused), 0);
-	/* Live, nobody waits. */
+	/* In live capture nothing waits. */
 	CU_ASSERT(
 		lj_batch_offer_fact(queue, 2, (struct lj_order){1, 0}, &fact, false, 1, &counters));
 	CU_ASSERT_EQUAL(lj_queue_count(queue[0]), 1);

@@ -1,4 +1,4 @@
-/* Which inference lcores serve which workers, on machines made up here. */
+/* The assignment of inference lcores to workers, on simulated machines. */
 #include <string.h>
 
 #include "batch_fixture.h"
@@ -19,7 +19,7 @@ static void assign(const struct machine *m, bool by_initiator)
 	lj_route_assign(m->worker_node, m->workers, m->infer_node, m->infer, by_initiator, route);
 }
 
-/* Of `flows` flows of each worker, how many each inference lcore gets. */
+/* For `flows` flows of each worker, how many each inference lcore gets. */
 static void load_of(const struct machine *m, uint32_t flows, uint32_t load[MOST])
 {
 	memset(load, 0, MOST * sizeof(load[0]));
@@ -101,7 +101,8 @@ static void who_is_alone_on_its_node_helps_where_there_is_most_to_do(void)
 	uint32_t load[MOST];
 
 	assign(&m, false);
-	/* The worker goes to node 1, which had one for each; now node 2's is wanted there. */
+	/* Now the worker goes to node 1, whose load is lower, and the inference lcore of node 2 is
+	 * needed there. */
 	CU_ASSERT(goes_to(0, TO(0)));
 	CU_ASSERT(goes_to(1, TO(0, 1)));
 	CU_ASSERT(goes_to(2, TO(1)));

@@ -1,4 +1,4 @@
-/* What makes a batch: size, deadline by measured cost, and what is shed. */
+/* What limits a batch: size, deadline by measured cost, and shedding. */
 #include "batch_fixture.h"
 
 static void size_flows_make_a_batch_and_never_more(void)
@@ -46,7 +46,7 @@ static void a_busy_lcore_finds_what_came_meanwhile(void)
 static void a_batch_takes_no_longer_than_the_deadline(void)
 {
 	open_all(1, 64, false, 64, 50);
-	/* 10 us a flow is what they cost. */
+	/* The measured cost is 10 us per flow. */
 	offer_many(0, 2, NOON);
 	CU_ASSERT_EQUAL(score(NOON, us(20)), 2);
 	offer_many(0, 12, NOON);
@@ -77,7 +77,7 @@ static void a_cost_that_falls_makes_batches_grow(void)
 	open_all(1, 64, false, 64, 50);
 	CU_ASSERT(offer_at(0, 1, NOON));
 	CU_ASSERT_EQUAL(score(NOON, us(20)), 1);
-	/* A call that costs 10 us and a row that costs 2: 20 of them in the deadline of 50. */
+	/* With 10 us per call and 2 us per row, 20 rows fit the deadline of 50 us. */
 	for (int i = 0; i < 200; i++) {
 		offer_many(0, 64 - lj_queue_count(queue[0]), NOON);
 		n = take(NOON);
@@ -92,7 +92,7 @@ static void one_interruption_changes_little(void)
 	open_all(1, 64, false, 64, 50);
 	CU_ASSERT(offer_at(0, 1, NOON));
 	CU_ASSERT_EQUAL(score(NOON, us(1)), 1);
-	/* The scheduler takes 4 ms away. */
+	/* Preempted by the scheduler for 4 ms. */
 	CU_ASSERT(offer_at(0, 2, NOON));
 	CU_ASSERT_EQUAL(score(NOON, us(4000)), 1);
 	offer_many(0, 60, NOON);
@@ -114,7 +114,7 @@ static void facts_have_a_cost_of_their_own(void)
 	CU_ASSERT(lj_batch_take(batcher, NOON, &batch));
 	CU_ASSERT_EQUAL(batch.n_records, 10);
 	lj_batch_done(batcher, &batch, NOON + us(1));
-	/* 100 facts at 0.1 us leave time for 8 flows at 5. */
+	/* After 100 facts of 0.1 us there is time for 8 flows of 5 us. */
 	for (int i = 0; i < 100; i++)
 		lj_batch_offer_fact(queue, 1, (struct lj_order){seq++, 0}, &fact, false, 1,
 				    &counters);
@@ -145,14 +145,14 @@ static void control_tunes_size_and_deadline_between_batches(void)
 	CU_ASSERT_EQUAL(score(NOON, us(4)), 4);
 	tuning.deadline_us = 2;
 	CU_ASSERT_EQUAL(score(NOON, us(2)), 2);
-	/* Out of range is held to what a batch can carry. */
+	/* Limited to what a batch can hold. */
 	tuning.size = UINT32_MAX;
 	tuning.deadline_us = 0;
 	CU_ASSERT_EQUAL(score(NOON, us(26)), 26);
 	close_all();
 }
 
-/* Offers flows 0..n-1 of 1 + k % 4 packets, so that more than half of the queue waits. */
+/* Offers flows 0..n-1 with 1 + k % 4 packets each, so that the queue is more than half full. */
 static void overload(uint32_t n, enum lj_shed policy)
 {
 	open_all(1, 16, false, 4, 0);
@@ -166,7 +166,7 @@ static void overload(uint32_t n, enum lj_shed policy)
 	}
 }
 
-/* Which flows a take scores and which it sheds, as sets of bits. */
+/* The flows that a take scores and sheds, as bit sets. */
 static void take_sets(uint32_t *scored, uint32_t *shed)
 {
 	*scored = *shed = 0;
@@ -184,8 +184,7 @@ static void what_is_over_half_a_queue_is_shed_by_policy(void)
 {
 	uint32_t scored, shed;
 
-	/* 15 wait where 8 may: 4 are scored, and of the 7 too many the 3 that those leave are shed.
-	 */
+	/* 15 wait, 8 may: of the 7 taken, 4 are scored and 3 shed. */
 	overload(15, LJ_SHED_OLDEST);
 	take_sets(&scored, &shed);
 	CU_ASSERT_EQUAL(shed, 0x07);
@@ -197,7 +196,7 @@ static void what_is_over_half_a_queue_is_shed_by_policy(void)
 	CU_ASSERT_EQUAL(scored, 0x0f);
 	CU_ASSERT_EQUAL(shed, 0x70);
 	close_all();
-	/* Of 1 2 3 4 1 2 3 packets: both of 1, and the later one of 2. */
+	/* Packets are 1 2 3 4 1 2 3: sheds both flows of 1, and the later one of 2. */
 	overload(15, LJ_SHED_SMALLEST);
 	take_sets(&scored, &shed);
 	CU_ASSERT_EQUAL(shed, 0x31);
@@ -214,7 +213,7 @@ static void half_a_queue_is_no_overload(void)
 	CU_ASSERT_EQUAL(shed, 0);
 	CU_ASSERT_EQUAL(scored, 0x0f);
 	close_all();
-	/* Nor is anything shed where workers wait. */
+	/* Nothing is shed if workers wait. */
 	overload(16, LJ_SHED_NONE);
 	take_sets(&scored, &shed);
 	CU_ASSERT_EQUAL(shed, 0);
@@ -230,7 +229,7 @@ static void among_large_flows_the_newest_are_shed(void)
 	for (uint32_t k = 0; k < 16; k++)
 		((struct lj_due_flow *)lj_queue_at(queue[0], k))->flow.packets = 1000 - k;
 	take_sets(&scored, &shed);
-	/* Beyond 255 packets all are alike: the newest go. */
+	/* Sizes above 255 packets are equal: the newest are shed. */
 	CU_ASSERT_EQUAL(scored, 0x0f);
 	CU_ASSERT_EQUAL(shed, 0xf0);
 	close_all();
@@ -254,14 +253,14 @@ static void each_flow_has_a_class(void)
 	CU_ASSERT_EQUAL(class_of(17, 443, 3, LJ_DUE_IDLE), LJ_SHED_UDP);
 	CU_ASSERT_EQUAL(class_of(17, 53, 3, LJ_DUE_IDLE), LJ_SHED_DNS);
 	CU_ASSERT_EQUAL(class_of(6, 53, 3, LJ_DUE_FIN), LJ_SHED_DNS);
-	/* ICMP type and code are no ports. */
+	/* ICMP type and code are not ports. */
 	CU_ASSERT_EQUAL(class_of(1, 53, 3, LJ_DUE_IDLE), LJ_SHED_OTHER);
 	CU_ASSERT_EQUAL(class_of(132, 53, 3, LJ_DUE_ACTIVE), LJ_SHED_OTHER);
 	CU_ASSERT_EQUAL(class_of(17, 53, 0, LJ_DUE_IDLE), LJ_SHED_UNANSWERED);
 	CU_ASSERT_EQUAL(class_of(1, 0, 0, LJ_DUE_IDLE), LJ_SHED_UNANSWERED);
 	CU_ASSERT_EQUAL(class_of(17, 53, 0, LJ_DUE_EARLY_PACKETS), LJ_SHED_EARLY);
 	CU_ASSERT_EQUAL(class_of(6, 443, 3, LJ_DUE_EARLY_AGE), LJ_SHED_EARLY);
-	/* Half-open: SYN and SYN-ACK, and then nothing; or a refusal. */
+	/* Half-open: only SYN and SYN-ACK; or refused. */
 	f.side[1].packets = 1;
 	CU_ASSERT_EQUAL(lj_shed_class_of(&f), LJ_SHED_UNANSWERED);
 	f.ack_ns = 3;
@@ -282,7 +281,7 @@ static void classes_are_shed_in_turn_each_by_its_own_policy(void)
 {
 	uint32_t scored, shed;
 
-	/* Of the 7 taken 3 go: both early ones, and one of the three of DNS. */
+	/* Of the 7 taken 3 are shed: both early ones, and one of the three of DNS. */
 	overload(15, LJ_SHED_SMALLEST);
 	tuning.shed[LJ_SHED_DNS] = LJ_SHED_NEWEST;
 	make_class(0, LJ_SHED_TCP);
@@ -300,7 +299,7 @@ static void classes_are_shed_in_turn_each_by_its_own_policy(void)
 	CU_ASSERT_EQUAL(counted(LJ_C_batch_shed_dns), 1);
 	CU_ASSERT_EQUAL(counted(LJ_C_batch_shed_tcp) + counted(LJ_C_batch_shed_udp), 0);
 	close_all();
-	/* A class of few: all of it, then those of the next by their own. */
+	/* If a class has too few, all of it is shed, then flows of the next class by its policy. */
 	overload(15, LJ_SHED_SMALLEST);
 	tuning.shed[LJ_SHED_TCP] = LJ_SHED_OLDEST;
 	for (uint32_t k = 0; k < 7; k++)
@@ -324,7 +323,7 @@ static void queued_is_waiting_and_taken_and_shed(void)
 		CU_ASSERT_EQUAL(counted(LJ_C_batch_queued), offered);
 		CU_ASSERT_EQUAL(offered,
 				counted(LJ_C_batch_waiting) + taken + counted(LJ_C_batch_shed));
-		/* Room for the next ones, but for what the batch does not reach. */
+		/* At most half of each queue still waits. */
 		CU_ASSERT(lj_batcher_waiting(batcher) <= 32);
 	}
 	CU_ASSERT(counted(LJ_C_batch_shed) > 100);

@@ -1,6 +1,6 @@
 /*
- * What a packet from a file costs before anybody looks at it: rx and free, the file in the page
- * cache. ns per packet for frames of 64 to 1500 bytes, pcap and pcapng, one file and two legs.
+ * The cost of receiving a packet from a file: rx and free, with the file in the page cache. ns per
+ * packet for frames of 64 to 1500 bytes, pcap and pcapng, one file and two legs.
  */
 #include "lj_bench.h"
 #include "lj_capture.h"
@@ -45,7 +45,7 @@ static void write_pcapng(FILE *f, const uint8_t *frame, uint32_t bytes)
 	}
 }
 
-/* ns per packet; the best round, because what disturbs only ever adds. */
+/* ns per packet in the best round, since disturbances only add time. */
 static double measure(const char *const *paths, uint16_t n_paths)
 {
 	const struct lj_file_config config = {paths, n_paths, n_paths > 1};

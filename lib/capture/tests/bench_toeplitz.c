@@ -1,6 +1,6 @@
 /*
- * What a Toeplitz hash costs: ours by table and by GFNI beside rte_softrss_be(), the baseline, in
- * one process. `bench_toeplitz [--json PATH|-]`.
+ * The cost of a Toeplitz hash: by table and by GFNI, compared with rte_softrss_be() in the same
+ * process. `bench_toeplitz [--json PATH|-]`.
  */
 #include <rte_thash.h>
 
@@ -19,7 +19,7 @@ struct bench {
 	struct tuple tuple[TUPLES];
 	struct lj_toeplitz table, gfni;
 	uint32_t baseline_key[KEY / 4];
-	uint32_t sum; /* of what was hashed, so that hashing is not left out */
+	uint32_t sum; /* of the hashes, so that hashing is not optimized away */
 };
 
 enum way { BASELINE, TABLE, GFNI, WAYS };
@@ -30,7 +30,7 @@ static double run(struct bench *b, enum way way, uint32_t words)
 	uint64_t began_ns = lj_bench_clock_ns();
 
 	for (uint32_t i = 0; i < TUPLES; i++) {
-		/* The baseline wants the words in host order; they are random all the same. */
+		/* The baseline takes words in host order; they are random anyway. */
 		if (way == BASELINE)
 			b->sum += rte_softrss_be(b->tuple[i].word, words,
 						 (const uint8_t *)b->baseline_key);
@@ -40,7 +40,7 @@ static double run(struct bench *b, enum way way, uint32_t words)
 	return lj_bench_ns_since(began_ns);
 }
 
-/* ns a hash: the median of the repeats. */
+/* ns per hash, median of the repetitions. */
 static double measure(struct bench *b, enum way way, uint32_t words)
 {
 	double ns[REPEATS];

@@ -1,9 +1,9 @@
 /*
- * What the XDP tap costs a frame beside a program that only passes it, in one process: by test runs
- * of the kernel (ns a frame, their own loop included in both), and by frames that really go up the
- * stack from there (the share of the rate without a tap). With a reading of the clock for each
- * frame, and with one shared by what a driver's poll brings, here up to 64. In a network namespace
- * of its own. Rings are emptied between runs. Medians of several runs, taken in turn. Needs root.
+ * The cost of the XDP tap per frame, compared with a program that only passes it: by test runs of
+ * the kernel (ns per frame, including their loop), and by frames that are passed up the stack from
+ * there (share of the rate without a tap). With one clock reading per frame, and with one shared by
+ * the frames of a driver poll, here up to 64. In a network namespace of its own. Rings are emptied
+ * between runs. Medians of several alternating runs. Needs root.
  */
 #include <errno.h>
 #include <sched.h>
@@ -19,19 +19,19 @@
 #include "lj_bench.h"
 
 #define RUNS   21
-#define FRAMES 4096 /* a run; a ring holds as many */
-#define BATCH  64   /* a poll of a driver's */
+#define FRAMES 4096 /* per run; a ring holds as many */
+#define BATCH  64   /* frames of a driver poll */
 
 enum program { PASS, TAP_OWN_CLOCK, TAP, PROGRAMS };
 
 struct contestant {
 	int program;
-	struct xdp_kernel kernel; /* of a tap */
+	struct xdp_kernel kernel; /* of the tap */
 	struct xdp_rings rings;
 };
 
-/* An IPv4 and UDP frame to somebody else, so that the host drops it as soon as it looks at it: what
- * the tap adds weighs most. */
+/* An IPv4 and UDP frame to another host, which the host drops early, so that the tap's share is
+ * largest. */
 static uint8_t frame[1514] = {
 	0x02, 0, 0,  0,	 0, 1, 0x02, 0, 0, 0, 0,  2, 0x08, 0, 0x45, 0, 0, 46, 0, 0,
 	0,    0, 64, 17, 0, 0, 10,   0, 0, 1, 10, 0, 0,	   2, 4,    0, 0, 53, 0, 26,
@@ -47,7 +47,7 @@ static int load_pass(void)
 	return bpf_prog_load(BPF_PROG_TYPE_XDP, "pass", "GPL", pass, RTE_DIM(pass), NULL);
 }
 
-/* As an Ethernet interface has it: an ordinary tap is of frames in one buffer. */
+/* The MTU of an Ethernet interface, so that frames have one buffer, as usual. */
 static int set_mtu(void)
 {
 	struct ifreq ifr = {.ifr_name = "lo", .ifr_mtu = 1500};
@@ -57,7 +57,7 @@ static int set_mtu(void)
 	return ret;
 }
 
-/* ns a frame */
+/* ns per frame */
 static double run(int program, uint32_t bytes, bool live)
 {
 	struct xdp_md context = {.data_end = bytes};

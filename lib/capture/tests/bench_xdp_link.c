@@ -1,10 +1,10 @@
 /*
- * What the XDP tap costs frames on their way through an interface, beside a program that only
+ * The cost of the XDP tap for frames that pass an interface, compared with a program that only
  * passes them in the same place: in the driver (native mode) and in the stack (generic mode), on
- * one end of a veth, where VLAN tags may be beside the frame and are looked for. Frames are put in
- * at the other end by redirecting live frames of a test run, faster than sockets could, and go up
- * the host's stack until it drops them as somebody else's. In a network namespace of its own.
- * Medians of several runs, taken in turn. Needs root, and iproute2.
+ * one end of a veth, where VLAN tags may be outside the frame and are looked for. Frames are
+ * injected at the other end by redirecting live frames of a test run, faster than sockets could,
+ * and go up the host's stack until it drops them. In a network namespace of its own. Medians of
+ * several alternating runs. Needs root, and iproute2.
  */
 #include <errno.h>
 #include <sched.h>
@@ -26,8 +26,8 @@
 #include "lj_bench.h"
 
 #define RUNS   15
-#define FRAMES 4096 /* a run; a ring holds as many */
-#define BATCH  64   /* a poll of the driver's */
+#define FRAMES 4096 /* per run; a ring holds as many */
+#define BATCH  64   /* frames of a driver poll */
 #define NEAR   "ljbench0"
 #define FAR    "ljbench1"
 
@@ -36,7 +36,7 @@ enum contestant { NATIVE_PASS, NATIVE_TAP, GENERIC_PASS, GENERIC_TAP, CONTESTANT
 static const char *const names[CONTESTANTS] = {"native, pass", "native, tap", "generic, pass",
 					       "generic, tap"};
 
-/* An IPv4 and UDP frame to somebody else. */
+/* An IPv4 and UDP frame to another host. */
 static uint8_t frame[1514] = {
 	0x02, 0, 0,  0,	 0, 1, 0x02, 0, 0, 0, 0,  2, 0x08, 0, 0x45, 0, 0, 46, 0, 0,
 	0,    0, 64, 17, 0, 0, 10,   0, 0, 1, 10, 0, 0,	   2, 4,    0, 0, 53, 0, 26,
@@ -67,7 +67,7 @@ static int load_pass(void)
 	return load("pass", code, RTE_DIM(code));
 }
 
-/* Sends what it gets to the interface: for a veth, to its other end. */
+/* Loads a program that redirects to the interface: for a veth, to its other end. */
 static int load_sender(unsigned int ifindex)
 {
 	const struct bpf_insn code[] = {
@@ -80,7 +80,7 @@ static int load_sender(unsigned int ifindex)
 	return load("sender", code, RTE_DIM(code));
 }
 
-/* A veth takes redirected frames in where it polls: with a native program, or with GRO. */
+/* A veth accepts redirected frames only if it polls: with a native program, or with GRO. */
 static void make_link(void)
 {
 	struct ethtool_value gro = {.cmd = ETHTOOL_SGRO, .data = 1};
@@ -113,8 +113,8 @@ static uint64_t received(void)
 	return packets;
 }
 
-/* ns a frame, from being put in to being dropped by the host, as the kernel reckons: without the
- * setting up of the run. */
+/* ns per frame, from injection until the host drops it, by the kernel's measurement, without the
+ * set-up of the run. */
 static double send_frames(int sender, uint32_t bytes)
 {
 	struct xdp_md context = {.data_end = bytes};

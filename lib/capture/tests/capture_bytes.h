@@ -1,5 +1,5 @@
 /*
- * Capture files made by hand, byte by byte, for the tests.
+ * Builds capture files byte by byte, for the tests.
  */
 #ifndef CAPTURE_BYTES_H
 #define CAPTURE_BYTES_H
@@ -158,7 +158,7 @@ static inline void put_simple(struct bytes *b, uint32_t n, uint32_t wire, uint8_
 	put32(b, 16 + padded);
 }
 
-/* A block of a type nobody knows, `n` (a multiple of 4) bytes of body. */
+/* A block of an unknown type with `n` (a multiple of 4) bytes of body. */
 static inline void put_unknown(struct bytes *b, uint32_t n)
 {
 	put32(b, 0x0badcafe);
@@ -167,7 +167,7 @@ static inline void put_unknown(struct bytes *b, uint32_t n)
 	put32(b, 12 + n);
 }
 
-/* Writes the first `n` bytes; exits when it cannot, for a test that cannot start fails. */
+/* Writes the first `n` bytes; exits on failure, because a test that cannot start must fail. */
 static inline void save_bytes(const struct bytes *b, size_t n, const char *path)
 {
 	FILE *f = fopen(path, "wb");

@@ -1,4 +1,4 @@
-/* Capture files played to their end, and what came of them. */
+/* Replays capture files to their end, and records the result. */
 #ifndef FILE_REPLAY_H
 #define FILE_REPLAY_H
 
@@ -10,10 +10,10 @@
 
 #define SEEN_MAX 4096
 
-static char dir[] = "/tmp/lj-test-capture-file-XXXXXX"; /* made by run_with_files() */
+static char dir[] = "/tmp/lj-test-capture-file-XXXXXX"; /* created by run_with_files() */
 static struct bytes file;
 
-/* What a source gave until it ended. */
+/* What a source delivered until it ended. */
 static struct {
 	uint32_t n;
 	uint64_t time_ns[SEEN_MAX];
@@ -47,7 +47,7 @@ static inline struct lj_source *open_files(const char *const *paths, uint16_t n,
 	return lj_source_open_file(&config, err);
 }
 
-/* Takes one burst; every byte of it is touched. */
+/* Takes one burst and reads every byte of it. */
 static inline uint16_t take(struct lj_source *s)
 {
 	struct lj_burst burst;
@@ -81,7 +81,7 @@ static inline void drain(struct lj_source *s)
 		take(s);
 }
 
-/* Opens, drains and closes; the state it ended in. */
+/* Opens, drains and closes; returns the final state. */
 static inline enum lj_source_state replay(const char *const *paths, uint16_t n, bool tap,
 					  struct lj_error *err, struct lj_source_stats *stats)
 {

@@ -23,7 +23,7 @@ static void every_packet_block_of_pcapng_is_read(void)
 		put_enhanced(&file, 0, 5000000, 61, 1);
 		put_old(&file, 0, 6000001, 62, 2);
 		put_simple(&file, 63, 63, 3);
-		put_simple(&file, 64, 1500, 4); /* cut at the interface's 64 */
+		put_simple(&file, 64, 1500, 4); /* truncated at the interface's snaplen of 64 */
 		put_unknown(&file, 0);
 		CU_ASSERT_EQUAL(replay_one(save("blocks.pcapng"), NULL), LJ_SOURCE_ENDED);
 		CU_ASSERT_EQUAL(seen.n, 4);
@@ -65,7 +65,7 @@ static void each_interface_has_its_own_resolution_and_offset(void)
 	}
 }
 
-/* As mergecap makes it of as many captures. */
+/* As mergecap writes it for as many captures. */
 static void a_section_may_have_thousands_of_interfaces(void)
 {
 	file.n = 0;
@@ -80,14 +80,13 @@ static void a_section_may_have_thousands_of_interfaces(void)
 		CU_ASSERT_EQUAL(seen.time_ns[i], i * 1000000001ULL);
 }
 
-/* A box that begins its life in 1970, west of Greenwich; and offsets that are no offsets. */
+/* A device that starts in 1970, west of Greenwich; and invalid offsets. */
 static void packets_of_times_that_are_none_are_passed_over(void)
 {
 	static const struct {
 		uint8_t resolution;
 		int64_t offset_s;
-		uint64_t ticks[2]; /* the last that is none, and the first that is; or as well none
-				    */
+		uint64_t ticks[2]; /* the last invalid one, the first valid one; or both invalid */
 		uint64_t time_ns;
 	} edges[] = {
 		{6, -3600, {3600000000 - 1, 3600000000}, 0},
@@ -174,7 +173,7 @@ static void a_packet_longer_than_an_mbuf_is_clamped(void)
 	put_pcap(&file, 2, 65536, 70000, 2);
 	put_pcap(&file, 3, 262144, 262144, 3);
 	put_pcap(&file, 4, 0, 1500, 4);
-	put_pcap(&file, 5, 60, 20, 5); /* says it was shorter than what is there */
+	put_pcap(&file, 5, 60, 20, 5); /* claims to be shorter than its captured bytes */
 	CU_ASSERT_EQUAL(replay_one(save("long.pcap"), NULL), LJ_SOURCE_ENDED);
 	CU_ASSERT_EQUAL_FATAL(seen.n, 5);
 	for (uint32_t i = 0; i < 3; i++)
@@ -234,7 +233,7 @@ static void packets_of_a_later_foreign_interface_are_passed_over_and_said(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "2 packets of link type 276 (LINUX_SLL2)"));
 }
 
-/* As dumpcap writes it that watches an Ethernet and a USB interface. */
+/* As written by dumpcap when it captures from an Ethernet and a USB interface. */
 static void a_foreign_interface_beside_ethernet_is_passed_over(void)
 {
 	struct lj_error err = {0};
@@ -267,8 +266,8 @@ static void what_is_no_file_to_read_is_refused(void)
 	lj_source_close(NULL);
 }
 
-/* Cuts `file` at each byte; whole[i] is where the i-th packet is whole, `header` where the file can
- * be opened from. */
+/* Truncates `file` at each byte; whole[i] is where the i-th packet is complete, `header` where the
+ * file can be opened from. */
 static void cut_everywhere(const char *name, size_t header, const size_t *whole, uint32_t n)
 {
 	for (size_t cut = 0; cut <= file.n; cut++) {
@@ -331,8 +330,8 @@ static uint64_t random64(uint64_t *state)
 	return *state;
 }
 
-/* What comes of it is anybody's guess, but it ends, and no packet points outside the buffer: the
- * sanitizers look on. */
+/* The result is undefined, but reading ends, and no packet points outside the buffer (checked by
+ * sanitizers). */
 static void a_file_with_any_bytes_changed_ends(void)
 {
 	static struct bytes whole;

@@ -1,5 +1,5 @@
 /* The life of a port: stop and start, removal, failover, and what names say about ports. */
-#define ALLOW_EXPERIMENTAL_API /* of the EAL's events about devices */
+#define ALLOW_EXPERIMENTAL_API /* the EAL's device events */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "lj_test.h"
 #include "port_fixture.h"
 
-/* Of the EAL's drivers' side, which its headers do not give: an event as a driver tells it. */
+/* A function for drivers that the headers do not declare: delivers an event. */
 int rte_eth_dev_callback_process(void *dev, enum rte_eth_event_type event, void *result);
 extern char rte_eth_devices[]; /* begins with port 0 */
 
@@ -52,7 +52,7 @@ static void a_removed_port_is_dead_and_keeps_its_last_numbers(void)
 	rte_eth_dev_callback_process(rte_eth_devices, RTE_ETH_EVENT_INTR_RMV, NULL);
 	CU_ASSERT_EQUAL(lj_source_health(s, &why), LJ_PORT_DEAD);
 	CU_ASSERT_STRING_EQUAL(why, "the device was removed");
-	rte_eth_stats_reset(0); /* what a device that is gone would tell */
+	rte_eth_stats_reset(0); /* simulates what a removed device would report */
 	CU_ASSERT_EQUAL(lj_source_stats(s, &after), 0);
 	CU_ASSERT_EQUAL(after.received, before.received);
 	lj_source_close(s);
@@ -72,7 +72,7 @@ static void a_device_that_the_kernel_wants_back_is_dead(void)
 	CU_ASSERT_EQUAL(lj_source_health(s, &why), LJ_PORT_DEAD);
 	CU_ASSERT_STRING_EQUAL(why, "the device is being removed");
 	lj_source_retire(s);
-	rte_dev_event_callback_process("net_null6", RTE_DEV_EVENT_REMOVE); /* nobody listens */
+	rte_dev_event_callback_process("net_null6", RTE_DEV_EVENT_REMOVE); /* no listener */
 }
 
 static void a_ports_way_is_told_by_its_name(void)
@@ -131,7 +131,7 @@ static void a_port_that_was_retired_is_taken_up_again_as_configured(void)
 	lj_source_close(s);
 }
 
-/* What it is looked for by, when it is to be watched another way. */
+/* The name under which other drivers for it are looked for. */
 static void a_port_is_about_an_interface_or_device(void)
 {
 	static const struct {

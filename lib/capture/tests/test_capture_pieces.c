@@ -1,4 +1,4 @@
-/* Several files: pieces one after the other, legs side by side; and what is no file on a disk. */
+/* Several files: consecutive parts, and legs in parallel; and inputs that are not regular files. */
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -58,7 +58,7 @@ static void on_a_tie_the_lower_leg_comes_first(void)
 {
 	static const uint64_t us[3][5] = {
 		{10, 20, 30, 40, 50},
-		{10, 10, 30, 25, 50}, /* out of order itself */
+		{10, 10, 30, 25, 50}, /* not in order */
 		{5, 30, 50, 50, 90},
 	};
 	static const uint8_t legs[15] = {2, 0, 1, 1, 0, 0, 1, 1, 2, 0, 0, 1, 2, 2, 2};
@@ -125,7 +125,7 @@ static void a_damaged_leg_does_not_lose_the_other(void)
 	CU_ASSERT_STRING_EQUAL(err.where, paths[0]);
 }
 
-/* A pipe with `file` in it up to `n`; the descriptor to write more to. */
+/* A pipe that contains the first `n` bytes of `file`; returns the fd for writing more. */
 static int open_pipe(const char *path, size_t n)
 {
 	int fd;
@@ -150,13 +150,13 @@ static void a_pipe_is_read_as_it_is_written(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	seen.n = 0;
 	CU_ASSERT_EQUAL(take(s), 1);
-	CU_ASSERT_EQUAL(take(s), 0); /* silent, not at its end */
+	CU_ASSERT_EQUAL(take(s), 0); /* no data, but not at its end */
 	CU_ASSERT_EQUAL(take(s), 0);
 	CU_ASSERT_EQUAL(lj_source_state(s), LJ_SOURCE_RUNNING);
 	CU_ASSERT_EQUAL(write(fd, file.at + 110, file.n - 110), (ssize_t)(file.n - 110));
 	CU_ASSERT_EQUAL(take(s), 1);
 	CU_ASSERT_EQUAL(seen.first[1], 2);
-	/* A writer that comes and goes is the end. */
+	/* A writer that closes the pipe ends the file. */
 	more = open(path, O_WRONLY);
 	close(fd);
 	close(more);
@@ -224,7 +224,7 @@ static void a_pipe_cannot_be_a_later_piece(void)
 	close(fd);
 }
 
-/* Not even where it is a file: what looks at its header moves the place that it is read from. */
+/* Not even if it is a file: checking its header moves the read position. */
 static void standard_input_cannot_be_a_later_piece(void)
 {
 	const char *paths[2] = {NULL, "-"};

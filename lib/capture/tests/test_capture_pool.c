@@ -22,7 +22,8 @@ static int by_address(const void *a, const void *b)
 	return (one > other) - (one < other);
 }
 
-/* Takes all that there are, writes each to its end; how far apart the first and the last lie. */
+/* Takes all mbufs and writes to the end of each; returns the distance between the first and the
+ * last. */
 static size_t fill_all(struct rte_mempool *pool)
 {
 	static struct rte_mbuf *mbuf[MBUFS];
@@ -53,7 +54,7 @@ static void buffers_lie_close_together_where_the_driver_lets_them(void)
 	struct rte_mempool *pool = pool_create("any", &any);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
-	/* A header of mempool's, and a line between them, are all there is beside an mbuf. */
+	/* Besides the mbuf there is only mempool's header and padding. */
 	CU_ASSERT(fill_all(pool) <= MBUFS * (BYTES + 2 * RTE_CACHE_LINE_SIZE));
 	rte_mempool_free(pool);
 }
@@ -68,7 +69,7 @@ static void elsewhere_they_are_of_the_eal(void)
 	rte_mempool_free(pool);
 }
 
-/* The kernel's pages that the process has. */
+/* Resident pages of the process, as counted by the kernel. */
 static long resident(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");

@@ -28,7 +28,7 @@ static void a_pcap_port_keeps_the_times_of_its_file(void)
 	CU_ASSERT_EQUAL(burst.time_ns[1], 100000008000);
 	CU_ASSERT_EQUAL(burst.wire_bytes[0], 60);
 	CU_ASSERT_EQUAL(burst.leg[0], 3);
-	/* A jumbo frame comes as a chain, as it is. */
+	/* A jumbo frame arrives as a chain of mbufs. */
 	CU_ASSERT_EQUAL(burst.wire_bytes[1], 9000);
 	CU_ASSERT(burst.mbuf[1]->nb_segs > 1);
 	lj_burst_free(&burst);
@@ -60,7 +60,7 @@ static void a_pcap_port_that_repeats_for_ever_lives_by_the_clock(void)
 		CU_ASSERT_EQUAL(burst.wire_bytes[1], 9000);
 		lj_burst_free(&burst);
 	}
-	lj_source_close(s); /* stops, too */
+	lj_source_close(s); /* also stops it */
 }
 
 static void more_queues_than_the_device_has_are_refused(void)
@@ -73,7 +73,7 @@ static void more_queues_than_the_device_has_are_refused(void)
 	CU_ASSERT_STRING_EQUAL(err.what, "2 receive queues requested, net_pcap has 1");
 	CU_ASSERT_PTR_NULL(open_port("net_pcap2", 0, &err));
 	CU_ASSERT_PTR_NULL(open_port("net_pcap2", LJ_SOURCE_QUEUES + 1, &err));
-	/* And the port is as it was. */
+	/* The port is unchanged. */
 	s = open_port("net_pcap2", 1, &err);
 	CU_ASSERT_PTR_NOT_NULL(s);
 	lj_source_close(s);
@@ -101,7 +101,7 @@ static void the_symmetric_key_is_read_back(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "link up"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "2 queues, RSS symmetric, key read back"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "key read back, tested"));
-	/* net_null leaves its RETA all zeros: it is dealt. */
+	/* net_null leaves its RETA all zero, so it is rewritten. */
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s->rss);
 	for (uint16_t i = 0; i < s->rss->reta_entries; i++)
 		CU_ASSERT_EQUAL(s->rss->reta[i], i % 2);
@@ -201,7 +201,7 @@ static void a_port_that_is_not_there_is_named(void)
 	CU_ASSERT_PTR_NULL(open_port("net_null9", 1, &err));
 }
 
-/* The file has to be there before the EAL probes the ports that read it. */
+/* The file must exist before the EAL probes the ports that read it. */
 static void start_eal(void)
 {
 	static char pcap[3][256];

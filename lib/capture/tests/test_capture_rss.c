@@ -8,14 +8,14 @@
 
 #define QUEUES 4
 
-/* A device that tells of its RETA what a test wants told: it stands in for the ethdev library. */
+/* Replaces the ethdev library: a device whose RETA behaves as a test requires. */
 static struct {
-	uint16_t size;		    /* as the device says; 0: it does not */
-	int answer;		    /* to a query */
+	uint16_t size;		    /* as reported; 0: not reported */
+	int answer;		    /* return value of a query */
 	uint16_t reta[LJ_RETA_MAX]; /* as read back */
-	bool deaf;		    /* what is written changes nothing */
-	uint32_t queries, updates;  /* how often it was asked */
-	uint16_t asked, claimed;    /* entries of the last query; those masked by the last update */
+	bool deaf;		    /* writes are ignored */
+	uint32_t queries, updates;  /* number of calls */
+	uint16_t asked, claimed;    /* entries of the last query; masked in the last update */
 	uint8_t key[LJ_RSS_KEY_MAX];
 } device;
 
@@ -69,7 +69,7 @@ int rte_eth_dev_rss_reta_update(uint16_t port, struct rte_eth_rss_reta_entry64 *
 
 static struct port_rss rss;
 
-/* What is believed of a device of `size` entries that are all `queue`. */
+/* Runs the RSS set-up for a device with `size` entries that all hold `queue`. */
 static void settle(uint16_t size, uint16_t queue, int answer, bool deaf)
 {
 	const struct lj_rss_request request = {.mode = LJ_RSS_IP};
@@ -100,7 +100,7 @@ static void a_reta_is_known_as_it_is_read_back(void)
 		CU_ASSERT_EQUAL(rss.model.reta_entries, sizes[i]);
 		for (uint16_t e = 0; e < sizes[i]; e++)
 			CU_ASSERT_EQUAL(rss.model.reta[e], e % QUEUES);
-		/* A part of a group of 64 is asked for and written as a part. */
+		/* A partial group of 64 is queried and written as such. */
 		CU_ASSERT_EQUAL(device.asked, sizes[i]);
 		CU_ASSERT_EQUAL(device.claimed, sizes[i]);
 	}
@@ -138,7 +138,7 @@ static void entries_of_queues_that_are_not_there_are_dealt_anew(void)
 		CU_ASSERT_EQUAL(rss.model.reta[e], e % QUEUES);
 }
 
-/* lj_rss_balance() counts by the queue that an entry names. */
+/* lj_rss_balance() uses the entries' queues as array indexes. */
 static void a_reta_that_goes_on_naming_queues_that_are_not_there_is_not_believed(void)
 {
 	static const uint16_t queues[] = {QUEUES, 63, 64, 1000, UINT16_MAX};
@@ -150,7 +150,7 @@ static void a_reta_that_goes_on_naming_queues_that_are_not_there_is_not_believed
 			rss.text, "RSS symmetric, key read back; the RETA contains queues that "
 				  "do not exist");
 	}
-	/* One that leaves a queue out is bad, but known. */
+	/* One that leaves a queue without entries is bad, but known. */
 	settle(128, 1, 0, true);
 	CU_ASSERT_TRUE(rss.known);
 }

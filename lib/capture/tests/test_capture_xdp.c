@@ -7,7 +7,7 @@
 #define RINGS 3
 #define SLOTS 64
 
-/* The test is the XDP program: the same memory, written as it does. */
+/* The test plays the XDP program: it writes the same memory in the same way. */
 static struct xdp_position position[RINGS];
 static struct xdp_slot slot[RINGS * SLOTS];
 static struct xdp_rings rings;
@@ -125,7 +125,7 @@ static void skipping_forgets_what_waits_and_what_was_overrun(void)
 	xdp_rings_free(&rings);
 }
 
-/* Every packet once, in the order of its ring; across the wrap of the counts, too. */
+/* Each packet is delivered once, in the order of its ring; also when the counters wrap. */
 static void every_packet_comes_once_whatever_the_pace(void)
 {
 	uint32_t made[RINGS] = {0}, seen[RINGS] = {0};

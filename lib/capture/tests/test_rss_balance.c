@@ -41,7 +41,7 @@ static void no_load_is_even(void)
 	CU_ASSERT_DOUBLE_EQUAL(balance().before, 1, 0);
 }
 
-/* Entries 0, 4, 8 ... are queue 0's: one of them is heavy, its neighbours go elsewhere. */
+/* Entries 0, 4, 8 ... belong to queue 0: one of them is heavy, the others move to other queues. */
 static void what_shares_a_queue_with_a_heavy_flow_moves_away(void)
 {
 	struct lj_rss_balance result;
@@ -70,7 +70,7 @@ static void one_entry_that_is_too_much_is_not_pushed_around(void)
 	CU_ASSERT_DOUBLE_EQUAL(result.after, 4, 1e-9);
 }
 
-/* Whatever the load: it never gets worse, entries name queues that are there, and no queue loses
+/* For any load: the imbalance never increases, all entries hold existing queues, and no queue loses
  * all of its entries. */
 static void any_load_gets_no_worse(void)
 {
@@ -94,7 +94,7 @@ static void any_load_gets_no_worse(void)
 		}
 		for (int q = 0; q < queues; q++)
 			CU_ASSERT(has[q] > 0);
-		/* And it is done: what it made is left alone. */
+		/* A second run changes nothing. */
 		memcpy(rss.reta, reta, entries * sizeof(*reta));
 		CU_ASSERT_EQUAL(balance().moved, 0);
 	}

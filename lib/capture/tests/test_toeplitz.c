@@ -122,7 +122,7 @@ static void the_symmetric_key_keeps_pairs_together_and_the_published_parts_them(
 		lj_rss_init(&rss, LJ_RSS_5TUPLE, queues, 52, 512);
 		CU_ASSERT_EQUAL(lj_rss_self_test(&rss, &rss), 0);
 		lj_rss_set_key(&rss, published_key, sizeof(published_key));
-		/* By chance 1 in `queues` pairs meets. */
+		/* By chance 1 of `queues` pairs goes to the same queue. */
 		CU_ASSERT(lj_rss_self_test(&rss, &rss) > LJ_RSS_TEST_PAIRS / 3);
 	}
 }

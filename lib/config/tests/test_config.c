@@ -50,7 +50,7 @@ static void a_key_is_set_within_its_range_and_said_to_be_given(void)
 	CU_ASSERT_STRING_EQUAL(err.where, "batch.size");
 	CU_ASSERT_STRING_EQUAL(err.what, "1025 is not in 1..1024");
 	CU_ASSERT_NOT_EQUAL(lj_config_set(&c, "batch.size=nan", &err), 0);
-	/* Of as many pages of 4 KiB DPDK loses count, and falls. */
+	/* With that many pages of 4 KiB DPDK miscounts and crashes. */
 	CU_ASSERT_NOT_EQUAL(lj_config_set(&c, "eal.memory_mb=1048576", &err), 0);
 	CU_ASSERT_EQUAL(c.batch.size, 64);
 	lj_config_free(&c);
@@ -113,7 +113,7 @@ static void a_dump_is_read_back_whole(void)
 	unlink(path);
 }
 
-/* A file's name may be any bytes; JSON's text is UTF-8. */
+/* A file name may be any bytes; JSON text is UTF-8. */
 static void a_dump_leaves_nothing_out(void)
 {
 	static const char *const bad[][2] = {
@@ -158,7 +158,7 @@ static void the_eals_arguments_follow_from_the_ports(void)
 	CU_ASSERT(lj_config_spreads(&c));
 	CU_ASSERT_STRING_EQUAL(eal("--no-pci"), "--no-pci");
 	CU_ASSERT_STRING_EQUAL(eal("--vdev="), "--vdev=net_null0");
-	/* Interfaces of the kernel's are no devices of the EAL's. */
+	/* Taps of kernel interfaces are not devices of the EAL. */
 	lj_config_set(&c, "capture.ports=[{\"name\":\"xdp:lo\"},{\"name\":\"auto:lo\"}]", &err);
 	CU_ASSERT_STRING_EQUAL(eal("--no-pci"), "--no-pci");
 	CU_ASSERT_STRING_EQUAL(eal("--vdev="), "");
@@ -203,7 +203,7 @@ static void what_one_key_cannot_know_is_checked(void)
 	lj_config_free(&c);
 }
 
-/* Whether lj_config_check() refuses what was set, with this where. */
+/* Whether lj_config_check() refuses the configuration, with this `where`. */
 static bool refused(const char *where)
 {
 	memset(&err, 0, sizeof(err));
@@ -229,7 +229,7 @@ static void two_sinks_cannot_share_a_file(void)
 	snprintf(set, sizeof(set), "features.csv=%s", link_path);
 	lj_config_set(&c, set, &err);
 	CU_ASSERT(refused("features.csv"));
-	/* Links to a file that is not there yet make one, too. */
+	/* Also through a symbolic link to a file that does not exist yet. */
 	unlink(path);
 	CU_ASSERT(refused("features.csv"));
 	snprintf(second, sizeof(second), "%s/second", dir);
@@ -268,8 +268,8 @@ static void an_item_that_names_nothing_is_refused(void)
 	lj_config_free(&c);
 }
 
-/* A guest with one worker and 2 of them did not start, with 3 it did: each table of 1.4 GiB begins
- * in a page of its own. */
+/* Measured on a guest with one worker: 2 pages were too few, 3 enough, since each table of 1.4 GiB
+ * starts in a page of its own. */
 static void pages_of_1_gib_are_more_than_their_sum(void)
 {
 	static const struct {
@@ -288,7 +288,7 @@ static void pages_of_1_gib_are_more_than_their_sum(void)
 	}
 }
 
-static bool without_cpu0; /* as in a cpuset without it, or where it is offline */
+static bool without_cpu0; /* simulates a cpuset without CPU 0, or CPU 0 offline */
 static cpu_set_t affinity;
 
 int sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
@@ -315,7 +315,7 @@ static void an_lcore_needs_a_cpu_that_it_may_run_on(void)
 	CU_ASSERT_STRING_EQUAL(err.where, "lcores.infer_cpus");
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.what, "CPU 0 is offline, or not in the cpuset"));
 	CU_ASSERT(CPU_EQUAL(&affinity, &before));
-	/* Two lcores that float. */
+	/* Two lcores that are not pinned. */
 	lj_config_set(&c, "lcores.infer=2", &err);
 	CU_ASSERT_EQUAL(lj_config_check_cpus(&c, &err), -EINVAL);
 	without_cpu0 = false;

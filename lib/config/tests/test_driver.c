@@ -52,7 +52,7 @@ static void the_x710_is_as_its_data_sheet(void)
 	CU_ASSERT(d.sctp_unhashed && d.lldp_agent && d.scatter && d.quirks.n > 0);
 	CU_ASSERT_EQUAL(d.mode[LJ_RSS_5TUPLE].by, LJ_RSS_BY_KEY);
 	CU_ASSERT_EQUAL(d.mode[LJ_RSS_IP].by, LJ_RSS_BY_FLOW);
-	/* Its SCTP hash takes in the verification tag, which parts the directions. */
+	/* Its SCTP hash includes the verification tag, which differs between the directions. */
 	for (int mode = 0; mode < 2; mode++)
 		CU_ASSERT_EQUAL(d.mode[mode].functions & (RTE_ETH_RSS_NONFRAG_IPV4_SCTP |
 							  RTE_ETH_RSS_NONFRAG_IPV6_SCTP),
@@ -104,7 +104,8 @@ static void dpdks_names_lead_to_our_files(void)
 	lj_driver_free(&d);
 }
 
-/* A device that reads memory itself, or that another process stands behind, has to know it. */
+/* A device that accesses memory by DMA, or another process behind the driver, must have it
+ * mapped. */
 static void only_drivers_that_copy_take_any_memory(void)
 {
 	static const struct {
@@ -166,7 +167,7 @@ static void what_is_wrong_in_a_file_is_said(void)
 	CU_ASSERT_NOT_EQUAL(lj_driver_load(&d, "net_i40e", &err), 0);
 }
 
-/* Not cut, which could be another folder. */
+/* It must not be truncated, since that could be another folder. */
 static void a_path_that_is_too_long_is_an_error(void)
 {
 	char path[1024] = "/";

@@ -1,4 +1,4 @@
-/* Every command by its words, as the prompt gives them; packets are stepped by hand. */
+/* Runs every command by its words, as at the prompt; packets are processed step by step. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +76,7 @@ static void a_setting_is_in_force_and_shown(void)
 	CU_ASSERT(strstr(answer, "1500") != NULL && strstr(answer, "77000") != NULL);
 	ask("set classify at 0");
 	CU_ASSERT(says("set classify after 250", "250"));
-	/* 0 would say that there is none. */
+	/* Rounded down to 0 it would mean that there is none. */
 	CU_ASSERT(says("set classify after 0.5", "classify_after_ms  0.5\n"));
 	CU_ASSERT(says("set timeout active 604799.0005", "active_timeout_ms  604799000.5\n"));
 	ask("set classify after 0");
@@ -192,7 +192,7 @@ static void a_port_that_is_not_there_has_no_queues(void)
 	CU_ASSERT(says("show rss", "none"));
 }
 
-/* Decisions over all bars, the longest of which is 50 characters. */
+/* The sum of all bars of decisions; the longest one has 50 characters. */
 static long bars_sum(void)
 {
 	size_t longest = 0;
@@ -211,7 +211,7 @@ static long bars_sum(void)
 	return sum;
 }
 
-/* Last: the capture runs through. */
+/* Runs last, because it processes the whole capture. */
 static void numbers_are_those_of_the_run_and_count_from_clear(void)
 {
 	ask("stop");

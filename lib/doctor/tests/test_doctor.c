@@ -1,4 +1,4 @@
-/* What needs no tree; the trees are made by dts-tests/TestSuite_doctor.py. */
+/* Tests that need no file tree; dts-tests/TestSuite_doctor.py has those that do. */
 #include <string.h>
 
 #include "lj_doctor.h"

@@ -16,8 +16,8 @@ static char bundle[128];
 static struct lj_model_set set;
 static struct lj_counters counters;
 
-/* The default model with a reference: the first feature and the score in two bins, half and half.
- */
+/* A reference for the default model: the first feature and the score have two bins of equal
+ * share. */
 static json_t *reference(void)
 {
 	json_t *list = json_array();
@@ -41,7 +41,7 @@ static void copy(const char *name)
 		exit(EXIT_FAILURE);
 }
 
-/* Takes the reference; opens the bundle that has it. */
+/* Takes ownership of the reference; opens a bundle with it. */
 static void open_bundle(json_t *json)
 {
 	char path[256], hash[2 * LJ_SHA256_BYTES + 1];
@@ -80,7 +80,7 @@ static struct lj_drift *create(uint64_t silent_ns, uint32_t flood_percent)
 	return d;
 }
 
-/* `n` verdicts at `at_ns`, whose first feature and score are these. */
+/* Feeds `n` verdicts at `at_ns` with this first feature and this score. */
 static void feed(struct lj_drift *d, uint32_t n, uint64_t at_ns, float feature, float score)
 {
 	struct lj_verdict *v = aligned_alloc(64, lj_verdict_bytes(0, lj_verdict_row_floats(&set)));
@@ -129,7 +129,7 @@ static void traffic_as_in_training_has_not_moved(void)
 
 static void another_population_is_an_alarm_raised_once(void)
 {
-	/* 9 of 10 above the edge, where half was: 0.4 ln 1.8 + 0.4 ln 5. */
+	/* 9 of 10 are above the edge instead of half: 0.4 ln 1.8 + 0.4 ln 5. */
 	const double psi = 0.4 * log(0.9 / 0.5) - 0.4 * log(0.1 / 0.5);
 	uint64_t before = lj_counter_read(&counters, LJ_C_drift_alarms);
 	struct lj_drift *d = create(0, 0);
@@ -219,7 +219,7 @@ static void a_model_that_does_not_fire_is_an_alarm_until_it_does(void)
 	feed(d, 1, 8 * HOUR_NS, 3, 0.1f);
 	CU_ASSERT_FALSE(report_of(d).silent);
 	CU_ASSERT_EQUAL(report_of(d).alarms, 1);
-	/* A night without any traffic is not the model's. */
+	/* A night without traffic does not count as the model's silence. */
 	feed(d, 1, 20 * HOUR_NS, 3, 0.1f);
 	lj_drift_judge(d, true);
 	CU_ASSERT_EQUAL(report_of(d).alarms, 1);

@@ -1,4 +1,4 @@
-/* Records and a host context whose features are in expected.def. */
+/* Records and a host context; their expected features are in expected.def. */
 #ifndef SAMPLES_H
 #define SAMPLES_H
 
@@ -11,8 +11,8 @@
 
 /*
  * Six packets: SYN (60 bytes), SYN-ACK (60) after 10 ms, ACK (52) after 20 more, data (252, then
- * 1052 back and 452) after 70, 100 and 6900 more. What six packets can't have many of (flags,
- * bulks) is made up, and everywhere different, so that no feature can stand for another.
+ * 1052 back and 452) after 70, 100 and 6900 more. Values that six packets cannot have (many flags,
+ * bulks) are invented; all differ, so that features cannot be confused.
  */
 static inline struct lj_flow tcp_flow(void)
 {
@@ -127,7 +127,7 @@ static inline struct lj_flow tcp_flow(void)
 	};
 }
 
-/* IPv6, tagged, 52 bytes to port 53, never answered. */
+/* IPv6 with a VLAN tag, 52 bytes to port 53, unanswered. */
 static inline struct lj_flow lone_datagram(void)
 {
 	return (struct lj_flow){
@@ -162,7 +162,7 @@ static inline struct lj_flow lone_datagram(void)
 	};
 }
 
-/* Every number a different one, given out in the orders that expected.def was reckoned by. */
+/* All values differ, in the order that expected.def assumes. */
 static inline struct lj_host_context full_context(void)
 {
 	static const enum lj_host_count count_order[] = {

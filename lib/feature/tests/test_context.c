@@ -1,7 +1,6 @@
 /*
- * What a row of features_host.def says it reads is what it reads: a stage that was asked for that
- * part alone gives the same values as one that was asked for all. Where nothing was asked for, the
- * context holds rubbish.
+ * Each row of features_host.def reads only the part that it declares: a context with only that part
+ * gives the same values as one with all parts. The other parts contain garbage.
  */
 #include <string.h>
 
@@ -20,8 +19,8 @@ static uint64_t address(uint32_t number)
 	return (number + 1) * 0x9e3779b97f4a7c15;
 }
 
-/* A few hosts, one of them busy; some flows of a kind, some that begin before and some that end
- * behind the windows. */
+/* A few hosts, one of them busy; several similar flows, some that start before and some that end
+ * after the windows. */
 static void make_facts(void)
 {
 	uint64_t now = START;
@@ -54,7 +53,7 @@ static struct lj_host *stage_of(uint32_t wanted, struct lj_counters *counters)
 	return h;
 }
 
-/* All features that read the part, and no others. */
+/* All features that read this part, and no others. */
 static struct lj_feature_plan *plan_of(uint32_t part)
 {
 	const char *names[512];
@@ -76,7 +75,7 @@ static void follow(struct lj_host *h, uint32_t first, struct lj_host_context *co
 	lj_host_follow(h, steps, BURST);
 }
 
-/* How many values differ. */
+/* The number of values that differ. */
 static uint32_t compare(uint32_t part)
 {
 	static struct lj_host_context of_all[BURST], of_part[BURST];

@@ -5,8 +5,8 @@
 #include "lj_test.h"
 #include "samples.h"
 
-/* A smaller one than tcp_flow(): two packets of 60 and 100 bytes from the initiator 2 ms apart, one
- * of 1500 back in between. */
+/* Smaller than tcp_flow(): two packets of 60 and 100 bytes from the initiator, 2 ms apart, with one
+ * of 1500 bytes back in between. */
 static struct lj_flow sample(void)
 {
 	struct lj_flow f;
@@ -113,7 +113,7 @@ static void what_does_not_exist_is_missing(void)
 	CU_ASSERT(isnan(value_of("packets_per_s", &f)));
 }
 
-/* Half an hour at 10 Gbit/s: header bytes beyond 32 bits. */
+/* Half an hour at 10 Gbit/s: the header bytes exceed 32 bits. */
 static void a_flow_that_fills_the_link_has_all_its_headers(void)
 {
 	struct lj_flow f = sample();

@@ -7,7 +7,7 @@
 #define RECORDS	   200
 #define VALUES_MAX 1024
 
-/* A record of random bytes, half of them 0; but a window scale is at most 14 (RFC 7323), plus 1. */
+/* A record of random bytes, half of them 0; a window scale is at most 14 (RFC 7323), plus 1. */
 static struct lj_flow any_flow(uint64_t *seed)
 {
 	struct lj_flow f;
@@ -27,7 +27,7 @@ static bool is_same(double a, double b)
 	return memcmp(&a, &b, sizeof(a)) == 0 || (isnan(a) && isnan(b));
 }
 
-/* Each of the plan's values, asked for by itself. */
+/* Counts the values that differ when each feature is computed by a plan of its own. */
 static uint32_t count_other_values(const struct lj_feature_plan *plan, const struct lj_flow *f)
 {
 	static const struct lj_host_context context;
@@ -66,7 +66,7 @@ static void a_set_is_its_features_one_by_one(void)
 	}
 }
 
-/* Plans that are nearly the default set: without its last, and with two of them exchanged. */
+/* Plans similar to the default set: without its last feature, and with two of them exchanged. */
 static void a_plan_that_is_nearly_a_set_is_no_set(void)
 {
 	struct lj_feature_plan *set = lj_feature_plan_set("linejudge", NULL), *plan;

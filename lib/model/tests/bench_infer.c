@@ -1,10 +1,10 @@
 /*
- * What a row costs to score: the forest engine and each of its kernels beside XGBoost's C API, in
- * one run, by batch and model shape.
+ * Measures the time to score a row: the forest engine and each of its kernels compared with
+ * XGBoost's C API in the same run, by batch size and model shape.
  *
- * The models are trained here with a fixed seed, on made-up flows of 78 features; --models keeps
- * them in a folder and takes them from there the next time. --quick trains a tenth of the trees on
- * a tenth of the flows, and names them so: it shows that the bench works.
+ * The models are trained here with a fixed seed, on synthetic flows of 78 features; --models keeps
+ * them in a folder and reuses them. --quick trains a tenth of the trees on a tenth of the flows,
+ * under other names, to show that the benchmark works.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -19,18 +19,18 @@
 #include "forest.h"
 #include "model.h"
 
-#define QUICK	   10 /* part of the trees and of the flows */
+#define QUICK	   10 /* divides the trees and the flows */
 #define SUFFIX(on) ((on) ? "-quick" : "")
 #define SAMPLES	   9
-#define ENGINES	   (2 + FOREST_KERNELS) /* xgboost, the kernels, then mode decide */
+#define ENGINES	   (2 + FOREST_KERNELS) /* XGBoost, the kernels, and mode decide */
 #define DECIDE	   (1 + FOREST_KERNELS)
-#define THRESHOLD  0.5F /* of decisions */
+#define THRESHOLD  0.5F /* for early decisions */
 
 static const uint32_t batches[] = {1, 4, 10, 16, 32, 64, 100, 256, 1000};
 
 struct shape {
 	const char *name;
-	uint32_t rounds, parallel, outputs; /* parallel: trees of a round and output */
+	uint32_t rounds, parallel, outputs; /* parallel: trees per round and output */
 	const char *params[10];
 };
 
@@ -64,7 +64,7 @@ static void must(int ret)
 	exit(EXIT_FAILURE);
 }
 
-/* Trees in all, or as many as a quick run takes. */
+/* The number of trees, reduced in a quick run. */
 static uint32_t scaled(const struct data *d, uint32_t n)
 {
 	return d->quick && n > 1 ? n / QUICK : n;
@@ -133,7 +133,7 @@ static void close_bench(struct bench *b)
 	free(b->out);
 }
 
-/* This thread's own time: what others do with the processor meanwhile is not counted. */
+/* CPU time of this thread, so that other load does not count. */
 static double now_ns(void)
 {
 	struct timespec t;
@@ -162,7 +162,8 @@ static void score_batch(struct bench *b, uint32_t engine, uint32_t first, uint32
 		forest_score(b->slot[engine - 1], rows, n, NULL, b->out);
 }
 
-/* ns a row, over at least `sample_ns`; calls double, so that reading the clock weighs little. */
+/* ns per row, over at least `sample_ns`. The number of calls is doubled until the cost of reading
+ * the clock is negligible. */
 static double sample(struct bench *b, uint32_t engine, uint32_t n)
 {
 	double start = now_ns(), end;
@@ -188,7 +189,7 @@ static int compare_doubles(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Medians of samples taken in turn; 0 where an engine does not run. */
+/* Medians of alternating samples; 0 for an engine that does not run here. */
 static void measure(struct bench *b, uint32_t n, double median[ENGINES])
 {
 	double samples[ENGINES][SAMPLES];

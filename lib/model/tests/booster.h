@@ -1,6 +1,6 @@
 /*
- * Random boosters for the tests and the fuzzer of the forest engine: documents as XGBoost writes
- * them, of any shape, from a seed.
+ * Random boosters of any shape for the tests and the fuzzer of the forest engine: documents in
+ * XGBoost's format, from a seed.
  */
 #ifndef BOOSTER_H
 #define BOOSTER_H
@@ -16,11 +16,11 @@
 struct shape {
 	uint32_t features, outputs, trees, depth;
 	uint32_t split_percent; /* of the nodes above the last level */
-	uint32_t thresholds;	/* distinct ones a feature; 0: every node its own */
+	uint32_t thresholds;	/* number of distinct ones per feature; 0: each node has its own */
 	bool dart;
 	uint32_t parallel; /* num_parallel_tree; 0 is 1 */
 	const char *base_score;
-	float decay; /* leaves of a tree to those of the one before, as in boosting; 0 is 1 */
+	float decay; /* leaves of a tree relative to those of the one before; 0 is 1 */
 };
 
 static inline uint32_t draw(uint64_t *seed)
@@ -29,7 +29,7 @@ static inline uint32_t draw(uint64_t *seed)
 	return (uint32_t)(*seed >> 33);
 }
 
-/* Threshold `i` of a feature: zeroes, denormals, huge and everyday ones. */
+/* Threshold `i` of a feature: zeroes, denormals, huge and ordinary values. */
 static inline float threshold_of(uint32_t feature, uint32_t i)
 {
 	static const float odd[] = {0.0f,    -0.0f,  1e-40f,	      -1e-45f,
@@ -90,7 +90,7 @@ static inline json_t *random_tree(const struct shape *s, uint32_t id, uint64_t *
 			level++;
 			level_end = g.nodes;
 		}
-		/* The root always splits, so that the depth asked for is the depth given. */
+		/* The root always splits, so that the tree has the requested depth. */
 		if (level < s->depth && (i == 0 || draw(seed) % 100 < s->split_percent))
 			split_node(&g, i, s, seed);
 		else
@@ -156,7 +156,7 @@ static inline json_t *random_booster(const struct shape *s, uint64_t seed)
 		many ? "num_class" : "scale_pos_weight", many ? classes : "1");
 }
 
-/* A value to ask a feature: at a threshold or a hair beside it, missing, infinite, or any. */
+/* A value for a feature: at a threshold or adjacent to it, missing, infinite, or random. */
 static inline float edge_value(const struct shape *s, uint32_t feature, uint64_t *seed)
 {
 	uint32_t how = draw(seed) % 16;

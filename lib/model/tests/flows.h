@@ -1,4 +1,4 @@
-/* Made-up flows to train the models of the bench on: the same ones every time. */
+/* Synthetic flows for training the benchmark's models; reproducible. */
 #ifndef FLOWS_H
 #define FLOWS_H
 
@@ -11,7 +11,7 @@
 #define CLASSES	   15
 #define LATENT	   10
 #define TRAIN_ROWS 20000
-#define TEST_ROWS  1024 /* rotated through, so that no branch is learnt by heart */
+#define TEST_ROWS  1024 /* scored in turn, so that branch prediction cannot learn them */
 
 struct data {
 	float *rows; /* [TRAIN_ROWS + TEST_ROWS][FEATURES] */
@@ -32,7 +32,7 @@ static inline double normal(void)
 	return sqrt(-2 * log(uniform())) * cos(2 * M_PI * uniform());
 }
 
-/* Bytes and durations with heavy tails, counts, values that are often 0, flags, plain ones. */
+/* Heavy-tailed bytes and durations, counts, values that are often 0, flags, plain values. */
 static inline float feature_value(uint32_t f, double v)
 {
 	if (f % 10 == 3 && uniform() < 0.02 + 0.003 * f)
@@ -64,7 +64,7 @@ static inline void make_row(const struct data *d, uint32_t r, double centre[CLAS
 			v += 0.6 * latent[i] * mix[i][f];
 		d->rows[(size_t)r * FEATURES + f] = feature_value(f, v);
 	}
-	/* Some labels are wrong, as labels are. */
+	/* Some labels are wrong, as in real data. */
 	d->classes[r] = (float)(uniform() < 0.04 ? (uint32_t)(uniform() * CLASSES) : class);
 	d->malicious[r] = (d->classes[r] > 0) ^ (uniform() < 0.02);
 }

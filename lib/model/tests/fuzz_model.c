@@ -1,7 +1,7 @@
 /*
- * libFuzzer: no bytes crash the walk over a booster file, or, of what it passes, XGBoost, the
- * forest that is made of it, or a kernel that scores or decides with it. The first byte chooses
- * JSON or UBJ.
+ * libFuzzer: no input crashes the validation of a booster file, or, if it passes, XGBoost, the
+ * forest made from it, or a kernel that scores or decides with it. The first byte selects JSON or
+ * UBJ.
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "model.h"
 
 #define ROWS	     80	  /* two blocks */
-#define FEATURES_MAX 4096 /* beyond, a row is too long to be worth the fuzzer's time */
+#define FEATURES_MAX 4096 /* longer rows take too much of the fuzzer's time */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
@@ -39,7 +39,7 @@ static void score_all(struct forest *f)
 	free(scores);
 }
 
-/* All that is asked of XGBoost: it trusts what it reads, and may refuse, but not fall. */
+/* Uses XGBoost as linejudge does: it may reject the file, but must not crash. */
 static void ask_xgboost(const char *path, const struct lj_model_info *info)
 {
 	struct lj_model model = {.manifest.info = *info};

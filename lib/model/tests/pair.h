@@ -10,7 +10,7 @@
 #include "forest.h"
 #include "model.h"
 
-static char dir[] = "/tmp/lj-test-forest-XXXXXX"; /* main() makes it */
+static char dir[] = "/tmp/lj-test-forest-XXXXXX"; /* created by main() */
 
 /* A booster in both engines. */
 struct pair {

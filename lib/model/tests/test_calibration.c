@@ -19,7 +19,7 @@ static const char *default_dir(void)
 	return path;
 }
 
-/* A bundle in `dir`: the default one's files, and no calibration. */
+/* Creates a bundle in `dir`: the default model's files, without a calibration. */
 static void bundle(void)
 {
 	static const char *const files[] = {"manifest.json", "model.ubj", "golden.csv",
@@ -50,7 +50,7 @@ static void write_calibration(json_t *root)
 	json_decref(root);
 }
 
-/* Two entries; `active` is taken over. */
+/* A calibration with two entries; takes over the reference to `active`. */
 static json_t *calibration(const char *sha256, double threshold, json_t *active)
 {
 	return json_pack("{s:i, s:s, s:o, s:[{s:i, s:f, s:s}, {s:i, s:f, s:s}]}", "format", 1,
@@ -59,7 +59,7 @@ static json_t *calibration(const char *sha256, double threshold, json_t *active)
 			 "made", "Tuesday");
 }
 
-/* What the threshold and the word on it are with a calibration.json. */
+/* Checks threshold and description of a model with this calibration.json. */
 static void expect(json_t *root, float threshold, const char *word)
 {
 	struct lj_error err;

@@ -1,6 +1,6 @@
 /*
- * The choice of engine, where the forest is not XGBoost's: choose.c is given the document of
- * another booster than the file that XGBoost reads.
+ * The choice of the engine if the forest differs from XGBoost: choose.c gets the document of
+ * another booster than the file that XGBoost loads.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,14 +11,14 @@
 #include "model.h"
 
 #define ROWS	 8
-#define FEATURES 200 /* at most, of the bundle */
+#define FEATURES 200 /* maximum, for the bundle */
 
-/* The default bundle up to where its engine is chosen. */
+/* The default bundle before its engine is chosen. */
 struct bundle {
 	struct lj_model *model;
 	json_t *root;
 	char path[512];
-	char *log; /* what was warned of */
+	char *log; /* the warnings */
 };
 
 static void open_bundle(struct bundle *b)
@@ -49,7 +49,7 @@ static void close_bundle(struct bundle *b)
 	free(b->log);
 }
 
-/* Chooses, and keeps what is logged meanwhile. */
+/* Chooses the engine, and captures the log. */
 static int choose(struct bundle *b, enum lj_engine wanted)
 {
 	struct lj_error err = {0};
@@ -65,7 +65,7 @@ static int choose(struct bundle *b, enum lj_engine wanted)
 	return ret;
 }
 
-/* An item of an array of the document's tree `t`. */
+/* Item `i` of an array of the document's tree `t`. */
 static json_t *item(const struct bundle *b, size_t t, const char *array, size_t i)
 {
 	json_t *learner = json_object_get(b->root, "learner");
@@ -102,7 +102,7 @@ static void change_a_default(struct bundle *b)
 	json_integer_set(left, json_integer_value(left) == 0);
 }
 
-/* Whether the model scores its golden rows as XGBoost by itself does. */
+/* Checks that the model scores its golden rows as XGBoost does. */
 static void check_scores(struct lj_model *m)
 {
 	struct lj_error err = {0};

@@ -1,6 +1,6 @@
 /*
- * Mode decide against exact scores: on random boosters and edge rows, with thresholds at and beside
- * the scores themselves, by each kernel, never another alert or class.
+ * Mode decide compared with exact scores: for random boosters and edge rows, with thresholds at and
+ * next to the scores themselves, and each kernel, alert and class never differ.
  */
 #include <math.h>
 #include <string.h>
@@ -8,9 +8,9 @@
 #include "lj_test.h"
 #include "pair.h"
 
-#define ROWS 201 /* several blocks, and a last one that is not full */
+#define ROWS 201 /* several blocks, the last one partial */
 
-/* As a model's users decide: alert and class. */
+/* Alert and class, as derived by the users of a model. */
 static uint32_t verdict_of(const struct pair *p, const float *probabilities)
 {
 	const struct lj_model_info *info = &p->model.manifest.info;
@@ -33,7 +33,7 @@ static uint32_t check_decisions(struct pair *p, enum forest_kernel kernel, const
 	for (uint32_t i = 0; i < ROWS; i += batch)
 		forest_decide(slot, matrix + (size_t)i * p->forest->features,
 			      RTE_MIN(batch, ROWS - i), q + i * outputs, decided + i);
-	/* Bounds, too, are the same ones whoever scores them beside whom. */
+	/* The bounds, too, do not depend on which rows are scored together. */
 	if (bounds[0] < 0)
 		memcpy(bounds, q, ROWS * outputs * sizeof(*q));
 	wrong += memcmp(bounds, q, ROWS * outputs * sizeof(*q)) != 0;
@@ -42,7 +42,7 @@ static uint32_t check_decisions(struct pair *p, enum forest_kernel kernel, const
 
 		wrong += verdict_of(p, have) != verdict_of(p, wanted) ||
 			 (!decided[r] && memcmp(have, wanted, outputs * sizeof(*q)) != 0);
-		/* A bound is on the threshold's side of the score. */
+		/* A bound must be on the same side of the threshold as the score. */
 		if (outputs == 1 && decided[r])
 			wrong += *wanted >= p->model.manifest.info.threshold
 					 ? *have > *wanted * 1.00001f
@@ -62,14 +62,14 @@ static uint32_t check_decisions(struct pair *p, enum forest_kernel kernel, const
 	return early;
 }
 
-/* A threshold that many of the rows come close to: the score of one of them, or a hair beside. */
+/* A threshold near many of the scores: at one of them, or next to it. */
 static float threshold_near(const struct pair *p, const float *exact, uint64_t *seed)
 {
 	uint32_t outputs = p->forest->outputs, r = draw(seed) % ROWS;
 	float score = outputs == 1 ? exact[r] : 1 - exact[r * outputs];
 
 	switch (draw(seed) % 5) {
-	case 4: /* what alarms may be benign rather than any one class */
+	case 4: /* makes flows alarm for which benign is likelier than any single class */
 		score /= 4;
 		break;
 	case 0:
@@ -102,7 +102,7 @@ static uint32_t decide_alike(const struct shape *shape, uint64_t seed)
 	for (int i = 0; i < 6; i++) {
 		float threshold = threshold_near(&p, exact, &seed);
 
-		bounds[0] = -1; /* none yet */
+		bounds[0] = -1; /* not set yet */
 		p.model.manifest.info.threshold = threshold;
 		p.forest->bounds = forest_bound(p.forest, threshold);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(p.forest->bounds);
@@ -163,7 +163,7 @@ static void a_decision_of_classes_is_never_another_one(void)
 	CU_ASSERT(early > 0);
 }
 
-/* By a low threshold an alert may be of what is benign rather than any single attack. */
+/* With a low threshold a flow may alarm although benign is likelier than any single attack. */
 static void what_alarms_is_not_called_benign(void)
 {
 	static const float p[] = {0.5f, 0.1f, 0.3f, 0.1f};
@@ -179,7 +179,7 @@ static void what_alarms_is_not_called_benign(void)
 	CU_ASSERT_EQUAL(o.class_index, 0);
 }
 
-/* A score that is the threshold alarms, so it has the class, too. */
+/* A score equal to the threshold alarms, so the class must not be benign. */
 static void what_scores_as_the_threshold_has_the_class(void)
 {
 	static const float p[] = {0.7f, 0.1f, 0.1f, 0.1f}, score = 0.3f;

@@ -1,6 +1,6 @@
 /*
- * The forest engine against XGBoost, bit for bit: random boosters of every shape, edge rows, each
- * kernel by itself.
+ * The forest engine compared with XGBoost, bit for bit: random boosters of many shapes, edge rows,
+ * each kernel separately.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,9 +9,9 @@
 #include "lj_test.h"
 #include "pair.h"
 
-#define ROWS 201 /* several blocks, and a last one that is not full */
+#define ROWS 201 /* several blocks, the last one partial */
 
-/* Batches of `batch` through one kernel; how many of the floats differ from XGBoost's. */
+/* Scores in batches of `batch` with one kernel; returns how many floats differ from XGBoost's. */
 static uint32_t differences(const struct pair *p, enum forest_kernel kernel, const float *matrix,
 			    uint32_t batch, const float *margins, const float *probabilities)
 {
@@ -106,7 +106,7 @@ static void many_thresholds_a_feature_give_xgboosts_bits(void)
 	compare(&(struct shape){3, 1, 200, 8, 100, 3000}, 3);
 }
 
-/* More than ranks of 16 bits would tell apart: the walk by floats takes them. */
+/* More than 16-bit ranks could distinguish: only the float kernel can be used. */
 static void thresholds_beyond_16_bits_give_xgboosts_bits(void)
 {
 	static const struct shape shape = {1, 1, 400, 8, 100, 0};

@@ -1,4 +1,4 @@
-/* Loading a forest: its tables, what is refused, its comparison with XGBoost, the choice of the
+/* Loading of a forest: its tables, what is refused, the comparison with XGBoost, the choice of the
  * engine. */
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include "lj_test.h"
 #include "pair.h"
 
-/* What reading the booster says; NULL root is freed. */
+/* Returns the error of reading the booster; frees root. */
 static const char *refusal(json_t *root)
 {
 	static struct lj_error err;
@@ -33,7 +33,8 @@ static json_t *trees_model(json_t *root)
 		json_object_get(json_object_get(root, "learner"), "gradient_booster"), "model");
 }
 
-/* Whether all that the row-lane kernels load for a tree is there: sanitizers do not look. */
+/* Whether all data that the row-lane kernels load for a tree exists: they are excluded from
+ * sanitizers. */
 static bool loads_what_is_there(const struct forest *f, const struct forest_program *p)
 {
 	uint32_t codes = 1U << p->whole, singles = 0;
@@ -107,7 +108,8 @@ static void a_threshold_that_is_no_number_is_refused(void)
 	json_t *root = random_booster(&(struct shape){2, 1, 1, 1, 100, 3}, 1);
 	json_t *tree = json_array_get(json_object_get(trees_model(root), "trees"), 0);
 
-	/* JSON has no NaN; a reader may take null, or a number that no float holds, for one. */
+	/* JSON has no NaN; a parser might turn null, or a number that no float can represent, into
+	 * it. */
 	json_array_set_new(json_object_get(tree, "split_conditions"), 0, json_null());
 	CU_ASSERT_PTR_NOT_NULL(strstr(refusal(root), "finite"));
 }
@@ -142,8 +144,7 @@ static void a_forest_too_large_for_what_is_allowed_is_refused(void)
 
 static void the_proof_finds_one_bit_in_one_leaf_or_threshold(void)
 {
-	/* Features enough that no path asks one twice: what a row cannot come to makes no
-	 * difference. */
+	/* With so many features no path tests one twice, so every node can be reached. */
 	struct shape shape = {400, 1, 12, 4, 100, 25};
 	struct lj_error err = {0};
 	uint32_t rows;
@@ -176,7 +177,7 @@ static void the_proof_finds_one_bit_in_one_leaf_or_threshold(void)
 	close_pair(&p);
 }
 
-/* Every kernel's leaves of the first tree, one bit off. */
+/* Flips one bit of all leaves of the first tree, for every kernel. */
 static void spoil_first_tree(struct forest *f)
 {
 	struct forest_program *program = &f->program[0];

@@ -101,7 +101,7 @@ static void slots_score_alike_whole_or_one_by_one_and_side_by_side(void)
 	lj_model_close(NULL);
 }
 
-/* That contributions add up to the margin is checked by lj_explain() itself. */
+/* lj_explain() itself checks that contributions add up to the margin. */
 static void what_weighs_most_comes_first(void)
 {
 	struct lj_error err = {0};
@@ -135,7 +135,7 @@ static void what_weighs_most_comes_first(void)
 	free(rows);
 }
 
-/* Of models/default. A calibration is of one booster. */
+/* For models/default. A calibration is valid for one booster only. */
 static void a_manifest_says_which_booster_it_has_and_how_flows_are_cut(void)
 {
 	struct lj_model *m =

@@ -1,4 +1,5 @@
-/* What XGBoost would crash on, loop on or answer wrong is refused before it sees it. */
+/* Files on which XGBoost would crash, loop or give wrong results are refused before XGBoost reads
+ * them. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 
 static char dir[] = "/tmp/lj-test-model-XXXXXX";
 
-/* A booster of one tree: a root on feature 0, two leaves. */
+/* A booster with one tree: a root on feature 0, and two leaves. */
 static json_t *booster(void)
 {
 	return json_pack(
@@ -38,7 +39,7 @@ static json_t *tree_of(json_t *root)
 		0);
 }
 
-/* Takes the booster; what validating it says, "" when it is fine. */
+/* Takes ownership of the booster; returns the error of its validation, "" if it is valid. */
 static const char *verdict_on(json_t *root)
 {
 	static struct lj_error err;
@@ -66,8 +67,8 @@ static const char *with_node(const char *key, size_t node, json_t *value)
 	return verdict_on(root);
 }
 
-/* Both children in range, yet XGBoost 1.7.4 reads behind the last node: it takes right as left + 1.
- */
+/* Both children are in range, but XGBoost 1.7.4 takes left + 1 as the right one, and reads beyond
+ * the last node. */
 static const char *with_sides_swapped(void)
 {
 	json_t *root = booster();
@@ -97,7 +98,7 @@ static void what_would_crash_xgboost_is_refused(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("parents", 1, json_integer(99)), "parent"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_node("parents", 1, json_integer(2147483647)), "parent"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_sides_swapped(), "follow"));
-	/* A node that has itself for a child. */
+	/* A node that is its own child. */
 	root = booster();
 	json_array_set_new(json_object_get(tree_of(root), "left_children"), 1, json_integer(1));
 	json_array_set_new(json_object_get(tree_of(root), "right_children"), 1, json_integer(2));
@@ -139,7 +140,7 @@ static void a_model_newer_than_the_library_is_told_so(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(what, "saved by XGBoost 93.1"));
 }
 
-/* What validating says when the learner's parameter `key` is `text`. */
+/* Returns the error of validation if the learner's parameter `key` is `text`. */
 static const char *with_param(const char *key, const char *text)
 {
 	json_t *root = booster();
@@ -158,7 +159,7 @@ static const char *with_tree(const char *key, json_t *value)
 	return verdict_on(root);
 }
 
-/* Found by altering files until XGBoost 1.7.4 died. */
+/* Found by mutating files until XGBoost 1.7.4 crashed. */
 static void what_xgboost_follows_without_looking_is_refused(void)
 {
 	CU_ASSERT_PTR_NOT_NULL(strstr(with_tree("id", json_integer(1)), "id"));
@@ -216,7 +217,7 @@ static void a_ubj_cut_anywhere_is_refused_without_a_crash(void)
 	}
 }
 
-/* What validating a file of these bytes says. */
+/* Returns the error of validation of a file with these bytes. */
 static const char *verdict_on_bytes(const char *name, const void *bytes, size_t n)
 {
 	static struct lj_error err;
@@ -257,8 +258,8 @@ static void a_threshold_that_is_no_number_is_refused(void)
 		strstr(with_node("split_conditions", 0, json_string("NaN")), "finite"));
 }
 
-/* Of two values by one name XGBoost 1.7.4 takes the first of UBJ, and what an escape hides it does
- * not see: it would run what was not checked. */
+/* XGBoost 1.7.4 uses the first of duplicate names in UBJ, and does not recognize duplicates with
+ * escapes: it would use values that were not validated. */
 static void a_name_that_stands_twice_is_refused(void)
 {
 	static const uint8_t twice[] = "{U\x01xU\x01U\x01xU\x02}";
@@ -272,7 +273,7 @@ static void a_name_that_stands_twice_is_refused(void)
 		strstr(verdict_on_bytes("a.json", escaped, strlen(escaped)), "duplicate"));
 }
 
-/* A chain of so many splits: each left child is a leaf. */
+/* A chain of `splits` splits: each left child is a leaf. */
 static const char *with_levels(json_int_t splits)
 {
 	static const char *const zeros[] = {"split_indices", "split_conditions", "split_type",
@@ -312,7 +313,7 @@ static void a_million_trees_are_refused(void)
 	json_t *model = json_object_get(
 		json_object_get(json_object_get(root, "learner"), "gradient_booster"), "model");
 
-	/* Of one file's bytes; each of them is refused before any is looked at. */
+	/* A file of moderate size can have as many trees; refused before any of them is checked. */
 	for (uint32_t i = 0; i < 1000000; i++) {
 		json_array_append_new(trees, json_true());
 		json_array_append_new(groups, json_integer(0));

@@ -1,7 +1,7 @@
 /*
- * What a packet costs to parse: the plain case, a mix as on a border link, segmented mbufs, and
- * frames that are not in the cache. Beside it DPDK's rte_net_get_ptype(), which finds where the
- * layers begin, and takes no facts from them, no key and no hash.
+ * The cost of parsing a packet: the plain case, a mix as on a border link, segmented mbufs, and
+ * frames that are not in the cache. Compared with DPDK's rte_net_get_ptype(), which only determines
+ * where the layers start, without facts, key or hash.
  */
 #include <rte_net.h>
 
@@ -10,13 +10,13 @@
 
 #define FRAMES	    4096
 #define COLD_FRAMES 65536
-#define SLOT	    2048 /* as a mempool's: a frame starts in a line and a page set of its own */
+#define SLOT	    2048 /* as in a mempool: each frame starts in another cache line and page */
 #define PACKETS	    (1u << 20)
 #define REPEATS	    7
 #define BURST	    32
 #define FRAME_MAX   128
 
-/* From the IP header on: EtherTypes are in `kinds`. */
+/* From the IP header on; the EtherTypes are in `kinds`. */
 #define IPV4(total, proto)                                                                         \
 	0x45, 0, 0, total, 0, 1, 0x40, 0, 64, proto, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2
 #define IPV6(bytes, next)                                                                          \
@@ -38,11 +38,12 @@ static const uint8_t mpls[] = {0x88, 0x47, 0, 1, 0x41, 64, IPV4(32, 17), UDP, 1,
 static const uint8_t ping[] = {8, 0, IPV4(30, 1), 8, 0, 0, 0, 0xab, 0xcd, 0, 1, 1, 2};
 static const uint8_t arp[] = {8, 6, 0, 1, 8, 0, 6, 4, 0, 1};
 
-/* `address` is where the source address ends, so that every frame gets an endpoint of its own. */
+/* `address` is the end of the source address, which is changed so that every frame has its own
+ * endpoint. */
 static const struct kind {
 	const uint8_t *bytes;
 	uint8_t n, address;
-	uint16_t share; /* of 100 in the mix */
+	uint16_t share; /* percent in the mix */
 } kinds[] = {
 	{tcp4, sizeof(tcp4), 16, 40}, {udp4, sizeof(udp4), 16, 20}, {tcp6, sizeof(tcp6), 24, 10},
 	{udp6, sizeof(udp6), 24, 8},  {vlan, sizeof(vlan), 20, 8},  {syn4, sizeof(syn4), 16, 6},
@@ -64,10 +65,10 @@ struct bench {
 	uint8_t *slots;
 	struct rte_mbuf *mbufs, *seconds;
 	uint32_t frames;
-	uint64_t sum; /* of what was parsed, so that parsing is not left out */
+	uint64_t sum; /* of the results, so that parsing is not optimized away */
 };
 
-/* xorshift: the same frames in every run. */
+/* xorshift, so that all runs have the same frames. */
 static uint32_t next_random(uint32_t *state)
 {
 	*state ^= *state << 13;
@@ -110,7 +111,7 @@ static bool set_up(struct bench *b, const struct bench_case *c)
 		const struct kind *k = c->mixed ? choose(next_random(&random)) : kinds;
 		struct rte_mbuf *m = &b->mbufs[i], *second = &b->seconds[i];
 		uint8_t *frame = b->slots + (size_t)i * SLOT + RTE_PKTMBUF_HEADROOM;
-		/* The boundary is inside the addresses, as unkind as it can be. */
+		/* The worst case: the boundary is inside the addresses. */
 		uint16_t n = 12 + k->n, first = c->segmented ? 30 : n;
 
 		memcpy(frame + 12, k->bytes, k->n);
@@ -165,10 +166,10 @@ static void find_layers(struct bench *b)
 }
 
 struct result {
-	double own, baseline, ratio; /* ns a packet; medians */
+	double own, baseline, ratio; /* ns per packet, medians */
 };
 
-/* In turn, so that a busy machine slows both. */
+/* Alternately, so that other load affects both. */
 static void measure(struct bench *b, struct result *r)
 {
 	static struct lj_counters counters;
@@ -176,7 +177,7 @@ static void measure(struct bench *b, struct result *r)
 	struct lj_parser parser;
 
 	lj_parser_init(&parser, &counters, false, false);
-	parse_all(b, &parser); /* warms up */
+	parse_all(b, &parser); /* warm up */
 	for (int i = 0; i < REPEATS; i++) {
 		uint64_t began_ns = lj_bench_clock_ns();
 

@@ -1,6 +1,6 @@
 /*
- * Shared by the tests of lib/packet: frames byte by byte, and a parse of one whose bytes end where
- * the heap's do, so that a sanitizer sees a read too far.
+ * Shared by the tests of lib/packet: frames byte by byte, and parsing of a frame in a heap buffer
+ * of its exact size, so that a sanitizer detects reads beyond it.
  */
 #ifndef FRAMES_H
 #define FRAMES_H
@@ -28,12 +28,12 @@
 #define FOUR	     1, 2, 3, 4
 #define EXT(next, n) next, n, 0, 0, 0, 0, 0, 0
 
-/* How a frame is handed over: cut after `captured` bytes, in segments ending at cut[]. */
+/* How a frame is passed: truncated after `captured` bytes, in segments that end at cut[]. */
 struct shape {
 	uint16_t captured;
-	uint16_t cut[2]; /* 0: not there */
+	uint16_t cut[2]; /* 0: none */
 	uint32_t wire;
-	uint64_t flags; /* of the mbuf, with the tags that they speak of */
+	uint64_t flags; /* of the mbuf, with the tags that they announce */
 	uint16_t tci, outer_tci;
 };
 
@@ -52,7 +52,7 @@ static inline uint16_t parse_shaped(const uint8_t *bytes, const struct shape *s)
 
 	memset(mbuf, 0, sizeof(mbuf));
 	memset(&counters, 0, sizeof(counters));
-	memset(&fact, 0xa5, sizeof(fact)); /* what a burst before left there */
+	memset(&fact, 0xa5, sizeof(fact)); /* remains of an earlier burst */
 	for (int i = 0; i < 3; i++) {
 		if (i < 2 && ends[i] == 0)
 			continue;
@@ -82,7 +82,7 @@ static inline uint16_t parse(const uint8_t *bytes, uint16_t n)
 	return parse_shaped(bytes, &(struct shape){.captured = n, .wire = n});
 }
 
-/* How many were refused, and for what: LJ_COUNTERS when for nothing. */
+/* The number of rejected packets; *reason is LJ_COUNTERS if there are none. */
 static inline uint64_t refused(enum lj_counter *reason)
 {
 	uint64_t n = 0;
@@ -132,7 +132,7 @@ static const uint8_t sctp4[] = {
 static const uint8_t gre4[] = {ETHER(0x0800), IPV4(24, 47), 0, 0, 8, 0};
 static const uint8_t first4[] = {ETHER(0x0800), IPV4_AT(20, 40, 0x2000, 17), UDP, FOUR, FOUR, FOUR};
 static const uint8_t tso4[] = {ETHER(0x0800), IPV4(0, 6), TCP(0x18), FOUR};
-/* What is between Ethernet and IP */
+/* Between Ethernet and IP */
 static const uint8_t vlan[] = {ETHER(0x8100), 0x60, 100, 8, 0, IPV4(32, 17), UDP, FOUR};
 static const uint8_t qinq[] = {ETHER(0x88a8), 0, 100, 0x81,	    0,	 0,
 			       200,	      8, 0,   IPV4(32, 17), UDP, FOUR};
@@ -169,7 +169,7 @@ static const struct frame_case {
 	const char *name;
 	const uint8_t *bytes;
 	uint16_t n;
-	uint16_t needed; /* bytes without which there are no facts */
+	uint16_t needed; /* bytes without which the packet is rejected */
 	uint32_t l3, payload;
 	uint16_t l4_header, src, dst, vlan;
 	uint8_t proto, version, tunnel, fragment;

@@ -1,4 +1,4 @@
-/* libFuzzer: any frame is accepted or counted under one reason, and no byte past it is read. */
+/* libFuzzer: any frame is accepted or counted under one reason, and nothing beyond it is read. */
 #include <stdlib.h>
 #include <string.h>
 

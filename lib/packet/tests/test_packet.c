@@ -1,4 +1,4 @@
-/* Single fields, keys and refusals; all facts of every frame are in test_packet_bounds.c. */
+/* Single fields, keys and rejections; all facts of every frame are in test_packet_bounds.c. */
 #include "frames.h"
 
 static void tcp_gives_its_sequence_flags_window_and_options(void)
@@ -52,7 +52,7 @@ static void the_hash_depends_on_every_bit_of_key_and_seed(void)
 	}
 }
 
-/* A change of one byte, and the reason it must be refused for. */
+/* A change of one byte, and the reason for which it must be rejected. */
 static void what_is_wrong_is_counted_by_its_name(void)
 {
 	static const struct {
@@ -82,7 +82,7 @@ static void what_is_wrong_is_counted_by_its_name(void)
 	}
 }
 
-/* A frame of IEEE 802.3, whose type is behind LLC and SNAP; tagged, too. */
+/* An IEEE 802.3 frame, whose type follows LLC and SNAP; also with a tag. */
 static void snap_is_followed_behind_tags_too(void)
 {
 	static const uint8_t snap[] = {0xaa, 0xaa, 3, 0, 0, 0, 8, 0};
@@ -122,7 +122,7 @@ static uint8_t *put(uint8_t *at, const void *bytes, size_t n)
 	return (uint8_t *)memcpy(at, bytes, n) + n;
 }
 
-/* Headers of one kind, `n` of them and then UDP; whether that was accepted. */
+/* `n` headers of one kind, then UDP; returns whether that is accepted. */
 static bool accepts_nested(const uint8_t *head, size_t head_bytes, const uint8_t *each,
 			   const uint8_t *last, size_t bytes, const uint8_t *rest,
 			   size_t rest_bytes, uint8_t n)
@@ -133,7 +133,7 @@ static bool accepts_nested(const uint8_t *head, size_t head_bytes, const uint8_t
 		end = put(end, each, bytes);
 	end = put(end, last, bytes);
 	end = put(end, rest, rest_bytes);
-	if (head_bytes > 14) /* IPv6: its payload's length */
+	if (head_bytes > 14) /* IPv6 has a payload length */
 		frame[19] = (uint8_t)(end - frame - 54);
 	return parse(frame, (uint16_t)(end - frame)) == 1 && fact.key.proto == 17;
 }
@@ -163,7 +163,7 @@ static void headers_are_followed_as_deep_as_is_said_and_no_deeper(void)
 	}
 }
 
-/* 0 means that something was not seen: a SYN, for example. */
+/* 0 means "not seen", for example of a SYN. */
 static void a_packet_of_the_epochs_first_moment_has_a_time(void)
 {
 	struct rte_mbuf m = {.buf_addr = (void *)(uintptr_t)syn4,

@@ -1,8 +1,8 @@
-/* Whatever is missing and wherever segments meet: the same facts or a named reason, and no read
- * past what was captured. */
+/* Whatever is truncated, and wherever segments meet: the facts are the same, or there is a named
+ * reason, and nothing beyond the captured bytes is read. */
 #include "frames.h"
 
-/* The facts of the frame as captured in one segment, and why it was refused. */
+/* The facts of the frame in one segment, and the reason if it was rejected. */
 static struct lj_packet whole;
 static enum lj_counter reason;
 
@@ -20,7 +20,7 @@ static uint16_t parse_whole(const struct frame_case *c, uint16_t captured)
 	return parse_as(c, &(struct shape){.captured = captured, .wire = c->n});
 }
 
-/* As parse_whole() left it, in segments. */
+/* Compares a segmented frame with the result of parse_whole(). */
 static void same_in_segments(const struct frame_case *c, const struct shape *s, uint16_t got)
 {
 	enum lj_counter why;
@@ -55,7 +55,7 @@ static void every_frame_gives_the_facts_of_its_row(void)
 	}
 }
 
-/* Options and the application's fields: a packet has its facts without them. */
+/* Clears options and application fields, which a truncated packet may lack. */
 static void forget_what_may_be_missing(struct lj_packet *p)
 {
 	p->tcp_mss = p->tcp_wscale = 0;
@@ -84,8 +84,8 @@ static void a_cut_frame_has_its_facts_as_soon_as_they_are_captured(void)
 	}
 }
 
-/* As a NIC or the kernel hands a frame over whose tag it has read: four bytes shorter than it was
- * on the wire. */
+/* A frame as passed by a NIC or the kernel after stripping its tag: four bytes shorter than on the
+ * wire. */
 static void a_vlan_tag_taken_off_the_frame_is_its_outermost(void)
 {
 	const uint64_t one = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
@@ -96,7 +96,7 @@ static void a_vlan_tag_taken_off_the_frame_is_its_outermost(void)
 		struct shape s = {.captured = c->n, .tci = 0x602a, .outer_tci = 0xe007};
 
 		parse_whole(c, c->n);
-		/* Seen, and left in the frame: no news. */
+		/* Reported, but left in the frame: no difference. */
 		s.flags = RTE_MBUF_F_RX_VLAN;
 		s.wire = c->n;
 		same_in_segments(c, &s, 1);
@@ -135,7 +135,7 @@ static void a_window_is_scaled_by_fourteen_at_most(void)
 	}
 }
 
-/* Echo, timestamp, information, mask: each with its reply. */
+/* Echo, timestamp, information and mask, each with its reply. */
 static void icmp_queries_have_an_identifier_and_errors_none(void)
 {
 	uint8_t bytes[sizeof(ping4)];
@@ -163,7 +163,7 @@ static void two_segments_may_meet_anywhere_in_any_cut_frame(void)
 		}
 }
 
-/* The middle one may be empty. */
+/* The middle segment may be empty. */
 static void three_segments_may_meet_anywhere(void)
 {
 	for (size_t i = 0; i < RTE_DIM(frames); i++) {
@@ -176,7 +176,7 @@ static void three_segments_may_meet_anywhere(void)
 	}
 }
 
-/* What IP says is there while the segments end with the IP header: nothing, a little, all. */
+/* The segments end with the IP header, or shortly after it, although the IP length says more. */
 static void an_upper_layer_that_is_not_there_is_not_read(void)
 {
 	static const uint8_t protos[] = {1, 6, 17, 47, 58, 132};
@@ -204,8 +204,8 @@ static void put16(uint8_t *at, uint32_t value)
 	at[1] = (uint8_t)value;
 }
 
-/* TCP or UDP over IP: addresses and ports that are often the same, any flags, header lengths and
- * ports with a meaning of their own among others. Returns its bytes. */
+/* TCP or UDP over IP with random fields: addresses and ports that are often equal, any flags,
+ * header lengths and special ports. Returns its length. */
 static uint16_t any_plain_frame(uint8_t bytes[128])
 {
 	static const uint16_t ports[] = {53, 21, 2152, 4789, 3544, 6081, 8472, 443, 443, 5000};
@@ -221,7 +221,7 @@ static uint16_t any_plain_frame(uint8_t bytes[128])
 	memcpy(bytes + at, type[v6], 2);
 	at += 2;
 	data = lj_test_below(4) * 3;
-	/* Now and then more than was captured, about where a packet is too long to be plain. */
+	/* Sometimes longer than captured, around the limit of plain packets. */
 	said = lj_test_below(16) > 0 ? data : 32600 + lj_test_below(200);
 	bytes[at] = v6 ? 0x60 : 0x45;
 	put16(bytes + at + (v6 ? 4 : 2), (v6 ? 0 : l3) + l4 + said);
@@ -244,7 +244,7 @@ static uint16_t any_plain_frame(uint8_t bytes[128])
 	return (uint16_t)(at + l3 + l4 + data);
 }
 
-/* A first segment of a byte is what the plain way takes nothing of. */
+/* A first segment of one byte cannot be handled by the fast path. */
 static void the_plain_way_and_the_complete_one_agree(void)
 {
 	uint32_t plain = 0;
@@ -274,7 +274,7 @@ static void the_plain_way_and_the_complete_one_agree(void)
 		s.cut[0] = 1;
 		same_in_segments(&c, &s, got);
 	}
-	/* Most were ordinary packets. */
+	/* Most packets were plain. */
 	CU_ASSERT(plain > 100000);
 }
 

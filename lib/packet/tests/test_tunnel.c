@@ -1,10 +1,10 @@
-/* Tunnels opened and left closed, and fragments, packet by packet. */
+/* Tunnels that are decapsulated or not, and fragments, packet by packet. */
 #include "frames.h"
 
 #define ETHER4	     ETHER(0x0800)
 #define OUTER_UDP(n) U16(n), U16(n), U16(100), 0, 0
 #define TO_UDP(n)    U16(40000), U16(n), U16(100), 0, 0
-/* What is inside: UDP 5000 to 53, four bytes of payload. */
+/* The inner packet: UDP 5000 to 53, four bytes of payload. */
 #define INNER4	    IPV4(32, 17), UDP, FOUR
 #define INNER6	    IPV6(12, 17), UDP, FOUR
 #define INNER_ETHER ETHER(0x0800), INNER4
@@ -85,7 +85,8 @@ static void a_tunnel_gives_what_is_inside(void)
 	}
 }
 
-/* Cut anywhere: the tunnel's own facts, or none at all, and never a byte too far (sanitizers). */
+/* Truncated anywhere: the facts of the outer packet, or none, and no read beyond the end
+ * (sanitizers). */
 static void a_tunnel_cut_short_is_one_flow(void)
 {
 	for (size_t i = 0; i < RTE_DIM(opened); i++)
@@ -217,7 +218,7 @@ static void fragments_are_told_apart_by_id_protocol_and_direction(void)
 	CU_ASSERT_EQUAL(next_fragment(other, sizeof(other), 1000), 0);
 }
 
-/* Identifications come round again within the memory's time. */
+/* Identifications may be reused while they are remembered. */
 static void of_two_datagrams_of_one_id_the_latest_is_meant(void)
 {
 	uint8_t again[sizeof(first)];
@@ -231,7 +232,7 @@ static void of_two_datagrams_of_one_id_the_latest_is_meant(void)
 	CU_ASSERT_EQUAL(fact.key.port[fact.side], 5001);
 }
 
-/* The rest of the TCP header is in the next one. */
+/* The rest of the TCP header is in the next fragment. */
 static void a_first_fragment_may_end_within_its_header(void)
 {
 	static const uint8_t bytes[] = {ETHER4, IPV4_AT(20, 44, 0x2000, 6), TCP_AT(40, 0x10), FOUR};
@@ -241,7 +242,7 @@ static void a_first_fragment_may_end_within_its_header(void)
 	CU_ASSERT_EQUAL(fact.payload_bytes, 0);
 }
 
-/* By its own identification, not by that of the packet around it. */
+/* By its own identification, not that of the outer packet. */
 static void a_fragment_in_a_tunnel_is_known_by_its_own_id(void)
 {
 	uint8_t around[] = {ETHER4, IPV4(52, 4), IPV4_AT(20, 32, 0x2000, 17), UDP, FOUR};
@@ -270,8 +271,8 @@ static void an_ipv6_fragment_joins_whatever_its_next_header(void)
 	CU_ASSERT_EQUAL(fact.payload_bytes, 8);
 }
 
-/* All ways of a set are used: of a quarter of the datagrams that there is room for, next to none
- * has to give way. */
+/* All ways of a set are used: with a quarter of the capacity in use, almost no datagram is
+ * evicted. */
 static void many_datagrams_are_remembered_at_once(void)
 {
 	const uint32_t n = LJ_FRAGMENT_SETS * LJ_FRAGMENT_WAYS / 4;

@@ -1,6 +1,6 @@
 /*
- * What a record costs to send: through our queue in place, and through rte_ring by copy, on one
- * warm core and between two; and what a merge adds.
+ * The cost of passing a record: through our queue in place, and through rte_ring by copy, on one
+ * lcore with a warm cache and between two; and the additional cost of a merge.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -17,7 +17,7 @@
 #define REPEATS	   5
 #define QUEUES_MAX 4
 
-/* A due flow's record is six cache lines and a bit. */
+/* A due flow's record has slightly more than six cache lines. */
 struct record {
 	struct lj_order order;
 	uint64_t body[50];
@@ -29,7 +29,7 @@ struct bench {
 	struct lj_merge *merge;
 	struct rte_ring *ring;
 	uint16_t n_queues;
-	uint64_t sum; /* of what was read, so that reading is not left out */
+	uint64_t sum; /* of the data read, so that reading is not optimized away */
 	struct record copy[BURST];
 };
 
@@ -125,7 +125,7 @@ static void pin(unsigned int cpu)
 {
 	cpu_set_t set;
 
-	/* Where there is one CPU only, or it is not ours, the numbers are those of sharing. */
+	/* With only one usable CPU, both threads share it. */
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
@@ -189,7 +189,7 @@ static void ring_between_two(struct bench *b)
 static const struct bench_case {
 	const char *name;
 	void (*run)(struct bench *b);
-	void (*baseline)(struct bench *b); /* over rte_ring */
+	void (*baseline)(struct bench *b); /* with rte_ring */
 	uint16_t n_queues;
 	bool ordered;
 } cases[] = {
@@ -227,7 +227,7 @@ static void tear_down(struct bench *b)
 }
 
 struct result {
-	double own, ring, ratio; /* ns a record; medians */
+	double own, ring, ratio; /* ns per record, medians */
 };
 
 static double run_once(struct bench *b, void (*run)(struct bench *b))
@@ -238,12 +238,12 @@ static double run_once(struct bench *b, void (*run)(struct bench *b))
 	return lj_bench_ns_since(began_ns) / RECORDS;
 }
 
-/* In turn, so that a busy machine slows both. */
+/* Alternately, so that other load affects both. */
 static void measure(struct bench *b, const struct bench_case *c, struct result *r)
 {
 	double own[REPEATS], ring[REPEATS], ratio[REPEATS];
 
-	c->run(b); /* warms up */
+	c->run(b); /* warm up */
 	for (int i = 0; i < REPEATS; i++) {
 		own[i] = run_once(b, c->run);
 		ring[i] = run_once(b, c->baseline);

@@ -1,7 +1,7 @@
 /*
- * A replay in small: producers, consumers and the relays between them are functions that poll once,
- * like the roles of the pipeline, driven by turns of a seeded die or by a thread each. All keep to
- * the least the contract asks: they tell a watermark when they have to wait, and close at the end.
+ * A small replay: producers, consumers and relays are functions that poll once, like the roles of
+ * the pipeline, run in a pseudo-random order or by a thread each. They do the minimum that the
+ * contract requires: publish a watermark when they have to wait, and close at the end.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -22,21 +22,21 @@ struct record {
 	uint64_t value;
 };
 
-/* The capture: record k stands at order[k], comes from from[k] and belongs to to[k]. */
+/* The capture: record k has order[k], comes from producer from[k] and is for consumer to[k]. */
 static struct lj_order order[RECORDS];
 static uint8_t from[RECORDS], to[RECORDS];
 
 struct actor {
-	bool (*poll)(struct actor *a); /* whether anything moved */
+	bool (*poll)(struct actor *a); /* returns whether anything was done */
 	bool finished;
 	uint32_t die;
 	uint32_t id;
-	uint32_t next; /* producer: record to put in; consumer: record expected */
+	uint32_t next; /* producer: next record to queue; consumer: next record expected */
 	uint32_t wrong;
-	bool generous; /* producer: tells watermarks between, too */
-	bool all;      /* consumer: of every record, not only its own */
+	bool generous; /* producer: also publishes watermarks in between */
+	bool all;      /* consumer: gets every record, not only its own */
 	struct lj_merge *merge;
-	struct lj_order told; /* consumer: the highest watermark the merge has told */
+	struct lj_order told; /* consumer: highest watermark returned by the merge */
 	void *held[HELD];
 	uint32_t n_held, next_held;
 	uint32_t n_out;
@@ -49,7 +49,7 @@ static uint32_t roll(uint32_t *die, uint32_t sides)
 	return (uint32_t)(((uint64_t)*die * sides) >> 32);
 }
 
-/* Runs of one producer and of one consumer are of every length; one seq has up to five records. */
+/* Runs of one producer or consumer have various lengths; up to five records have the same seq. */
 static void make_capture(uint32_t producers, uint32_t consumers, uint32_t seed)
 {
 	struct lj_order at = {1, 0};
@@ -126,7 +126,7 @@ static bool consume(struct actor *a)
 	struct lj_order before = lj_merge_watermark(a->merge);
 	uint32_t n = lj_merge_take(a->merge, a->held, 1 + roll(&a->die, HELD));
 
-	/* A watermark may fall back to an earlier one, but what was once told stays true. */
+	/* A later call may return an earlier watermark, but the higher one stays true. */
 	if (lj_order_before(a->told, before))
 		a->told = before;
 	for (uint32_t i = 0; i < n; i++) {
@@ -134,7 +134,8 @@ static bool consume(struct actor *a)
 
 		a->wrong += r->value != expected(a) || lj_order_before(r->order, a->told);
 	}
-	/* What was taken keeps its place for a while, as a batch that is being filled does. */
+	/* Records that were taken stay in the queue for a while, as in a batch that is being
+	 * filled. */
 	if (n == 0 || roll(&a->die, 2) == 0)
 		lj_merge_done(a->merge);
 	if (n == 0 && lj_merge_finished(a->merge))
@@ -157,7 +158,8 @@ static bool hand_on(struct actor *a)
 	return true;
 }
 
-/* An inference lcore: takes a batch, hands it on, lets go of it when all of it has gone. */
+/* An inference lcore: takes a batch, passes it on, and releases it when all of it has been passed
+ * on. */
 static bool relay(struct actor *a)
 {
 	uint32_t had = a->next_held;
@@ -175,7 +177,8 @@ static bool relay(struct actor *a)
 	return true;
 }
 
-/* Turns by the die. False when nothing has moved for so long that nothing ever will. */
+/* Runs the actors in pseudo-random order. False if nothing has moved for so long that it never
+ * will. */
 static bool run_stepped(struct actor *a, uint32_t n, uint32_t seed)
 {
 	uint32_t die = seed, still = 0, running = n;
@@ -213,7 +216,7 @@ static void run_threaded(struct actor *a, uint32_t n)
 
 struct shape {
 	uint32_t producers, consumers, capacity;
-	bool sink; /* the consumers are relays to one sink */
+	bool sink; /* consumers are relays to one sink */
 	bool generous;
 };
 
@@ -253,7 +256,7 @@ static void set_up(const struct shape *s, struct actor *a, uint32_t seed)
 	}
 }
 
-/* Every record came, exactly once, in the place the capture gives it. */
+/* Checks that every record arrived exactly once, in its position in the capture. */
 static void check(const struct shape *s, struct actor *a, uint32_t n)
 {
 	uint32_t consumers = 0;

@@ -1,8 +1,8 @@
 /*
- * What a merge may believe of a queue that another thread fills: a producer's record is there
- * before its watermark, and before it closes, so the merge looks at the queue once more after it
- * has read those. Here the producer waits until all has been taken, and then does both at once,
- * while the merge dawdles before each of its readings: the two meet in every order there is.
+ * The race between a merge and a producer in another thread: a producer queues a record before it
+ * raises the watermark or closes, so the merge must check the queue again after it has read these.
+ * The producer waits until its queue is empty and then does both at once, while the merge pauses
+ * before each read, so that all interleavings occur.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -16,8 +16,8 @@
 
 #define RECORDS	   (1u << 14)
 #define PAIRS	   1024u
-#define PAUSES	   16 /* at most, at a time */
-#define YIELD_EACH 64 /* so many times: on one CPU the other thread needs it */
+#define PAUSES	   16 /* maximum pause */
+#define YIELD_EACH 64 /* yields after so many, since on one CPU the other thread needs it */
 
 static void dawdle(uint32_t *die)
 {
@@ -56,14 +56,14 @@ static void *late_at(struct lj_queue *q, uint32_t i)
 #undef lj_queue_closed
 #undef lj_queue_at
 
-/* The merge's two queues: of one all is there, the other is filled meanwhile. */
+/* The two queues of a merge: one is complete, the other is being filled. */
 struct pair {
 	struct lj_queue *ready, *late;
 	struct lj_merge *merge;
 };
 
 static struct pair pair[PAIRS];
-static _Atomic uint32_t turn; /* the pair that is being merged */
+static _Atomic uint32_t turn; /* the pair being merged */
 
 static void put(struct lj_queue *q, uint64_t seq)
 {
@@ -92,7 +92,7 @@ static void close_pair(struct pair *p)
 	lj_queue_destroy(p->late);
 }
 
-/* The even ones; the odd ones are there. */
+/* Queues the even records; the odd ones are queued already. */
 static void *tell_watermarks(void *arg)
 {
 	struct lj_queue *q = ((struct pair *)arg)->late;
@@ -124,7 +124,8 @@ static void *close_queues(void *arg)
 	return NULL;
 }
 
-/* Takes `n` records; how many were not the next, or before a watermark that had been told. */
+/* Takes `n` records; returns how many were not the next one, or were before a published
+ * watermark. */
 static uint32_t merge_all(struct pair *p, uint32_t n, uint64_t next)
 {
 	struct lj_order told = {0, 0};

@@ -105,7 +105,7 @@ static void a_watermark_only_rises(void)
 
 #define TOLD 2000000
 
-/* The highest tie that is ever told with a seq. */
+/* The highest tie that is published with a seq. */
 static uint64_t highest_tie(uint64_t seq)
 {
 	return seq % 3 == 0 ? 1000 : seq % 3;
@@ -133,8 +133,8 @@ static void a_watermark_is_never_read_as_more_than_was_told(void)
 
 		told = lj_queue_watermark(q);
 		back += told.seq < was.seq;
-		/* An old seq with a tie told later is less than the truth; then the next look shows
-		 * it. A new seq with an old tie would be more than was told. */
+		/* An old seq with a newer tie is below the true watermark, which is allowed. A new
+		 * seq with an old tie would be above it. */
 		too_much += was.tie > highest_tie(was.seq) && told.seq == was.seq;
 	}
 	pthread_join(thread, NULL);
@@ -186,8 +186,8 @@ static void nothing_is_lost_between_two_threads(void)
 	lj_queue_destroy(q);
 }
 
-/* Makes a queue while this process may map `more` bytes of address space. Its errno, 0 if it is
- * made after all. */
+/* Creates a queue while the process may map only `more` bytes of address space. Returns errno, or 0
+ * on success. */
 static int errno_with(size_t more, uint32_t count)
 {
 	struct rlimit was, now;
@@ -213,7 +213,7 @@ static int errno_with(size_t more, uint32_t count)
 static void a_queue_without_memory_is_not_made(void)
 {
 	CU_ASSERT_EQUAL(errno_with(0, 8), ENOMEM);
-	/* The ring has room, its records have not. */
+	/* Enough for the ring, but not for its records. */
 	CU_ASSERT_EQUAL(errno_with(1 << 20, 1 << 20), ENOMEM);
 	CU_ASSERT_EQUAL(errno_with(1 << 20, 8), 0);
 }
@@ -226,7 +226,7 @@ static void a_merge_holds_back_what_two_queues_tie_on(void)
 	struct lj_order watermark;
 	void *out[8];
 
-	/* The same seq on both sides: the tie decides, and only once it is known. */
+	/* Equal seq on both sides: the tie decides, once it is known. */
 	push(q[0], 7, 3, 73);
 	lj_queue_advance(q[1], (struct lj_order){7, 2});
 	watermark = lj_merge_watermark(m);
@@ -238,7 +238,7 @@ static void a_merge_holds_back_what_two_queues_tie_on(void)
 	CU_ASSERT_EQUAL(lj_merge_take(m, out, 8), 2);
 	CU_ASSERT_EQUAL(((struct record *)out[0])->value, 72);
 	CU_ASSERT_EQUAL(((struct record *)out[1])->value, 73);
-	/* Taken but not done: the space is not free, and taking goes on after them. */
+	/* Taken but not released: the space stays in use, and further takes continue after them. */
 	CU_ASSERT_FALSE(push(q[1], 8, 0, 80));
 	lj_queue_close(q[0]);
 	CU_ASSERT_EQUAL(lj_merge_take(m, out, 8), 1);
@@ -253,7 +253,8 @@ static void a_merge_holds_back_what_two_queues_tie_on(void)
 	lj_queue_destroy(q[1]);
 }
 
-/* Who waited for more than that might wait for ever: for who is waiting for room. */
+/* Waiting for a higher watermark could deadlock, since the other producer may itself wait for
+ * room. */
 static void a_merge_takes_what_stands_at_anothers_watermark(void)
 {
 	struct lj_queue *q[2] = {lj_queue_create("a_c", 2, sizeof(struct record), SOCKET_ID_ANY),

@@ -19,14 +19,15 @@
 #include "lj_service.h"
 #include "lj_test.h"
 
-/* --- what a confined process can still do: in children, since there is no way back --- */
+/* --- what a confined process can still do; in child processes, since confinement is irreversible
+ * --- */
 
 #define SETUP_FAILED 99
 
 struct attempt {
 	int (*call)(void);
 	bool kernel_ports, filter;
-	bool on_thread; /* one that was there before the confinement, as lcores are */
+	bool on_thread; /* a thread that existed before, like an lcore */
 };
 
 static pthread_barrier_t confined;
@@ -60,7 +61,7 @@ static int confine_and_try(const struct attempt *a)
 	return result;
 }
 
-/* The errno of the call, 0 when it was permitted, or 1000 + the signal that ended the child. */
+/* The errno of the call, 0 if it succeeded, or 1000 + the signal that killed the child. */
 static int outcome(struct attempt a)
 {
 	int status;
@@ -196,7 +197,7 @@ static void drivers_of_kernel_interfaces_keep_what_they_need(void)
 	CU_ASSERT_EQUAL(outcome(a), 0);
 	a.call = call_tcp;
 	CU_ASSERT_EQUAL(outcome(a), EPERM);
-	/* Capabilities stay on the main thread only. */
+	/* Only the main thread keeps capabilities. */
 	a.call = call_packet_socket;
 	a.on_thread = true;
 	CU_ASSERT_EQUAL(outcome(a), EPERM);
@@ -264,7 +265,7 @@ static int become_another(void)
 	struct lj_identity identity;
 
 	if (lj_service_identity("nobody", "", &identity, NULL) != 0 || identity.change)
-		return 1; /* who we are already is no change */
+		return 1; /* the current user is no change */
 	return lj_service_identity("root", "", &identity, NULL) == -EPERM ? 0 : 2;
 }
 
@@ -331,7 +332,7 @@ static void the_service_manager_hears_each_word(void)
 	close(fd);
 }
 
-/* What a warning comes to on stderr, when $JOURNAL_STREAM is of that file or of another. */
+/* A warning as written to stderr, with $JOURNAL_STREAM naming this file or another. */
 static void log_to(FILE *file, unsigned int inode_beside, char *text, size_t size)
 {
 	int before = dup(STDERR_FILENO);

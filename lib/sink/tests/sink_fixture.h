@@ -1,4 +1,4 @@
-/* What tests of sinks share: addresses, events to write, a disk that is full. */
+/* Common code of the sink tests: addresses, events to write, a full disk. */
 #ifndef SINK_FIXTURE_H
 #define SINK_FIXTURE_H
 
@@ -33,7 +33,8 @@ static inline void write_some(struct lj_sink *s, uint32_t n)
 		lj_sink_write(s, &one, 1);
 }
 
-/* Files have room for so many bytes, until free_disk() of what this returns. */
+/* Limits the size of files to `bytes`, like a full disk, until free_disk() is called with the
+ * result. */
 static inline struct rlimit fill_disk(rlim_t bytes)
 {
 	struct rlimit before;

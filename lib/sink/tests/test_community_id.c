@@ -17,7 +17,7 @@ static void community_ids_are_those_of_the_specification(void)
 		{0x4223facc, 0x80e86e78, 80, 34855, 6, 0, 0, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
 		{0xc0a80134, 0x08080808, 54585, 53, 17, 0, 0, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},
 		{0xc0a80059, 0xc0a80001, 0, 0, 1, 8, 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
-		/* A host that talks to itself, by Python's hashlib. */
+		/* A host that talks to itself; expected values from Python's hashlib. */
 		{0x0a000001, 0x0a000001, 2000, 1000, 6, 0, 0, "1:nxwYq30oipX1dGVDLt7tz75Hofc="},
 		{0x0a000001, 0x0a000001, 1000, 2000, 6, 0, 0, "1:nxwYq30oipX1dGVDLt7tz75Hofc="},
 	};

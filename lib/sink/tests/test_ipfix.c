@@ -13,7 +13,7 @@
 #define HEADER_BYTES	 16
 #define UDP_RECORD_BYTES 73 /* IPv4, without an opinion */
 
-/* --- a collector that only looks at headers --- */
+/* --- a collector that only examines headers --- */
 
 static int collector = -1;
 static char where[32];
@@ -125,7 +125,7 @@ static void messages_are_whole_and_records_in_order(void)
 		CU_ASSERT(m.length <= 1400);
 		CU_ASSERT_EQUAL(number_at(&m, 8, 4), records);
 		CU_ASSERT_EQUAL(number_at(&m, 12, 4), 7);
-		/* One set a message: of templates, or of records of one length. */
+		/* Each message has one set: templates, or records of one length. */
 		CU_ASSERT_EQUAL(number_at(&m, HEADER_BYTES + 2, 2), m.length - HEADER_BYTES);
 		if (has_templates(&m))
 			templates++;
@@ -160,14 +160,15 @@ static void each_kind_of_flow_has_its_template_once(void)
 	while (next_message(&m))
 		if (has_templates(&m) && n < RTE_DIM(told))
 			told[n++] = number_at(&m, HEADER_BYTES + 4, 2);
-	/* TCP, what else has ports, ICMP, the rest. */
+	/* One template each: TCP, other protocols with ports, ICMP, others. */
 	CU_ASSERT_EQUAL(n, 4);
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t k = i + 1; k < n; k++)
 			CU_ASSERT_NOT_EQUAL(told[i], told[k]);
 }
 
-/* Templates are due again by the time that they are sent: that must not go on for ever. */
+/* If sending takes as long as templates_every_ns, templates are due again each time; that must not
+ * loop forever. */
 static void a_machine_that_is_slow_writes_all(void)
 {
 	struct lj_sink *s;
@@ -207,7 +208,7 @@ static void what_is_left_out_is_suppressed(void)
 	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
 }
 
-/* Loopback tells at once that nobody listens; a record is sent again, not lost. */
+/* On loopback a missing listener is reported at once; the record is sent again, not lost. */
 static void nobody_listens(void)
 {
 	struct lj_error err = {0};
@@ -231,7 +232,7 @@ static void nobody_listens(void)
 
 static int refusals;
 
-/* libc's, but for answers that are under way. */
+/* Replaces libc's send() to simulate ICMP errors that arrive later. */
 ssize_t send(int fd, const void *bytes, size_t n, int flags)
 {
 	if (refusals > 0) {
@@ -242,7 +243,7 @@ ssize_t send(int fd, const void *bytes, size_t n, int flags)
 	return sendto(fd, bytes, n, flags, NULL, 0);
 }
 
-/* Each message that was under way when the collector went may be answered at its own time. */
+/* Each message in flight when the collector stops may cause an ICMP error at a different time. */
 static void several_refusals_lose_nothing(void)
 {
 	struct lj_verdict v = sample(IPPROTO_UDP, 1);
@@ -263,7 +264,7 @@ static void several_refusals_lose_nothing(void)
 	CU_ASSERT_EQUAL(messages, 2);
 }
 
-/* It is told the templates ahead of its first records, without waiting for templates_every_ns. */
+/* The templates are sent before its first records, without waiting for templates_every_ns. */
 static void a_collector_that_comes_back_can_read_on(void)
 {
 	struct sockaddr_in at;
@@ -307,7 +308,7 @@ static void what_the_kernel_refuses_is_lost(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	for (int fd = 3; fd < 1024; fd++)
-		shutdown(fd, SHUT_WR); /* the sink's socket: sends fail from now on */
+		shutdown(fd, SHUT_WR); /* shuts down the sink's socket, so that sends fail */
 	write_one(s, &v);
 	CU_ASSERT_NOT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT_EQUAL(s->counts.lost, 1);
@@ -344,7 +345,7 @@ int main(void)
 		 the_enterprise_of_reverse_elements_is_nobodys},
 	};
 
-	/* Without the EAL nobody knows how fast it is: a cycle shall be a nanosecond. */
+	/* Without the EAL the TSC rate is unknown: count a cycle as 1 ns. */
 	lj_clock.mult = 1ULL << 32;
 	return lj_test_run("ipfix", tests, RTE_DIM(tests));
 }

@@ -1,4 +1,5 @@
-/* The feature table as a .npy file: what is in it, and that its header is true whatever happens. */
+/* The feature table as a .npy file: its contents, and that its header is correct in all
+ * situations. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include "lj_test.h"
 #include "sink_fixture.h"
 
-/* The file is looked for once a second. */
+/* The file is checked once a second. */
 #define A_LOOK_LATER_US 1100000
 #define ROW_HEAD_BYTES	125
 #define VALUES		2
@@ -24,7 +25,7 @@ static struct lj_feature_plan *plan;
 struct file {
 	char head[4096];
 	size_t head_bytes, bytes;
-	uint64_t rows; /* as the header says */
+	uint64_t rows; /* according to the header */
 	char first[ROW_BYTES];
 };
 
@@ -177,7 +178,7 @@ static void a_full_disk_leaves_whole_rows_and_a_count(void)
 	CU_ASSERT(is_whole(&file, counts.written));
 }
 
-/* A part of a row that the full disk took is not in the file in the end. */
+/* An incomplete row on a full disk is removed in the end. */
 static void no_part_of_a_row_stays_behind(void)
 {
 	struct rlimit before;
@@ -210,7 +211,7 @@ static void a_file_that_is_emptied_meanwhile_begins_anew(void)
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT(read_file(path, &file));
 	CU_ASSERT(is_whole(&file, 3));
-	/* Also when nothing comes any more, and rows are not counted yet. */
+	/* Also if nothing more is written and rows are not counted yet. */
 	while (s->counts.written == 8)
 		write_rows(s, 1);
 	CU_ASSERT_EQUAL(truncate(path, 0), 0);
@@ -231,7 +232,7 @@ static void a_file_that_is_moved_is_begun_anew(void)
 	write_rows(s, 5);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT_EQUAL(rename(path, old), 0);
-	/* There it cannot be begun: it goes on where it was. */
+	/* A folder has the name now, so writing continues in the old file. */
 	CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
 	usleep(A_LOOK_LATER_US);
 	write_rows(s, 1);
@@ -281,7 +282,7 @@ int main(void)
 		 what_cannot_be_written_back_to_is_refused},
 	};
 
-	/* Without the EAL nobody knows how fast it is: a cycle shall be a nanosecond. */
+	/* Without the EAL the TSC rate is unknown: count a cycle as 1 ns. */
 	lj_clock.mult = 1ULL << 32;
 	plan = lj_feature_plan_create(names, VALUES, NULL);
 	if (plan == NULL || mkdtemp(dir) == NULL)

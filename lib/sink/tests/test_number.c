@@ -16,7 +16,7 @@ static uint64_t roll(void)
 	return state;
 }
 
-/* Whether it is written as printf writes it. */
+/* Whether the output equals printf's. */
 static bool as_printf(double value)
 {
 	char own[NUMBER_BYTES + 1] = {0}, printed[64];
@@ -86,7 +86,7 @@ static void around_powers_of_ten(void)
 	}
 }
 
-/* Halves at the 17th digit: 2^-k has k digits after the point, the last of them 5. */
+/* Ties at the 17th digit: 2^-k has k digits after the point, and the last one is 5. */
 static void ties_go_to_even(void)
 {
 	for (int k = 1; k < 60; k++)
@@ -152,7 +152,7 @@ static void scores_and_contributions(void)
 			below = nextafterf((float)below, 0);
 		}
 	}
-	/* Halves at the sixth digit. */
+	/* Ties at the sixth digit. */
 	for (uint32_t i = 1; i < 400000; i++)
 		CU_ASSERT(short_as_printf(ldexp(i, -(int)(1 + i % 14))));
 	CU_ASSERT(short_as_printf(99999.96));

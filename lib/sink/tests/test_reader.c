@@ -1,4 +1,4 @@
-/* Who reads lines: sockets and pipes whose reader is slow, or comes and goes. */
+/* Readers of lines: sockets and pipes whose reader is slow, or comes and goes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -51,7 +51,7 @@ static void a_reader_that_comes_back_is_written_to_again(void)
 	CU_ASSERT_EQUAL(s->counts.written, 4);
 	CU_ASSERT(recv(reader, line, sizeof(line), 0) > 0);
 	CU_ASSERT_EQUAL(line[0], '{');
-	/* Gone and back between two lines: none is lost. */
+	/* The reader disconnects and comes back between two lines: none is lost. */
 	close(reader);
 	unlink(path);
 	reader = listen_at(path);
@@ -95,7 +95,7 @@ static void a_replay_waits_for_a_slow_reader(void)
 	CU_ASSERT_EQUAL(s->counts.written, MANY);
 	CU_ASSERT_EQUAL(s->counts.lost, 0);
 	if (s->counts.lost > 0)
-		shutdown(reader, SHUT_RD); /* it would wait for them */
+		shutdown(reader, SHUT_RD); /* otherwise the reader would wait for them */
 	pthread_join(thread, &n);
 	CU_ASSERT_EQUAL((uintptr_t)n, MANY);
 	CU_ASSERT_EQUAL(lj_sink_close(s, NULL), 0);
@@ -116,7 +116,7 @@ static void *read_pipe_slowly(void *fd)
 	return (void *)n;
 }
 
-/* As stdout may be when what started linejudge made it so for itself. */
+/* stdout may be non-blocking if it was inherited so. */
 static void a_pipe_that_does_not_block_is_waited_for(void)
 {
 	struct lj_eve_config config = {.target = "-", .waits = true};
@@ -142,7 +142,7 @@ static void a_pipe_that_does_not_block_is_waited_for(void)
 	close(ends[0]);
 }
 
-/* Takes what the pipe holds; whether it begins and ends with a line. */
+/* Reads what the pipe holds; returns whether it consists of whole lines. */
 static bool drain(int reader, uint32_t *lines)
 {
 	static char text[1 << 20];
@@ -159,7 +159,7 @@ static bool drain(int reader, uint32_t *lines)
 	return whole;
 }
 
-/* A pipe with a reader that waits for nothing. */
+/* A non-blocking pipe with a reader. */
 static struct lj_sink *open_pipe(char path[64], int *reader)
 {
 	struct lj_sink *s;
@@ -180,7 +180,7 @@ static void live_a_pipe_that_is_full_waits_for_nobody(void)
 	int reader;
 
 	s = open_pipe(path, &reader);
-	/* As much as pipe and buffer hold waits; a short pause of the reader costs nothing. */
+	/* Pipe and buffer hold them, so a short pause of the reader loses nothing. */
 	write_some(s, 200);
 	while (lj_sink_flush(s) != 0) {
 		CU_ASSERT(drain(reader, &lines));
@@ -188,7 +188,7 @@ static void live_a_pipe_that_is_full_waits_for_nobody(void)
 	CU_ASSERT(drain(reader, &lines));
 	CU_ASSERT_EQUAL(lines, 200);
 	CU_ASSERT_EQUAL(s->counts.written, 200);
-	/* Beyond that, lines are lost: whole ones. */
+	/* Beyond that, whole lines are lost. */
 	alarm(20);
 	write_some(s, MANY * 4);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), -EAGAIN);
@@ -201,7 +201,7 @@ static void live_a_pipe_that_is_full_waits_for_nobody(void)
 	CU_ASSERT(drain(reader, &lines));
 	CU_ASSERT_EQUAL(s->counts.offered, s->counts.written + s->counts.lost);
 	CU_ASSERT_EQUAL(lines, s->counts.written);
-	/* One that goes takes the rest with it. */
+	/* A reader that goes away loses the rest. */
 	signal(SIGPIPE, SIG_IGN);
 	write_some(s, MANY);
 	close(reader);
@@ -209,7 +209,7 @@ static void live_a_pipe_that_is_full_waits_for_nobody(void)
 	unlink(path);
 }
 
-/* What it left unread is still in the pipe, and may end within a line. */
+/* The unread rest is still in the pipe, and may end with an incomplete line. */
 static void another_reader_of_a_pipe_finds_a_lines_beginning(void)
 {
 	static char text[1 << 20];
@@ -239,7 +239,7 @@ static void another_reader_of_a_pipe_finds_a_lines_beginning(void)
 	for (char *next; (next = strstr(last + 1, "{\"timestamp\"")) != NULL;)
 		last = next;
 	CU_ASSERT(last > text && last[-1] == '\n');
-	/* One that has read all finds no empty line. */
+	/* After a reader that has read everything there is no empty line. */
 	close(reader);
 	write_some(s, 1);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), -EPIPE);
@@ -267,7 +267,7 @@ int main(void)
 		 another_reader_of_a_pipe_finds_a_lines_beginning},
 	};
 
-	/* Without the EAL nobody knows how fast it is: a cycle shall be a nanosecond. */
+	/* Without the EAL the TSC rate is unknown: count a cycle as 1 ns. */
 	lj_clock.mult = 1ULL << 32;
 	if (mkdtemp(dir) == NULL)
 		return EXIT_FAILURE;

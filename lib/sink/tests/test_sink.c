@@ -13,7 +13,7 @@
 
 static char dir[] = "/tmp/lj-test-sink-XXXXXX";
 
-/* 128.232.110.120:34855 to 66.35.250.204:80, as the specification's example. */
+/* 128.232.110.120:34855 to 66.35.250.204:80, as in the specification's example. */
 static struct lj_verdict sample(void)
 {
 	struct lj_verdict v;
@@ -76,7 +76,7 @@ static void an_event_is_json_with_suricatas_fields(void)
 	json_decref(event);
 }
 
-/* A flow of which no two numbers are alike, and the whole of its event. */
+/* A flow in which all numbers differ, and its complete event. */
 static void an_event_is_this(void)
 {
 	static const char *const whole =
@@ -188,7 +188,7 @@ static void a_name_that_is_no_utf8_leaves_json(void)
 
 #define CLASS "DoS \"slow\" \\ \n \xc3\xa9"
 
-/* models/flood, whose malicious class is called CLASS. */
+/* models/flood with CLASS as name of its malicious class. */
 static struct lj_model *open_oddly_named(void)
 {
 	static const char *const files[] = {"model.ubj", "golden.csv"};
@@ -239,7 +239,7 @@ static void a_class_may_have_any_name(void)
 	lj_model_close(set.model[0]);
 }
 
-/* Of the second model, too: the number of a rule is one model's and one class's. */
+/* Also for the second model: each model and class has its own signature id. */
 static void an_alert_is_as_severe_as_its_score(void)
 {
 	static const struct {
@@ -290,7 +290,7 @@ static void a_flow_that_was_shed_leaves_a_marked_record(void)
 	CU_ASSERT_STRING_EQUAL(text(ml, "class"), "unclassified");
 	CU_ASSERT_PTR_NULL(json_object_get(ml, "decision_us"));
 	json_decref(event);
-	/* A table of features has nothing to say of it. */
+	/* It has no features, so it is not in the feature table. */
 	s = lj_sink_open_csv("/dev/null", plan, false, false, NULL);
 	lj_sink_write(s, &one, 1);
 	CU_ASSERT_EQUAL(s->counts.suppressed, 1);

@@ -1,4 +1,4 @@
-/* Where lines go: files that are full, cut, emptied or moved. */
+/* Files that are full, truncated, emptied or moved. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include "lj_test.h"
 #include "sink_fixture.h"
 
-/* The writer looks once a second where its file is. */
+/* The writer checks its file once a second. */
 #define A_LOOK_LATER_US 1100000
 
 static char dir[] = "/tmp/lj-test-writer-XXXXXX";
@@ -44,7 +44,7 @@ static void a_full_disk_leaves_whole_lines_and_a_count(void)
 	write_some(s, 1000);
 	CU_ASSERT_NOT_EQUAL(lj_sink_flush(s), 0);
 	free_disk(before);
-	/* There is room again: it goes on at a line's beginning. */
+	/* There is space again: writing continues on a new line. */
 	write_some(s, 10);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	counts = s->counts;
@@ -57,7 +57,7 @@ static void a_full_disk_leaves_whole_lines_and_a_count(void)
 	CU_ASSERT(whole);
 }
 
-/* As logrotate's copytruncate does it, beside a disk that is full now and then. */
+/* As with logrotate's copytruncate, on a disk that is full now and then. */
 static void a_file_that_is_emptied_meanwhile_begins_anew(void)
 {
 	struct lj_sink *s;
@@ -79,7 +79,7 @@ static void a_file_that_is_emptied_meanwhile_begins_anew(void)
 	write_some(s, 1);
 	CU_ASSERT_NOT_EQUAL(lj_sink_flush(s), 0);
 	free_disk(before);
-	/* Half a line was written, and goes. */
+	/* An incomplete line was written, and is removed. */
 	write_some(s, 1);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT_EQUAL(lines_of(path, &whole), 4);
@@ -89,7 +89,7 @@ static void a_file_that_is_emptied_meanwhile_begins_anew(void)
 	lj_sink_close(s, NULL);
 }
 
-/* As logrotate's create and nocreate do it. */
+/* As with logrotate's create and nocreate. */
 static void a_file_that_is_moved_is_begun_anew(void)
 {
 	struct lj_sink *s;
@@ -102,12 +102,12 @@ static void a_file_that_is_moved_is_begun_anew(void)
 	write_some(s, 5);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT_EQUAL(rename(path, old), 0);
-	/* It is not looked for at once: what comes before is in the old one. */
+	/* The file is checked only once a second: what comes before goes to the old one. */
 	write_some(s, 2);
 	CU_ASSERT_EQUAL(lj_sink_flush(s), 0);
 	CU_ASSERT_EQUAL(lines_of(old, &whole), 7);
 	CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);
-	/* There it cannot be begun: it goes on where it was. */
+	/* A folder has the name now, so writing continues in the old file. */
 	CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
 	usleep(A_LOOK_LATER_US);
 	write_some(s, 1);
@@ -152,7 +152,7 @@ static void a_table_that_is_moved_has_its_header_again(void)
 	lj_feature_plan_destroy(plan);
 }
 
-/* Also when the disk was full just then. */
+/* Also if the disk was full at that time. */
 static void a_table_that_is_emptied_has_its_header_again(void)
 {
 	static const struct lj_verdict v = {.flow.key.version = 4};
@@ -201,7 +201,7 @@ static void what_is_appended_begins_a_line(void)
 	snprintf(path, sizeof(path), "%s/appended.json", dir);
 	config.target = path;
 	f = fopen(path, "w");
-	fputs("{\"cut\":tr", f); /* power was lost */
+	fputs("{\"cut\":tr", f); /* as after a power failure */
 	fclose(f);
 	for (int i = 0; i < 2; i++) {
 		s = lj_sink_open_eve(&config, NULL);
@@ -243,7 +243,7 @@ int main(void)
 		 a_target_that_cannot_be_written_is_named},
 	};
 
-	/* Without the EAL nobody knows how fast it is: a cycle shall be a nanosecond. */
+	/* Without the EAL the TSC rate is unknown: count a cycle as 1 ns. */
 	lj_clock.mult = 1ULL << 32;
 	if (mkdtemp(dir) == NULL)
 		return EXIT_FAILURE;

@@ -30,7 +30,8 @@ static void every_power_of_two_is_told_within_a_step(void)
 			uint64_t value = (1ULL << power) + (uint64_t)step, told;
 
 			lj_histogram_init(&h);
-			/* Something larger, so that the maximum does not clamp to the truth. */
+			/* A larger value, so that clamping to the maximum does not hide an
+			 * error. */
 			lj_histogram_record(&h, value);
 			lj_histogram_record(&h, UINT64_MAX);
 			told = lj_histogram_percentile(&h, 50);
@@ -165,7 +166,8 @@ static bool has_prefix(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* Whether a counter is no term of the ledger: it counts bytes, cycles, or what is counted twice. */
+/* Counters that are not in the ledger: they count bytes, cycles, or something counted elsewhere,
+ * too. */
 static bool is_beside_the_ledger(enum lj_counter which)
 {
 	static const char *const prefixes[] = {"port_",
@@ -234,7 +236,8 @@ static void every_counter_has_a_name_of_its_own_and_help(void)
 			CU_ASSERT_STRING_NOT_EQUAL(lj_counter_info[i].name,
 						   lj_counter_info[k].name);
 	}
-	/* Two owners never write one line, nor its neighbour that the prefetcher brings along. */
+	/* Two owners never write to the same line, or to adjacent ones, which are prefetched in
+	 * pairs. */
 	CU_ASSERT_EQUAL(sizeof(struct lj_counters) % 128, 0);
 	CU_ASSERT_EQUAL(_Alignof(struct lj_counters), 128);
 }

@@ -7,7 +7,7 @@
 
 static struct lj_model_set set;
 
-/* The default model, several times: what they say is made up. */
+/* The default model several times; its results are simulated. */
 static void open_models(void)
 {
 	struct lj_error err = {0};
@@ -23,7 +23,7 @@ static void open_models(void)
 	}
 }
 
-/* A verdict of models that score as told; NaN is a model that failed. */
+/* A verdict of models with these scores; NaN is a model that failed. */
 static struct lj_verdict verdict_of(const float *scores, uint16_t n)
 {
 	struct lj_due_flow due = {.order = {7, 3}, .due_tsc = 100, .queued_tsc = 200};
@@ -86,7 +86,7 @@ static void by_vote_a_quorum_alerts(void)
 	set.rule = LJ_RULE_MAX;
 }
 
-/* All three are the default model, so the second has the class that the first says. */
+/* All three are the default model, so the second is a specialist for the class of the first. */
 static void by_route_the_specialist_of_the_class_decides(void)
 {
 	struct lj_verdict v;
