@@ -144,7 +144,7 @@ class TestCalibrate:
         """
         with self.waiting_for_lines(bundle, office[0], tmp_path) as done:
             shutil.copytree(os.path.join(ROOT, "models", "scan"), bundle, dirs_exist_ok=True)
-        verify(done.returncode == 1 and "has another model by now" in done.said and not (bundle / "calibration.json").exists(), done.said)
+        verify(done.returncode == 1 and "its model was replaced" in done.said and not (bundle / "calibration.json").exists(), done.said)
 
     @staticmethod
     @contextlib.contextmanager
@@ -253,7 +253,7 @@ class TestCalibrate:
         verify(exact == decided, f"{exact}, {decided}")
         replay(office[0], "--model", bundle, "--eve", tmp_path / "eve.json")
         done = calibrate(bundle, "--eve", tmp_path / "eve.json", "--fpr", "0.02")
-        verify(done.returncode == 1 and "eve.json: line 1: its score was decided early, and is a bound" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+        verify(done.returncode == 1 and "eve.json: line 1: its score was decided early and is only a bound" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
 
     def test_pieces_of_a_rotated_log_are_read_as_one(self, bundle, office, tmp_path):
         """
@@ -300,19 +300,19 @@ class TestCalibrate:
         for arguments, said in (((bundle, "--pcap", office[0], "--fpr", "nan"), "nan is not a share"),
                                 ((bundle, "--pcap", office[0], "--alerts-per-hour", "0"), "0 is not over 0"),
                                 ((bundle, "--pcap", office[0], "--fpr", "0.01", "--contaminated", "-1"), "-1 is not a share"),
-                                ((bundle, "--iface", "eth0", "--fpr", "0.01"), "--seconds goes with"),
-                                ((tmp_path, "--pcap", office[0], "--fpr", "0.01"), "is no model's folder"),
+                                ((bundle, "--iface", "eth0", "--fpr", "0.01"), "--iface and --config need --seconds"),
+                                ((tmp_path, "--pcap", office[0], "--fpr", "0.01"), "is not a model's folder"),
                                 ((bundle, "--eve", "a", "--eve", "b", "--fpr", "0.01"), "--eve is given twice"),
                                 (("--model", bundle, "--model", tmp_path, "--show"), "--model is given twice"),
-                                ((bundle, "--show", "--revert"), "one of traffic and a budget"),
+                                ((bundle, "--show", "--revert"), "give traffic and a budget"),
                                 ((bundle, "--eve", tmp_path / "none.json", "--fpr", "0.01"), f"calibrate: {tmp_path}/none.json: No such file"),
-                                ((bundle, "--eve", tmp_path / "alerts.json", "--fpr", "0.01"), "eve.flows has to be all")):
+                                ((bundle, "--eve", tmp_path / "alerts.json", "--fpr", "0.01"), "EVE lines of all flows are needed")):
             done = calibrate(*arguments)
             verify(done.returncode != 0 and said in done.stderr and "Traceback" not in done.stderr, f"{arguments}: {done.stderr}")
         verify(not (bundle / "calibration.json").exists(), "something was written")
         (bundle / "calibration.json").write_text("[]")
         done = calibrate(bundle, "--activate")
-        verify(done.returncode == 1 and "calibration.json: is no calibration of format 1" in done.stderr, done.stderr)
+        verify(done.returncode == 1 and "calibration.json: is not a calibration of format 1" in done.stderr, done.stderr)
 
     def test_a_site_where_all_alarms_can_be_calibrated(self, bundle, office):
         """
@@ -323,7 +323,7 @@ class TestCalibrate:
         path = bundle / "manifest.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "threshold": 1e-6}))
         done = calibrate(bundle, "--pcap", office[0], "--fpr", "0.02")
-        verify(done.returncode == 1 and "say --contaminated 0" in done.stderr and "eve.flows" not in done.stderr, done.stderr)
+        verify(done.returncode == 1 and "use --contaminated 0" in done.stderr and "eve.flows" not in done.stderr, done.stderr)
         told(bundle, "--pcap", office[0], "--fpr", "0.02", "--contaminated", "0")
 
     @pytest.mark.parametrize("broken", [{"active": 5}, {"history": {}}, {"history": [3], "active": None}, {"history": [{"id": 1}]}])
@@ -337,7 +337,7 @@ class TestCalibrate:
         path.write_text(json.dumps({**json.loads(path.read_text()), **broken}))
         for arguments in (("--show",), ("--revert",), ("--activate",)):
             done = calibrate(bundle, *arguments)
-            verify(done.returncode == 1 and f"{path}: makes no sense" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+            verify(done.returncode == 1 and f"{path}: is not valid" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
 
 
 class TestSample:
@@ -363,7 +363,7 @@ class TestSample:
         lines = eve.read_bytes().splitlines(keepends=True)
         eve.write_bytes(b"".join((*lines[:50], lines[50][:99], b"\n", *lines[51:70], b"\0\xff" * 99, b"\n", *lines[70:], *lines, lines[0][:40])))
         done = calibrate(bundle, "--eve", eve, "--fpr", "0.02")
-        verify(done.returncode == 0 and f"3 of {2 * len(lines) + 2} lines are not whole and were passed over; line 51 " in done.stderr, done.stderr)
+        verify(done.returncode == 0 and f"3 of {2 * len(lines) + 2} lines are incomplete and were skipped; line 51 " in done.stderr, done.stderr)
         eve.write_bytes(b"".join(line for pair in zip(lines, (line[:99] + b"\n" for line in lines)) for line in pair))
         for path in (eve, DEMO):
             done = calibrate(bundle, "--eve", path, "--fpr", "0.02")

@@ -203,7 +203,7 @@ class TestEvaluate:
         """Verify: one line that names what is missing."""
         (tmp_path / "t.csv").write_text("IN_BYTES,OUT_BYTES,Label\n" + "1,2,0\n3,4,1\n" * 6)
         done = evaluate(os.path.join(ROOT, "models", "default"), "--csv", tmp_path / "t.csv", "--out", tmp_path / "report")
-        verify(done.returncode == 1 and "are no columns of it" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
+        verify(done.returncode == 1 and "are not among its columns" in done.stderr and done.stderr.count("\n") == 1, done.stderr)
 
     def test_a_label_file_that_is_missing_is_named(self, data, tmp_path):
         """Verify: one line with the capture and the file."""

@@ -157,7 +157,7 @@ class TestXgboost:
         path.write_bytes(path.read_bytes()[:2000])
         done = tool("import-xgboost", path, "--features", ",".join(NAMES), "--out", tmp_path / "mine")
         verify(done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr)
-        verify(f"{path}: is no model that XGBoost" in done.stderr and ".so(" not in done.stderr, done.stderr)
+        verify(f"{path}: is not a model that XGBoost" in done.stderr and ".so(" not in done.stderr, done.stderr)
 
     def test_a_model_file_is_no_bundle(self, tmp_path, demo):
         """Verify: linejudge says which tools make one."""
@@ -232,7 +232,7 @@ class TestXgboost:
         """
         ids, rows, two, _ = demo
         filled = np.nan_to_num(rows, nan=-1)
-        for missing, said in ((0, "was trained to take 0 for a missing value"), (-1, None)):
+        for missing, said in ((0, "treats 0 as missing"), (-1, None)):
             model = xgboost.XGBClassifier(n_estimators=5, max_depth=4, missing=missing).fit(filled, two)
             model.save_model(tmp_path / "model.json")
             done = tool("import-xgboost", tmp_path / "model.json", "--features", ",".join(NAMES), "--out", tmp_path / "mine")

@@ -176,7 +176,7 @@ class TestCaptures:
         numpy.save(tmp_path / "array.npy", numpy.ones(3))
         for name in ("damaged.npz", "text.npz", "array.npy"):
             line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--table", tmp_path / name, "--out", tmp_path / "x")
-            verify(f"{name}: is no table" in line, line)
+            verify(f"{name}: is not a table" in line, line)
 
     def test_a_table_may_be_kept_by_two_at_once(self, data, tmp_path, monkeypatch):
         """
@@ -235,7 +235,7 @@ class TestCaptures:
         ("mal:*", "bad:*", "no such clause: bad:*"),
         ("mal:*", "mal:port=80", "no such condition: mal:port=80"),
         ("mal:*", "mal:peer=10.0.0:80", "'10.0.0' does not appear to be an IPv4"),
-        ("mal:*", "mal:ports=http", "http is no port"),
+        ("mal:*", "mal:ports=http", "http is not a port"),
         ("malicious", "evil", "class evil is none of benign, malicious, mixed"),
         ("scan-1.pcap", "scan-3.pcap", "scan-3.pcap is in line"),
         ("scan-1.pcap", "./scan-3.pcap", "scan-3.pcap is in line"),
@@ -266,7 +266,7 @@ class TestCaptures:
             line = refusal("--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "x")
             verify("l.tsv: names no captures" in line, line)
         line = refusal("--data", tmp_path / "none", "--labels", data / "LABELS.tsv", "--out", tmp_path / "x")
-        verify("none: is no folder of captures" in line, line)
+        verify("none: is not a folder of captures" in line, line)
 
     def test_archives_are_unpacked_and_one_that_is_cut_is_named(self, bundle, data, tmp_path):
         """
@@ -369,7 +369,7 @@ class TestCaptures:
             line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--out", out)
             verify("file: " in line or "/proc/x: " in line, line)
         line = refusal("--data", data, "--labels", data / "LABELS.tsv", "--out", tmp_path / ("long" * 16))
-        verify("the model's name, of 63 bytes at most" in line, line)
+        verify("the model's name, which is limited to 63 bytes" in line, line)
 
 
 class TestRecipe:

@@ -106,14 +106,14 @@ class TestTable:
         verify("sunday.csv: has other columns than" in line, line)
         for other in (tmp_path / "monday.csv", tmp_path / "elsewhere" / "monday.csv"):
             line = refusal("--csv", tmp_path / "monday.csv", "--csv", other, "--out", tmp_path / "x")
-            verify(f"{other}: is called as {tmp_path}/monday.csv is" in line, line)
+            verify(f"{other}: has the same name as {tmp_path}/monday.csv" in line, line)
 
     @pytest.mark.parametrize("text, said", [
-        (b"", "is no table"), (b"\xd4\xc3\xb2\xa1\x02\x00", "is no table"), (b"IN_BYTES,OUT_BYTES,Label\n", "no rows"),
-        (b"IN_BYTES;OUT_BYTES;Label\n1;2;0\n", "separated by semicolons: commas are wanted"),
-        (b"IN_BYTES\tOUT_BYTES\tLabel\n1\t2\t0\n", "separated by tabs: commas are wanted"),
+        (b"", "is not a table"), (b"\xd4\xc3\xb2\xa1\x02\x00", "is not a table"), (b"IN_BYTES,OUT_BYTES,Label\n", "no rows"),
+        (b"IN_BYTES;OUT_BYTES;Label\n1;2;0\n", "separated by semicolons: use commas"),
+        (b"IN_BYTES\tOUT_BYTES\tLabel\n1\t2\t0\n", "separated by tabs: use commas"),
         (b"IN_BYTES,OUT_BYTES,Label\n1,2\n", "line 2: 2 cells, and the header has 3"),
-        (b"IN_BYTES,OUT_BYTES,Label\nNaN,,0\nnan,inf,1\n", "no column that is a feature has a value"),
+        (b"IN_BYTES,OUT_BYTES,Label\nNaN,,0\nnan,inf,1\n", "none of the feature columns has a value"),
         (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n1,3,0\n", "every row is benign"),
         (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n1,3,1\n", "t.csv: 1 benign rows and 1 others: folds need 5 of each"),
         (b"IN_BYTES,OUT_BYTES,Label\n1,2,0\n\n,,\n1,3,\n", "t.csv: line 5: Label is empty"),

@@ -68,7 +68,7 @@ class TestWorth:
         (later / "manifest.json").write_text((later / "manifest.json").read_text().replace('"format": 1', '"format": 2'))
         (tmp_path / "l.tsv").write_text((data / "LABELS.tsv").read_text().replace(":*", ":peer=10.9.9.9"))
         (tmp_path / "file").write_text("")
-        for arguments, said in (((tmp_path / "none", *given, "--out", tmp_path / "r"), "none: is no model's folder"),
+        for arguments, said in (((tmp_path / "none", *given, "--out", tmp_path / "r"), "none: is not a model's folder"),
                                 ((later, *given, "--out", tmp_path / "r"), "later/manifest.json: format: is not 1"),
                                 ((bundle, "--data", data, "--labels", tmp_path / "l.tsv", "--out", tmp_path / "r"), "l.tsv: no flow of any capture"),
                                 ((bundle, *given, "--out", tmp_path / "file"), "file: File exists")):
@@ -137,10 +137,10 @@ class TestStudies:
         given = ("--data", data, "--labels", data / "LABELS.tsv")
         rows = [(f"{p}/1.pcap", "benign", "x", "benign:*") for p in ("smalllabs", "ndpi_apps", "iot_sentinel", "voice_command", "dns_tunnel_lab")]
         labels = training.write_labels(tmp_path / "l.tsv", [*rows, ("x/1.pcap", "malicious", "x", "mal:*")])
-        for arguments, said in ((("train-anomaly", *given, "--out", tmp_path / "file"), "file: is there, and no folder"),
+        for arguments, said in ((("train-anomaly", *given, "--out", tmp_path / "file"), "file: exists, and is not a folder"),
                                 (("train-anomaly", *given, "--out", tmp_path / "file" / "x"), "file: "),
                                 (("specialists", bundle, *given, "--out", tmp_path / "file" / "x"), "file/x: "),
-                                (("specialists", tmp_path / "none", *given), "none: is no model's folder"),
+                                (("specialists", tmp_path / "none", *given), "none: is not a model's folder"),
                                 (("specialists", other, *given), "other/manifest.json: format"),
                                 (("measures", bundle, *given, "--json", tmp_path / "file" / "m.json"), "file: "),
                                 (("calibration-study", bundle, *given), "LABELS.tsv: no benign capture of smalllabs/"),
@@ -165,5 +165,5 @@ class TestStudies:
         said = json.loads(done.stdout)[0]
         verify(3 * said["bytes"][0] == 2 * said["bytes"][1] and 2 * said["row_bytes"][0] == said["row_bytes"][1] and said["verdicts"] == 0, said)
         done = subprocess.run([tool, "/nonexistent"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-        verify(done.returncode == 1 and done.stderr == "tools/float32-cost: /nonexistent: is no model's folder: there is no manifest.json in it\n",
+        verify(done.returncode == 1 and done.stderr == "tools/float32-cost: /nonexistent: is not a model's folder: it has no manifest.json\n",
                done.stderr)

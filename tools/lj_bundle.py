@@ -43,9 +43,9 @@ def place_for(out):
     """Returns the absolute path of `out`; refuses one that cannot be written, before hours of work."""
     out = os.path.abspath(out)
     if os.path.exists(out) and not os.path.isdir(out):
-        raise ValueError(f"{out}: is there, and no folder")
+        raise ValueError(f"{out}: exists, and is not a folder")
     if len(os.path.basename(out).encode()) > NAME_BYTES:
-        raise ValueError(f"{out}: its last part is the model's name, of {NAME_BYTES} bytes at most")
+        raise ValueError(f"{out}: its last component is the model's name, which is limited to {NAME_BYTES} bytes")
     lj_tool.folder_of(out if os.path.exists(out) else os.path.dirname(out))
     return out
 

@@ -77,7 +77,7 @@ def _events(lines):
     if cut > number // 1000 + 2 or cut == number > 0:
         raise Unfit(first)
     if cut:
-        print(f"calibrate: {cut} of {number} lines are not whole and were passed over; {first}", file=sys.stderr)
+        print(f"calibrate: {cut} of {number} lines are incomplete and were skipped; {first}", file=sys.stderr)
 
 
 def read_eve(lines, model):
@@ -91,7 +91,7 @@ def read_eve(lines, model):
         except (KeyError, TypeError, ValueError) as error:
             raise Unfit(f"line {number} is not a flow event of linejudge's: {error!r}") from None
         if "decided" in event["ml"].get("marks", ()):
-            raise Unfit(f"line {number}: its score was decided early, and is a bound: calibrate by EVE of model.mode exact, or by a capture")
+            raise Unfit(f"line {number}: its score was decided early and is only a bound: calibrate with EVE of model.mode exact, or with a capture")
         if model not in scores:
             raise Unfit(f"line {number} was scored by {', '.join(scores)}, not by {model}")
         if scores[model] is not None:
@@ -172,14 +172,14 @@ def spread(flows, rate, shipped, believed, seed=1):
 def refuse_alerts_alone(flows, shipped):
     """Refuses EVE lines with alerts only: all flows are needed."""
     if len(flows) >= SUSPECT_FLOWS and all(flow.score >= shipped for flow in flows):
-        raise Unfit(f"all {len(flows)} flows alarm: of traffic as it is, eve.flows has to be all, not alerts")
+        raise Unfit(f"all {len(flows)} flows alarm: EVE lines of all flows are needed (eve.flows all, not alerts)")
 
 
 def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05, hours=None):
     """Returns an entry for calibration.json's history, without id. `flows`: all, or a Sample; `hours`: their duration, if it differs from the
     time between the first start and the last end."""
     if not flows:
-        raise Unfit("there is no flow to calibrate by")
+        raise Unfit("there are no flows to calibrate with")
     end_s = max(flow.time_s if flow.end_s is None else flow.end_s for flow in flows)
     hours = hours or max((end_s - min(flow.time_s for flow in flows)) / 3600, 1 / 3600)
     each = getattr(flows, "total", len(flows)) / len(flows)  # number of flows that each one represents
@@ -188,11 +188,11 @@ def calibrate(flows, shipped, fpr=None, alerts_per_hour=None, contaminated=0.05,
     aside = len(flows) - len(kept)
     if aside > contaminated * len(flows):
         worst = ", ".join(sorted(hosts, key=lambda h: (-hosts[h], h))[:5])
-        raise Unfit(f"{aside} of {len(flows)} flows alarm and are of hosts that do little else ({worst}): more than "
-                    f"--contaminated {contaminated:g}. Look at them first; if they are as they should be, say --contaminated 0, or train on them")
+        raise Unfit(f"{aside} of {len(flows)} flows alarm and belong to hosts that mostly alarm ({worst}): more than "
+                    f"--contaminated {contaminated:g}. Investigate these hosts; if they are benign, use --contaminated 0, or train on their traffic")
     rate = fpr if fpr is not None else alerts_per_hour * hours / (len(kept) * each)
     if not 0 < rate < 0.5:
-        raise Unfit(f"the budget is {rate:.4g} of all flows; over 0 and under 0.5 can be set")
+        raise Unfit(f"the budget is {rate:.4g} of all flows; it must be over 0 and under 0.5")
     believed = belief(kept, rate)
     threshold = between(threshold_for([f.score for f in kept], rate), shipped, believed)
     low, middle, high = spread(kept, rate, shipped, believed) or [None] * 3
@@ -225,17 +225,16 @@ def report(entry, shipped):
         lines.append(f"uncertainty: {low * per_hour:.4g} to {high * per_hour:.4g} an hour, {low:.4%} to {high:.4%} of flows (90 % of "
                      f"{SPLITS} splits by initiator and time, set on one half and counted on the other)")
     if entry["threshold"] < shipped:
-        lines.append(f"this traffic by itself is believed to {entry['believed']:.0%}; for the rest, the threshold as shipped")
+        lines.append(f"weight of this traffic in the threshold: {entry['believed']:.0%}; the rest is the shipped threshold")
     if traffic["set_aside"]:
         named = ", ".join(f"{host} ({n})" for host, n in list(traffic["suspected"].items())[:5])
-        lines.append(f"set aside: {traffic['set_aside']} alarming flows of hosts that do little else: {named}. Look at them: "
-                     f"they go on alarming, {traffic['set_aside'] / traffic['hours']:.4g} an hour besides")
+        lines.append(f"set aside: {traffic['set_aside']} alarming flows of hosts that mostly alarm: {named}. Investigate them: they keep alarming, {traffic['set_aside'] / traffic['hours']:.4g} an hour besides")
     if traffic["sampled"] < traffic["flows"]:
-        lines.append(f"measured on {traffic['sampled']} of them, drawn alike")
+        lines.append(f"measured on {traffic['sampled']} of them, a random sample")
     if not entry["enough"]:
-        lines.append(f"too little traffic for such a budget: under {ENOUGH} alerts are expected of all of it; take the uncertainty seriously")
+        lines.append(f"too little traffic for this budget: fewer than {ENOUGH} alerts are expected in all of it; mind the uncertainty")
     if entry["threshold"] >= 1:
-        lines.append("the model is sure of more flows than the budget allows: at this threshold next to nothing alarms")
+        lines.append("more flows than the budget allows have the maximum score: at this threshold almost nothing alarms")
     return "\n".join(lines)
 
 
@@ -253,7 +252,7 @@ class Bundle:
         self.folder = folder
         path = os.path.join(folder, "manifest.json")
         if not os.path.exists(path):
-            raise Unfit(f"{folder}: is no model's folder: there is no manifest.json in it")
+            raise Unfit(f"{folder}: is not a model's folder: it has no manifest.json")
         with open(path, encoding="utf-8") as file:
             self.manifest = json.load(file)
         self.name, self.shipped = self.manifest["name"], self.manifest["threshold"]
@@ -266,12 +265,11 @@ class Bundle:
                 with open(self.path, encoding="utf-8") as file:
                     kept = json.load(file)
             except ValueError as error:
-                raise Unfit(f"{self.path}: is no JSON: {error}") from None
+                raise Unfit(f"{self.path}: is not JSON: {error}") from None
             if not isinstance(kept, dict) or kept.get("format") != FORMAT or not {"booster_sha256", "active", "history"} <= kept.keys():
-                raise Unfit(f"{self.path}: is no calibration of format {FORMAT}")
+                raise Unfit(f"{self.path}: is not a calibration of format {FORMAT}")
             if not makes_sense(kept):
-                raise Unfit(f"{self.path}: makes no sense: its history is not what tools/calibrate writes, or the active one is not in it; without the "
-                            "file the model runs as shipped")
+                raise Unfit(f"{self.path}: is not valid: its history is not as tools/calibrate writes it, or lacks the active entry; without the file the model runs as shipped")
             # A calibration of another booster is ignored.
             if kept["booster_sha256"] == self.sha256:
                 self.kept = kept
@@ -279,14 +277,14 @@ class Bundle:
     def check_writable(self):
         """Called before traffic is observed, possibly for hours."""
         if not os.access(self.folder, os.W_OK):
-            raise Unfit(f"{self.folder}: cannot be written, and calibration.json is kept there")
+            raise Unfit(f"{self.folder}: cannot be written, but calibration.json belongs there")
 
     def as_it_is_now(self):
         """The bundle reread after its traffic was observed: meanwhile others may have calibrated, activated or reverted it, or replaced the
         model."""
         now = Bundle(self.folder)
         if now.sha256 != self.sha256:
-            raise Unfit(f"{self.folder}: has another model by now than the one whose scores were watched: nothing is changed")
+            raise Unfit(f"{self.folder}: its model was replaced while its scores were observed: nothing is changed")
         return now
 
     def entry(self, number):
@@ -307,7 +305,7 @@ class Bundle:
     def revert(self):
         """Reactivates the previous entry; returns its number, or None for the shipped threshold."""
         if self.kept["active"] is None:
-            raise Unfit(f"{self.path}: the threshold is as shipped: there is nothing to revert")
+            raise Unfit(f"{self.path}: the shipped threshold is active: there is nothing to revert")
         self.kept["active"] = self.entry(self.kept["active"]).get("before")
         return self.kept["active"]
 

@@ -61,7 +61,7 @@ class Dataset:
 
     def finish(self, names):
         if not self._parts:
-            raise ValueError("no flow of any capture is used, by their rules")
+            raise ValueError("no flow of any capture is used according to its rule")
         self.names = names
         self.x, self.y, self.capture, self.merged = (numpy.concatenate(column) for column in zip(*self._parts))
         del self._parts
@@ -100,7 +100,7 @@ class Dataset:
 def unpack(data):
     """The folder of the captures: `data` itself, or a temporary folder to which its archives are unpacked."""
     if not os.path.isdir(data):
-        raise ValueError(f"{data}: is no folder of captures")
+        raise ValueError(f"{data}: is not a folder of captures")
     if os.path.isdir(os.path.join(data, "traffic")):
         return os.path.join(data, "traffic"), None
     archives = sorted(f for f in os.listdir(data) if f.startswith("traffic-") and f.endswith(".tar.xz"))
@@ -246,8 +246,8 @@ def check_families(path, labels, lone):
     captures = collections.Counter(label["family"] for label in labels if label["class"] != "benign")
     alone = sorted(family for family, n in captures.items() if n == 1)
     if alone and lone is None:
-        raise ValueError(f"{path}: one capture alone of {', '.join(alone)}: no score of such a family is earned on captures not seen. "
-                         "Give it another, or choose --lone keep or --lone drop")
+        raise ValueError(f"{path}: only one capture of {', '.join(alone)}: such a family cannot be evaluated on unseen captures. "
+                         "Add another one, or choose --lone keep or --lone drop")
     return [label for label in labels if lone == "keep" or label["family"] not in alone]
 
 
@@ -291,7 +291,7 @@ def by_workers(work, jobs):
         try:
             yield from _uninterrupted(pool.map, work, jobs)
         except futures.process.BrokenProcessPool:
-            raise ValueError("a worker was killed, as the kernel does where memory ends: captures are merged in it, so give smaller ones") from None
+            raise ValueError("a worker was killed, probably for lack of memory: captures are merged in memory, so use smaller ones") from None
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -344,13 +344,13 @@ def restore(path, data, labels_path):
         with numpy.load(path) as file:
             kept = dict(file)
     except (ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError):
-        raise ValueError(f"{path}: is no table that an earlier run kept: remove it to extract anew") from None
+        raise ValueError(f"{path}: is not a table kept by an earlier run: remove it to extract again") from None
     if "labels" not in kept or str(kept["labels"]) != lj_digest.of_file(labels_path):
-        raise ValueError(f"{path}: was extracted by other labels than {labels_path}: remove it to extract anew")
+        raise ValueError(f"{path}: was extracted with other labels than {labels_path}: remove it to extract again")
     for field, digest, what in (("label_files", lj_digest.of_label_files, "file of labels"), ("captures_digest", lj_digest.of_captures, "capture")):
         before, now = str(kept.get(field, "")), digest(data, labels_path)
         if "" not in (before, now) and before != now:
-            raise ValueError(f"{path}: a {what} that {labels_path} names has changed: remove it to extract anew")
+            raise ValueError(f"{path}: a {what} that {labels_path} names has changed: remove it to extract again")
     dataset = Dataset.__new__(Dataset)
     for field in ("x", "y", "capture", "merged", "families", "publishers", "buckets"):
         setattr(dataset, field, kept[field])
@@ -364,7 +364,7 @@ def of_labels(path, dataset, labels_path, lone):
     wanted = {label["file"] for label in check_families(labels_path, [l for l in lj_labels.read(labels_path) if not is_suspect(l)], lone)}
     missing = sorted(wanted - set(dataset.captures))
     if missing:
-        raise ValueError(f"{path}: was extracted without {missing[0]}: remove it to extract anew")
+        raise ValueError(f"{path}: was extracted without {missing[0]}: remove it to extract again")
     chosen = numpy.array([file in wanted for file in dataset.captures])
     return dataset.only(chosen[dataset.capture] | ~dataset.real)
 
@@ -375,7 +375,7 @@ def obtain(data, labels_path, table=None, lone=None, made=False):
         dataset, left_out = restore(table, data, labels_path)
         dataset = of_labels(table, dataset, labels_path, lone).checked(table)
         if made and dataset.real.all():
-            raise ValueError(f"{table}: was extracted without attacks that are made: remove it to extract anew")
+            raise ValueError(f"{table}: was extracted without synthetic attacks: remove it to extract again")
         return dataset if made else dataset.only(dataset.real), left_out
     folder = os.path.dirname(os.path.abspath(table or "."))
     if table and not os.path.isdir(folder):

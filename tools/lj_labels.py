@@ -63,7 +63,7 @@ def _address(text):
 def _port(text):
     text = text.strip()
     if not text.isdigit() or int(text) > 65535:
-        raise ValueError(f"{text} is no port")
+        raise ValueError(f"{text} is not a port")
     return int(text)
 
 
@@ -72,7 +72,7 @@ def protocol(text):
     if text.isdigit() and int(text) < 256:
         return int(text)
     if text.lower() not in PROTOCOLS:
-        raise ValueError(f"{text} is no protocol: a number, or a name as tcp")
+        raise ValueError(f"{text} is not a protocol: use a number, or a name such as tcp")
     return PROTOCOLS[text.lower()]
 
 
@@ -80,14 +80,14 @@ def _seconds(text):
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{text} is no time in s since 1970") from None
+        raise ValueError(f"{text} is not a time in s since 1970") from None
 
 
 def _strange(classes):
     """A note on the classes of a label file that are neither benign nor malicious; None if there are none."""
     strange = sorted(set(classes) - CLASSES.keys())
     return f"{len([c for c in classes if c not in CLASSES])} of the {len(classes)} rows are neither benign nor malicious " \
-           f"({', '.join(strange[:3])}): what they name is not used" if strange else None
+           f"({', '.join(strange[:3])}): their flows are not used" if strange else None
 
 
 def _peer(text):
@@ -217,7 +217,7 @@ class PacketFile:
                 if label == "1":
                     marked.add(int(number))
         if line == 0:
-            raise ValueError(f"{path}: is empty; a line a packet is wanted, n;0 or n;1")
+            raise ValueError(f"{path}: is empty; it needs one line per packet, n;0 or n;1")
         return marked
 
     def __call__(self, flow):

@@ -127,8 +127,8 @@ def shared(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--shared", type=shared, default=0, help="addresses that private ones are folded into; 0: none are")
-    parser.add_argument("--attack", action="append", default=[], help="a capture that keeps its addresses; again for more")
+    parser.add_argument("--shared", type=shared, default=0, help="number of addresses that private ones are mapped to; 0: they are kept")
+    parser.add_argument("--attack", action="append", default=[], help="a capture that keeps its addresses; repeat for more")
     parser.add_argument("captures", nargs="+", help="CAPTURE or CAPTURE@OFFSET_S")
     arguments = parser.parse_args()
     lj_tool.run("tools/lj_merge.py", lambda: merge_files(arguments))

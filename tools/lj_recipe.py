@@ -164,8 +164,8 @@ def check_folds(dataset, fold):
     for k in range(FOLDS):
         for label, name in enumerate(("benign", "malicious")):
             if not ((fold == k) & (dataset.y == label) & dataset.real).any():
-                raise ValueError(f"fold {k + 1} of {FOLDS} has no {name} flow: captures without any, by their rules, leave too few others; "
-                                 "give more, or leave those out")
+                raise ValueError(f"fold {k + 1} of {FOLDS} has no {name} flow: according to their rules too few captures have any; "
+                                 "add captures that do, or remove those that do not")
 
 
 def cross_validate(dataset, columns, seed):

@@ -92,7 +92,7 @@ def captures(bundle, data, labels_path, per_family=0):
     if scratch is not None:
         scratch.cleanup()
     if not columns[0]:
-        raise ValueError(f"{labels_path}: no flow of any capture is used, by their rules")
+        raise ValueError(f"{labels_path}: no flow of any capture is used according to its rule")
     return lj_measures.Scored(*columns, hours)
 
 
@@ -126,7 +126,7 @@ def tables(bundle, paths, label, benign, family):
     wanted = [known.get(name.strip().lower(), name) for name in manifest["features"]]
     missing = [name for name, feature in zip(manifest["features"], wanted) if feature not in have]
     if missing:
-        raise ValueError(f"{paths[0]}: {len(missing)} of the model's features are no columns of it: {', '.join(missing[:5])}")
+        raise ValueError(f"{paths[0]}: {len(missing)} of the model's features are not among its columns: {', '.join(missing[:5])}")
     scores = _prove(bundle, manifest, dataset.x[:, [have[feature] for feature in wanted]])
     names = numpy.array(dataset.captures)[dataset.capture]
     return lj_measures.Scored(scores, dataset.y, dataset.family, names, dataset.publisher)

@@ -65,10 +65,10 @@ def _read(path):
         try:
             header = [name.strip() for name in next(reader, [])]
             if not any(header) or "\ufffd" in "".join(header):
-                raise ValueError(f"{path}: is no table: its first line is no header of columns, with commas between")
+                raise ValueError(f"{path}: is not a table: its first line is not a header of columns separated by commas")
             for separator, name in ((";", "semicolons"), ("\t", "tabs")):
                 if len(header) == 1 and separator in header[0]:
-                    raise ValueError(f"{path}: its columns are separated by {name}: commas are wanted")
+                    raise ValueError(f"{path}: its columns are separated by {name}: use commas")
             yield header
             for row in reader:
                 if not any(row):  # CIC-IDS2017's files contain many rows of only commas
@@ -135,7 +135,7 @@ def _part(path, columns, rows, benign):
     # inf is the result of a division by a duration of 0: treat it as missing.
     x[~numpy.isfinite(x)] = numpy.nan
     if numpy.isnan(x).all():
-        raise ValueError(f"{path}: of its {len(said)} rows no column that is a feature has a value")
+        raise ValueError(f"{path}: none of the feature columns has a value in any of its {len(said)} rows")
     return x, numpy.array([label.lower() not in benign for label in said], numpy.int8), families
 
 
@@ -155,7 +155,7 @@ def _check_names(paths):
     for path in paths:
         name = os.path.basename(path)
         if name in before:
-            raise ValueError(f"{path}: is called as {before[name]} is, and a table's name is its publisher: name one otherwise, as by a link")
+            raise ValueError(f"{path}: has the same name as {before[name]}, but a table's name is its publisher: rename one, for example by a link")
         before[name] = path
 
 

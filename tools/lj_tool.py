@@ -42,7 +42,7 @@ def manifest_of(bundle):
     """A bundle's manifest, after linejudge has checked the bundle."""
     path = os.path.join(bundle, "manifest.json")
     if not os.path.exists(path):
-        raise ValueError(f"{bundle}: is no model's folder: there is no manifest.json in it")
+        raise ValueError(f"{bundle}: is not a model's folder: it has no manifest.json")
     lj_foreign.check(bundle)
     with open(path, encoding="utf-8") as file:
         return json.load(file)
