@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bucket.h"
+#include "flow_id.h"
 #include "flow_log.h"
 #include "flow_table.h"
 #include "lookahead.h"
@@ -135,7 +136,7 @@ static void begin_flow(struct lj_flow_table *t, struct flow_slot *s, const struc
 		lj_count(t->counters, LJ_C_flow_hit, 1);
 		lj_count(t->counters, LJ_C_flow_continued, 1);
 	} else {
-		identity->flow_id = lj_flow_id(&p->key, p->time_ns);
+		identity->flow_id = flow_id_of(&p->key, p->time_ns);
 		s->initiator = initiator_of(p, identity);
 		lj_count(t->counters, LJ_C_flow_created, 1);
 	}

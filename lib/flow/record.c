@@ -1,6 +1,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "flow_id.h"
 #include "lj_record.h"
 
 static const struct {
@@ -30,14 +31,7 @@ uint8_t lj_due_ipfix(enum lj_due due)
 
 uint64_t lj_flow_id(const struct lj_flow_key *key, uint64_t first_ns)
 {
-	/* Digits of e. Must never change: ids are the same in every run and version. */
-	const uint64_t seed[4] = {0xb7e151628aed2a6a ^ first_ns, 0xbf7158809cf4f3c7,
-				  0x62e7160f38b4da56 ^ (first_ns << 32 | first_ns >> 32),
-				  0xa784d9045190cfef};
-	/* 63 bits: readers of EVE use signed integers. */
-	uint64_t id = lj_flow_key_hash(key, seed) >> 1;
-
-	return id != 0 ? id : 1;
+	return flow_id_of(key, first_ns);
 }
 
 /* Zeek's state of an endpoint; its "partial" (mid-stream) counts as inactive here. */

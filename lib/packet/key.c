@@ -3,16 +3,12 @@
 
 #include <sys/random.h>
 
-#include "key_hash.h"
+#include "lj_packet_hash.h"
 #include "lj_packet.h"
 
 uint64_t lj_flow_key_hash(const struct lj_flow_key *key, const uint64_t seed[4])
 {
-	struct key_words words;
-
-	_Static_assert(sizeof(*key) == sizeof(words), "the key is five words");
-	memcpy(&words, key, sizeof(words));
-	return key_hash(words, seed);
+	return lj_key_hash(lj_key_words(key), seed);
 }
 
 void lj_parser_init(struct lj_parser *p, struct lj_counters *counters, bool random_seed, bool outer)

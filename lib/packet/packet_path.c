@@ -7,7 +7,7 @@
 #include <rte_byteorder.h>
 #include <rte_prefetch.h>
 
-#include "key_hash.h"
+#include "lj_packet_hash.h"
 #include "parse.h"
 
 #define PREFETCH_AHEAD 8
@@ -55,9 +55,10 @@ static inline void ask_for_index(const struct lj_parser *p, uint64_t hash)
 	rte_prefetch0(p->index + (hash & p->index_mask) * RTE_CACHE_LINE_SIZE);
 }
 
-static inline void put_hash(const struct lj_parser *p, struct lj_packet *packet, struct key_words w)
+static inline void put_hash(const struct lj_parser *p, struct lj_packet *packet,
+			    struct lj_key_words w)
 {
-	packet->hash = key_hash(w, p->seed);
+	packet->hash = lj_key_hash(w, p->seed);
 	ask_for_index(p, packet->hash);
 }
 
@@ -92,9 +93,9 @@ static inline void put_key_ipv4(const struct lj_parser *p, struct lj_packet *pac
 	_mm_storel_epi64((__m128i *)packet->key.port, last);
 	packet->side = _mm_movemask_pd(_mm_castsi128_pd(swapped)) & 1;
 	put_hash(p, packet,
-		 (struct key_words){.b = (uint64_t)_mm256_extract_epi64(ends, 1),
-				    .d = (uint64_t)_mm256_extract_epi64(ends, 3),
-				    .e = (uint64_t)_mm_cvtsi128_si64(last)});
+		 (struct lj_key_words){.b = (uint64_t)_mm256_extract_epi64(ends, 1),
+				       .d = (uint64_t)_mm256_extract_epi64(ends, 3),
+				       .e = (uint64_t)_mm_cvtsi128_si64(last)});
 }
 
 static inline void put_key_ipv6(const struct lj_parser *p, struct lj_packet *packet,
@@ -107,7 +108,7 @@ static inline void put_key_ipv6(const struct lj_parser *p, struct lj_packet *pac
 	uint32_t differ = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(src, dst));
 	uint32_t lower = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(src, dst), src));
 	const uint8_t *first, *second;
-	struct key_words w;
+	struct lj_key_words w;
 	bool swapped;
 
 	lower = (lower & 0xffff) | (uint32_t)(ports >> 16 > (uint16_t)ports) << 16;
@@ -116,8 +117,8 @@ static inline void put_key_ipv6(const struct lj_parser *p, struct lj_packet *pac
 	second = ip + 24 - 16 * swapped;
 	_mm_storeu_si128((__m128i *)packet->key.addr[0], _mm_loadu_si128((const __m128i *)first));
 	_mm_storeu_si128((__m128i *)packet->key.addr[1], _mm_loadu_si128((const __m128i *)second));
-	w = (struct key_words){load64(first), load64(first + 8), load64(second),
-			       load64(second + 8)};
+	w = (struct lj_key_words){load64(first), load64(first + 8), load64(second),
+				  load64(second + 8)};
 	w.e = (swapped ? ports : ports << 16 | ports >> 16) | (uint64_t)ip[6] << 32 |
 	      UINT64_C(6) << 40;
 	memcpy(packet->key.port, &w.e, sizeof(w.e));
