@@ -80,6 +80,7 @@ struct lj_flow_table {
 	uint16_t loss_epoch; /* incremented when packets were lost before they got here */
 
 	uint64_t tick;			  /* the wheel has been visited up to here */
+	uint64_t nearest;		  /* no records are filed under an earlier tick */
 	uint64_t filed_words;		  /* a bit for each word of `filed` that is not 0 */
 	uint64_t filed[WHEEL_SLOTS / 64]; /* a bit for each wheel slot that has records */
 	uint32_t slot[WHEEL_SLOTS];	  /* first record of each wheel slot; NONE */
@@ -186,8 +187,8 @@ struct lj_flow *young_end(struct lj_flow_table *t, struct flow_slot *s);
 
 /* The first record of the first wheel list that is not empty; NONE in an empty table. */
 uint32_t wheel_first(struct lj_flow_table *t);
-/* The flow to be evicted: see lj_flow_update(). NULL in an empty table. Its record may be lent. */
-struct flow_slot *wheel_nearest(struct lj_flow_table *t);
+/* wheel_nearest() when more than one flow may have to be looked at. */
+struct flow_slot *wheel_search(struct lj_flow_table *t);
 
 /* Removes the flow from the table and makes it due for `reason`. Returns the due record. */
 struct lj_flow *flow_end(struct lj_flow_table *t, struct flow_slot *s, enum lj_due reason,

@@ -38,27 +38,33 @@ static inline uint64_t deadline_tick(const struct lj_flow_table *t, const struct
 	return wheel_deadline(t, s) / LJ_FLOW_TICK_NS + 1;
 }
 
-/* Inserts the flow into the list of its deadline; `index` is its slot. */
-static inline void wheel_file(struct lj_flow_table *t, const struct flow_slot *s, uint32_t index)
+/* Inserts slot `index` into the list of `tick`, or the nearest that the wheel has. */
+static inline void wheel_insert(struct lj_flow_table *t, uint32_t index, uint64_t tick)
 {
 	struct flow_link *link = &t->links[index];
-	uint64_t tick = deadline_tick(t, s);
-	uint32_t slot, *first;
+	uint32_t slot, next;
 
-	if (tick <= t->tick)
-		tick = t->tick + 1;
-	if (tick >= t->tick + WHEEL_SLOTS)
-		tick = t->tick + WHEEL_SLOTS - 1;
+	tick = RTE_MAX(tick, t->tick + 1);
+	tick = RTE_MIN(tick, t->tick + WHEEL_SLOTS - 1);
+	t->nearest = RTE_MIN(t->nearest, tick);
 	slot = (uint32_t)(tick % WHEEL_SLOTS);
-	first = &t->slot[slot];
+	next = t->slot[slot];
+	t->slot[slot] = index;
+	link->wheel_slot = (uint16_t)slot;
+	link->next = next;
+	link->prev = NONE;
+	if (likely(next != NONE)) {
+		t->links[next].prev = index;
+		return;
+	}
 	t->filed[slot / 64] |= 1ULL << slot % 64;
 	t->filed_words |= 1ULL << slot / 64;
-	link->wheel_slot = (uint16_t)slot;
-	link->next = *first;
-	link->prev = NONE;
-	if (*first != NONE)
-		t->links[*first].prev = index;
-	*first = index;
+}
+
+/* The same by the flow's deadline; `index` is its slot. */
+static inline void wheel_file(struct lj_flow_table *t, const struct flow_slot *s, uint32_t index)
+{
+	wheel_insert(t, index, deadline_tick(t, s));
 }
 
 static inline void note_empty(struct lj_flow_table *t, uint32_t slot)
@@ -80,6 +86,24 @@ static inline void wheel_remove(struct lj_flow_table *t, uint32_t index)
 		t->links[link->next].prev = link->prev;
 	else if (link->prev == NONE)
 		note_empty(t, link->wheel_slot);
+}
+
+/* Whether the first slot that has records is known. */
+static inline bool is_nearest(const struct lj_flow_table *t)
+{
+	return t->nearest > t->tick && t->slot[t->nearest % WHEEL_SLOTS] != NONE;
+}
+
+/* The flow to be evicted: see lj_flow_update(). NULL in an empty table. Its record may be lent. */
+static inline struct flow_slot *wheel_nearest(struct lj_flow_table *t)
+{
+	if (likely(is_nearest(t))) {
+		struct flow_slot *s = slot_at(t, t->slot[t->nearest % WHEEL_SLOTS]);
+
+		if (likely(deadline_tick(t, s) <= t->nearest))
+			return s;
+	}
+	return wheel_search(t);
 }
 
 #endif

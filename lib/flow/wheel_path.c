@@ -8,7 +8,7 @@
 #define LOOKS_PER_DUE 8
 
 /* The tick of the first slot that has records; the table is not empty. */
-static uint64_t first_tick(const struct lj_flow_table *t)
+static __rte_noinline uint64_t find_tick(const struct lj_flow_table *t)
 {
 	uint32_t from = (uint32_t)((t->tick + 1) % WHEEL_SLOTS), word = from / 64;
 	uint64_t slots = t->filed[word] & UINT64_MAX << from % 64, words;
@@ -23,12 +23,20 @@ static uint64_t first_tick(const struct lj_flow_table *t)
 	return t->tick + 1 + from;
 }
 
+/* The same, which in a full table is nearly always the one of the last time. */
+static inline uint64_t first_tick(struct lj_flow_table *t)
+{
+	if (!is_nearest(t))
+		t->nearest = find_tick(t);
+	return t->nearest;
+}
+
 uint32_t wheel_first(struct lj_flow_table *t)
 {
 	return t->active > 0 ? t->slot[first_tick(t) % WHEEL_SLOTS] : NONE;
 }
 
-struct flow_slot *wheel_nearest(struct lj_flow_table *t)
+struct flow_slot *wheel_search(struct lj_flow_table *t)
 {
 	struct flow_slot *oldest = NULL;
 
@@ -174,8 +182,10 @@ uint16_t lj_flow_advance(struct lj_flow_table *t, uint64_t clock_ns, uint64_t se
 		v.looks = v.room = UINT32_MAX;
 	wheel_begin(t, target);
 	/* After a long silence one turn of the wheel looks at every record. */
-	if (target > t->tick + WHEEL_SLOTS)
+	if (target > t->tick + WHEEL_SLOTS) {
 		t->tick = target - WHEEL_SLOTS;
+		t->nearest = 0;
+	}
 	if (t->tick < target && begin_collecting(t)) {
 		turn(t, target, &v);
 		if (t->config.ordered)
