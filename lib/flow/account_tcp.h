@@ -131,14 +131,20 @@ static inline uint8_t history_kinds(uint8_t flags, uint32_t payload_bytes, uint1
 	return kinds;
 }
 
-/* Appends the letters of `kinds`, which are new for the side, to the record's history at `at`. */
-static inline void put_history(struct lj_flow *f, int side, uint32_t kinds, uint32_t at)
+/* Appends the letters of `kinds` to the record's history at `at`. */
+static inline void put_letters(struct lj_flow *f, int side, uint32_t kinds, uint32_t at)
 {
 	static const char letters[2][9] = {"SHADFRTW", "shadfrtw"};
 
+	for (char *to = f->history + at; kinds != 0; kinds &= kinds - 1)
+		*to++ = letters[side][__builtin_ctz(kinds)];
+}
+
+/* The same for kinds which are new for the side. */
+static inline void put_history(struct lj_flow *f, int side, uint32_t kinds, uint32_t at)
+{
 	f->tcp[side].history |= (uint8_t)kinds;
-	for (; kinds != 0; kinds &= kinds - 1)
-		f->history[at++] = letters[side][__builtin_ctz(kinds)];
+	put_letters(f, side, kinds, at);
 }
 
 /* Appends the letters of those `kinds` that are new for the side. */

@@ -59,35 +59,44 @@ static inline void log_packet(struct lj_flow_table *t, struct flow_slot *s,
 		slot_fold(t, s, FLOW_LOG);
 }
 
-/* Whether a new or young flow stays young with a packet that cannot be logged. */
-static inline bool stays_young(const struct flow_slot *s, const struct lj_packet *p)
+/* Whether the packet, which is one of the first of a young flow, can be kept in its slot. */
+static inline bool can_keep(const struct lj_packet *p)
 {
 	bool dns = p->key.proto == IPPROTO_UDP && p->application != LJ_APPLICATION_FTP_REPLY;
 
-	return s->young && s->packets < FIRST_PACKETS && s->state == LJ_FLOW_OPEN &&
-	       p->time_ns >= s->last_ns &&
-	       (p->plain || (p->l3_bytes <= UINT16_MAX && p->fragment == LJ_FRAGMENT_NONE &&
-			     (p->application == LJ_APPLICATION_NONE || dns)));
+	return p->plain || (p->l3_bytes <= UINT16_MAX && p->fragment == LJ_FRAGMENT_NONE &&
+			    (p->application == LJ_APPLICATION_NONE || dns));
 }
 
-static inline void keep_first(struct flow_slot *s, const struct lj_packet *p, int side)
+/* Whether a young flow stays young with a packet that cannot be logged. */
+static inline bool stays_young(const struct flow_slot *s, const struct lj_packet *p)
 {
-	struct first_packet *y = &s->first[s->packets];
+	return s->young && s->packets < FIRST_PACKETS && s->state == LJ_FLOW_OPEN &&
+	       p->time_ns >= s->last_ns && can_keep(p);
+}
+
+static inline void put_first(struct first_packet *y, const struct lj_packet *p, uint32_t side)
+{
 	/* The 16-bit lanes that differ from the packet's. */
 	const uint32_t bytes = (p->l3_bytes & UINT16_MAX) | p->payload_bytes << 16;
-	const uint32_t rest = (p->l4_header_bytes / 4u & 0xf) | (p->application & 3u) << 4 |
-			      ((uint32_t)side & 1) << 6;
+	const uint32_t rest =
+		(p->l4_header_bytes / 4u & 0xf) | (p->application & 3u) << 4 | side << 6;
 	__m128i kept = _mm_loadu_si128((const __m128i *)&p->log_gap);
 
 	kept = _mm_insert_epi32(kept, (int)bytes, 0);
 	kept = _mm_insert_epi16(kept, p->tcp_mss, 4);
 	kept = _mm_insert_epi16(kept, (int)(p->tcp_wscale | rest << 8), 7);
 	_mm_store_si128((__m128i *)y, kept);
-	if (p->application != LJ_APPLICATION_NONE) {
+	if (unlikely(p->application != LJ_APPLICATION_NONE)) {
 		y->dns_ttl = p->dns_ttl;
 		y->dns_id = p->dns_id;
 		y->dns_type = p->dns_type;
 	}
+}
+
+static inline void keep_first(struct flow_slot *s, const struct lj_packet *p, int side)
+{
+	put_first(&s->first[s->packets], p, (uint32_t)side & 1);
 	s->heard |= (uint8_t)(1u << side) & 3;
 	count_packet(s, p);
 }

@@ -2,24 +2,22 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "begin.h"
 #include "bucket.h"
-#include "flow_id.h"
 #include "flow_log.h"
 #include "flow_table.h"
 #include "lookahead.h"
 #include "slot.h"
 #include "wheel.h"
-
-#define WELL_KNOWN_PORTS 1024
+#include "young.h"
 
 /* Who acknowledges has heard the other end: when we have not, a direction does not reach us. A scan
  * or a flood has no third packet, and a refusal is an RST. */
-static void count_half(struct lj_flow_table *t, const struct lj_flow *f)
+static __rte_noinline void count_half(struct lj_flow_table *t, const struct lj_flow *f)
 {
 	uint8_t flags;
 
-	/* First what needs no line more: a flood ends flows of one packet. */
-	if (f->key.proto != IPPROTO_TCP || f->packets < 3)
+	if (f->key.proto != IPPROTO_TCP)
 		return;
 	flags = f->tcp[0].flags_all | f->tcp[1].flags_all;
 	if ((flags & LJ_TCP_RST) || !(flags & LJ_TCP_ACK))
@@ -28,8 +26,39 @@ static void count_half(struct lj_flow_table *t, const struct lj_flow *f)
 	lj_count(t->counters, LJ_C_flow_half_heard, f->heard != 3);
 }
 
-struct lj_flow *flow_end(struct lj_flow_table *t, struct flow_slot *s, enum lj_due reason,
-			 struct lj_order order)
+/* The record of a flow that ends, without the head. */
+static __rte_noinline struct lj_flow *record_end(struct lj_flow_table *t, struct flow_slot *s)
+{
+	struct lj_flow *f;
+
+	if (s->young)
+		return young_end(t, s);
+	f = record_of(t, s);
+	account_log(&s->head, f, s->log, 0, s->pending, t->config.keep);
+	return f;
+}
+
+/* The due record's head; the slot is no flow's any more. */
+static inline void close_record(struct lj_flow_table *t, struct flow_slot *s, struct lj_flow *f,
+				enum lj_due reason, struct lj_order order)
+{
+	const uint64_t cleared = (uint64_t)(TAIL_STATE | TAIL_YOUNG | TAIL_PENDINGS | TAIL_DUES)
+				 << TAIL_UPPER;
+	const uint64_t ended = (uint64_t)(LJ_FLOW_ENDED | (uint32_t)reason << TAIL_DUE)
+			       << TAIL_UPPER;
+	const uint64_t tail = (tail_of(s) & ~cleared) | ended;
+
+	copy_half_line(f, s);
+	copy_half_line((uint8_t *)f + 32, (const uint8_t *)s + 32);
+	memcpy(&f->packets, &tail, sizeof(tail));
+	s->state = LJ_FLOW_FREE;
+	f->order = order;
+	f->lossy = f->loss_epoch != t->loss_epoch;
+}
+
+/* See flow_end(). */
+static __rte_always_inline struct lj_flow *end_flow(struct lj_flow_table *t, struct flow_slot *s,
+						    enum lj_due reason, struct lj_order order)
 {
 	static const enum lj_counter counter[LJ_DUES] = {
 		[LJ_DUE_IDLE] = LJ_C_flow_ended_idle,
@@ -40,29 +69,31 @@ struct lj_flow *flow_end(struct lj_flow_table *t, struct flow_slot *s, enum lj_d
 		[LJ_DUE_EVICTED] = LJ_C_flow_ended_evicted,
 	};
 	uint32_t index = index_of(t, s);
-	struct lj_flow *f = record_at(t, index);
+	struct lj_flow *f;
 
 	bucket_erase(t, index);
 	wheel_remove(t, index);
-	if (s->young)
-		f = young_end(t, s);
-	else
-		account_log(&s->head, f, s->log, 0, s->pending, t->config.keep);
-	*head_of(f) = s->head;
-	s->state = LJ_FLOW_FREE;
-	f->young = 0;
-	f->pending = 0;
-	if (t->config.keep & LJ_KEEP_TCP)
+	/* Nearly all flows of a flood or a scan. */
+	if (s->young && s->packets == 1) {
+		f = record_for(t, index);
+		write_single(t, s, f);
+	} else {
+		f = record_end(t, s);
+	}
+	close_record(t, s, f, reason, order);
+	if (unlikely(f->packets > 2) && (t->config.keep & LJ_KEEP_TCP))
 		count_half(t, f);
-	f->state = LJ_FLOW_ENDED;
-	f->due = (uint8_t)reason;
-	f->order = order;
-	f->lossy = f->loss_epoch != t->loss_epoch;
 	t->active--;
 	lj_count(t->counters, counter[reason], 1);
 	lj_count(t->counters, LJ_C_flow_ended, 1);
 	lj_count(t->counters, LJ_C_flow_due, 1);
 	return f;
+}
+
+struct lj_flow *flow_end(struct lj_flow_table *t, struct flow_slot *s, enum lj_due reason,
+			 struct lj_order order)
+{
+	return end_flow(t, s, reason, order);
 }
 
 struct lj_flow *flow_early(struct lj_flow_table *t, struct flow_slot *s, enum lj_due reason,
@@ -80,69 +111,6 @@ struct lj_flow *flow_early(struct lj_flow_table *t, struct flow_slot *s, enum lj
 	lj_count(t->counters, LJ_C_flow_early, 1);
 	lj_count(t->counters, LJ_C_flow_due, 1);
 	return f;
-}
-
-/*
- * Who began: the sender, unless this is an answer: a SYN-ACK, or from a well-known port to a high
- * one in the middle of a connection.
- */
-static uint8_t initiator_of(const struct lj_packet *p, struct lj_flow_identity *identity)
-{
-	uint16_t from = p->key.port[p->side], to = p->key.port[!p->side];
-
-	if (p->key.proto != IPPROTO_TCP)
-		return p->side;
-	if (p->tcp_flags & LJ_TCP_SYN) {
-		identity->flipped = (p->tcp_flags & LJ_TCP_ACK) != 0;
-	} else {
-		identity->midstream = 1;
-		identity->flipped = from < WELL_KNOWN_PORTS && to >= WELL_KNOWN_PORTS;
-	}
-	return identity->flipped ? !p->side : p->side;
-}
-
-/* Begins a young flow with the packet; `before` is the part it goes on from, or NULL. */
-static void begin_flow(struct lj_flow_table *t, struct flow_slot *s, const struct lj_packet *p,
-		       const struct lj_flow *before)
-{
-	struct lj_flow_identity *identity = &s->identity;
-	const uint32_t index = index_of(t, s);
-
-	s->head = (struct lj_flow_head){
-		.key = p->key,
-		.first_ns = p->time_ns,
-		.last_ns = p->time_ns,
-		.state = LJ_FLOW_OPEN,
-		.young = 1,
-		.pending = YOUNG_LOG,
-	};
-	*identity = (struct lj_flow_identity){
-		.hash = p->hash,
-		.index = index,
-		.vlan = p->vlan,
-		.loss_epoch = t->loss_epoch,
-		.tunnel = p->tunnel,
-		.icmp_type = p->icmp_type,
-		.icmp_code = p->icmp_code,
-	};
-	wheel_begin(t, p->time_ns / LJ_FLOW_TICK_NS);
-	if (before != NULL) {
-		identity->flow_id = before->flow_id;
-		identity->flipped = before->flipped;
-		identity->midstream = p->key.proto == IPPROTO_TCP;
-		identity->part = (uint16_t)(before->part + 1);
-		s->initiator = before->initiator;
-		s->early = before->early;
-		lj_count(t->counters, LJ_C_flow_hit, 1);
-		lj_count(t->counters, LJ_C_flow_continued, 1);
-	} else {
-		identity->flow_id = flow_id_of(&p->key, p->time_ns);
-		s->initiator = initiator_of(p, identity);
-		lj_count(t->counters, LJ_C_flow_created, 1);
-	}
-	bucket_insert(t, index, p->hash);
-	wheel_file(t, s, index);
-	t->active++;
 }
 
 /*
@@ -222,11 +190,14 @@ static enum room make_room(struct lj_flow_table *t, const struct lj_packet *p, s
 	t->evict_next = NONE;
 	if (t->active < t->config.capacity)
 		return ROOM;
-	s = chosen != NONE && is_live(slot_at(t, chosen)) ? slot_at(t, chosen) : wheel_nearest(t);
+	if (unlikely(chosen != NONE) && is_live(slot_at(t, chosen)))
+		s = slot_at(t, chosen);
+	else
+		s = wheel_nearest(t);
 	if (s == NULL)
 		return ROOM_NONE;
 	if (s->due == LJ_DUE_NOT) {
-		collect(c, flow_end(t, s, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie}));
+		collect(c, end_flow(t, s, LJ_DUE_EVICTED, (struct lj_order){p->seq, c->tie}));
 		return ROOM;
 	}
 	if (c->n == 0)
@@ -285,6 +256,44 @@ static inline struct flow_slot *slot_of(const struct lj_flow_table *t, const str
 	return bucket_find(t, &p->key, p->hash);
 }
 
+/* What a packet does besides being counted: it may close its flow, or make it due. */
+static inline void follow(struct lj_flow_table *t, struct flow_slot *s, const struct lj_packet *p,
+			  struct collected *c)
+{
+	if (!p->plain && p->key.proto == IPPROTO_TCP && (p->tcp_flags & (LJ_TCP_FIN | LJ_TCP_RST)))
+		follow_tcp(t, s, p, p->side ^ s->initiator);
+	if (unlikely(s->packets > t->quick.packets && !s->early))
+		collect(c, flow_early(t, s, LJ_DUE_EARLY_PACKETS, p->time_ns,
+				      (struct lj_order){p->seq, c->tie}));
+}
+
+/* A packet of no flow, which begins one. */
+static bool update_new(struct lj_flow_table *t, const struct lj_packet *p, struct collected *c,
+		       const struct lj_flow *before)
+{
+	enum room room = make_room(t, p, c);
+	struct flow_slot *s;
+	uint32_t index;
+	bool kept;
+
+	if (room == ROOM_LATER)
+		return false;
+	c->others++;
+	index = room == ROOM ? slot_take(t) : NONE;
+	if (unlikely(index == NONE)) {
+		lj_count(t->counters, LJ_C_flow_refused, 1);
+		return true;
+	}
+	kept = begin_flow(t, index, p, before);
+	s = slot_at(t, index);
+	if (t->config.begun && before == NULL)
+		tell_begun(t, s, p, c);
+	if (unlikely(!kept))
+		add_packet(t, s, p, p->side ^ s->initiator);
+	follow(t, s, p, c);
+	return true;
+}
+
 /* Any packet; `guess` is the slot it seems to be of. False when it has to wait until what is due
  * has been settled. Not inlined: what is quick has its registers for itself. */
 static __rte_noinline bool update_one(struct lj_flow_table *t, struct flow_slot *guess,
@@ -292,33 +301,14 @@ static __rte_noinline bool update_one(struct lj_flow_table *t, struct flow_slot 
 {
 	struct flow_slot *s = slot_of(t, p, guess);
 	const struct lj_flow *before = NULL;
-	int side;
 
 	c->tie = 0;
 	if (s != NULL && !judge(t, &s, p, c, &before))
 		return false;
-	if (unlikely(s == NULL)) {
-		enum room room = make_room(t, p, c);
-
-		if (room == ROOM_LATER)
-			return false;
-		c->others++;
-		s = room == ROOM ? slot_take(t) : NULL;
-		if (s == NULL) {
-			lj_count(t->counters, LJ_C_flow_refused, 1);
-			return true;
-		}
-		begin_flow(t, s, p, before);
-		if (t->config.begun && before == NULL)
-			tell_begun(t, s, p, c);
-	}
-	side = p->side ^ s->initiator;
-	add_packet(t, s, p, side);
-	if (!p->plain && p->key.proto == IPPROTO_TCP && (p->tcp_flags & (LJ_TCP_FIN | LJ_TCP_RST)))
-		follow_tcp(t, s, p, side);
-	if (unlikely(s->packets >= t->config.classify_at && !s->early && t->config.classify_at > 0))
-		collect(c, flow_early(t, s, LJ_DUE_EARLY_PACKETS, p->time_ns,
-				      (struct lj_order){p->seq, c->tie}));
+	if (s == NULL)
+		return update_new(t, p, c, before);
+	add_packet(t, s, p, p->side ^ s->initiator);
+	follow(t, s, p, c);
 	return true;
 }
 

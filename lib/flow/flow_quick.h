@@ -17,6 +17,7 @@
  */
 #define TAIL_UPPER     32
 #define TAIL_STATE     0x7fU
+#define TAIL_YOUNG     0x80U
 #define TAIL_INITIATOR 8 /* bits from here on */
 #define TAIL_EARLY     (1U << 9)
 #define TAIL_HEARD     10

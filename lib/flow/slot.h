@@ -9,12 +9,12 @@
 #include "account.h"
 #include "flow_table.h"
 
-/* A free slot, not cleared; NULL if all are in use or their records lent. */
-static inline struct flow_slot *slot_take(struct lj_flow_table *t)
+/* A free slot, not cleared; NONE if all are in use or their records lent. */
+static inline uint32_t slot_take(struct lj_flow_table *t)
 {
 	if (t->n_free > 0)
-		return slot_at(t, t->free[--t->n_free]);
-	return t->high_water < t->capacity ? slot_at(t, t->high_water++) : NULL;
+		return t->free[--t->n_free];
+	return t->high_water < t->capacity ? t->high_water++ : NONE;
 }
 
 /* The parts of its record that an ended flow has written. The record must be up to date. */
