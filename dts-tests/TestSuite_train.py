@@ -17,7 +17,7 @@ import xgboost
 from sklearn.metrics import roc_auc_score
 
 from framework import training
-from framework.linejudge import TOOLS, events, replay, run, verify
+from framework.linejudge import TIMEOUT_S, TOOLS, events, replay, run, verify
 from framework.training import ATTACKS, refusal, train, write_labels
 
 sys.path.insert(0, TOOLS)
@@ -340,6 +340,17 @@ class TestCaptures:
             verify(process.returncode == 1 and said.endswith("tools/train: interrupted\n") and "Traceback" not in said, said)
         verify({path: path.read_bytes() for path in old.rglob("*") if path.is_file()} == before, "the bundle changed")
         verify(os.listdir(tmp_path) == ["mine"], f"left behind: {os.listdir(tmp_path)}")
+
+    def test_an_interrupt_within_a_destructor_is_not_lost(self):
+        """
+        Steps: have Ctrl-C come while an object's destructor runs, where Python drops the exception.
+        Verify: the tool ends all the same, in one line.
+        """
+        work = ("class Closed:\n    def __del__(self):\n        signal.raise_signal(signal.SIGINT)\n"
+                "def work():\n    Closed()\n    time.sleep(5)\n    sys.exit(0)\n")
+        done = subprocess.run([sys.executable, "-c", f"import signal, sys, time\nimport lj_tool\n{work}lj_tool.run('tool', work)"], cwd=TOOLS, timeout=TIMEOUT_S,
+                              stderr=subprocess.PIPE, text=True, check=False)
+        verify(done.returncode == 1 and done.stderr == "tool: interrupted\n", done.stderr)
 
     def test_a_worker_that_is_killed_ends_it(self, data, tmp_path):
         """

@@ -4,14 +4,25 @@ import argparse
 import errno
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
 
 import lj_foreign
 
 
+def _interrupt_again(dropped):
+    """For sys.unraisablehook. Python drops an exception that is raised in a destructor or a callback, even Ctrl-C's: so that one is sent again."""
+    if dropped.exc_type is KeyboardInterrupt:
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(dropped)
+
+
 def run(name, work):
     """Runs work(); errors that the user can fix exit with 1 and one line."""
+    sys.unraisablehook = _interrupt_again
     try:
         work()
     except OSError as error:
