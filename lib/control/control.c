@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_telemetry.h>
+
 #include "lj_log.h"
 
 const struct command commands[] = {
@@ -12,6 +14,12 @@ const struct command commands[] = {
 #undef LJ_COMMAND
 };
 const size_t n_commands = RTE_DIM(commands);
+
+#define LJ_COMMAND(words, param, function, help)                                                   \
+	_Static_assert(sizeof(help) <= RTE_TEL_MAX_STRING_LEN,                                     \
+		       "telemetry does not register a longer help: " words);
+#include "commands.def"
+#undef LJ_COMMAND
 
 struct lj_control *lj_control_create(struct lj_pipeline *p, const struct lj_config *config,
 				     struct lj_error *err)
