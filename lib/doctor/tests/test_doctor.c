@@ -1,4 +1,5 @@
-/* Tests that need no file tree; dts-tests/TestSuite_doctor.py has those that do. */
+/* Tests that need no file tree; dts-tests/TestSuite_doctor.py and TestSuite_doctor_ports.py have
+ * those that do. */
 #include <string.h>
 
 #include "lj_doctor.h"
