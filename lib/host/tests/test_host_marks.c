@@ -1,4 +1,4 @@
-/* Contexts when more is marked than there is room for. */
+/* Contexts when more is marked than there is room for, and which parts are kept. */
 #include "host_fixture.h"
 
 #define FACTS 60000
@@ -79,10 +79,50 @@ static void what_else_is_asked_for_changes_nothing(void)
 	}
 }
 
+/* Whether an opening is kept for a flow that begins, and what it says of `which`. */
+static bool opens(uint32_t wanted, enum lj_host_opening which, uint16_t *count)
+{
+	struct lj_host_config config = {
+		.hosts = HOSTS, .wanted = wanted, .socket_id = SOCKET_ID_ANY};
+	struct lj_host *h = lj_host_create(&config, &counters);
+	struct lj_host_fact begun = fact(LJ_HOST_BEGIN, 1, 2, 80, START);
+	struct lj_host_fact ended = fact(LJ_HOST_END, 1, 2, 80, START + SECOND);
+	struct lj_host_context context;
+	struct lj_host_step steps[] = {{&begun, NULL}, {&ended, &context}};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(h);
+	lj_host_follow(h, steps, 2);
+	lj_host_destroy(h);
+	*count = context.opened ? context.opening[which] : 0;
+	return context.opened;
+}
+
+static void an_opening_is_kept_when_only_a_part_is_asked_for(void)
+{
+	static const struct {
+		uint32_t part;
+		enum lj_host_opening which;
+		uint16_t count;
+	} rows[] = {
+		{LJ_HOST_PART_OPENING_HOSTS, LJ_HOST_OPENING_DST_FLOWS_60S, 1},
+		{LJ_HOST_PART_OPENING_OUTCOMES, LJ_HOST_OPENING_SRC_ENDED_60S, 0},
+		{LJ_HOST_PART_OPENING_SERVICE, LJ_HOST_OPENING_SERVICE_FLOWS_60S, 1},
+		{LJ_HOST_PART_OPENING_PAIR, LJ_HOST_OPENING_PAIR_FLOWS_600S, 1},
+	};
+	uint16_t count;
+
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		CU_ASSERT_TRUE(opens(rows[i].part, rows[i].which, &count));
+		CU_ASSERT_EQUAL(count, rows[i].count);
+	}
+}
+
 int main(void)
 {
 	static const struct lj_test tests[] = {
 		{"what else is asked for changes nothing", what_else_is_asked_for_changes_nothing},
+		{"an opening is kept when only a part is asked for",
+		 an_opening_is_kept_when_only_a_part_is_asked_for},
 	};
 
 	make_facts();
