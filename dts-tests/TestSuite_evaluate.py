@@ -89,6 +89,14 @@ class TestFigures:
         verify(module.detection(flows, 0.5) == {"captures": 2, "detected": 1, "median_s": 2, "p90_s": 2}, module.detection(flows, 0.5))
         verify(module.benign_alerts(flows, 0.5)["all"] == {"n": 4, "alerts": 1, "fpr": 0.25, "hours": 0.5, "alerts_per_hour": 2}, "alerts an hour")
 
+    def test_hours_are_of_captures_with_benign_flows(self, scored):
+        """Verify: alerts per hour are divided by the hours of captures with benign flows, each once, all and by publisher; not by an attack's hours."""
+        module, _ = scored
+        flows = module.Scored([0.9, 0.9, 0.1, 0.9, 0.1, 0.9], [1, 0, 0, 0, 0, 0], ["scan"] + [""] * 5, ["a", "q", "q", "r", "r", "s"],
+                              ["p", "p", "p", "p", "p", "o"], hours={"a": 100, "q": 0.5, "r": 1.5, "s": 4})
+        said = {name: (row["hours"], row["alerts"], row["alerts_per_hour"]) for name, row in module.benign_alerts(flows, 0.5).items()}
+        verify(said == {"all": (6, 3, 0.5), "o": (4, 1, 0.25), "p": (2, 2, 1)}, said)
+
     def test_the_bootstrap_draws_captures(self, scored):
         """Verify: recall's interval spans what the two captures alone give, 0 and 1/2; of FPR and AUC, with one benign capture, there is none."""
         module, flows = scored
