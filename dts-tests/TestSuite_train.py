@@ -425,6 +425,29 @@ class TestRecipe:
         right = numpy.array(classes)[said] == dataset.family[attacks]
         verify(right.mean() > 0.95 and numpy.median(sure) > 0.9, f"{right.mean()} are right, {numpy.median(sure)}")
 
+    def test_weights_of_groups_publishers_and_classes(self, monkeypatch):
+        """
+        Steps: 4 flows of a scan, 9 of a flood, and 12 and 4 benign ones of two publishers; weigh them; train the second model on them.
+        Verify: the weights computed by hand: benign and malicious sum to the same; in the second model each class does.
+        """
+        sizes = {"p/scan": 4, "p/flood": 9, "p/web": 12, "r/web": 4}
+        labels = [{"file": f"{name}.pcap", "class": "benign" if "web" in name else "malicious", "family": "" if "web" in name else name[2:]}
+                  for name in sizes]
+        captures = numpy.repeat(numpy.arange(4), list(sizes.values()))
+        dataset = lj_dataset.Dataset(labels, folds=False)
+        dataset.add(numpy.zeros((29, 1), numpy.float32), captures < 2, captures, False)
+        dataset.finish(["packets"])
+        root = 3 ** 0.5
+        wanted = numpy.array([29 / 2 * 2 / 5 / 4, 29 / 2 * 3 / 5 / 9, 29 / 2 * root / (root + 1) / 12, 29 / 2 / (root + 1) / 4])
+        said = lj_recipe.weights(dataset, numpy.arange(29))
+        verify(numpy.allclose(said, wanted[captures], rtol=1e-9), said)
+        given = []
+        monkeypatch.setattr(lj_family.xgboost, "train", lambda _, data, __: given.append((data.get_label(), data.get_weight())))
+        lj_family.fit(dataset, numpy.ones(29, bool), [0], ["benign", "flood", "scan"], 1)
+        label, weight = given[0]
+        sums = [float(weight[label == k].sum()) for k in range(3)]
+        verify(numpy.allclose(sums, 29 / 3, rtol=1e-5), sums)
+
     def test_a_publisher_left_out_is_scored_by_who_did_not_see_it(self):
         """
         Steps: attacks of two publishers, of which those of one look as the benign flows do, but for a mark of its own.
