@@ -345,6 +345,25 @@ class TestSklearn:
         wanted = two_columns(-model.score_samples(filled)) if classes == 0 else model.predict_proba(filled)
         compare(served(tmp_path / "mine", tmp_path), ids, wanted)
 
+    def test_a_nodes_cover_is_the_weight_of_its_samples(self, tmp_path, demo):
+        """
+        Steps: train a tree on flows that have weights; import it.
+        Verify: the cover of each node, which SHAP uses, is the weight of its samples, not their number.
+        """
+        _, rows, two, _ = demo
+        model = DecisionTreeClassifier(max_depth=4, random_state=1).fit(np.nan_to_num(rows, nan=0), two, sample_weight=1 + 2.0 * two)
+        (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
+        imported("import-sklearn", tmp_path / "model.pickle", "--features", ",".join(NAMES), "--out", tmp_path / "mine")
+        document = json.loads(xgboost.Booster(model_file=tmp_path / "mine" / "model.ubj").save_raw("json"))
+        tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
+        wanted, stack = {}, [(0, 0)]
+        while stack:
+            theirs, ours = stack.pop()
+            wanted[ours] = model.tree_.weighted_n_node_samples[theirs]
+            if model.tree_.children_left[theirs] >= 0:
+                stack += [(model.tree_.children_left[theirs], tree["left_children"][ours]), (model.tree_.children_right[theirs], tree["right_children"][ours])]
+        verify(len(wanted) > 5 and np.allclose([wanted[i] for i in range(len(wanted))], tree["sum_hessian"]), tree["sum_hessian"])
+
     def test_the_threshold_of_an_isolation_forest_is_its_own(self, tmp_path, demo):
         """Verify: linejudge alerts on the flows that predict() calls outliers."""
         ids, rows, _, _ = demo
