@@ -4,7 +4,7 @@
 #include "account_tcp.h"
 #include "flow_table.h"
 
-/* The line of the side that every packet touches. */
+/* Updates the side's first line, which every packet touches. */
 static inline void account_side(struct lj_flow_side *s, uint64_t time_ns, uint32_t l3_bytes)
 {
 	uint16_t length = (uint16_t)RTE_MIN(l3_bytes, (uint32_t)UINT16_MAX);
@@ -28,7 +28,7 @@ static inline void account_side(struct lj_flow_side *s, uint64_t time_ns, uint32
 	s->length_sumsq += (uint64_t)l3_bytes * l3_bytes;
 }
 
-/* The side's second line. */
+/* Updates the side's second line. */
 static inline void account_payload(struct lj_flow_side *s, const struct lj_packet *p)
 {
 	uint16_t payload = (uint16_t)RTE_MIN(p->payload_bytes, (uint32_t)UINT16_MAX);
@@ -128,7 +128,7 @@ void account_singly(struct lj_flow *f, const struct logged *log, uint32_t n, str
 			.ttl = l->ttl,
 		};
 
-		/* What is logged is plain: the compiler need not ask again. */
+		/* Logged packets are plain; this lets the compiler drop the check. */
 		if ((p.tcp_flags & (LJ_TCP_SYN | LJ_TCP_FIN | LJ_TCP_RST)) != 0)
 			__builtin_unreachable();
 		account(f, &p, l->l4_header_and_side >> 7, &b, tcp, keep);

@@ -16,14 +16,14 @@
 
 #define WELL_KNOWN_PORTS 1024
 
-/* Who began a flow. */
+/* The initiator of a flow, and how it was determined. */
 struct beginning {
 	uint8_t initiator, flipped, midstream;
 };
 
 /*
- * The sender, unless this is an answer: a SYN-ACK, or from a well-known port to a high one in the
- * middle of a connection.
+ * The initiator is the sender, unless the packet is an answer: a SYN-ACK, or mid-stream from a
+ * well-known port to a higher one.
  */
 static inline struct beginning beginning_of(const struct lj_packet *p)
 {
@@ -41,7 +41,7 @@ static inline struct beginning beginning_of(const struct lj_packet *p)
 	return (struct beginning){p->side ^ flipped, flipped, midstream};
 }
 
-/* The head of a young flow whose only packet is `p`, which is in its record if not `kept`. */
+/* Writes the head of a young flow with the packet `p`; `kept`: it is in the slot, and counted. */
 static inline void write_head(struct flow_slot *s, const struct lj_packet *p, uint32_t initiator,
 			      uint32_t early, bool kept)
 {
@@ -59,7 +59,7 @@ static inline void write_head(struct flow_slot *s, const struct lj_packet *p, ui
 	memcpy(&s->packets, &tail, sizeof(tail));
 }
 
-/* When a flow that begins now can be due first. */
+/* The earliest time at which a new flow can be due. */
 static inline uint64_t first_deadline(const struct lj_flow_table *t, uint64_t time_ns, bool early)
 {
 	uint64_t deadline = time_ns + t->config.idle_timeout_ns;
@@ -69,8 +69,8 @@ static inline uint64_t first_deadline(const struct lj_flow_table *t, uint64_t ti
 	return deadline;
 }
 
-/* Begins a young flow in free slot `index`; `before` is the part it goes on from, or NULL. True if
- * the slot keeps the packet, which else is yet to be accounted. */
+/* Begins a young flow in the free slot `index`; `before` is the record that it continues, or NULL.
+ * True if the packet is kept in the slot; otherwise the caller must account it. */
 static inline bool begin_flow(struct lj_flow_table *t, uint32_t index, const struct lj_packet *p,
 			      const struct lj_flow *before)
 {

@@ -11,8 +11,8 @@
 #include "wheel.h"
 #include "young.h"
 
-/* Who acknowledges has heard the other end: when we have not, a direction does not reach us. A scan
- * or a flood has no third packet, and a refusal is an RST. */
+/* An endpoint that acknowledges has received packets. If no packet of the other side was seen, that
+ * direction does not reach us. Scans and floods have no third packet, and refusals have an RST. */
 static __rte_noinline void count_half(struct lj_flow_table *t, const struct lj_flow *f)
 {
 	uint8_t flags;
@@ -26,7 +26,7 @@ static __rte_noinline void count_half(struct lj_flow_table *t, const struct lj_f
 	lj_count(t->counters, LJ_C_flow_half_heard, f->heard != 3);
 }
 
-/* The record of a flow that ends, without the head. */
+/* Completes the record of an ended flow, except for its head. */
 static __rte_noinline struct lj_flow *record_end(struct lj_flow_table *t, struct flow_slot *s)
 {
 	struct lj_flow *f;
@@ -38,7 +38,7 @@ static __rte_noinline struct lj_flow *record_end(struct lj_flow_table *t, struct
 	return f;
 }
 
-/* The due record's head; the slot is no flow's any more. */
+/* Writes the head of a due record, and frees the slot. */
 static inline void close_record(struct lj_flow_table *t, struct flow_slot *s, struct lj_flow *f,
 				enum lj_due reason, struct lj_order order)
 {
@@ -73,7 +73,7 @@ static __rte_always_inline struct lj_flow *end_flow(struct lj_flow_table *t, str
 
 	bucket_erase(t, index);
 	wheel_remove(t, index);
-	/* Nearly all flows of a flood or a scan. */
+	/* As nearly all flows of a flood or a scan. */
 	if (s->young && s->packets == 1) {
 		f = record_for(t, index);
 		write_single(t, s, f);
@@ -114,8 +114,8 @@ struct lj_flow *flow_early(struct lj_flow_table *t, struct flow_slot *s, enum lj
 }
 
 /*
- * Whether the packet comes too late for the flow, and why that ended then. Only a packet notices an
- * active timeout: silence ends the flow as idle.
+ * Whether the flow ended before the packet, and for which reason. An active timeout is only noticed
+ * when a packet arrives; a silent flow ends as idle.
  */
 static inline enum lj_due over_before(const struct lj_flow_table *t, struct flow_slot *s,
 				      const struct lj_packet *p)
@@ -157,7 +157,7 @@ static void follow_tcp(struct lj_flow_table *t, struct flow_slot *s, const struc
 	wheel_file(t, s, index);
 }
 
-/* The collecting of one update. */
+/* The records that one update makes due. */
 struct collected {
 	struct lj_flow **due;
 	uint16_t n;
@@ -178,9 +178,9 @@ enum room {
 };
 
 /*
- * Makes room for one record more. What is evicted stays lent until it is settled; the newcomer
- * takes one of the spare records. Who goes is not asked again for a packet that has waited: looking
- * for one files flows anew.
+ * Makes room for one more record. An evicted record stays lent until it is settled; the new flow
+ * gets a spare one. If the packet had to wait, the flow chosen before is evicted: choosing again
+ * could give another, since the search moves flows on the wheel.
  */
 static enum room make_room(struct lj_flow_table *t, const struct lj_packet *p, struct collected *c)
 {
@@ -207,9 +207,9 @@ static enum room make_room(struct lj_flow_table *t, const struct lj_packet *p, s
 }
 
 /*
- * Ends the packet's flow if it came too late for it, or asks for its early verdict by age. False
- * when the packet has to wait until what is due has been settled. `before` is set to the record
- * that this packet goes on from.
+ * Ends the packet's flow if that timed out before it, or makes it due for its early verdict by age.
+ * False if the packet must wait until due records have been settled. `before` is set to the record
+ * that this packet continues.
  */
 static bool judge(struct lj_flow_table *t, struct flow_slot **s, const struct lj_packet *p,
 		  struct collected *c, const struct lj_flow **before)
@@ -247,7 +247,7 @@ static void tell_begun(struct lj_flow_table *t, const struct flow_slot *s,
 	};
 }
 
-/* The guess holds unless the slot is another's, or its flow has ended meanwhile. */
+/* The guess is valid unless the slot belongs to another flow, or its flow has ended. */
 static inline struct flow_slot *slot_of(const struct lj_flow_table *t, const struct lj_packet *p,
 					struct flow_slot *guess)
 {
@@ -256,7 +256,7 @@ static inline struct flow_slot *slot_of(const struct lj_flow_table *t, const str
 	return bucket_find(t, &p->key, p->hash);
 }
 
-/* What a packet does besides being counted: it may close its flow, or make it due. */
+/* Handles what a packet may cause after it is counted: it closes its flow, or makes it due. */
 static inline void follow(struct lj_flow_table *t, struct flow_slot *s, const struct lj_packet *p,
 			  struct collected *c)
 {
@@ -267,7 +267,7 @@ static inline void follow(struct lj_flow_table *t, struct flow_slot *s, const st
 				      (struct lj_order){p->seq, c->tie}));
 }
 
-/* A packet of no flow, which begins one. */
+/* Begins a flow with a packet that belongs to none. False if it has to wait. */
 static bool update_new(struct lj_flow_table *t, const struct lj_packet *p, struct collected *c,
 		       const struct lj_flow *before)
 {
@@ -294,8 +294,8 @@ static bool update_new(struct lj_flow_table *t, const struct lj_packet *p, struc
 	return true;
 }
 
-/* Any packet; `guess` is the slot it seems to be of. False when it has to wait until what is due
- * has been settled. Not inlined: what is quick has its registers for itself. */
+/* Accounts any packet; `guess` is the presumed slot. False if it must wait until due records have
+ * been settled. Not inlined, so that the fast path has all registers. */
 static __rte_noinline bool update_one(struct lj_flow_table *t, struct flow_slot *guess,
 				      const struct lj_packet *p, struct collected *c)
 {
@@ -318,7 +318,8 @@ void lj_flow_ask(const struct lj_flow_table *t, struct lj_packet *packets, uint1
 		const struct bucket *b = home_of(t, packets[i].hash);
 		uint32_t hit = matches(b, &packets[i].hash), record = 0;
 
-		/* A signature's two bits are as many as its record has half words. */
+		/* A match has two bits, so a bit's number is an index of 16-bit halves of records.
+		 */
 		if (hit != 0)
 			memcpy(&record, (const uint16_t *)b->record + (uint32_t)__builtin_ctz(hit),
 			       sizeof(record));
@@ -336,7 +337,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 	struct lookahead l;
 	int i;
 
-	/* Not all of it: its guesses are made on the way. */
+	/* Not initialised as a whole: its guesses are set on the way. */
 	l.packets = packets;
 	l.n = n;
 	l.begins = 0;
@@ -355,7 +356,7 @@ uint16_t lj_flow_update(struct lj_flow_table *t, const struct lj_packet *packets
 			continue;
 		if (filled.n > 0)
 			fold_filled(t, &filled);
-		/* Room for what the next may make due. */
+		/* Room for the records that the next packet may make due. */
 		if (c.n >= n || !update_one(t, guess, &packets[i], &c))
 			break;
 		lookahead_pass(&l, i);

@@ -1,7 +1,7 @@
 /*
- * A log into its record: what account_path.c does with one packet, with all of them at once, a lane
- * a packet. Sums, extremes and counts are taken over lanes; what depends on the packet before it is
- * done in order.
+ * Adds a flow's log to its record: like account_path.c, but with all packets at once, one per
+ * vector lane. Sums, extremes and counts are computed over lanes; what depends on the previous
+ * packet is done in order.
  */
 #include <netinet/in.h>
 
@@ -10,16 +10,16 @@
 #include "flow_table.h"
 #include "lanes.h"
 
-/* As many packets cost as much in lanes as one by one. */
+/* With fewer packets, adding them one by one is faster. */
 #define FOLD_LEAST 6
 
-/* Sums of length and of payload, of both sides. */
+/* Sums of lengths and payloads of both sides. */
 struct sums {
 	uint32_t length[2], payload[2];
 	uint64_t length_sq[2], payload_sq[2];
 };
 
-/* Lanes of 16 bits, signed: what is plain is not too long for that. */
+/* In signed 16-bit lanes: plain packets are short enough for them. */
 static inline void sum_up(const struct lanes *v, struct sums *s)
 {
 	const __m256i ones = _mm256_set1_epi16(1);
@@ -42,7 +42,7 @@ static inline void sum_up(const struct lanes *v, struct sums *s)
 	_mm_storeu_si128((__m128i *)s->payload_sq, sum_of_each(payload_sq[0], payload_sq[1]));
 }
 
-/* Of gaps whose sum has 32 bits, so that of their squares has 64. */
+/* For gaps whose sum fits in 32 bits, so that the sum of their squares fits in 64. */
 static inline __m256i sum_squares(const __m256i gap[2])
 {
 	__m256i sum = _mm256_setzero_si256();
@@ -56,10 +56,11 @@ static inline __m256i sum_squares(const __m256i gap[2])
 	return sum;
 }
 
-/* What is asked of gaps, lane by lane; sides, and the flow last. */
+/* Per lane: sums of squared gaps, the longest, and the complement of the shortest. Of both sides,
+ * then of the flow. */
 struct gaps {
 	__m256i squares[3];
-	__m256i longest[3], inverse[3]; /* inverse: the greatest is the shortest's */
+	__m256i longest[3], inverse[3]; /* inverse: its maximum is the shortest's */
 };
 
 static inline void look_at_gaps(struct gaps *g, int of_whom, const __m256i gap[2],
@@ -78,7 +79,7 @@ static inline void look_at_side(struct gaps *g, const struct lanes *v, int side,
 	__m256i of[2], gap[2], before = _mm256_setzero_si256();
 
 	for (int half = 0; half < 2; half++) {
-		/* One more, so that no packet before is 0. */
+		/* Plus one: 0 means no packet before. */
 		__m256i plus1 = _mm256_sub_epi32(since[half], v->live[half]),
 			own = _mm256_and_si256(plus1, v->of[side][half]);
 
@@ -91,14 +92,14 @@ static inline void look_at_side(struct gaps *g, const struct lanes *v, int side,
 	look_at_gaps(g, side, gap, of);
 }
 
-/* The side's first gap here began before. */
+/* The side's first gap in this log, which began before it. */
 static inline void fold_side_gaps(struct lj_flow_side *s, const struct lanes *v, uint32_t sent,
 				  uint64_t squares, uint32_t longest, uint32_t shortest)
 {
 	uint64_t first = time_of(v, (uint32_t)__builtin_ctz(sent)) - s->last_ns;
 
 	s->last_ns = time_of(v, 31 - (uint32_t)__builtin_clz(sent));
-	/* Of one packet there is no other. */
+	/* A single packet has no further gap. */
 	if (sent & (sent - 1)) {
 		s->gap_min = RTE_MIN(s->gap_min, (uint64_t)shortest);
 		s->gap_max = RTE_MAX(s->gap_max, (uint64_t)longest);
@@ -190,7 +191,7 @@ static inline void fold_extremes(struct lj_flow *f, const struct lanes *v, int s
 	s->ttl_max = (uint8_t)RTE_MAX(s->ttl_max, greatest(v->ttl16, of));
 }
 
-/* Lengths and TTLs, which soon are between those that have been. */
+/* Updates extremes of lengths and TTLs, which soon change rarely. */
 static inline void fold_lengths(struct lj_flow *f, const struct lanes *v, uint32_t keep)
 {
 	const struct lj_flow_side *s = f->side;
@@ -213,8 +214,7 @@ static inline void fold_lengths(struct lj_flow *f, const struct lanes *v, uint32
 			fold_extremes(f, v, side, keep);
 }
 
-/* Nearly always each side's data follows what it sent before; then the next is all there is to it.
- */
+/* Nearly always each side's data is in sequence; then only the next sequence number changes. */
 static inline bool fold_in_order(struct lj_flow *f, const struct lanes *v, const struct sums *sums)
 {
 	__m256i astray = _mm256_setzero_si256();
@@ -324,7 +324,7 @@ static __rte_always_inline void fold_tcp(struct lj_flow *f, struct lanes *v,
 	fold_history(f, v);
 }
 
-/* What goes packet by packet. `packets` is the count before the log. */
+/* Adds what is done packet by packet. `packets` is the count before the log. */
 static __rte_always_inline void fold_rest(struct lj_flow *f, const struct lanes *v,
 					  uint32_t packets, uint32_t keep)
 {
@@ -346,8 +346,8 @@ static __rte_always_inline void fold_rest(struct lj_flow *f, const struct lanes 
 	}
 }
 
-/* Packets that follow the `packets` of the flow, within 2^32 - 2 ns of when the last of those came.
- */
+/* Adds packets that follow the flow's first `packets`, all within 2^32 - 2 ns after the last of
+ * those. */
 static __rte_always_inline void fold(struct lj_flow *f, struct lanes *v, uint32_t packets, bool tcp,
 				     uint32_t keep)
 {
@@ -368,8 +368,8 @@ static __rte_always_inline void fold(struct lj_flow *f, struct lanes *v, uint32_
 		fold_rest(f, v, packets, keep);
 }
 
-/* False, and nothing done, when they took longer than the lanes can tell. Not inlined: most flows
- * end with few packets in their log, or none. */
+/* False, with nothing changed, if their times do not fit in the lanes. Not inlined, since most
+ * flows end with few packets in their log, or none. */
 static __rte_noinline bool fold_log(const struct lj_flow_head *head, struct lj_flow *f,
 				    const struct logged *log, uint32_t from, uint32_t to,
 				    uint32_t keep)

@@ -1,4 +1,4 @@
-/* Slots into records. */
+/* Writes the records of slots. */
 #include <netinet/in.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "slot.h"
 #include "young.h"
 
-/* As it came, as far as it is accounted. */
+/* The packet, as far as its fields are accounted. */
 static inline struct lj_packet packet_of(const struct first_packet *y, uint64_t time_ns)
 {
 	struct lj_packet p = {
@@ -33,7 +33,7 @@ static inline struct lj_packet packet_of(const struct first_packet *y, uint64_t 
 	return p;
 }
 
-/* The second packet, of the other side. */
+/* Adds the second packet, which is of the other side. */
 static void write_second(const struct flow_slot *s, struct lj_flow *f, uint64_t time_ns,
 			 uint32_t keep)
 {
@@ -58,7 +58,7 @@ static void write_second(const struct flow_slot *s, struct lj_flow *f, uint64_t 
 	account_rest(f, y, time_ns, keep);
 }
 
-/* Packet by packet; none of a flow that begins with what is too much for a slot. */
+/* Adds the first packets one by one; none if the flow's first packet did not fit in the slot. */
 static __rte_noinline void account_first(struct lj_flow_table *t, const struct flow_slot *s,
 					 struct lj_flow *f, uint32_t n, uint64_t second_ns)
 {
@@ -74,7 +74,7 @@ static __rte_noinline void account_first(struct lj_flow_table *t, const struct f
 	}
 }
 
-/* Makes the record of a young flow, but for its head. */
+/* Writes the record of a young flow, except for its head. */
 static void write_young(struct lj_flow_table *t, const struct flow_slot *s, struct lj_flow *f,
 			uint32_t to)
 {

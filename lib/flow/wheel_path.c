@@ -2,19 +2,19 @@
 #include "flow_table.h"
 #include "wheel.h"
 
-/* Flows looked at to find one to evict, at most. */
+/* How many flows are examined at most to find one to evict. */
 #define EVICT_LOOKS 16
-/* Live, a poll looks at no more flows than this for each that it may make due. */
+/* In live capture a poll examines at most so many flows for each that it may make due. */
 #define LOOKS_PER_DUE 8
 
-/* The tick of the first slot that has records; the table is not empty. */
+/* Searches the first tick that has records; the table must not be empty. */
 static __rte_noinline uint64_t find_tick(const struct lj_flow_table *t)
 {
 	uint32_t from = (uint32_t)((t->tick + 1) % WHEEL_SLOTS), word = from / 64;
 	uint64_t slots = t->filed[word] & UINT64_MAX << from % 64, words;
 
 	if (slots == 0) {
-		/* In the words after it, or around the wheel, and there in its own at last. */
+		/* Search the following words, wrapping around, and last the rest of its own. */
 		words = word < 63 ? t->filed_words & UINT64_MAX << (word + 1) : 0;
 		word = (uint32_t)__builtin_ctzll(words != 0 ? words : t->filed_words);
 		slots = t->filed[word];
@@ -23,7 +23,7 @@ static __rte_noinline uint64_t find_tick(const struct lj_flow_table *t)
 	return t->tick + 1 + from;
 }
 
-/* The same, which in a full table is nearly always the one of the last time. */
+/* Returns it; in a full table it is nearly always the same as the previous time. */
 static inline uint64_t first_tick(struct lj_flow_table *t)
 {
 	if (!is_nearest(t))
@@ -47,7 +47,7 @@ struct flow_slot *wheel_search(struct lj_flow_table *t)
 
 		if (deadline_tick(t, s) <= tick)
 			return s;
-		/* It has lived on since it was filed. */
+		/* It has had packets since it was filed. */
 		if (oldest == NULL || s->last_ns < oldest->last_ns)
 			oldest = s;
 		wheel_remove(t, index);
@@ -56,7 +56,7 @@ struct flow_slot *wheel_search(struct lj_flow_table *t)
 	return oldest;
 }
 
-/* The clock has come so far; what it looked at, and what is due. */
+/* The progress of an advance: examined and due flows. */
 struct visit {
 	uint64_t clock_ns, seq;
 	uint32_t looks; /* left */
@@ -79,7 +79,7 @@ static struct lj_order order_at(const struct lj_flow_table *t, struct flow_slot 
 	return (struct lj_order){seq, identity_at(t, s)->flow_id};
 }
 
-/* A flow filed under a tick that has come: it is due, or filed anew. */
+/* Handles a flow whose tick has come: it is due, or filed under a later tick. */
 static void look_at(struct lj_flow_table *t, uint32_t index, struct visit *v)
 {
 	struct flow_slot *s = slot_at(t, index);
@@ -97,7 +97,7 @@ static void look_at(struct lj_flow_table *t, uint32_t index, struct visit *v)
 	wheel_file(t, s, index);
 }
 
-/* Up to tick `target`, as far as looks and room last. */
+/* Advances up to tick `target`, while `looks` and `room` remain. */
 static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
 {
 	while (t->tick < target) {
@@ -117,7 +117,7 @@ static void turn(struct lj_flow_table *t, uint64_t target, struct visit *v)
 	}
 }
 
-/* In place, without recursion or memory: heapsort by order. */
+/* Sorts by order; heapsort, since it needs no recursion and no memory. */
 static void sift(struct flow_expired *heap, uint32_t root, uint32_t n)
 {
 	struct flow_expired sunk = heap[root];
@@ -153,7 +153,7 @@ static void sort_expired(struct lj_flow_table *t)
 	}
 }
 
-/* Hands out the next of what was collected. */
+/* Returns the next collected records. */
 static uint16_t hand_out(struct lj_flow_table *t, struct lj_flow **due, uint16_t max)
 {
 	uint16_t n = 0;
@@ -163,7 +163,7 @@ static uint16_t hand_out(struct lj_flow_table *t, struct lj_flow **due, uint16_t
 	return n;
 }
 
-/* Whether all of the latest collection is out, so that another may begin. */
+/* Begins a new collection, if all of the previous one has been returned. */
 static bool begin_collecting(struct lj_flow_table *t)
 {
 	if (t->next_expired < t->n_expired)
@@ -181,7 +181,7 @@ uint16_t lj_flow_advance(struct lj_flow_table *t, uint64_t clock_ns, uint64_t se
 	if (t->config.ordered)
 		v.looks = v.room = UINT32_MAX;
 	wheel_begin(t, target);
-	/* After a long silence one turn of the wheel looks at every record. */
+	/* After a long silence one turn of the wheel examines every record. */
 	if (target > t->tick + WHEEL_SLOTS) {
 		t->tick = target - WHEEL_SLOTS;
 		t->nearest = 0;

@@ -1,7 +1,7 @@
 /*
- * Private: writes the record of a young flow whose sides have sent one packet each at most. Nothing
- * is counted up from zeros: each line is written once, whatever was in it. test_fold checks that
- * the result is what account_packet() makes of the same packets. Inlined into its callers.
+ * Private: writes the record of a young flow with at most one packet per side. Each cache line is
+ * written once, without clearing it first. test_fold checks that the result equals that of
+ * account_packet(). Inlined into its callers.
  */
 #ifndef YOUNG_H
 #define YOUNG_H
@@ -90,8 +90,7 @@ _Static_assert(offsetof(struct first_packet, tcp_mss) == 8 &&
 		       offsetof(struct lj_flow_tcp, history) == 63,
 	       "the bytes of write_tcp()");
 
-/* Of TCP: then there is nothing of an application in it. Returns the kinds of packet it is, for the
- * history. */
+/* Writes a side of a TCP flow. Returns the kinds of its packet, for the history. */
 static inline uint32_t write_tcp(struct lj_flow_tcp *t, const struct first_packet *y)
 {
 	/* From window_first to flags_first. */
@@ -120,7 +119,7 @@ static inline uint32_t write_tcp(struct lj_flow_tcp *t, const struct first_packe
 	return kinds;
 }
 
-/* What no default feature needs. */
+/* Accounts what no default feature needs. */
 static inline void account_rest(struct lj_flow *f, const struct first_packet *y, uint64_t time_ns,
 				uint32_t keep)
 {
@@ -138,7 +137,7 @@ static inline void account_rest(struct lj_flow *f, const struct first_packet *y,
 		f->dns_ttl = y->dns_ttl;
 }
 
-/* The flow's first packet as far as it is TCP; handshake and history are of zeros. */
+/* The TCP part of the flow's first packet; handshake and history must be zero. */
 static inline void write_opening(struct lj_flow *f, const struct first_packet *y, uint64_t time_ns)
 {
 	const uint32_t opens = y->tcp_flags & (LJ_TCP_SYN | LJ_TCP_ACK);
@@ -160,8 +159,8 @@ _Static_assert(offsetof(struct lj_flow, tcp) == offsetof(struct lj_flow, gap_sum
 	       "the lines of write_first()");
 
 /*
- * A flow's first packet. Writes all of the record's lines that DIRT_COMMON stands for but `bulk`,
- * which has to be of zeros, and those of its side.
+ * Writes a flow's first packet: the lines of its side, and all lines of DIRT_COMMON except `bulk`,
+ * which must be zero.
  */
 static __rte_always_inline void write_first(const struct flow_slot *s, struct lj_flow *f,
 					    uint32_t keep)
@@ -190,14 +189,14 @@ static __rte_always_inline void write_first(const struct flow_slot *s, struct lj
 		account_rest(f, y, time_ns, keep);
 }
 
-/* DIRT_* that flows with one packet of each side in `heard` write. */
+/* The DIRT_* of a flow with one packet of each side in `heard`. */
 static inline uint32_t dirt_of_first(const struct flow_slot *s, uint32_t heard)
 {
 	return DIRT_COMMON |
 	       (s->key.proto == IPPROTO_TCP ? DIRT_SIDE | DIRT_TCP : DIRT_SIDE) * heard;
 }
 
-/* Clears what earlier flows wrote, but the parts in `written`, which will be written whole. */
+/* Clears what earlier flows wrote, except the parts in `written`, which will be overwritten. */
 static inline void clean_others(struct lj_flow_table *t, struct lj_flow *f, uint32_t written)
 {
 	if (unlikely((t->links[f->index].dirt & ~written) != 0))
@@ -208,7 +207,8 @@ static inline void clean_others(struct lj_flow_table *t, struct lj_flow *f, uint
 	}
 }
 
-/* The record for a young flow that ends: a spare one if there is one, and the slot is then free. */
+/* Allocates the record of a young flow that ends: a spare one, which frees the slot, if there is
+ * one. */
 static inline struct lj_flow *record_for(struct lj_flow_table *t, uint32_t index)
 {
 	struct lj_flow *f;
@@ -227,7 +227,7 @@ static inline void copy_half_line(void *to, const void *from)
 	_mm256_store_si256((__m256i *)to, _mm256_load_si256((const __m256i *)from));
 }
 
-/* The record's second line. */
+/* Writes the record's second line. */
 static inline void write_identity(const struct flow_slot *s, struct lj_flow *f)
 {
 	const uint32_t index = f->index;
@@ -240,7 +240,7 @@ _Static_assert(offsetof(struct lj_flow, order) == 64 + 32 &&
 		       offsetof(struct lj_flow, side) == 64 + 64,
 	       "the halves of write_identity()");
 
-/* Makes the record of a young flow with one packet, but for its head. */
+/* Writes the record of a young flow with one packet, except for its head. */
 static __rte_always_inline void write_single(struct lj_flow_table *t, const struct flow_slot *s,
 					     struct lj_flow *f)
 {

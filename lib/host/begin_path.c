@@ -2,12 +2,12 @@
 
 #define RHYTHM_NS (600ULL * 1000000000)
 
-/* What of a role an opening is made of. */
+/* The rings of a role that an opening is computed from. */
 struct begun {
 	__m256i flows, peers, ports;
 };
 
-/* A flow more, and its peer. */
+/* Counts a flow and its peer. */
 static inline struct rings begin_flow(struct leaf *first, uint64_t stamp, uint32_t peer_seen,
 				      const struct clock *clock)
 {
@@ -82,7 +82,7 @@ static inline void keep_gap(struct rhythm *r, bool new, uint64_t now_ns)
 	r->begun_ns = now_ns;
 }
 
-/* Stopped at the top, as 16 bits; four are stored. */
+/* Stores four sums as 16 bits, saturated. */
 static inline void keep_sums(uint16_t *count, __m128i sums)
 {
 	_mm_storel_epi64((__m128i *)count, _mm_packus_epi32(sums, sums));
@@ -93,8 +93,8 @@ static inline uint16_t stop(uint32_t sum)
 	return (uint16_t)RTE_MIN(sum, (uint32_t)UINT16_MAX);
 }
 
-/* What is stored four at a time lies in the order of the counts; a fourth that is not asked for
- * lies where something else is stored after it. */
+/* The counts that are stored four at a time are adjacent, in this order. An unwanted fourth one is
+ * overwritten by what is stored there afterwards. */
 #define FOLLOWS(a, b, n) (LJ_HOST_OPENING_##a == LJ_HOST_OPENING_##b + (int)LJ_HOST_##n)
 _Static_assert(LJ_HOST_FLOWS == 0 && LJ_HOST_PEERS == 1 && LJ_HOST_PORTS == 2 && LJ_HOST_ENDED == 3,
 	       "counts");
@@ -119,7 +119,7 @@ static inline void open_initiator(uint16_t *count, const struct begun *b)
 	count[LJ_HOST_OPENING_SRC_FLOWS_5S] = stop((uint32_t)_mm_cvtsi128_si32(shortest));
 }
 
-/* How the initiator's flows went until now. */
+/* The outcomes of the initiator's flows until now. */
 static inline void open_outcomes(uint16_t *count, const struct host *src, const struct clock *clock)
 {
 	uint64_t stamp = stamp_of(src->out.flows_peers.owner, clock);
@@ -156,7 +156,7 @@ static inline void open_conversation(uint16_t *count, __m256i service, __m256i c
 		stop((uint32_t)_mm_extract_epi32(sums_600s(&s), 1));
 }
 
-/* A new host, in the role that it is met in. */
+/* Empties a new host's tallies: `role` at once, `other` when it is first used. */
 static inline void begin_anew(struct leaf *role, struct leaf *other, const struct clock *clock)
 {
 	tally_renew(role, clock);
@@ -188,8 +188,8 @@ static inline void begin_at_hosts(const struct lj_host *h, struct things *t)
 }
 
 /*
- * The four things that a flow begins at, one after the other: to make room for a later one may cost
- * the earlier one its place, but never mixes them.
+ * Counts the begin in the flow's four items, one after the other. Allocating a later one may evict
+ * an earlier one, but their counts are never mixed.
  */
 void host_begin(const struct lj_host *h, const struct lj_host_fact *fact, struct things *t)
 {

@@ -1,6 +1,6 @@
 #include "host_table.h"
 
-/* One flow more in one of the two leaves that say how flows went. */
+/* Counts a flow in one of the two leaves of outcomes. */
 static inline void count_outcome(struct leaf outcomes[2], uint64_t stamp,
 				 enum lj_host_outcome outcome, const struct clock *clock)
 {
@@ -9,7 +9,7 @@ static inline void count_outcome(struct leaf outcomes[2], uint64_t stamp,
 	struct leaf *l = &outcomes[which / 2];
 	struct rings r = leaf_read(l, stamp, clock);
 
-	/* Not a branch: outcomes follow no pattern. */
+	/* No branch, since outcomes are unpredictable. */
 	r.a = _mm256_adds_epu16(r.a, _mm256_andnot_si256(second, now));
 	r.b = _mm256_adds_epu16(r.b, _mm256_and_si256(second, now));
 	leaf_write(l, r, stamp);
@@ -20,14 +20,14 @@ static inline uint32_t units(uint32_t bytes)
 	return (uint32_t)(((uint64_t)bytes + LJ_HOST_BYTES - 1) / LJ_HOST_BYTES);
 }
 
-/* What each side has sent in a flow that is over, seen from one of them. */
+/* Adds the bytes that each side sent in an ended flow, from the view of `side`. */
 static inline void count_bytes(struct bytes *b, struct leaf *first, const struct lj_host_fact *fact,
 			       int side, const struct clock *clock)
 {
 	bytes_add(b, first, units(fact->bytes[side]), units(fact->bytes[!side]), clock);
 }
 
-/* A flow that is over. */
+/* Counts an ended flow. */
 static inline void count_ended(struct leaf *l, uint64_t stamp, const struct clock *clock)
 {
 	struct rings r = leaf_read(l, stamp, clock);
@@ -36,7 +36,7 @@ static inline void count_ended(struct leaf *l, uint64_t stamp, const struct cloc
 	leaf_write(l, r, stamp);
 }
 
-/* The same, beside it its size. */
+/* Counts an ended flow and its size. */
 static inline void count_ended_size(struct leaf *l, uint64_t stamp, uint32_t size_seen,
 				    uint32_t since, const struct clock *clock)
 {

@@ -17,7 +17,7 @@ static bool has_ports(uint8_t protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
 }
 
-/* Who speaks to whom; the rest of the fact is zero. */
+/* Sets initiator, responder and service; the rest of the fact is zero. */
 static void name_ends(struct lj_host_fact *fact, const struct lj_flow_key *key, uint8_t initiator,
 		      uint64_t seed)
 {
@@ -63,7 +63,7 @@ static enum lj_host_outcome outcome_of(const struct lj_flow *f)
 								   : LJ_HOST_SILENT;
 }
 
-/* Steps of an eighth of the magnitude: 0..15 as they are, then eight to each doubling. */
+/* A logarithmic scale: 0..15 exactly, then eight steps per doubling. */
 static uint32_t step_of(uint64_t n)
 {
 	uint32_t top;
@@ -80,7 +80,7 @@ static uint32_t size_of(const struct lj_flow *f)
 	       RTE_MIN(f->side[0].packets, 255u) << 20;
 }
 
-/* When packet times say that the flow was over. */
+/* The end of the flow by packet time. */
 static uint64_t over_ns(const struct lj_flow *f, uint64_t idle_timeout_ns, uint64_t tcp_linger_ns)
 {
 	uint64_t idle_ns = f->last_ns + idle_timeout_ns;

@@ -2,8 +2,8 @@
 
 #include "host_table.h"
 
-/* Facts ahead of the one at hand of which the sets of places are asked for, and then the things
- * found. */
+/* How many facts ahead of the current one directory sets are prefetched, and items are found and
+ * prefetched. */
 #define SETS_AHEAD   8
 #define THINGS_AHEAD 4
 #define RING	     16
@@ -30,7 +30,7 @@ static inline void ask_begin(const struct lj_host *h, const struct things *t)
 	rte_prefetch0(&src->out.outcomes[1]);
 }
 
-/* What an end counts in, and a look reads; neither leaves much of a host out. */
+/* Prefetches what an end updates and a look reads: most of a host. */
 static inline void ask_src(const struct lj_host *h, const struct host *src, bool failed, bool look)
 {
 	rte_prefetch0(&src->out.flows_peers);
@@ -136,7 +136,8 @@ static inline void follow(struct lj_host *h, const struct lj_host_step *step, st
 		host_touch(h, t);
 }
 
-/* In each turn one fact comes into sight, and the one at hand is that far behind it. */
+/* A software pipeline: iteration i hashes fact i, finds the items of an earlier one, and counts one
+ * earlier still. */
 void lj_host_follow(struct lj_host *h, const struct lj_host_step *steps, uint32_t n)
 {
 	struct keys keys[RING];

@@ -2,14 +2,14 @@
 
 static const struct rings nothing;
 
-/* Of a part that is not wanted, nothing. */
+/* Returns zeros for a part that is not wanted. */
 static inline struct rings read_if(bool wanted, const struct leaf *l, uint64_t stamp,
 				   const struct clock *clock)
 {
 	return wanted ? leaf_read(l, stamp, clock) : nothing;
 }
 
-/* Stores four counts, from `at` on, in the windows from `first` on. */
+/* Stores four counts, starting at `at`, in each window from `first` on. */
 static inline void view_sums(struct lj_host_view *v, enum lj_host_window first,
 			     enum lj_host_count at, struct sums s)
 {
@@ -73,7 +73,7 @@ static inline void view_dst(const struct lj_host *h, struct host *dst, struct lj
 		view_bytes(v, &dst->in.bytes, first, clock);
 }
 
-/* A host in the other role than it has in this flow. */
+/* A host in the role that it does not have in this flow. */
 static inline void view_reversed(const struct clock *clock, struct leaf *first, uint64_t stamp,
 				 const struct bytes *bytes, struct lj_host_view *v)
 {

@@ -6,7 +6,7 @@
 #define FIRST_BEAT    1200 /* of the epoch: 0 is never; whole sub-windows of any length */
 #define BEAT_MASK     0x7fffffffu
 
-/* What a mark or a key is of. */
+/* The kinds of marks and keys. */
 enum mark {
 	MARK_PEER = 1,
 	MARK_PORT,
@@ -37,9 +37,9 @@ static inline struct spot ask(const struct directory *d, uint64_t hash)
 }
 
 /*
- * The sets of marks, in eighths. What is marked for different readers has sets of its own: what
- * nobody reads is not marked, and a context must not depend on who else reads what. There are far
- * more than eight: a stage has 1,024 hosts at least.
+ * How the sets of marks are divided, in eighths. Each kind of feature has its own sets: unread
+ * features are not marked, and must not affect the values of the others. There are far more than
+ * eight sets, since a stage has at least 1,024 hosts.
  */
 struct share {
 	uint32_t first, bits; /* 8 >> bits of them */
@@ -105,7 +105,7 @@ static inline uint32_t beat_of(struct lj_host *h, const struct lj_host_fact *fac
 	return h->beat;
 }
 
-/* When the thing that a mark stands for was seen last; and marks it. */
+/* Marks an item; returns the beat of its previous mark, or 0. */
 static inline uint32_t mark(struct lj_host *h, struct spot spot, uint32_t beat)
 {
 	return directory_claim(&h->marks, spot, beat).before;

@@ -30,12 +30,12 @@ void host_set_clock(struct clock *clock, uint32_t beat)
 	clock->beat = beat;
 	for (enum lj_host_window w = 0; w < LJ_HOST_WINDOWS; w++)
 		set_window(clock, w);
-	/* Notes have begun before anything, and are never over. */
+	/* The lanes of notes never expire. */
 	for (uint32_t lane = SLOTS; lane < LANES; lane++)
 		clock->age[lane] = UINT16_MAX;
 }
 
-/* Which windows are still under way in the same sub-window, as lanes. */
+/* A mask of the windows that have the same current sub-window at beats a and b. */
 static __m256i same_windows(uint32_t a, uint32_t b)
 {
 	uint16_t same[LANES] __rte_aligned(32);
@@ -47,7 +47,7 @@ static __m256i same_windows(uint32_t a, uint32_t b)
 	return lanes_of(same);
 }
 
-/* What is cut is the tally as it was when it was touched last. */
+/* Restores the tally as of its last update, and clears windows whose sub-window differs. */
 static void cut_back(struct leaf *first, uint32_t leaves, struct bytes *bytes,
 		     const struct clock *clock)
 {
