@@ -26,7 +26,7 @@ enum file_result file_damaged_at(struct file_reader *r, uint64_t offset, const c
 
 enum file_result file_damaged(struct file_reader *r, const char *what)
 {
-	return file_damaged_at(r, r->buffer_offset + r->begin, what);
+	return file_damaged_at(r, r->view_offset + r->begin, what);
 }
 
 enum file_result file_lacks(struct file_reader *r)
@@ -52,7 +52,7 @@ static bool fill(struct file_reader *r, uint32_t limit)
 		return false;
 	if (n < 0) {
 		snprintf(why, sizeof(why), "cannot be read: %s", strerror(errno));
-		file_damaged_at(r, r->buffer_offset + r->end, why);
+		file_damaged_at(r, r->view_offset + r->end, why);
 	}
 	if (n > 0)
 		r->end += (uint32_t)n;
@@ -61,12 +61,67 @@ static bool fill(struct file_reader *r, uint32_t limit)
 	return true;
 }
 
+static void unmap(struct file_reader *r)
+{
+	if (r->map != NULL)
+		file_map_close(r->map);
+	r->map = NULL;
+}
+
+/* Continues with read(2) from the first unread byte on. */
+static void leave_map(struct file_reader *r)
+{
+	unmap(r);
+	r->view_offset += r->begin;
+	r->view = r->buffer;
+	r->begin = 0;
+	r->end = 0;
+	lseek(r->fd, (off_t)r->view_offset, SEEK_SET);
+}
+
+/* Maps the file, once. Not standard input of which something was read before us: our offsets are
+ * not the file's. */
+static bool enter_map(struct file_reader *r)
+{
+	if (r->pipe || r->map_tried)
+		return false;
+	r->map_tried = true;
+	if (lseek(r->fd, 0, SEEK_CUR) == (off_t)(r->view_offset + r->end))
+		r->map = file_map_open(r->fd, r->view_offset + r->begin);
+	return r->map != NULL;
+}
+
+/* Moves the window to the first unread byte. False if read(2) is to be used. */
+static bool move_window(struct file_reader *r)
+{
+	uint64_t from = r->view_offset + r->begin;
+	enum map_window window;
+
+	if (r->map == NULL && !enter_map(r))
+		return false;
+	window = file_map_window(r->map, r->fd, from);
+	if (window != MAP_WINDOW_READY) {
+		if (window == MAP_WINDOW_SHORTER)
+			file_damaged_at(r, from, "the file became shorter while it was read");
+		leave_map(r);
+		return false;
+	}
+	r->view = r->map->base + from;
+	r->view_offset = from;
+	r->begin = 0;
+	r->end = MAP_WINDOW_BYTES;
+	return true;
+}
+
 bool file_refill(struct file_reader *r)
 {
-	uint32_t have = r->end - r->begin;
+	uint32_t have;
 
+	if (move_window(r))
+		return true;
+	have = r->end - r->begin;
 	memmove(r->buffer, r->buffer + r->begin, have);
-	r->buffer_offset += r->begin;
+	r->view_offset += r->begin;
 	r->begin = 0;
 	r->end = have;
 	return fill(r, have < FILE_READ_BYTES / 2 ? FILE_READ_BYTES : FILE_BUFFER_BYTES);
@@ -167,6 +222,7 @@ static int open_path(struct file_reader *r, const char *path, struct lj_error *e
 		r->buffer = malloc(FILE_BUFFER_BYTES);
 	if (r->buffer == NULL)
 		return lj_error_set(err, ENOMEM, path, "not enough memory");
+	r->view = r->buffer;
 	return 0;
 }
 
@@ -189,7 +245,7 @@ static int open_pcap(struct file_reader *r, uint32_t magic, struct lj_error *err
 	r->nanoseconds = magic == MAGIC_NS;
 	r->begin = PCAP_HEADER_BYTES;
 	/* The upper half: whether packets include an FCS, and its length in 16-bit words. */
-	network = file_u32(r, r->buffer + 20);
+	network = file_u32(r, r->view + 20);
 	r->fcs_bytes = network & 0x04000000 ? (network >> 28) * 2 : 0;
 	return file_check_link_type(r, (uint16_t)network, err);
 }
@@ -201,6 +257,7 @@ int file_open(struct file_reader *r, const char *path, struct lj_error *err)
 	uint32_t room = r->room, magic;
 	int ret;
 
+	unmap(r);
 	file_close(r);
 	file_init(r);
 	r->buffer = buffer;
@@ -214,7 +271,7 @@ int file_open(struct file_reader *r, const char *path, struct lj_error *err)
 		return ret;
 	if (r->end == 0)
 		return lj_error_set(err, ENODATA, path, "is empty");
-	magic = r->end >= sizeof(magic) ? file_u32(r, r->buffer) : 0;
+	magic = r->end >= sizeof(magic) ? file_u32(r, r->view) : 0;
 	r->pcapng = magic == MAGIC_PCAPNG;
 	return r->pcapng ? pcapng_open(r, err) : open_pcap(r, magic, err);
 }
@@ -234,6 +291,7 @@ void file_close(struct file_reader *r)
 
 void file_free(struct file_reader *r)
 {
+	unmap(r);
 	file_close(r);
 	free(r->buffer);
 	free(r->interface);
@@ -248,25 +306,32 @@ void file_drop_fcs(struct file_record *record, uint8_t fcs_bytes)
 	record->captured = RTE_MIN(record->captured, record->wire_bytes);
 }
 
-enum file_result file_next(struct file_reader *r, struct file_record *record)
+/* Whether zeros that were read from a mapped file may be missing bytes. read(2) then tells what is
+ * left of the file. */
+static bool is_cut(const struct file_reader *r)
 {
-	enum file_result result;
+	return r->map != NULL && file_map_is_cut(r->map, r->fd);
+}
+
+static enum file_result pcap_next(struct file_reader *r, struct file_record *record)
+{
+	enum file_result result = file_need(r, PCAP_RECORD_BYTES);
 	const uint8_t *p;
 	uint32_t fraction;
 
-	if (r->pcapng)
-		return pcapng_next(r, record);
-	result = file_need(r, PCAP_RECORD_BYTES);
 	if (result != FILE_RECORD)
 		return result;
-	p = r->buffer + r->begin;
+	p = r->view + r->begin;
 	record->captured = file_u32(r, p + 8);
 	record->wire_bytes = file_u32(r, p + 12);
 	if (record->captured > FILE_CAPTURED_MAX)
 		return file_damaged(r, "a record's length is impossible");
+	if (unlikely(record->captured == 0) && is_cut(r))
+		return FILE_REFILL;
 	result = file_need(r, PCAP_RECORD_BYTES + record->captured);
 	if (result != FILE_RECORD)
 		return result;
+	file_prefetch(r, p, PCAP_RECORD_BYTES + record->captured);
 	r->begin += PCAP_RECORD_BYTES + record->captured;
 	fraction = file_u32(r, p + 4);
 	record->time_ns =
@@ -276,4 +341,14 @@ enum file_result file_next(struct file_reader *r, struct file_record *record)
 	if (r->fcs_bytes > 0)
 		file_drop_fcs(record, r->fcs_bytes);
 	return FILE_RECORD;
+}
+
+enum file_result file_next(struct file_reader *r, struct file_record *record)
+{
+	enum file_result result = r->pcapng ? pcapng_next(r, record) : pcap_next(r, record);
+
+	if (likely(result != FILE_DAMAGED) || !is_cut(r))
+		return result;
+	r->damage.what[0] = '\0';
+	return FILE_REFILL;
 }

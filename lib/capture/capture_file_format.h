@@ -2,8 +2,8 @@
  * Private: one capture file, record by record.
  *
  * Formats: pcap (libpcap's classic, micro- and nanoseconds, either byte order) and pcapng
- * (draft-ietf-opsawg-pcapng). Files are read with read(2) rather than mmap(2): a file that is
- * truncated while it is read just ends, without a SIGBUS, and pipes work.
+ * (draft-ietf-opsawg-pcapng). Long files are mapped; pipes, short files and the end of a long one
+ * are read with read(2).
  *
  * Thread: main until the source is started, then the rx lcore.
  */
@@ -16,7 +16,9 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
+#include <rte_prefetch.h>
 
+#include "capture_file_map.h"
 #include "lj_base.h"
 
 #define FILE_BUFFER_BYTES (1u << 20)
@@ -29,14 +31,14 @@
 #define FILE_NO_TIME	   UINT64_MAX /* out of range: the packet is skipped */
 
 struct file_record {
-	const uint8_t *data;	       /* in the reader's buffer, until the next refill */
+	const uint8_t *data;	       /* in the reader's view, until the next refill */
 	uint32_t captured, wire_bytes; /* both without FCS, wire_bytes >= captured */
 	uint64_t time_ns;
 };
 
 enum file_result {
 	FILE_RECORD,
-	FILE_REFILL, /* the next record is not whole in the buffer: call file_refill() */
+	FILE_REFILL, /* the next record is not whole in the view: call file_refill() */
 	FILE_END,
 	FILE_DAMAGED, /* `damage` says where and what */
 };
@@ -52,11 +54,14 @@ struct file_interface {
 struct file_reader {
 	const char *path; /* borrowed */
 	int fd;
-	uint8_t *buffer;
-	uint32_t begin, end;	/* unread bytes of the buffer */
-	uint64_t buffer_offset; /* of buffer[0] in the file */
-	bool ended;		/* read() has reached the end of the file */
-	bool pipe;		/* read() might block: poll() is called first */
+	uint8_t *buffer;      /* [FILE_BUFFER_BYTES], owned */
+	struct file_map *map; /* NULL: not mapped, or no longer */
+	bool map_tried;
+	const uint8_t *view;  /* the buffer, or the window of the mapped file */
+	uint32_t begin, end;  /* unread bytes of the view */
+	uint64_t view_offset; /* of view[0] in the file */
+	bool ended;	      /* read() has reached the end of the file */
+	bool pipe;	      /* read() might block: poll() is called first */
 	bool swapped, nanoseconds, pcapng;
 	uint8_t fcs_bytes;		  /* pcap: at the end of each packet */
 	uint64_t to_skip;		  /* remaining bytes of a block that is skipped */
@@ -73,19 +78,20 @@ struct file_reader {
 /* Required before the first file_open(). */
 void file_init(struct file_reader *r);
 /*
- * Opens a file and reads its header. A file that was open is closed, its buffer reused. Waits for
- * the header of a pipe. 0, or -errno with `err`.
+ * Opens a file and reads its header. A file that was open is closed and unmapped, its buffer
+ * reused. Waits for the header of a pipe. 0, or -errno with `err`.
  */
 int file_open(struct file_reader *r, const char *path, struct lj_error *err);
-/* Closes the descriptor. The buffer stays: a burst may still point into it. */
+/* Closes the descriptor. Buffer and mapping stay: a burst may still point into them. */
 void file_close(struct file_reader *r);
-/* Closes and frees the buffer and the interfaces. */
+/* Closes, unmaps, and frees the buffer and the interfaces. */
 void file_free(struct file_reader *r);
 /* Whether `path` can be read only once: a pipe or standard input. */
 bool file_is_pipe(const char *path);
 enum file_result file_next(struct file_reader *r, struct file_record *record);
-/* Moves the unread bytes to the front of the buffer and reads more, which invalidates the data of
- * earlier records. False if no data is available: a pipe to which nothing was written. */
+/* Moves the view so that it begins with the unread bytes and has more of them, which invalidates
+ * the data of earlier records. False if no data is available: a pipe to which nothing was written.
+ */
 bool file_refill(struct file_reader *r);
 /* "link type 113 (LINUX_SLL)". Returns out. */
 char *file_link_type_text(uint16_t link_type, char *out, size_t size);
@@ -120,6 +126,18 @@ enum file_result file_lacks(struct file_reader *r);
 static inline enum file_result file_need(struct file_reader *r, uint32_t n)
 {
 	return likely(r->end - r->begin >= n) ? FILE_RECORD : file_lacks(r);
+}
+
+/* Prefetches the bytes that are AHEAD_BYTES ahead of a record in a mapped file: they come from
+ * memory, at strides that hardware prefetchers do not follow well. What has been read with read(2)
+ * is in the cache. */
+#define AHEAD_BYTES 2048
+static inline void file_prefetch(const struct file_reader *r, const uint8_t *record, uint32_t bytes)
+{
+	if (r->map == NULL)
+		return;
+	for (uint32_t at = 0; at < bytes; at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(record + AHEAD_BYTES + at);
 }
 
 /* Waits until the buffer holds `n` bytes or the file has ended. */

@@ -126,10 +126,10 @@ static const struct file_interface *read_packet(struct file_reader *r, uint32_t 
 static bool read_byte_order(struct file_reader *r)
 {
 	r->swapped = false;
-	if (file_u32(r, r->buffer + r->begin + 8) == BYTE_ORDER_MAGIC)
+	if (file_u32(r, r->view + r->begin + 8) == BYTE_ORDER_MAGIC)
 		return true;
 	r->swapped = true;
-	return file_u32(r, r->buffer + r->begin + 8) == BYTE_ORDER_MAGIC;
+	return file_u32(r, r->view + r->begin + 8) == BYTE_ORDER_MAGIC;
 }
 
 /* Skips the rest of an unknown block; false if the buffer has to be refilled first. */
@@ -178,7 +178,7 @@ static enum file_result read_packet_block(struct file_reader *r, uint32_t type, 
 static enum file_result read_block(struct file_reader *r, uint32_t type, uint32_t length,
 				   struct file_record *record)
 {
-	const uint8_t *body = r->buffer + r->begin + 8;
+	const uint8_t *body = r->view + r->begin + 8;
 	uint32_t bytes = length - BLOCK_BYTES;
 	enum file_result result = FILE_END;
 
@@ -221,22 +221,24 @@ enum file_result pcapng_next(struct file_reader *r, struct file_record *record)
 		result = file_need(r, BLOCK_BYTES);
 		if (result != FILE_RECORD)
 			return result;
-		type = file_u32(r, r->buffer + r->begin);
+		type = file_u32(r, r->view + r->begin);
 		if (type == BLOCK_SECTION && !read_byte_order(r))
 			return file_damaged(r, "a section has no byte-order magic");
-		length = file_u32(r, r->buffer + r->begin + 4);
+		length = file_u32(r, r->view + r->begin + 4);
 		if (length < BLOCK_BYTES || length % 4 != 0)
 			return file_damaged(r, "a block's length is impossible");
 		if (!is_read(type)) {
-			r->skipped = r->buffer_offset + r->begin;
+			r->skipped = r->view_offset + r->begin;
 			r->to_skip = length;
 			continue;
 		}
 		if (length > BLOCK_READ_BYTES_MAX)
 			return file_damaged(r, "a block's length is impossible");
 		result = file_need(r, length);
-		if (result == FILE_RECORD)
-			result = read_block(r, type, length, record);
+		if (result != FILE_RECORD)
+			return result;
+		file_prefetch(r, r->view + r->begin, length);
+		result = read_block(r, type, length, record);
 		if (result != FILE_END)
 			return result;
 	}
