@@ -4,7 +4,7 @@
 Without --pcap a capture of synthetic border traffic is generated, 2,000,000 packets. The result is user and system time from start to exit,
 including reading the file, as the median of several rounds in which the meters take turns. Each meter runs twice in a row, and the second run
 counts: a virtual machine returns free memory to its host within seconds, and the first process to touch it again waits for the host.
-A meter that takes over SLOW_S seconds (tshark) runs once: the wait for memory hardly shows in its time.
+A meter that takes over SLOW_S seconds (tshark, and pmacctd, which waits for its plugin) runs once: the wait for memory hardly shows in its time.
 """
 
 import contextlib
@@ -99,8 +99,8 @@ def main():
 
 
 def once(name, capture, tries=3):
-    """Runs a meter once, in its own folder: (what it extracts, CPU seconds, records). If it fails it is run again: pmacctd occasionally loses
-    its plugin."""
+    """Runs a meter once, in its own folder: (what it extracts, CPU seconds, elapsed seconds, records). If it fails it is run again: pmacctd
+    occasionally loses its plugin."""
     try:
         return run_once(name, capture)
     except run.Failure:
@@ -112,21 +112,23 @@ def once(name, capture, tries=3):
 def run_once(name, capture):
     with tempfile.TemporaryDirectory(prefix="lj-bench-peers-out-") as folder, deaf_collector() as port:
         extracts, command, counted = meters(capture, folder, port)[name]
-        used, _, out, err = run.measure(command, run.last_cpu())
-        return extracts, used, counted(folder, out + err)
+        used, elapsed, out, err = run.measure(command, run.last_cpu())
+        return extracts, used, elapsed, counted(folder, out + err)
 
 
 def compare(capture, packets, runs):
     """One row per meter."""
-    times, records, extracts = {}, {}, {}
+    times, records, extracts, slow = {}, {}, {}, set()
     for _ in range(runs):
         for name in METERS:
-            if max(times.setdefault(name, []), default=0) > SLOW_S:
+            if name in slow:
                 continue
-            extracts[name], used, records[name] = once(name, capture)
-            if used <= SLOW_S:
-                extracts[name], used, records[name] = once(name, capture)
-            times[name].append(used)
+            extracts[name], used, elapsed, records[name] = once(name, capture)
+            if elapsed > SLOW_S:
+                slow.add(name)
+            else:
+                extracts[name], used, _, records[name] = once(name, capture)
+            times.setdefault(name, []).append(used)
     rows = []
     for name, what in extracts.items():
         ratio = statistics.median(argus / own for argus, own in zip(times["argus"], times[name]))
