@@ -103,6 +103,20 @@ class TestShow:
         verify("key read back, tested" in info, info)
         verify("ports are 0..0" in wrong["error"], wrong)
 
+    def test_no_loop_is_longer_than_the_worst(self, tmp_path):
+        """
+        Steps: two workers that never rest, on the null PMD; ask for the distribution of their loops many times, then for the worst.
+        Verify: no count is negative, and no loop was counted in a range beyond the worst.
+        """
+        config = {"capture": {"ports": [{"name": "net_null0", "queues": 2}]}, "lcores": {"workers": 2}, "models": []}
+        with appliance(tmp_path, config, "lj-dts-rss-loops") as (_, telemetry):
+            tables = [telemetry.ask("/linejudge/show/stalls/histogram") for _ in range(20)]
+            stalls = telemetry.ask("/linejudge/show/stalls")
+        for table in tables:
+            ends = [1000 * int(end.strip("_us")) for end in table]
+            for begin, (end, row) in zip([0] + ends, table.items()):
+                verify(all(n == 0 or n > 0 and begin <= stalls[lcore]["worst"] for lcore, n in row.items()), f"{end}: {row}, {stalls}")
+
     def test_rebalancing_is_refused_with_its_reason(self, tmp_path):
         """
         Steps: ask for it where nothing was sampled (the null PMD's packets are no IP), and where there is no table.

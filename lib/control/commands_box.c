@@ -282,41 +282,45 @@ int show_stalls(struct lj_control *c, const char *param, json_t *reply, struct l
 	return 0;
 }
 
-/* The number of loops in time range `i` for each lcore; *loops is their sum. */
-static json_t *loops_row(const struct lj_pipeline *p, int i, uint64_t *loops)
+/* Adds the loops of one lcore in each time range to the rows and to the sums in `loops`. Counts a
+ * copy, because the lcore keeps recording. */
+static void add_loops(const struct lj_loop_info *info, json_t *row[RANGES], uint64_t loops[RANGES])
 {
-	json_t *row = json_object();
+	struct lj_histogram h;
+	char name[24];
 
-	*loops = 0;
-	for (uint32_t l = 0; l < lj_pipeline_loops(p); l++) {
-		struct lj_loop_info info;
-		char name[24];
-		uint64_t n;
+	lj_histogram_init(&h);
+	lj_histogram_add(&h, info->loop_ns);
+	snprintf(name, sizeof(name), "lcore%u", info->lcore);
+	for (int i = 0; i < RANGES; i++) {
+		uint64_t n = range_count(&h, i);
 
-		lj_pipeline_loop(p, l, &info);
-		n = range_count(info.loop_ns, i);
-		*loops += n;
-		snprintf(name, sizeof(name), "lcore%u", info.lcore);
-		json_object_set_new(row, name, json_integer((json_int_t)n));
+		loops[i] += n;
+		json_object_set_new(row[i], name, json_integer((json_int_t)n));
 	}
-	return row;
 }
 
 int show_stalls_histogram(struct lj_control *c, const char *param, json_t *reply,
 			  struct lj_error *err)
 {
+	uint64_t loops[RANGES] = {0};
 	int first = RANGES, last = -1;
 	json_t *row[RANGES];
 
 	RTE_SET_USED(param);
 	RTE_SET_USED(err);
-	for (int i = 0; i < RANGES; i++) {
-		uint64_t loops;
+	for (int i = 0; i < RANGES; i++)
+		row[i] = json_object();
+	for (uint32_t l = 0; l < lj_pipeline_loops(c->pipeline); l++) {
+		struct lj_loop_info info;
 
-		row[i] = loops_row(c->pipeline, i, &loops);
-		if (loops > 0)
+		lj_pipeline_loop(c->pipeline, l, &info);
+		add_loops(&info, row, loops);
+	}
+	for (int i = 0; i < RANGES; i++) {
+		if (loops[i] > 0)
 			last = i;
-		if (loops > 0 && first == RANGES)
+		if (loops[i] > 0 && first == RANGES)
 			first = i;
 	}
 	for (int i = 0; i < RANGES; i++) {

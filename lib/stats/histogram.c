@@ -45,8 +45,8 @@ static void store(uint64_t *word, uint64_t value)
 }
 
 /*
- * The count is written last and read first, so the min, max and buckets that a reader then sees
- * include at least that many records.
+ * Min and max are written before the bucket, and the count last: a reader that reads the count, or
+ * a bucket, before the others sees in them at least these records.
  */
 void lj_histogram_record(struct lj_histogram *h, uint64_t value)
 {
@@ -57,15 +57,19 @@ void lj_histogram_record(struct lj_histogram *h, uint64_t value)
 	if (value > h->max)
 		store(&h->max, value);
 	store(&h->sum, h->sum + value);
-	store(bucket, *bucket + 1);
+	__atomic_store_n(bucket, *bucket + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&h->count, h->count + 1, __ATOMIC_RELEASE);
 }
 
 void lj_histogram_add(struct lj_histogram *to, const struct lj_histogram *from)
 {
-	to->count += __atomic_load_n(&from->count, __ATOMIC_ACQUIRE);
-	for (int i = 0; i < LJ_HISTOGRAM_BUCKETS; i++)
-		to->bucket[i] += load(&from->bucket[i]);
+	/* Not from->count: a writer may be ahead of it in the buckets. */
+	for (int i = 0; i < LJ_HISTOGRAM_BUCKETS; i++) {
+		uint64_t n = __atomic_load_n(&from->bucket[i], __ATOMIC_ACQUIRE);
+
+		to->bucket[i] += n;
+		to->count += n;
+	}
 	to->sum += load(&from->sum);
 	to->min = RTE_MIN(to->min, load(&from->min));
 	to->max = RTE_MAX(to->max, load(&from->max));

@@ -21,7 +21,8 @@ struct lj_histogram {
 
 void lj_histogram_init(struct lj_histogram *h);
 void lj_histogram_record(struct lj_histogram *h, uint64_t value);
-/* to += from. `to` is private to the caller. */
+/* to += from. `to` is private to the caller. `from` may be being written: what is added to the
+ * count is the sum of what is added to the buckets. */
 void lj_histogram_add(struct lj_histogram *to, const struct lj_histogram *from);
 /* The value at or below which `percent` (0..100) of the records lie, limited to the recorded
  * min..max; 0 if empty. */

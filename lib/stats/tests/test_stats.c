@@ -95,6 +95,36 @@ static void a_reader_beside_the_writer_sees_no_nonsense(void)
 	CU_ASSERT_EQUAL(nonsense, 0);
 }
 
+static int stop_recording;
+
+static void *record_until_told(void *arg)
+{
+	for (uint64_t k = 0; !__atomic_load_n(&stop_recording, __ATOMIC_RELAXED); k++)
+		lj_histogram_record(arg, k & 4095);
+	return NULL;
+}
+
+static void a_copy_beside_the_writer_is_whole(void)
+{
+	struct lj_histogram *live = &watched[0];
+	uint64_t parted = 0;
+	pthread_t thread;
+
+	lj_histogram_init(live);
+	stop_recording = 0;
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, record_until_told, live), 0);
+	while (__atomic_load_n(&live->count, __ATOMIC_RELAXED) == 0)
+		;
+	for (int i = 0; i < 20000; i++) {
+		lj_histogram_init(&h);
+		lj_histogram_add(&h, live);
+		parted += h.count != lj_histogram_below(&h, UINT64_MAX);
+	}
+	__atomic_store_n(&stop_recording, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(parted, 0);
+}
+
 static void an_empty_histogram_says_zero(void)
 {
 	lj_histogram_init(&h);
@@ -288,6 +318,7 @@ int main(void)
 		 percentiles_stay_within_the_least_and_the_most},
 		{"a reader beside the writer sees no nonsense",
 		 a_reader_beside_the_writer_sees_no_nonsense},
+		{"a copy beside the writer is whole", a_copy_beside_the_writer_is_whole},
 		{"an empty histogram says zero", an_empty_histogram_says_zero},
 		{"the largest value has a bucket", the_largest_value_has_a_bucket},
 		{"histograms add up", histograms_add_up},
