@@ -61,6 +61,21 @@ class TestBench:
         done = bench("nosuch")
         verify(done.returncode == 1 and "no such bench: nosuch" in done.stderr and "datapath" in done.stderr, done.stderr)
 
+    def test_the_data_path_is_told_by_traffic(self):
+        """
+        Steps: a short run of the data path at 1,000 and 100,000 flows.
+        Verify: each kind of traffic has both times and their ratio. Where no flow is new, none is begun; of a SYN flood every packet
+            begins a flow and evicts one, of the others as many as they have conversations; none is refused.
+        """
+        found = rows("datapath", "--seconds", 0.02, "--flows", 100000)
+        begun = {"uniform": 0, "zipf": 0, "synflood": 1, "scan": 1 / 2, "small": 1 / 4}
+        verify([(row["traffic"], row["flows"]) for row in found] == [("uniform", 1000)] + [(kind, 100000) for kind in begun], found)
+        for row in found:
+            verify(row["ns_per_packet"] > 0 and row["rte_hash_bulk_ns_per_packet"] > 0 and row["ratio"] > 0, row)
+            for what in ("begun_per_packet", "evicted_per_packet"):
+                verify(abs(row[what] - begun[row["traffic"]]) < 0.05, row)
+            verify(row["refused_packets"] == 0, row)
+
     def test_peers_read_the_same_capture(self):
         """
         Steps: all meters over a small capture.

@@ -8,6 +8,7 @@
  * synflood, scan and small begin a flow with every, every second or every fourth packet, at a full
  * table: each newcomer costs an eviction, there by a queue of the oldest.
  */
+#include <inttypes.h>
 #include <sys/mman.h>
 
 #include <rte_cycles.h>
@@ -267,6 +268,8 @@ static double take_sample(struct path *p, const struct frames *f)
 
 struct result {
 	double own, hash, ratio;
+	double begun, evicted; /* flows per packet, of our own table */
+	uint64_t refused;      /* packets, likewise */
 };
 
 /* Whole bursts. Where each flow is to be new, so many that the first are gone when the frames begin
@@ -288,7 +291,9 @@ static bool measure(enum traffic_kind kind, uint32_t flows, uint32_t keep, doubl
 {
 	static double own[SAMPLES_MAX], hash[SAMPLES_MAX], ratio[SAMPLES_MAX];
 	static struct path paths[2];
+	const struct lj_counters *c = &paths[0].counters;
 	uint32_t n_frames = frames_of(kind, flows);
+	uint64_t created, evicted;
 	struct frames frames = {0};
 	uint64_t end;
 	int n = 0;
@@ -299,6 +304,8 @@ static bool measure(enum traffic_kind kind, uint32_t flows, uint32_t keep, doubl
 	if (good) {
 		warm_up(&paths[0], &frames, kind, flows);
 		warm_up(&paths[1], &frames, kind, flows);
+		created = lj_counter_read(c, LJ_C_flow_created);
+		evicted = lj_counter_read(c, LJ_C_flow_ended_evicted);
 		end = rte_rdtsc() + (uint64_t)(seconds * (double)rte_get_tsc_hz());
 		while (n < SAMPLES_MAX && (n == 0 || rte_rdtsc() < end)) {
 			own[n] = take_sample(&paths[0], &frames);
@@ -306,9 +313,14 @@ static bool measure(enum traffic_kind kind, uint32_t flows, uint32_t keep, doubl
 			ratio[n] = hash[n] / own[n];
 			n++;
 		}
+		created = lj_counter_read(c, LJ_C_flow_created) - created;
+		evicted = lj_counter_read(c, LJ_C_flow_ended_evicted) - evicted;
 		*r = (struct result){lj_bench_median(own, (size_t)n),
 				     lj_bench_median(hash, (size_t)n),
-				     lj_bench_median(ratio, (size_t)n)};
+				     lj_bench_median(ratio, (size_t)n),
+				     (double)created / n / (BURSTS_A_SAMPLE * LJ_BURST_MAX),
+				     (double)evicted / n / (BURSTS_A_SAMPLE * LJ_BURST_MAX),
+				     lj_counter_read(c, LJ_C_flow_refused)};
 	}
 	close_path(&paths[0]);
 	close_path(&paths[1]);
@@ -340,8 +352,8 @@ static void bench(struct lj_bench *b, double seconds, uint32_t most_flows)
 {
 	static const uint32_t flows[] = {1000, 100000, 1000000, 4000000};
 
-	fprintf(b->text, "%9s %9s %10s %14s %6s\n", "traffic", "flows", "ns/packet",
-		"rte_hash bulk", "ratio");
+	fprintf(b->text, "%9s %9s %10s %14s %6s %6s %8s %8s\n", "traffic", "flows", "ns/packet",
+		"rte_hash bulk", "ratio", "begun", "evicted", "refused");
 	for (int kind = 0; kind < TRAFFIC_KINDS; kind++)
 		for (size_t i = 0; i < RTE_DIM(flows) && flows[i] <= most_flows; i++) {
 			struct result r;
@@ -356,13 +368,17 @@ static void bench(struct lj_bench *b, double seconds, uint32_t most_flows)
 					needed_gb((enum traffic_kind)kind, flows[i]));
 				continue;
 			}
-			fprintf(b->text, "%9s %9u %10.1f %14.1f %6.2f\n", traffic_names[kind],
-				flows[i], r.own, r.hash, r.ratio);
+			fprintf(b->text, "%9s %9u %10.1f %14.1f %6.2f %6.3f %8.3f %8" PRIu64 "\n",
+				traffic_names[kind], flows[i], r.own, r.hash, r.ratio, r.begun,
+				r.evicted, r.refused);
 			fflush(b->text);
 			lj_bench_row(b,
 				     "\"flows\": %u, \"traffic\": \"%s\", \"ns_per_packet\": %.2f, "
-				     "\"rte_hash_bulk_ns_per_packet\": %.2f, \"ratio\": %.3f",
-				     flows[i], traffic_names[kind], r.own, r.hash, r.ratio);
+				     "\"rte_hash_bulk_ns_per_packet\": %.2f, \"ratio\": %.3f, "
+				     "\"begun_per_packet\": %.4f, \"evicted_per_packet\": %.4f, "
+				     "\"refused_packets\": %" PRIu64,
+				     flows[i], traffic_names[kind], r.own, r.hash, r.ratio, r.begun,
+				     r.evicted, r.refused);
 		}
 }
 
