@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lj_memory.h"
+
 #define FRAME_SLOT    80 /* bytes a frame has room for */
 #define FRAME_PAYLOAD 4	 /* of a TCP segment */
 
@@ -29,7 +31,7 @@ static const char *const traffic_names[TRAFFIC_KINDS] = {"uniform", "zipf", "syn
 #define SMALL_GAP_NS (20 * GAP_NS)
 
 struct frames {
-	uint8_t *slot; /* [n][FRAME_SLOT] */
+	uint8_t *slot; /* [n][FRAME_SLOT], in huge pages if there are any */
 	uint8_t *bytes;
 	/*
 	 * [n] payload bytes that the frame's flow sends that way in one pass over all frames: added
@@ -152,7 +154,7 @@ static inline bool make_frames(struct frames *f, enum traffic_kind kind, uint32_
 
 	f->n = n;
 	f->gap_ns = kind == TRAFFIC_SMALL ? SMALL_GAP_NS : GAP_NS;
-	f->slot = malloc((size_t)n * FRAME_SLOT);
+	f->slot = lj_memory_map("frames", (size_t)n * FRAME_SLOT, SOCKET_ID_ANY);
 	f->bytes = malloc(n);
 	f->stride = calloc(n, sizeof(*f->stride));
 	if (f->slot == NULL || f->bytes == NULL || f->stride == NULL || (!begins && sent == NULL))
@@ -179,7 +181,7 @@ static inline bool make_frames(struct frames *f, enum traffic_kind kind, uint32_
 
 static inline void free_frames(struct frames *f)
 {
-	free(f->slot);
+	lj_memory_unmap(f->slot, (size_t)f->n * FRAME_SLOT);
 	free(f->bytes);
 	free(f->stride);
 }
