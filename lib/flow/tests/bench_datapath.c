@@ -184,6 +184,7 @@ static bool open_path(struct path *p, uint32_t flows, uint32_t keep, bool own)
 					    .keep = keep,
 					    .idle_timeout_ns = 120 * UINT64_C(1000000000),
 					    .active_timeout_ns = 1800 * UINT64_C(1000000000),
+					    .tcp_linger_ns = UINT64_C(1000000000),
 					    .socket_id = SOCKET_ID_ANY};
 	p->time_ns = START_NS;
 	for (int i = 0; i < LJ_BURST_MAX; i++)
